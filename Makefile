@@ -1,0 +1,45 @@
+# GNU make. Everything runs from a fresh clone: `make demo`, `make test`.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
+SHELL := bash
+
+.PHONY: help setup build test lint typecheck format demo bench bench-smoke test-runtimes clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+
+setup: ## install what is missing: Debian packages (as root), npm packages
+	@tools/setup.sh
+
+build: setup ## bundle src into dist
+	@node tools/build.mjs
+
+test: build ## the whole suite
+	@node tools/test.mjs
+
+typecheck: setup ## tsc
+	@tsc -p .
+
+lint: typecheck ## oxlint, oxfmt, knip, tsc, the layers, the manual pages
+	@oxlint
+	@oxfmt --check
+	@knip
+	@node --test --test-reporter=dot test/layers.test.ts
+	@mandoc -T lint -W warning man/*.[1-9]
+
+format: setup ## oxfmt over the tree
+	@oxfmt
+
+demo: build ## the whole road on real programs, in a page of output
+	@node tools/demo/run.ts
+
+bench: build ## every benchmark beside its peer, on real trees (fetched once)
+	@node bench/run.ts
+
+bench-smoke: build ## every benchmark on small trees: that it works, not how fast
+	@node bench/run.ts --smoke
+
+test-runtimes: build ## the client bundle on every supported line of Node
+	@node test/runtimes/run.ts
+
+clean: ## remove what was built and fetched, but for node_modules
+	rm -rf dist .cache bench/results.json

@@ -1,0 +1,42 @@
+import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
+import { findOffers } from '../engine/client/fetch/offer.ts'
+import { channelsOf, openSession, withLock } from './client-session.ts'
+import { sharedFlags } from './flags.ts'
+import type { Finding } from '../engine/client/fetch/check.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Command, Context, Input } from './command.ts'
+
+const updatesAvailable = 10
+
+export const check: Command = {
+  name: 'check',
+  summary: 'ask whether there are updates',
+  operands: '[CHANNEL ...]',
+  operandCount: { min: 0, max: 64 },
+  options: {
+    'exit-code': { kind: 'flag', short: 'e', help: 'exit 10 when there are updates' },
+    json: sharedFlags.json,
+  },
+  examples: ['bindery check', 'bindery -q check -e || echo "there are updates"'],
+  run: async (context, input) => {
+    const session = await openSession(context)
+    const checking = async (): Promise<readonly Finding[]> => await findAll(session, input)
+    // Who may not write the state keeps nothing, and needs no lock.
+    const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
+    for (const finding of findings) await print(context, input, finding)
+    const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
+    return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
+  },
+}
+
+async function findAll(session: Session, input: Input): Promise<readonly Finding[]> {
+  const findings: Finding[] = []
+  for (const offer of await findOffers(session, channelsOf(input))) findings.push(await findingOf(session, offer))
+  return findings
+}
+
+async function print(context: Context, input: Input, finding: Finding): Promise<void> {
+  if (input.flag('json')) await context.out(`${JSON.stringify(finding)}\n`)
+  else if (finding.route === 'current') context.explain(`${finding.channel}: ${finding.installed} is the newest`)
+  else for (const line of describeFinding(finding)) await context.out(`${line}\n`)
+}

@@ -1,0 +1,68 @@
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BinderyError } from '../base/error.ts'
+import { parseChannel } from '../base/name.ts'
+import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
+import { selectChannels } from '../engine/client/fetch/offer.ts'
+import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
+import { hostDisk } from '../host/disk.ts'
+import { hostLocker } from '../host/lock.ts'
+import { readConfig } from './client-config.ts'
+import type { Channel } from '../base/name.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Context, Input } from './command.ts'
+
+/** What every client verb begins with: the root, its configuration, and the lock. */
+
+export async function openSession(context: Context): Promise<Session> {
+  const config = await readConfig(context)
+  const disk = hostDisk(context.root)
+  const mayWrite = await mayWriteState(context.root)
+  // What someone removed by hand, the cache for instance, is made again.
+  if (mayWrite) await makeStateFolders(disk)
+  return {
+    disk,
+    http: context.http,
+    clock: context.clock,
+    config,
+    mirrors: mirrorOrder(config.mirrors),
+    progress: context.progress,
+    say: context.say,
+    explain: context.explain,
+    signal: context.signal,
+    access: mayWrite ? 'write' : 'read',
+  }
+}
+
+/** Not on a file system that is mounted read-only either: `check` works there, too. */
+async function mayWriteState(root: string): Promise<boolean> {
+  try {
+    await access(join(root, stateFolder), constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** One verb at a time on a root: `locked` otherwise, `not-enrolled` where there is no state, `permission` without root. */
+export async function withLock<T>(context: Context, verb: string, work: () => Promise<T>): Promise<T> {
+  const lock = await hostLocker(join(context.root, statePaths.lock)).take(verb)
+  try {
+    return await work()
+  } finally {
+    await lock.release()
+  }
+}
+
+/** For verbs that write the state: `not-enrolled` where there is none, `read-only`, or `permission` for others than root. */
+export async function refuseReader({ disk, access: granted }: Session): Promise<void> {
+  selectChannels(await readEnrolled(disk), [])
+  if (granted === 'write') return
+  if ((await disk.space(stateFolder)).readOnly) throw new BinderyError('read-only', 'is mounted read-only', { subject: stateFolder })
+  throw new BinderyError('permission', 'cannot be written', { subject: stateFolder, hint: 'this verb needs root' })
+}
+
+/** Operands that name channels; none means all that are enrolled. */
+export function channelsOf(input: Input): readonly Channel[] {
+  return input.operands.map(parseChannel)
+}

@@ -1,0 +1,64 @@
+import type { AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
+import type { Exec } from '../port/exec.ts'
+import type { HttpClient } from '../port/http.ts'
+
+/**
+ * One verb: its option table is at once the parser, the text of --help and what the test compares the manual with.
+ * A short flag means one thing in all verbs (command/flags.ts holds the shared ones) and has a long twin.
+ */
+export type Command = {
+  readonly name: string
+  /** One line, without a full stop. */
+  readonly summary: string
+  /** As the manual's SYNOPSIS shows them, for instance `OLD NEW`. */
+  readonly operands: string
+  readonly operandCount: { readonly min: number; readonly max: number }
+  readonly options: OptionTable
+  readonly examples: readonly string[]
+  run(context: Context, input: Input): Promise<number>
+}
+
+/** A verb with its module, loaded only when it is used: a client that checks loads nothing else. */
+export type Verb = { readonly name: string; readonly summary: string; load(): Promise<Command> }
+
+export type OptionTable = Readonly<Record<string, Option>>
+
+export type Option = {
+  readonly short?: string
+  readonly help: string
+} & ({ readonly kind: 'flag' } | { readonly kind: 'value' | 'list'; readonly value: string })
+
+/** What the parser made of argv. The getters only accept names of the verb's own table. */
+export type Input = {
+  readonly operands: readonly string[]
+  flag(name: string): boolean
+  value(name: string): string | undefined
+  list(name: string): readonly string[]
+  /** Usage error with the flag's name where it is missing. */
+  required(name: string): string
+}
+
+/** The world as a verb sees it; main.ts builds the real one, tests build others. */
+export type Context = {
+  /** -C: the root that the client verbs work on. */
+  readonly root: string
+  /** -f: the configuration file, undefined for the default. */
+  readonly configFile: string | undefined
+  readonly verbosity: 'quiet' | 'normal' | 'verbose'
+  readonly stdin: AsyncIterable<Uint8Array>
+  /** Data. Resolves when the bytes have been taken, so that a slow reader slows us. */
+  readonly out: (data: Uint8Array | string) => Promise<void>
+  /** Talk: one line on stderr, prefixed `bindery: VERB: `; nothing under -q. */
+  readonly say: (line: string) => void
+  /** Like `say`, only under -v. */
+  readonly explain: (line: string) => void
+  readonly progress: Progress
+  readonly clock: Clock
+  readonly random: Random
+  readonly http: HttpClient
+  readonly exec: Exec
+  readonly askPassphrase: AskPassphrase
+  readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
+  /** Aborted on SIGINT and SIGTERM; long work looks at it between steps. */
+  readonly signal: AbortSignal
+}

@@ -1,0 +1,50 @@
+import { about } from '../base/about.ts'
+import { byteReader } from '../base/byte-reader.ts'
+import { BinderyError } from '../base/error.ts'
+import { readDeltaInfo } from '../engine/delta/apply.ts'
+import { bsdiffFormat, bsdiffMagicSize } from '../format/bsdiff.ts'
+import { openInput } from '../host/source.ts'
+import { checkBase } from './tar-file.ts'
+import type { DeltaInfo } from '../format/delta.ts'
+import type { Context, Input } from './command.ts'
+
+/** `delta --info`: what a delta says of itself, or, with a base, only whether it fits (`wrong-base` if not). */
+export async function deltaInfoOf(context: Context, input: Input): Promise<number> {
+  const [file, base] = input.operands as [string, string | undefined]
+  for (const name of ['output', 'format'])
+    if (input.value(name) !== undefined) throw new BinderyError('usage', `--${name} means nothing with --info`)
+  if (file === '-' && base === '-') throw new BinderyError('usage', 'DELTA and BASE cannot both be stdin')
+  const info = await about(file, async () => await readInfo(context, file))
+  if (base === undefined) await context.out(input.flag('json') ? `${JSON.stringify(jsonOf(info))}\n` : textOf(info))
+  else await checkBase({ file: base, raw: input.flag('raw') }, info, context)
+  return 0
+}
+
+async function readInfo(context: Context, file: string): Promise<DeltaInfo> {
+  const reader = byteReader(await openInput(file, context.stdin), file)
+  try {
+    const format = bsdiffFormat(await reader.peek(bsdiffMagicSize))
+    if (format === undefined) return await readDeltaInfo(reader.stream(Infinity))
+    throw new BinderyError('not-supported', `is a patch in the format ${format}, which does not say what it applies to`)
+  } finally {
+    await reader.close()
+  }
+}
+
+function textOf(info: DeltaInfo): string {
+  const lines = [
+    ['format', `${info.format} ${info.version}`],
+    ...(info.oldName === '' ? [] : [['old', info.oldName]]),
+    ['old-size', info.old.size],
+    ['old-sha256', info.old.sha256],
+    ...(info.newName === '' ? [] : [['new', info.newName]]),
+    ['new-size', info.new.size],
+    ['new-sha256', info.new.sha256],
+    ['memory', info.memory],
+  ]
+  return lines.map(([key, value]) => `${key} ${value}\n`).join('')
+}
+
+function jsonOf({ format, version, oldName, newName, old, new: next, memory }: DeltaInfo): object {
+  return { format, version, old: { name: oldName, ...old }, new: { name: newName, ...next }, memory }
+}

@@ -1,0 +1,114 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { oneChunk } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { deltaFileName } from '../base/name.ts'
+import { makeBsdiff } from '../engine/delta/bsdiff.ts'
+import { makeDelta } from '../engine/delta/make.ts'
+import { writeFileAtomically } from '../host/source.ts'
+import { deltaInfoOf } from './delta-info.ts'
+import { sharedFlags } from './flags.ts'
+import { distNameIn, openTarFile } from './tar-file.ts'
+import type { ByteStream } from '../base/bytes.ts'
+import type { OpenSource } from '../host/source.ts'
+import type { Command, Context, Input } from './command.ts'
+
+export const delta: Command = {
+  name: 'delta',
+  summary: 'make a delta between two dists or other files, or tell what one applies to',
+  operands: 'OLD NEW | --info DELTA [BASE]',
+  operandCount: { min: 1, max: 2 },
+  options: {
+    output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
+    format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
+    raw: { kind: 'flag', help: 'take compressed files as they are' },
+    info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
+    json: { ...sharedFlags.json, help: 'with --info: print JSON' },
+  },
+  examples: [
+    'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
+    'bindery delta old.tgz new.tgz -o update.delta',
+    'bindery delta --format bsdiff old new -o update.bsdiff',
+    'bindery delta --info update.delta old.tgz && bindery patch update.delta old.tgz -o new.tar',
+  ],
+  run: async (context, input) => {
+    if (input.flag('info')) return await deltaInfoOf(context, input)
+    if (input.flag('json')) throw new BinderyError('usage', '--json means nothing without --info')
+    await makeFromFiles(context, input)
+    return 0
+  },
+}
+
+type Sides = { readonly old: OpenSource; readonly new: OpenSource }
+
+async function makeFromFiles(context: Context, input: Input): Promise<void> {
+  const [oldFile, newFile] = input.operands as [string, string | undefined]
+  if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
+  if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
+  const format = formatOf(input)
+  const raw = input.flag('raw')
+  const old = await openTarFile({ file: oldFile, raw }, context)
+  try {
+    const next = await openTarFile({ file: newFile, raw }, context)
+    try {
+      await makeBetween(context, input, { old, new: next }, format)
+    } finally {
+      await next.close()
+    }
+  } finally {
+    await old.close()
+  }
+}
+
+function formatOf(input: Input): 'bindery' | 'bsdiff' {
+  const format = input.value('format') ?? 'bindery'
+  if (format === 'bindery' || format === 'bsdiff') return format
+  throw new BinderyError('usage', `--format: '${format}' is none of bindery, bsdiff`)
+}
+
+async function makeBetween(context: Context, input: Input, sides: Sides, format: 'bindery' | 'bsdiff'): Promise<void> {
+  const names = { oldName: await distNameIn(sides.old), newName: await distNameIn(sides.new) }
+  const output = outputFile(context, input, names, format)
+  const meter = context.progress.start('delta', sides.new.size)
+  try {
+    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, meter, signal: context.signal }) : bsdiff(sides)
+    const size = await write(context, output, made)
+    context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
+  } finally {
+    meter.end()
+  }
+}
+
+type Names = { readonly oldName: string; readonly newName: string }
+
+function outputFile(context: Context, input: Input, names: Names, format: 'bindery' | 'bsdiff'): string {
+  const given = input.value('output')
+  if (given === '-' && context.isTerminal.stdout)
+    throw new BinderyError('usage', 'a delta is nothing for a terminal', { hint: 'name a file with -o' })
+  const isFolder = given !== undefined && given !== '-' && statSync(given, { throwIfNoEntry: false })?.isDirectory() === true
+  if (given !== undefined && !isFolder) return given
+  return join(isFolder ? given : '', usualName(names, format))
+}
+
+function usualName({ oldName, newName }: Names, format: 'bindery' | 'bsdiff'): string {
+  if (oldName === '' || newName === '')
+    throw new BinderyError('usage', '--output is missing', { hint: 'only between two dists has a delta a name by itself' })
+  const name = deltaFileName(oldName, newName)
+  return format === 'bindery' ? name : name.replace(/delta$/, 'bsdiff')
+}
+
+/** The format has no parts that could be made one after the other: both files are in memory. */
+async function* bsdiff(sides: Sides): ByteStream {
+  const [old, next] = [await sides.old.read(0, sides.old.size), await sides.new.read(0, sides.new.size)]
+  yield* oneChunk(makeBsdiff(old, next))
+}
+
+async function write(context: Context, output: string, content: ByteStream): Promise<number> {
+  if (output !== '-') return await writeFileAtomically(output, content)
+  let size = 0
+  for await (const bytes of content) {
+    await context.out(bytes)
+    size += bytes.length
+  }
+  return size
+}

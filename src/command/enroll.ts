@@ -1,0 +1,71 @@
+import { readFile } from 'node:fs/promises'
+import { BinderyError } from '../base/error.ts'
+import { parseChannel } from '../base/name.ts'
+import { showPath } from '../base/path.ts'
+import { describeEnrollment, enrollChannels } from '../engine/client/fetch/enroll.ts'
+import { makeStateFolders, removeStateFolders } from '../engine/client/state.ts'
+import { basisOf, repositoryUrl } from '../format/conf.ts'
+import { systemError } from '../host/system-error.ts'
+import { openSession, withLock } from './client-session.ts'
+import type { EnrollInput } from '../engine/client/fetch/enroll.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { ClientConfig } from '../format/conf.ts'
+import type { Command, Context, Input } from './command.ts'
+
+const maxRootBytes = 1 << 20
+
+export const enroll: Command = {
+  name: 'enroll',
+  summary: 'tie a root to channels of a repository',
+  operands: 'URL ROOT.json CHANNEL ...',
+  operandCount: { min: 3, max: 66 },
+  options: {
+    mirror: { kind: 'list', value: 'URL', help: 'another address of the repository, asked when the first fails' },
+    basis: { kind: 'value', value: 'BASIS', help: "where the old bytes of updates come from: 'tar' (kept, default) or 'installed'" },
+    release: { kind: 'value', value: 'NAME', help: 'the installed release, instead of finding it out' },
+    force: { kind: 'flag', help: 'enroll anew what is enrolled or damaged' },
+  },
+  examples: [
+    'bindery enroll https://updates.example.org/ root.json base/amd64',
+    'bindery -C /mnt enroll https://updates.example.org/ root.json base/amd64 comp/amd64 --basis installed',
+  ],
+  run: async (context, input) => {
+    const session = await openSession(context)
+    const request = await requestOf(input, session.config)
+    const made = await makeStateFolders(session.disk)
+    try {
+      await withLock(context, 'enroll', async () => await enrolling(context, session, request))
+    } catch (error) {
+      await removeStateFolders(session.disk, made)
+      throw error
+    }
+    return 0
+  },
+}
+
+async function requestOf(input: Input, config: ClientConfig): Promise<EnrollInput> {
+  const [url, rootFile, ...channels] = input.operands as [string, string, ...string[]]
+  const release = input.value('release')
+  if (release !== undefined && channels.length > 1) throw new BinderyError('usage', '--release goes with one channel')
+  return {
+    urls: [url, ...input.list('mirror')].map(repositoryUrl),
+    root: await readRoot(rootFile),
+    channels: channels.map(parseChannel),
+    basis: basisOf(input.value('basis') ?? config.basis),
+    ...(release === undefined ? {} : { release }),
+    force: input.flag('force'),
+  }
+}
+
+async function readRoot(file: string): Promise<Uint8Array> {
+  const bytes = await readFile(file).catch((cause: unknown) => Promise.reject(systemError(cause, file)))
+  if (bytes.length > maxRootBytes) throw new BinderyError('over-limit', `is larger than ${maxRootBytes} bytes`, { subject: file })
+  return bytes
+}
+
+async function enrolling(context: Context, session: Session, request: EnrollInput): Promise<void> {
+  for (const enrollment of await enrollChannels({ ...session, access: 'write' }, request)) {
+    context.say(describeEnrollment(enrollment))
+    for (const path of enrollment.differing) context.explain(`differs: /${showPath(path)}`)
+  }
+}

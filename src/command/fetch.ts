@@ -1,0 +1,56 @@
+import { formatChannel, formatDistName } from '../base/name.ts'
+import { showSize } from '../base/show-size.ts'
+import { sweepCache } from '../engine/client/fetch/cache.ts'
+import { withIncoming } from '../engine/client/fetch/fetch.ts'
+import { findOffers } from '../engine/client/fetch/offer.ts'
+import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { sharedFlags } from './flags.ts'
+import type { Sha256 } from '../base/digest.ts'
+import type { Incoming } from '../engine/client/incoming.ts'
+import type { Offer } from '../engine/client/fetch/offer.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Command, Context, Input } from './command.ts'
+
+const needsAttention = 6
+
+export const fetch: Command = {
+  name: 'fetch',
+  summary: 'download updates, to be installed later',
+  operands: '[CHANNEL ...]',
+  operandCount: { min: 0, max: 64 },
+  options: { json: sharedFlags.json },
+  examples: ['bindery fetch', 'bindery fetch && bindery install'],
+  run: async (context, input) => {
+    const session = await openSession(context)
+    await refuseReader(session)
+    return await withLock(context, 'fetch', async () => await fetchAll(context, session, input))
+  },
+}
+
+async function fetchAll(context: Context, session: Session, input: Input): Promise<number> {
+  const keep = new Set<Sha256>()
+  let status = 0
+  for (const offer of await findOffers(session, channelsOf(input))) {
+    if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
+    else if ((await fetchOne(context, session, input, offer, keep)).length > 0) status = needsAttention
+  }
+  // What a run for other channels left may still be wanted; only a run for all knows.
+  if (input.operands.length === 0) await sweepCache(session.disk, keep)
+  return status
+}
+
+/** Answers what turned out to be broken on the way. */
+async function fetchOne(context: Context, session: Session, input: Input, offer: Offer, keep: Set<Sha256>): Promise<readonly string[]> {
+  const used = await withIncoming(session, offer, async (incoming) => incoming)
+  if (used === undefined) return []
+  for (const digest of used.result.cached) keep.add(digest)
+  await report(context, input, used.result, used.broken)
+  return used.broken
+}
+
+async function report(context: Context, input: Input, incoming: Incoming, broken: readonly string[]): Promise<void> {
+  const channel = formatChannel(incoming.channel)
+  const release = formatDistName(incoming.update.value.release.name)
+  if (input.flag('json')) await context.out(`${JSON.stringify({ channel, release, ...incoming.fetched, broken })}\n`)
+  else context.explain(`${channel}: ${release} is here, ${showSize(incoming.fetched.bytes)}`)
+}

@@ -1,0 +1,80 @@
+import { BinderyError } from '../base/error.ts'
+import { formatChannel, formatDistName } from '../base/name.ts'
+import { showSize } from '../base/show-size.ts'
+import { sweepCache } from '../engine/client/fetch/cache.ts'
+import { withIncoming } from '../engine/client/fetch/fetch.ts'
+import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
+import { readInstalledManifest } from '../engine/client/installed.ts'
+import { findOffers } from '../engine/client/fetch/offer.ts'
+import { readJournal } from '../engine/client/apply/receipts.ts'
+import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { sharedFlags } from './flags.ts'
+import { conclude, needsAttention, recoverFirst } from './outcome.ts'
+import { planLines } from './plan-text.ts'
+import type { Incoming } from '../engine/client/incoming.ts'
+import type { InstallInput } from '../engine/client/apply/install.ts'
+import type { Plan } from '../engine/client/apply/plan.ts'
+import type { Offer } from '../engine/client/fetch/offer.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Command, Context, Input } from './command.ts'
+
+export const install: Command = {
+  name: 'install',
+  summary: 'bring channels to their newest release',
+  operands: '[CHANNEL ...]',
+  operandCount: { min: 0, max: 64 },
+  options: { 'dry-run': sharedFlags.dryRun, json: sharedFlags.json },
+  examples: ['bindery install', 'bindery install -n', 'bindery -C /mnt -q install base/amd64'],
+  run: async (context, input) => {
+    const session = await openSession(context)
+    await refuseReader(session)
+    return await withLock(context, 'install', async () => await installAll(context, session, input))
+  },
+}
+
+async function installAll(context: Context, session: Session, input: Input): Promise<number> {
+  let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
+  for (const offer of await findOffers(session, channelsOf(input))) {
+    if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
+    else status = Math.max(status, await installOne(context, session, input, offer))
+  }
+  if (!input.flag('dry-run') && input.operands.length === 0) await sweepCache(session.disk, new Set())
+  return status
+}
+
+/** What would be done cannot be said while something is half done, and a dry run does not finish it. */
+export async function refuseInterrupted({ disk }: Session): Promise<0> {
+  if ((await readJournal(disk)) === undefined) return 0
+  throw new BinderyError('interrupted', 'an earlier run was interrupted', { hint: "'bindery recover' finishes it" })
+}
+
+async function installOne(context: Context, session: Session, input: Input, offer: Offer): Promise<number> {
+  const used = await withIncoming(session, offer, async (incoming) => await takeIn(context, session, input, incoming))
+  if (used === undefined) {
+    context.explain(`${formatChannel(offer.enrolled.channel)}: ${formatDistName(offer.installed.name)} is the newest`)
+    return 0
+  }
+  return used.broken.length > 0 ? needsAttention : used.result
+}
+
+async function takeIn(context: Context, session: Session, input: Input, incoming: Incoming): Promise<number> {
+  const { disk, config, clock, progress, signal } = session
+  const installed = await readInstalledManifest(disk, incoming.channel, incoming.installed)
+  const work: InstallInput = { disk, incoming, installed, config, clock, progress, signal }
+  const plan = await planInstall(work)
+  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await context.out(`${line}\n`)
+  if (input.flag('dry-run')) return 0
+  await explainPlan(context, work, plan)
+  const done = await installPlan(work, plan)
+  const { old, new: next } = done.receipt.releases[0] as { old: string; new: string }
+  context.explain(`${formatChannel(incoming.channel)}: ${old} -> ${next}`)
+  return await conclude(context, done)
+}
+
+async function explainPlan(context: Context, work: InstallInput, plan: Plan): Promise<void> {
+  const { files, bytes, removals } = summarize(plan)
+  context.explain(`writing ${showSize(bytes)} in ${files} files, removing ${removals} paths`)
+  const lost = await unsettable(work, plan)
+  if (lost.xattrs > 0) context.say(`${lost.xattrs} paths have extended attributes, which cannot be set here`)
+  if (lost.flags > 0) context.say(`${lost.flags} paths have file flags, which cannot be set here`)
+}

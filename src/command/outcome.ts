@@ -1,0 +1,65 @@
+import { isBinderyError } from '../base/error.ts'
+import { recover } from '../engine/client/apply/recover.ts'
+import { keptText } from './plan-text.ts'
+import type { Recovered } from '../engine/client/apply/recover.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Done } from '../engine/client/apply/transaction.ts'
+import type { PostStep } from '../format/update.ts'
+import type { Context } from './command.ts'
+
+/** What is left to do and to say when a plan has been carried out. */
+
+/** Done, but something needs a person. */
+export const needsAttention = 6
+
+/** Says what was kept, runs the post-steps of what is now installed, and answers the exit status. */
+export async function conclude(context: Context, { receipt, kept }: Done): Promise<number> {
+  for (const one of kept) context.say(keptText(one))
+  const isInstalled = receipt.purpose === 'install' && receipt.direction === 'forward'
+  const allRan = !isInstalled || (await runPostSteps(context, receipt.postSteps))
+  return kept.length > 0 || !allRan ? needsAttention : 0
+}
+
+async function runPostSteps(context: Context, steps: readonly PostStep[]): Promise<boolean> {
+  let allRan = true
+  for (const step of steps) {
+    if (step.kind === 'run' && !(await runCommand(context, step.command))) allRan = false
+  }
+  for (const step of steps) if (step.kind === 'notice') context.say(step.text)
+  return allRan
+}
+
+/** In the root that was updated, with its own sh. A failure is told and never undone: the tree is the new one. */
+async function runCommand(context: Context, command: string): Promise<boolean> {
+  context.explain(`running ${command}`)
+  const shell = ['/bin/sh', '-c', command] as const
+  try {
+    const run = context.root === '/' ? context.exec.run(shell[0], shell.slice(1)) : context.exec.run('chroot', [context.root, ...shell])
+    const { status, stderr } = await run
+    if (status !== 0) context.say(`'${command}' failed with status ${status}${lastLine(stderr)}`)
+    return status === 0
+  } catch (error) {
+    if (!isBinderyError(error)) throw error
+    context.say(`'${command}' could not be run: ${error.message}`)
+    return false
+  }
+}
+
+function lastLine(bytes: Uint8Array): string {
+  const line = Buffer.from(bytes).toString('utf8').trimEnd().split('\n').at(-1) ?? ''
+  return line === '' ? '' : `: ${line}`
+}
+
+/** Before any other change: what a killed run left is finished. Answers the exit status of that. */
+export async function recoverFirst(context: Context, { disk, config }: Session): Promise<number> {
+  const recovered = await recover(disk, { undo: false, keepReleases: config.keepReleases })
+  if (recovered.kind === 'nothing') return 0
+  context.say(`${describeRecovered(recovered)}, after an interruption`)
+  return await conclude(context, recovered)
+}
+
+/** `finished install of base-1.1-20260201-amd64`. */
+export function describeRecovered({ kind, receipt }: Exclude<Recovered, { kind: 'nothing' }>): string {
+  const names = receipt.releases.map((release) => release.new).join(', ')
+  return `${kind} the ${receipt.purpose}${names === '' ? '' : ` of ${names}`}`
+}

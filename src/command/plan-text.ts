@@ -1,0 +1,68 @@
+import { showPath } from '../base/path.ts'
+import { sameAttributes } from '../engine/client/apply/nodes.ts'
+import { isOwnState } from '../engine/tree/scan.ts'
+import { bytesJson, entryJson } from './entry-json.ts'
+import type { Action, Kept, KeptReason } from '../format/journal.ts'
+import type { Plan } from '../engine/client/apply/plan.ts'
+
+/** How a plan is shown by `-n`: what happens to the tree, in its order, and what stays as it was changed here. */
+
+/** Lines without their ends. */
+export function planLines({ journal }: Plan, json: boolean): readonly string[] {
+  const actions = journal.actions.filter(isShown)
+  return json
+    ? [...actions.map(actionJson), ...journal.kept.map(keptJson)]
+    : [...actions.map(actionText), ...journal.kept.map((kept) => `keep ${keptText(kept)}`)]
+}
+
+/** bindery's own files, and folders whose time is only put back, are no news. */
+function isShown(action: Action): boolean {
+  return !isOwnState(action.path) && !(action.kind === 'attr' && sameAttributes(action.old, action.new))
+}
+
+const words: Readonly<Record<Action['kind'], string>> = {
+  mkdir: 'mkdir',
+  rmdir: 'rmdir',
+  put: 'add',
+  drop: 'remove',
+  swap: 'replace',
+  attr: 'attributes',
+}
+
+function actionText(action: Action): string {
+  return `${words[action.kind]} ${slash(action.path)}`
+}
+
+function actionJson(action: Action): string {
+  const sides = { ...('old' in action ? { old: entryJson(action.old) } : {}), ...('new' in action ? { new: entryJson(action.new) } : {}) }
+  return JSON.stringify({ action: words[action.kind], ...bytesJson('path', action.path), ...sides })
+}
+
+function keptJson({ path, reason, beside }: Kept): string {
+  return JSON.stringify({
+    action: 'keep',
+    ...bytesJson('path', path),
+    reason,
+    ...(beside === undefined ? {} : bytesJson('beside', beside)),
+  })
+}
+
+const reasons: Readonly<Record<KeptReason, string>> = {
+  modified: 'was modified here',
+  removed: 'was removed here',
+  'in-the-way': 'is not of a release',
+  'not-empty': 'holds other files',
+  attributes: 'has mode, owner or attributes that were changed here and in the release',
+  protected: 'is protected',
+  late: 'was changed in the meantime',
+}
+
+/** `/etc/motd was modified here; the other version is /etc/motd.new`. */
+export function keptText({ path, reason, beside }: Kept): string {
+  const other = reason === 'late' ? 'it is kept as' : 'the other version is'
+  return `${slash(path)} ${reasons[reason]}${beside === undefined ? '' : `; ${other} ${slash(beside)}`}`
+}
+
+function slash(path: string): string {
+  return path === '.' ? '/' : `/${showPath(path)}`
+}

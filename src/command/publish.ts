@@ -1,0 +1,136 @@
+import { BinderyError } from '../base/error.ts'
+import { formatDistName } from '../base/name.ts'
+import { publish as publishDists, usualDeltas } from '../engine/repo/publish.ts'
+import { stageReleases } from '../engine/repo/stage.ts'
+import { publishStage } from '../engine/repo/stage-publish.ts'
+import { emptyKeyring } from '../engine/repo/keyring.ts'
+import { folderStore } from '../host/folder-store.ts'
+import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
+import { openSource, spoolToSource } from '../host/source.ts'
+import { sharedFlags } from './flags.ts'
+import { keyringOf, lifetimeOptions, lifetimesOf, wholeOf } from './repository-options.ts'
+import type { PublishInput } from '../engine/repo/publish.ts'
+import type { DraftedRelease } from '../engine/repo/release-draft.ts'
+import type { UpdateNotes } from '../engine/update/compose.ts'
+import type { RebootClass } from '../format/update.ts'
+import type { ByteSource } from '../port/source.ts'
+import type { Store } from '../port/store.ts'
+import type { Command, Context, Input } from './command.ts'
+
+export const publish: Command = {
+  name: 'publish',
+  summary: 'add releases to their channels',
+  operands: 'DIST ...',
+  operandCount: { min: 0, max: Infinity },
+  options: {
+    repo: sharedFlags.repo,
+    keys: sharedFlags.keys,
+    unsigned: { kind: 'value', value: 'DIR', help: 'write into DIR what is to be signed elsewhere; no key is needed' },
+    signed: { kind: 'value', value: 'DIR', help: 'publish what was signed in DIR' },
+    deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
+    notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
+    security: { kind: 'flag', help: 'the release mends a security problem' },
+    reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
+    ...lifetimeOptions,
+  },
+  examples: [
+    'bindery publish -r repo -k keys base-7.6-20260101-amd64.tar.zst',
+    "bindery publish -r repo -k keys --security --reboot advised --notice 'sshd must be restarted' base.tar.zst",
+    'bindery publish -r repo --unsigned outbox base.tar.zst',
+    'bindery publish -r repo -k online-keys --signed outbox',
+  ],
+  run: async (context, input) => {
+    checkWay(input)
+    await writeRepositoryFolder(input.required('repo'), 'publish', async (store) => await wayOf(input)(context, input, store))
+    return 0
+  },
+}
+
+function checkWay(input: Input): void {
+  const signed = input.value('signed') !== undefined
+  if (signed && input.value('unsigned') !== undefined) throw new BinderyError('usage', '--unsigned and --signed exclude each other')
+  if (signed && input.operands.length > 0) throw new BinderyError('usage', '--signed takes no DIST: they are in its folder')
+  if (!signed && input.operands.length === 0) throw new BinderyError('usage', 'an operand is missing')
+}
+
+type Way = (context: Context, input: Input, store: Store) => Promise<void>
+
+function wayOf(input: Input): Way {
+  if (input.value('signed') !== undefined) return publishSigned
+  return input.value('unsigned') === undefined ? publishHere : publishUnsigned
+}
+
+async function publishHere(context: Context, input: Input, store: Store): Promise<void> {
+  const keyring = await keyringOf(context, input.required('keys'))
+  await withSources(input.operands, async (dists) => {
+    tell(context, await publishDists({ ...publishInput(context, input, store), dists, keyring }))
+  })
+}
+
+async function publishUnsigned(context: Context, input: Input, store: Store): Promise<void> {
+  const stage = folderStore(input.required('unsigned'))
+  await withSources(input.operands, async (dists) => {
+    tell(context, await stageReleases({ ...publishInput(context, input, store), dists, stage }))
+  })
+}
+
+async function publishSigned(context: Context, input: Input, store: Store): Promise<void> {
+  const stage = await openRepositoryFolder(input.required('signed'))
+  const keys = input.value('keys')
+  // Whoever holds all keys offline has signed snapshot and timestamp there too.
+  const keyring = keys === undefined ? emptyKeyring : await keyringOf(context, keys)
+  const roles = await publishStage({ store, stage, keyring, clock: context.clock, lifetimes: lifetimesOf(input) })
+  context.explain(roles.length === 0 ? 'already there' : `published ${roles.join(', ')}`)
+}
+
+function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
+  for (const release of releases) explain(storyOf(release))
+}
+
+function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists'> {
+  return {
+    store,
+    clock: context.clock,
+    spool: spoolToSource,
+    deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
+    notes: notesOf(input),
+    lifetimes: lifetimesOf(input),
+    progress: context.progress,
+    signal: context.signal,
+    explain: context.explain,
+  }
+}
+
+function notesOf(input: Input): UpdateNotes {
+  return {
+    notices: input.list('notice'),
+    postSteps: [],
+    reboot: rebootOf(input.value('reboot') ?? 'none'),
+    security: input.flag('security'),
+  }
+}
+
+function rebootOf(text: string): RebootClass {
+  if (text === 'none' || text === 'advised' || text === 'required') return text
+  throw new BinderyError('usage', `--reboot takes none, advised or required, not '${text}'`)
+}
+
+async function withSources<T>(files: readonly string[], work: (sources: readonly ByteSource[]) => Promise<T>): Promise<T> {
+  const sources: Awaited<ReturnType<typeof openSource>>[] = []
+  try {
+    for (const file of files) sources.push(await openSource(file))
+    return await work(sources)
+  } finally {
+    for (const source of sources) await source.close()
+  }
+}
+
+function storyOf({ kind, update }: DraftedRelease): string {
+  const name = formatDistName(update.release.name)
+  if (kind === 'present') return `${name}: already there`
+  const ways = [
+    ...update.full.map(({ size }) => `whole ${size} bytes`),
+    ...update.deltas.map(({ from, size }) => `from ${from} ${size} bytes`),
+  ]
+  return `${name}: release ${update.sequence} of its channel; ${ways.join(', ')}`
+}

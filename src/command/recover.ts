@@ -1,0 +1,43 @@
+import { readJournal } from '../engine/client/apply/receipts.ts'
+import { recover as recoverTree } from '../engine/client/apply/recover.ts'
+import { openSession, refuseReader, withLock } from './client-session.ts'
+import { sharedFlags } from './flags.ts'
+import { conclude, describeRecovered } from './outcome.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Command, Context, Input } from './command.ts'
+
+export const recover: Command = {
+  name: 'recover',
+  summary: 'finish what an interrupted run left, or take it back',
+  operands: '',
+  operandCount: { min: 0, max: 0 },
+  options: {
+    'dry-run': sharedFlags.dryRun,
+    undo: { kind: 'flag', help: 'take it back instead of finishing it' },
+  },
+  examples: ['bindery recover', 'bindery -C /mnt recover --undo'],
+  run: async (context, input) => {
+    const session = await openSession(context)
+    await refuseReader(session)
+    return await withLock(
+      context,
+      'recover',
+      async () => await (input.flag('dry-run') ? tell(context, session) : mend(context, session, input)),
+    )
+  },
+}
+
+async function tell(context: Context, { disk }: Session): Promise<number> {
+  const journal = await readJournal(disk)
+  if (journal === undefined) return 0
+  const names = journal.releases.map(({ old, new: next }) => `${old} -> ${next}`).join(', ')
+  await context.out(`${journal.purpose} ${names} was interrupted${journal.direction === 'backward' ? ', and was being taken back' : ''}\n`)
+  return 0
+}
+
+async function mend(context: Context, { disk, config }: Session, input: Input): Promise<number> {
+  const recovered = await recoverTree(disk, { undo: input.flag('undo'), keepReleases: config.keepReleases })
+  if (recovered.kind === 'nothing') return 0
+  context.explain(describeRecovered(recovered))
+  return await conclude(context, recovered)
+}

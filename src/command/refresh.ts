@@ -1,0 +1,24 @@
+import { expiringLine, refreshRepository } from '../engine/repo/refresh.ts'
+import { writeRepositoryFolder } from '../host/repository-folder.ts'
+import { sharedFlags } from './flags.ts'
+import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
+import type { Command } from './command.ts'
+
+export const refresh: Command = {
+  name: 'refresh',
+  summary: 'renew the short-lived metadata of a repository',
+  operands: '',
+  operandCount: { min: 0, max: 0 },
+  options: { repo: sharedFlags.repo, keys: sharedFlags.keys, ...lifetimeOptions },
+  examples: ['bindery refresh -r /var/www/updates -k /etc/bindery/online-keys'],
+  run: async (context, input) => {
+    const keyring = await keyringOf(context, input.required('keys'))
+    const lifetimes = lifetimesOf(input)
+    await writeRepositoryFolder(input.required('repo'), 'refresh', async (store) => {
+      const { renewed, expiring } = await refreshRepository({ store, keyring, clock: context.clock, lifetimes })
+      context.explain(`renewed ${renewed.join(', ')}`)
+      for (const one of expiring) context.say(expiringLine(one))
+    })
+    return 0
+  },
+}

@@ -1,0 +1,33 @@
+import { clientVerbs } from './verbs-client.ts'
+import type { Verb } from './command.ts'
+
+/** Verbs of makers and repositories. */
+const makerVerbs: readonly Verb[] = [
+  { name: 'cut', summary: 'cut a dist from a tree', load: async () => (await import('./cut.ts')).cut },
+  {
+    name: 'delta',
+    summary: 'make a delta between two dists or other files, or tell what one applies to',
+    load: async () => (await import('./delta.ts')).delta,
+  },
+  { name: 'keygen', summary: 'make a signify key pair', load: async () => (await import('./keygen.ts')).keygen },
+  { name: 'sign', summary: 'sign a file, or what an unsigned publication waits for', load: async () => (await import('./sign.ts')).sign },
+  { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
+  { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
+  { name: 'prune', summary: 'drop old releases, and files that belong to nothing', load: async () => (await import('./prune.ts')).prune },
+  {
+    name: 'fsck',
+    summary: 'check a repository: signatures, digests, records, leavings',
+    load: async () => (await import('./fsck.ts')).fsck,
+  },
+  { name: 'refresh', summary: 'renew the short-lived metadata of a repository', load: async () => (await import('./refresh.ts')).refresh },
+  { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
+  { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
+]
+
+/** As bindery(1) lists them. */
+const order =
+  'scan diff cut delta patch keygen sign verify init publish prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+    ' ',
+  )
+
+export const verbs: readonly Verb[] = [...clientVerbs, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))

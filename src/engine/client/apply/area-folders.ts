@@ -1,0 +1,141 @@
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { joinPath, parentPath } from '../../../base/path.ts'
+import { stageFolder, storeFolder } from './area.ts'
+import { readAreas, writeAreas } from './area-list.ts'
+import { stateFolder } from '../state.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Disk } from '../../../port/disk.ts'
+import type { SlotHolder } from './area.ts'
+import type { KnownArea } from './area-list.ts'
+
+/** Making the folders of a transaction, and removing what no transaction needs any more. */
+
+export async function makeAreas(disk: Disk, { transaction, areas }: SlotHolder): Promise<void> {
+  await makeMissing(disk, areas)
+  for (const area of areas) {
+    for (const folder of [`${area}/stage`, `${area}/store`] as RelPath[]) await ensureFolder(disk, folder)
+    for (const folder of [stageFolder(area, transaction), storeFolder(area, transaction)]) {
+      await removeBelow(disk, folder)
+      await disk.mkdir(folder, 0o700)
+    }
+  }
+}
+
+/** An area is remembered before it is made, with the time of the folder above it. */
+async function makeMissing(disk: Disk, areas: readonly RelPath[]): Promise<void> {
+  const missing: RelPath[] = []
+  for (const area of areas) if ((await disk.lstat(area)) === undefined) missing.push(area)
+  if (missing.length === 0) return
+  const others = (await readAreas(disk)).filter(({ path }) => !missing.includes(path))
+  await aroundAreas(disk, others, missing, async () => {
+    for (const area of missing) await ensureFolder(disk, area)
+    return missing
+  })
+}
+
+/**
+ * The folder above an area belongs to the release: that we made or removed a name in it shall not show. Its time is
+ * written down before `work` and put back after it, by whoever comes next if need be. `work` answers what there is of
+ * `changing` afterwards.
+ */
+async function aroundAreas(
+  disk: Disk,
+  others: readonly KnownArea[],
+  changing: readonly RelPath[],
+  work: () => Promise<readonly RelPath[]>,
+): Promise<void> {
+  const timed: KnownArea[] = []
+  for (const path of changing) timed.push({ path, above: (await disk.lstat(parentPath(path)))?.mtime })
+  await writeAreas(disk, [...others, ...timed])
+  const left = await work()
+  await putBackTimes(disk, timed)
+  await writeAreas(disk, [...others, ...left.map((path) => ({ path }))])
+}
+
+async function putBackTimes(disk: Disk, areas: readonly KnownArea[]): Promise<void> {
+  const times = areas.flatMap(({ path, above }) => (above === undefined ? [] : [{ path: parentPath(path), mtime: above }]))
+  if (times.length > 0) await disk.setTimes(times)
+  for (const { path } of times) await disk.sync(path)
+}
+
+async function ensureFolder(disk: Disk, folder: RelPath): Promise<void> {
+  const stat = await disk.lstat(folder)
+  if (stat === undefined) await disk.mkdir(folder, 0o700)
+  else if (stat.kind !== 'dir') throw new BinderyError('conflict', 'is no directory, and bindery needs it', { subject: `/${folder}` })
+}
+
+/** Makes the names in `folder` durable, and what leads to them. */
+export async function syncAreas(disk: Disk, { transaction, areas }: SlotHolder): Promise<void> {
+  for (const area of areas) {
+    const slots = [stageFolder(area, transaction), storeFolder(area, transaction)]
+    for (const folder of [...slots, `${area}/stage`, `${area}/store`, area, parentPath(area)]) await disk.sync(folder as RelPath)
+  }
+}
+
+/**
+ * Removes every stage, stores but those of `needed`, and areas outside the state folder that have become empty. A file
+ * system that is not mounted is left for later.
+ */
+export async function sweepAreas(disk: Disk, needed: ReadonlySet<number>): Promise<void> {
+  const known = await readAreas(disk)
+  await finishTimes(disk, known)
+  const empty: RelPath[] = []
+  for (const path of [stateFolder, ...known.map((area) => area.path)]) {
+    if (!(await isFolder(disk, path))) continue
+    await sweep(disk, `${path}/stage` as RelPath, new Set())
+    await sweep(disk, `${path}/store` as RelPath, needed)
+    if (path !== stateFolder && (await isEmptyArea(disk, path))) empty.push(path)
+  }
+  if (empty.length === 0) return
+  const others = known.flatMap(({ path }) => (empty.includes(path) ? [] : [{ path }]))
+  await aroundAreas(disk, others, empty, async () => {
+    for (const area of empty) await removeBelow(disk, area)
+    return []
+  })
+}
+
+/** Of a run that was stopped between making or removing an area and putting the time back. */
+async function finishTimes(disk: Disk, known: readonly KnownArea[]): Promise<void> {
+  const pending: KnownArea[] = []
+  for (const area of known) if (area.above !== undefined && (await isFolder(disk, parentPath(area.path)))) pending.push(area)
+  if (pending.length === 0) return
+  await putBackTimes(disk, pending)
+  await writeAreas(
+    disk,
+    known.map(({ path }) => ({ path })),
+  )
+}
+
+/** What a folder above became a link of is not ours to look into. */
+async function isFolder(disk: Disk, path: RelPath): Promise<boolean> {
+  try {
+    return (await disk.lstat(path))?.kind === 'dir'
+  } catch (error) {
+    if (isBinderyError(error, 'hostile')) return false
+    throw error
+  }
+}
+
+async function sweep(disk: Disk, folder: RelPath, stays: ReadonlySet<number>): Promise<void> {
+  if ((await disk.lstat(folder)) === undefined) return
+  for (const name of await disk.readdir(folder)) {
+    if (/^[0-9]+$/.test(name) && stays.has(Number(name))) continue
+    await removeBelow(disk, joinPath(folder, name))
+  }
+}
+
+async function isEmptyArea(disk: Disk, area: RelPath): Promise<boolean> {
+  for (const folder of [`${area}/stage`, `${area}/store`] as RelPath[]) {
+    if ((await disk.lstat(folder)) !== undefined && (await disk.readdir(folder)).length > 0) return false
+  }
+  return true
+}
+
+/** A path and everything below it, on its file system, without following links. Nothing is no error. */
+export async function removeBelow(disk: Disk, path: RelPath): Promise<void> {
+  const stat = await disk.lstat(path)
+  if (stat === undefined) return
+  if (stat.kind !== 'dir') return await disk.unlink(path)
+  for (const name of await disk.readdir(path)) await removeBelow(disk, joinPath(path, name))
+  await disk.rmdir(path)
+}

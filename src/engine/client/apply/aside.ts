@@ -1,0 +1,105 @@
+import { isBinderyError } from '../../../base/error.ts'
+import { sameXattrs } from './nodes.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Leaf, Node } from '../../../format/journal-node.ts'
+import type { Disk, DiskReader, DiskWriter, Stat } from '../../../port/disk.ts'
+
+/** Small moves of single files between the live tree and its slots. */
+
+export type PathTime = Parameters<DiskWriter['setTimes']>[0][number]
+
+/**
+ * Gives a live path a second name in its slot, so that replacing the path cannot lose it; where the file system has no
+ * hard links, a copy. Answers what the caller has yet to finish (`finishCopies`).
+ */
+export async function keepAside(disk: Disk, from: RelPath, to: RelPath, node: Leaf): Promise<PathTime | undefined> {
+  return (await tryLink(disk, to, from)) ? undefined : await copyNode(disk, from, to, node)
+}
+
+/** False where the file system has no hard links, or does not allow this one. */
+export async function tryLink(disk: Disk, to: RelPath, from: RelPath): Promise<boolean> {
+  const source = await disk.lstat(from)
+  try {
+    await disk.link(to, from)
+  } catch (error) {
+    if (isBinderyError(error, 'not-supported') || isBinderyError(error, 'permission')) return false
+    if (source?.kind === 'symlink' && isBinderyError(error, 'not-found')) return false
+    throw error
+  }
+  // On some systems link(2) follows a symbolic link.
+  if (source?.kind !== 'symlink' || (await disk.lstat(to))?.kind === 'symlink') return true
+  await disk.unlink(to)
+  return false
+}
+
+/** A file of its own at `to`, with all that `node` says but for the time: see `finishCopies`. */
+export async function copyNode(disk: Disk, from: RelPath, to: RelPath, node: Leaf): Promise<PathTime> {
+  if (node.kind === 'file') await disk.create(to, disk.read(from))
+  else await makeSpecial(disk, to, node)
+  await setAttributes(disk, to, node)
+  return { path: to, mtime: node.mtime }
+}
+
+/** Sets the times of copies, many at once, and makes them durable. */
+export async function finishCopies(disk: Disk, copies: readonly PathTime[]): Promise<void> {
+  if (copies.length > 0) await disk.setTimes(copies)
+  for (const { path } of copies) if ((await disk.lstat(path))?.kind === 'file') await syncFile(disk, path)
+}
+
+/** Without root, even one's own file must be readable to be synced: then its folder's sync will have to do. */
+export async function syncFile(disk: Disk, path: RelPath): Promise<void> {
+  try {
+    await disk.sync(path)
+  } catch (error) {
+    const mode = (await disk.lstat(path))?.mode ?? 0
+    if (!isBinderyError(error, 'permission') || (mode & 0o400) !== 0) throw error
+  }
+}
+
+/** What a link, a FIFO or a device is, without its attributes. */
+export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf, { kind: 'file' }>): Promise<void> {
+  switch (node.kind) {
+    case 'symlink':
+      return await disk.symlink(path, node.target)
+    case 'fifo':
+      return await disk.mknod(path, { kind: 'fifo' })
+    case 'char':
+    case 'block':
+      return await disk.mknod(path, { kind: node.kind, major: node.major, minor: node.minor })
+    case 'socket':
+      // Whoever listens on it makes it anew.
+      return await disk.mknod(path, { kind: 'fifo' })
+  }
+}
+
+/** Owner before mode, since chown(2) takes setuid away, and before attributes, since it drops capabilities. */
+export async function setAttributes(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
+  await setOwner(disk, path, node)
+  if (node.kind !== 'symlink') await disk.chmod(path, node.mode)
+  if (node.xattrs !== undefined) await disk.setXattrs(path, node.xattrs)
+}
+
+/** Only where it is another: without root, chown(2) to oneself may fail too. */
+async function setOwner(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
+  const stat = await disk.lstat(path)
+  if (stat?.uid !== node.uid || stat.gid !== node.gid) await disk.chown(path, node.uid, node.gid)
+}
+
+/** A path whose parents may not be there, or be something else than directories by now: then it is not there either. */
+export async function lstatDeep(disk: DiskReader, path: RelPath): Promise<Stat | undefined> {
+  try {
+    return await disk.lstat(path)
+  } catch (error) {
+    if (isBinderyError(error, 'hostile')) return undefined
+    throw error
+  }
+}
+
+/** Brings a path from the attributes of `old` to those of `next`, but for the time; done again, it changes nothing. */
+export async function changeAttributes(disk: Disk, path: RelPath, old: Node, next: Node): Promise<void> {
+  const live = await disk.lstat(path)
+  const isOwned = live?.uid === next.uid && live.gid === next.gid
+  if (!isOwned) await disk.chown(path, next.uid, next.gid)
+  if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode)) await disk.chmod(path, next.mode)
+  if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await disk.setXattrs(path, next.xattrs ?? new Map())
+}

@@ -1,0 +1,52 @@
+import { baseName, maxNameBytes } from '../../../base/path.ts'
+import { lookAt } from './look.ts'
+import { sameContent } from './nodes.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Node } from '../../../format/journal-node.ts'
+import type { DiskReader, Stat } from '../../../port/disk.ts'
+import type { NodeScope, NodeTree } from './nodes.ts'
+
+/** Where a version goes that may not replace what is there: `PATH.new`, or the next free name behind it. */
+export type Beside =
+  /** It lies there already, from an earlier attempt. */
+  | { readonly kind: 'there'; readonly path: RelPath }
+  | { readonly kind: 'add'; readonly path: RelPath }
+  /** An earlier release's version lies there, unchanged. */
+  | { readonly kind: 'replace'; readonly path: RelPath; readonly old: Node; readonly stat: Stat }
+
+export type BesideOptions = {
+  readonly suffix: '.new' | '.old'
+  readonly base: NodeTree
+  readonly next: NodeTree
+  readonly scope: NodeScope
+}
+
+const maxTries = 100
+
+/** Undefined where the name would be too long, or a hundred names are taken. Never takes what a user may have edited. */
+export async function findBeside(disk: DiskReader, path: RelPath, node: Node, options: BesideOptions): Promise<Beside | undefined> {
+  for (let i = 0; i < maxTries; i++) {
+    const candidate = `${path}${options.suffix}${i === 0 ? '' : `.${i}`}` as RelPath
+    if (baseName(candidate).length > maxNameBytes) return undefined
+    if (options.base.nodes.has(candidate) || options.next.nodes.has(candidate)) continue
+    const beside = await tryName(disk, path, candidate, node, options)
+    if (beside !== undefined) return beside
+  }
+  return undefined
+}
+
+async function tryName(
+  disk: DiskReader,
+  path: RelPath,
+  candidate: RelPath,
+  node: Node,
+  { base, scope }: BesideOptions,
+): Promise<Beside | undefined> {
+  const view = await lookAt(disk, [candidate], { scope, guess: () => undefined })
+  const live = view.nodes.get(candidate)
+  if (live === undefined) return { kind: 'add', path: candidate }
+  if (sameContent(live, node)) return { kind: 'there', path: candidate }
+  const earlier = base.nodes.get(path)
+  if (earlier === undefined || live.kind === 'dir' || !sameContent(earlier, live)) return undefined
+  return { kind: 'replace', path: candidate, old: live, stat: view.stats.get(candidate) as Stat }
+}

@@ -1,0 +1,233 @@
+import { BinderyError } from '../../../base/error.ts'
+import { parentPath, rootPath, showPath } from '../../../base/path.ts'
+import { findBeside } from './beside.ts'
+import { decide } from './decide.ts'
+import { linkGroups } from './links.ts'
+import { lookAt, unreadDigest } from './look.ts'
+import { changedPaths, isRelinked, sameAttributes, sameContent } from './nodes.ts'
+import type { Sha256 } from '../../../base/digest.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Kept } from '../../../format/journal.ts'
+import type { Node } from '../../../format/journal-node.ts'
+import type { Meter } from '../../../port/ambient.ts'
+import type { DiskReader, Stat } from '../../../port/disk.ts'
+import type { Decision } from './decide.ts'
+import type { LiveView } from './look.ts'
+import type { NodeScope, NodeTree } from './nodes.ts'
+
+/** What is to happen to one path of the live tree. `of` is the path whose content it is, where that is not its own. */
+export type Change =
+  | { readonly kind: 'add'; readonly path: RelPath; readonly new: Node; readonly of: RelPath; readonly donor?: RelPath }
+  | {
+      readonly kind: 'replace'
+      readonly path: RelPath
+      readonly old: Node
+      readonly new: Node
+      readonly of: RelPath
+      readonly donor?: RelPath
+    }
+  | { readonly kind: 'attr'; readonly path: RelPath; readonly old: Node; readonly new: Node }
+  | { readonly kind: 'remove'; readonly path: RelPath; readonly old: Node }
+
+export type Changes = {
+  /** In byte order; each path once. */
+  readonly changes: readonly Change[]
+  readonly kept: readonly Kept[]
+  readonly live: LiveView
+}
+
+export type ChangeInput = {
+  readonly disk: DiskReader
+  readonly base: NodeTree
+  readonly next: NodeTree
+  readonly scope: NodeScope
+  readonly suffix: '.new' | '.old'
+  readonly isProtected: (path: RelPath) => boolean
+  /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
+  readonly relinked?: ReadonlySet<RelPath>
+  readonly signal?: AbortSignal | undefined
+  readonly meter?: Meter | undefined
+}
+
+/** From what bindery installed, what shall be there and what is there, to what is to be done. Throws `conflict`. */
+export async function findChanges(input: ChangeInput): Promise<Changes> {
+  const paths = pathsToLookAt(input)
+  const live = await lookAt(input.disk, paths, { scope: input.scope, guess: digestGuess(input), signal: input.signal, meter: input.meter })
+  const decisions = new Map(paths.map((path) => [path, decideOne(input, live, path)]))
+  const linking = linkGroups(decisions, input.base, input.next, live)
+  const draft = new Draft(linking.donors, live)
+  for (const [path, decision] of linking.decisions) draft.take(path, decision)
+  checkParents(draft, input, live)
+  await keepFullFolders(draft, input)
+  await placeBeside(draft, input)
+  return {
+    changes: draft.sorted(),
+    kept: [...draft.kept.values()],
+    live: { ...live, stats: new Map([...live.stats, ...draft.besideStats]) },
+  }
+}
+
+/** What the step changes, and all names of the hard-link groups that it touches. */
+function pathsToLookAt({ base, next, relinked }: ChangeInput): readonly RelPath[] {
+  const paths = new Set<RelPath>()
+  for (const path of changedPaths(base, next)) {
+    paths.add(path)
+    for (const name of [...(base.groups.get(path) ?? []), ...(next.groups.get(path) ?? [])]) paths.add(name)
+  }
+  for (const path of relinked ?? []) paths.add(path)
+  return [...paths].sort()
+}
+
+/** Only a file whose content decides something is read. */
+function digestGuess({ base, next, relinked }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
+  return (path, stat) => {
+    const files = [base.nodes.get(path), next.nodes.get(path)].filter((node) => node?.kind === 'file')
+    const [first, second] = files
+    const matters = relinked?.has(path) === true || isRelinked(base, next, path) || base.groups.has(path) || next.groups.has(path)
+    if (first !== undefined && second !== undefined && sameContent(first, second) && !matters) return first.sha256
+    return files.some((file) => file.size === stat.size) ? undefined : unreadDigest
+  }
+}
+
+function decideOne({ base, next, isProtected, relinked }: ChangeInput, live: LiveView, path: RelPath): Decision {
+  return decide({
+    path,
+    base: base.nodes.get(path),
+    next: next.nodes.get(path),
+    live: live.nodes.get(path),
+    guarded: isProtected(path),
+    relinked: relinked?.has(path) === true,
+  })
+}
+
+/** The changes while they are being found; the steps below take some of them back. */
+class Draft {
+  readonly changes = new Map<RelPath, Change>()
+  readonly kept = new Map<RelPath, Kept>()
+  /** What is to come to lie beside which path. */
+  readonly besides = new Map<RelPath, Node>()
+  readonly besideStats = new Map<RelPath, Stat>()
+  readonly blocked: RelPath[] = []
+  readonly #donors: ReadonlyMap<RelPath, RelPath>
+  readonly #live: LiveView
+
+  constructor(donors: ReadonlyMap<RelPath, RelPath>, live: LiveView) {
+    this.#donors = donors
+    this.#live = live
+  }
+
+  take(path: RelPath, decision: Decision): void {
+    const donor = this.#donors.get(path)
+    const origin = { of: path, ...(donor === undefined ? {} : { donor }) }
+    if ('clash' in decision && decision.clash) this.kept.set(path, { path, reason: 'attributes' })
+    switch (decision.kind) {
+      case 'keep':
+        return
+      case 'add':
+        return this.set({ kind: 'add', path, new: decision.new, ...origin })
+      case 'replace':
+        return this.set({ kind: 'replace', path, old: decision.old, new: decision.new, ...origin })
+      case 'attr':
+        if (!sameAttributes(decision.old, decision.new)) this.set({ kind: 'attr', path, old: decision.old, new: decision.new })
+        return
+      case 'remove':
+        return this.set({ kind: 'remove', path, old: decision.old })
+      case 'kept':
+        return this.keep(path, decision.reason, decision.beside)
+      case 'blocked':
+        this.blocked.push(path)
+    }
+  }
+
+  set(change: Change): void {
+    this.changes.set(change.path, change)
+  }
+
+  keep(path: RelPath, reason: Kept['reason'], beside?: Node): void {
+    this.changes.delete(path)
+    const at = reason === 'removed' ? this.#topMissing(path) : path
+    this.kept.set(at, { path: at, reason })
+    if (beside !== undefined && beside.kind !== 'dir') this.besides.set(path, beside)
+  }
+
+  /** Of a folder that was removed here, one line is enough. */
+  #topMissing(path: RelPath): RelPath {
+    let top = path
+    while (!this.#live.stats.has(parentPath(top))) top = parentPath(top)
+    return top
+  }
+
+  /** Whether there will be a folder at `path`, and if not, what is there. */
+  folderAt(path: RelPath): 'folder' | 'nothing' | 'other' {
+    const change = this.changes.get(path)
+    if (change?.kind === 'remove') return 'nothing'
+    if (change?.kind === 'add' || change?.kind === 'replace') return change.new.kind === 'dir' ? 'folder' : 'other'
+    const stat = this.#live.stats.get(path)
+    if (stat === undefined) return 'nothing'
+    return stat.kind === 'dir' ? 'folder' : 'other'
+  }
+
+  sorted(): readonly Change[] {
+    return [...this.changes.values()].sort((a, b) => (a.path < b.path ? -1 : 1))
+  }
+}
+
+/**
+ * Nothing can be put below what is no folder here, or a link that leads elsewhere: that ends the attempt before any
+ * change. Below a folder that was removed here nothing is put either, but that was somebody's will.
+ */
+function checkParents(draft: Draft, { next, base }: ChangeInput, live: LiveView): void {
+  for (const [path, change] of [...draft.changes].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (change.kind === 'add' && path !== rootPath && draft.folderAt(parentPath(path)) === 'nothing') draft.keep(path, 'removed')
+  }
+  const wanted = [...next.nodes.keys()].filter((path) => !live.stats.has(path) && isContentChanged(base, next, path))
+  const blocked = [...draft.blocked, ...wanted.flatMap((path) => blockedAncestor(draft, path) ?? [])].sort()
+  const first = blocked[0]
+  if (first === undefined) return
+  throw new BinderyError('conflict', `is no directory here, as it is in the release`, {
+    subject: `/${showPath(first)}`,
+    hint: 'put the directory back, or name the path under ignore in bindery.conf; nothing was changed',
+  })
+}
+
+function isContentChanged(base: NodeTree, next: NodeTree, path: RelPath): boolean {
+  const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
+  return wanted !== undefined && (old === undefined || !sameContent(old, wanted))
+}
+
+function blockedAncestor(draft: Draft, path: RelPath): RelPath | undefined {
+  for (let at = parentPath(path); at !== rootPath; at = parentPath(at)) if (draft.folderAt(at) === 'other') return at
+  return undefined
+}
+
+/** A folder goes only when all that is in it goes; one that another file system is mounted on stays. */
+async function keepFullFolders(draft: Draft, { disk, base }: ChangeInput): Promise<void> {
+  const going = [...draft.changes.values()].filter((change) => 'old' in change && change.old.kind === 'dir' && change.kind !== 'attr')
+  for (const change of going.sort((a, b) => (a.path > b.path ? -1 : 1))) {
+    const names = await disk.readdir(change.path)
+    const staying = names.map((name) => `${change.path}/${name}` as RelPath).filter((path) => draft.changes.get(path)?.kind !== 'remove')
+    const isMounted = await isMountPoint(disk, change.path)
+    if (staying.length === 0 && !isMounted) continue
+    const isForeign = isMounted || staying.some((path) => !base.nodes.has(path))
+    if (change.kind === 'replace') draft.keep(change.path, 'not-empty', change.new)
+    else if (isForeign) draft.keep(change.path, 'not-empty')
+    else draft.changes.delete(change.path)
+  }
+}
+
+async function isMountPoint(disk: DiskReader, path: RelPath): Promise<boolean> {
+  const [own, above] = await Promise.all([disk.lstat(path), disk.lstat(parentPath(path))])
+  return own?.device !== above?.device
+}
+
+async function placeBeside(draft: Draft, { disk, base, next, scope, suffix }: ChangeInput): Promise<void> {
+  for (const [path, node] of draft.besides) {
+    const beside = await findBeside(disk, path, node, { suffix, base, next, scope })
+    const kept = draft.kept.get(path) as Kept
+    draft.kept.set(path, { ...kept, ...(beside === undefined ? {} : { beside: beside.path }) })
+    if (beside === undefined || beside.kind === 'there') continue
+    if (beside.kind === 'replace') draft.besideStats.set(beside.path, beside.stat)
+    const at = { path: beside.path, of: path, new: { ...node, path: beside.path } }
+    draft.set(beside.kind === 'add' ? { kind: 'add', ...at } : { kind: 'replace', ...at, old: beside.old })
+  }
+}

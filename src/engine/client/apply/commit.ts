@@ -1,0 +1,254 @@
+import { BinderyError, isBinderyError, unreachable } from '../../../base/error.ts'
+import { parentPath, showPath } from '../../../base/path.ts'
+import { stageFolder, stageSlot, storeSlot } from './area.ts'
+import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep } from './aside.ts'
+import { closeFolders, openFolders, setLeafTimes, syncTouched } from './folders.ts'
+import { inodeKey } from './links.ts'
+import { unreadDigest } from './look.ts'
+import { contentKey } from './nodes.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Action, Journal, Kept } from '../../../format/journal.ts'
+import type { Leaf, Node } from '../../../format/journal-node.ts'
+import type { Disk, Stat } from '../../../port/disk.ts'
+import type { PathTime } from './aside.ts'
+
+/**
+ * Carries out a journal, forward or backward. Each action looks at the disk to see whether it has been done, so that a
+ * run that was killed anywhere, and a run that recovers it, are continued by doing the same again. A path is exchanged
+ * by one rename(2): at any moment it is exactly its old or its new version. Answers what was changed by others since
+ * the plan was made, and was therefore kept.
+ */
+export async function carryOut(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
+  await checkAreas(disk, journal)
+  const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(journal.actions), several: severalTimes(journal.actions) }
+  await openFolders(disk, journal)
+  const actions = journal.direction === 'forward' ? journal.actions : journal.actions.toReversed()
+  for (const action of actions) await (journal.direction === 'forward' ? doAction(run, action) : undoAction(run, action))
+  await setLeafTimes(disk, run.times)
+  await closeFolders(disk, journal)
+  await syncTouched(disk, journal)
+  return run.late
+}
+
+type Run = {
+  readonly disk: Disk
+  readonly journal: Journal
+  readonly late: Kept[]
+  /** Set together at the end. */
+  readonly times: PathTime[]
+  /** By content: times that a file may have before or after its attributes are set. */
+  readonly attrTimes: ReadonlyMap<string, ReadonlySet<string>>
+  /** Paths at which something goes and something else comes. */
+  readonly several: ReadonlySet<RelPath>
+}
+
+/** On a file system that is not mounted every slot is gone, as if all had been done. */
+async function checkAreas(disk: Disk, { areas, transaction }: Journal): Promise<void> {
+  for (const area of areas) {
+    if ((await lstatDeep(disk, stageFolder(area, transaction)))?.kind === 'dir') continue
+    throw new BinderyError('not-found', 'is not there; is its file system mounted?', {
+      subject: `/${showPath(stageFolder(area, transaction))}`,
+    })
+  }
+}
+
+async function doAction(run: Run, action: Action): Promise<void> {
+  switch (action.kind) {
+    case 'mkdir':
+      return await makeFolder(run, action.path, action.new)
+    case 'rmdir':
+      return await removeFolder(run, action.path)
+    case 'put':
+      return await put(run, action.path, stageSlot(run.journal, action.slot), action.new)
+    case 'drop':
+      return await drop(run, action.path, storeSlot(run.journal, action.slot), action.old)
+    case 'swap':
+      return await swap(run, action, stageSlot(run.journal, action.slot), storeSlot(run.journal, action.slot))
+    case 'attr':
+      return await setLeaf(run, action.path, action.old, action.new)
+    default:
+      return unreachable(action)
+  }
+}
+
+async function undoAction(run: Run, action: Action): Promise<void> {
+  switch (action.kind) {
+    case 'mkdir':
+      return await removeFolder(run, action.path)
+    case 'rmdir':
+      return await makeFolder(run, action.path, action.old)
+    case 'put':
+      return await unput(run, action.path, stageSlot(run.journal, action.slot), action.new)
+    case 'drop':
+      return await undrop(run, action.path, storeSlot(run.journal, action.slot), action.old)
+    case 'swap':
+      return await unswap(run, action, stageSlot(run.journal, action.slot), storeSlot(run.journal, action.slot))
+    case 'attr':
+      return await setLeaf(run, action.path, action.new, action.old)
+    default:
+      return unreachable(action)
+  }
+}
+
+// --- forward
+
+async function put(run: Run, path: RelPath, from: RelPath, node: Leaf): Promise<void> {
+  const coming = await run.disk.lstat(from)
+  if (coming === undefined) return
+  const live = await lstatDeep(run.disk, path)
+  if (live !== undefined) await setAside(run, path)
+  await move(run, from, path, node)
+}
+
+async function swap(run: Run, { path, old, new: next }: Extract<Action, { kind: 'swap' }>, from: RelPath, out: RelPath): Promise<void> {
+  const coming = await run.disk.lstat(from)
+  if (coming === undefined) return
+  const live = await lstatDeep(run.disk, path)
+  // rename(2) of one name of an inode onto another does nothing at all.
+  if (live !== undefined && isSameInode(live, coming)) return await run.disk.unlink(from)
+  if (live !== undefined && !(await isSaved(run, path, live, out, old))) await setAside(run, path)
+  await move(run, from, path, next)
+}
+
+async function drop(run: Run, path: RelPath, out: RelPath, old: Leaf): Promise<void> {
+  const live = await lstatDeep(run.disk, path)
+  if (live === undefined || (run.several.has(path) && live.kind === 'dir')) return
+  if (await isSaved(run, path, live, out, old)) await run.disk.unlink(path)
+  else run.late.push({ path, reason: 'modified' })
+}
+
+/** Whether what is at the path lies in the store too; where it could not be put there before, it is now. */
+async function isSaved(run: Run, path: RelPath, live: Stat, out: RelPath, old: Leaf): Promise<boolean> {
+  const saved = await run.disk.lstat(out)
+  if (saved !== undefined && isSameInode(saved, live)) return true
+  if (!looksLike(run, live, old)) return false
+  if (saved !== undefined) return true
+  const copy = await keepAside(run.disk, path, out, old)
+  if (copy !== undefined) await finishCopies(run.disk, [copy])
+  await run.disk.sync(parentPath(out))
+  return true
+}
+
+// --- backward
+
+async function unput(run: Run, path: RelPath, from: RelPath, put: Leaf): Promise<void> {
+  // What was not taken from its slot never came.
+  if ((await run.disk.lstat(from)) !== undefined) return await removeHalfMoved(run, path)
+  const live = await lstatDeep(run.disk, path)
+  if (live === undefined || live.kind === 'dir') return
+  if (looksLike(run, live, put)) await run.disk.unlink(path)
+  else run.late.push({ path, reason: 'modified' })
+}
+
+async function unswap(run: Run, { path, old, new: next }: Extract<Action, { kind: 'swap' }>, from: RelPath, out: RelPath): Promise<void> {
+  if ((await run.disk.lstat(from)) !== undefined) return await removeHalfMoved(run, path)
+  if ((await run.disk.lstat(out)) === undefined) return
+  const live = await lstatDeep(run.disk, path)
+  if (live !== undefined && !looksLike(run, live, next)) await setAside(run, path)
+  await move(run, out, path, old)
+}
+
+async function undrop(run: Run, path: RelPath, out: RelPath, old: Leaf): Promise<void> {
+  const saved = await run.disk.lstat(out)
+  if (saved === undefined) return
+  const live = await lstatDeep(run.disk, path)
+  if (live !== undefined && (isSameInode(live, saved) || looksLike(run, live, old))) return
+  if (live !== undefined) await setAside(run, path)
+  await move(run, out, path, old)
+}
+
+// --- both
+
+async function makeFolder({ disk, late }: Run, path: RelPath, node: Node): Promise<void> {
+  const live = await lstatDeep(disk, path)
+  if (live?.kind === 'dir') return
+  if (live !== undefined) await setAside({ disk, late }, path)
+  // Open to us until all is in it; closeFolders gives it its mode.
+  await disk.mkdir(path, node.mode | 0o700)
+}
+
+async function removeFolder({ disk, late }: Run, path: RelPath): Promise<void> {
+  if ((await lstatDeep(disk, path))?.kind !== 'dir') return
+  try {
+    await disk.rmdir(path)
+  } catch (error) {
+    if (!isBinderyError(error, 'wrong-type')) throw error
+    late.push({ path, reason: 'not-empty' })
+  }
+}
+
+async function setLeaf(run: Run, path: RelPath, before: Node, wanted: Node): Promise<void> {
+  if (wanted.kind === 'dir' || (await lstatDeep(run.disk, path))?.kind !== wanted.kind) return
+  await changeAttributes(run.disk, path, before, wanted)
+  run.times.push({ path, mtime: wanted.mtime })
+}
+
+async function move(run: Run, from: RelPath, to: RelPath, node: Leaf): Promise<void> {
+  try {
+    await run.disk.rename(from, to)
+  } catch (error) {
+    if (isBinderyError(error, 'not-supported')) return await moveByCopy(run.disk, from, to, node)
+    if (!isBinderyError(error, 'not-found') && !isBinderyError(error, 'hostile')) throw error
+    // The folder was taken away after the plan was made.
+    run.late.push({ path: to, reason: 'removed' })
+  }
+}
+
+/** A bind mount refuses the rename although its device number is the slot's: then the copy beside is what is renamed. */
+async function moveByCopy(disk: Disk, from: RelPath, to: RelPath, node: Leaf): Promise<void> {
+  const half = halfMoved(to)
+  if ((await disk.lstat(half)) !== undefined) await disk.unlink(half)
+  await finishCopies(disk, [await copyNode(disk, from, half, node)])
+  await disk.rename(half, to)
+  await disk.unlink(from)
+}
+
+function halfMoved(path: RelPath): RelPath {
+  return `${path}.bindery-moving` as RelPath
+}
+
+async function removeHalfMoved({ disk }: Run, path: RelPath): Promise<void> {
+  if ((await lstatDeep(disk, halfMoved(path))) !== undefined) await disk.unlink(halfMoved(path))
+}
+
+/** Somebody put something here after the plan was made: it gets a name beside, so that it is not lost. */
+async function setAside({ disk, late }: Pick<Run, 'disk' | 'late'>, path: RelPath): Promise<void> {
+  let beside = `${path}.local` as RelPath
+  for (let i = 1; (await disk.lstat(beside)) !== undefined; i++) beside = `${path}.local.${i}` as RelPath
+  await disk.rename(path, beside)
+  late.push({ path, reason: 'late', beside })
+}
+
+function isSameInode(a: Stat, b: Stat): boolean {
+  return inodeKey(a) === inodeKey(b)
+}
+
+/**
+ * As good as lstat(2) can tell. Files of the state folder are ours, whatever they look like: their sizes were estimates.
+ * The time of a FIFO or a device says when it was used.
+ */
+function looksLike(run: Run, stat: Stat, node: Leaf): boolean {
+  if (stat.kind !== node.kind) return false
+  if (node.kind === 'file' && node.sha256 === unreadDigest) return true
+  if (node.kind === 'file' && stat.size !== node.size) return false
+  if (node.kind !== 'file' && node.kind !== 'symlink') return true
+  const time = `${stat.mtime.sec}.${stat.mtime.nsec}`
+  return time === `${node.mtime.sec}.${node.mtime.nsec}` || run.attrTimes.get(contentKey(node))?.has(time) === true
+}
+
+function attrTimesOf(actions: readonly Action[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const times = new Map<string, Set<string>>()
+  for (const action of actions) {
+    if (action.kind !== 'attr') continue
+    const key = contentKey(action.new)
+    const known = times.get(key) ?? new Set()
+    for (const { mtime } of [action.old, action.new]) known.add(`${mtime.sec}.${mtime.nsec}`)
+    times.set(key, known)
+  }
+  return times
+}
+
+function severalTimes(actions: readonly Action[]): ReadonlySet<RelPath> {
+  const folders = new Set(actions.flatMap((action) => (action.kind === 'mkdir' ? [action.path] : [])))
+  return new Set(actions.flatMap((action) => (action.kind === 'drop' && folders.has(action.path) ? [action.path] : [])))
+}

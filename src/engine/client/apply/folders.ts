@@ -1,0 +1,100 @@
+import { inParallel } from '../../../base/parallel.ts'
+import { parentPath } from '../../../base/path.ts'
+import { changeAttributes, lstatDeep, syncFile } from './aside.ts'
+import { sameAttributes } from './nodes.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { DirEntry } from '../../../base/entry.ts'
+import type { Action, Journal } from '../../../format/journal.ts'
+import type { Node } from '../../../format/journal-node.ts'
+import type { Disk } from '../../../port/disk.ts'
+import type { PathTime } from './aside.ts'
+
+/** What surrounds the actions of a journal: folders and flags are opened before, and get what they shall have after. */
+
+const syncWidth = 16
+
+/** Takes flags that forbid renames, and lets us into our own folders that are closed even to their owner. */
+export async function openFolders(disk: Disk, journal: Journal): Promise<void> {
+  const { flags, privileged } = await disk.capabilities()
+  if (flags) await clearFlags(disk, journal)
+  if (privileged) return
+  for (const { path } of foldersOf(journal)) {
+    const live = await lstatDeep(disk, path)
+    if (live?.kind === 'dir' && (live.mode & 0o700) !== 0o700) await disk.chmod(path, live.mode | 0o700)
+  }
+}
+
+async function clearFlags(disk: Disk, { actions }: Journal): Promise<void> {
+  const flagged = new Set(actions.flatMap((action) => (nodesOf(action).some((node) => (node.flags ?? []).length > 0) ? [action.path] : [])))
+  const there: RelPath[] = []
+  for (const path of flagged) if ((await lstatDeep(disk, path)) !== undefined) there.push(path)
+  if (there.length === 0) return
+  for (const path of (await disk.flagsOf(there)).keys()) await disk.setFlags(path, [])
+}
+
+function nodesOf(action: Action): readonly Node[] {
+  return [...('old' in action ? [action.old] : []), ...('new' in action ? [action.new] : [])]
+}
+
+export async function setLeafTimes(disk: Disk, times: readonly PathTime[]): Promise<void> {
+  if (times.length > 0) await disk.setTimes(times)
+}
+
+/** Owner, mode and time of folders are set when nothing is put into them any more: times first, the deepest mode first. */
+export async function closeFolders(disk: Disk, journal: Journal): Promise<void> {
+  const folders: Folder[] = []
+  for (const folder of foldersOf(journal)) if ((await lstatDeep(disk, folder.path))?.kind === 'dir') folders.push(folder)
+  const times = folders.map(({ path, wanted }) => ({ path, mtime: wanted.mtime }))
+  if (times.length > 0) await disk.setTimes(times)
+  for (const { path, before, wanted } of folders.toReversed()) await changeAttributes(disk, path, before ?? bare(wanted), wanted)
+  if ((await disk.capabilities()).flags) await setWantedFlags(disk, journal)
+}
+
+/** `before` is what its attributes may have been, as far as the plan knows. */
+type Folder = { readonly path: RelPath; readonly before: DirEntry | undefined; readonly wanted: DirEntry }
+
+/** In byte order, with what they shall have in the end. */
+function foldersOf({ actions, direction }: Journal): readonly Folder[] {
+  const found = actions.flatMap((action): readonly Folder[] => {
+    const [old, next] = ['old' in action ? action.old : undefined, 'new' in action ? action.new : undefined]
+    const [before, wanted] = direction === 'forward' ? [old, next] : [next, old]
+    if (wanted?.kind !== 'dir' || (before !== undefined && before.kind !== 'dir')) return []
+    return [{ path: action.path, before, wanted }]
+  })
+  return found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+}
+
+/** A folder that was just made has no attributes. */
+function bare(folder: DirEntry): DirEntry {
+  const { xattrs: _xattrs, ...rest } = folder
+  return rest
+}
+
+async function setWantedFlags(disk: Disk, { actions, direction }: Journal): Promise<void> {
+  for (const action of actions) {
+    const wanted = direction === 'forward' ? ('new' in action ? action.new : undefined) : 'old' in action ? action.old : undefined
+    if (wanted?.flags === undefined || wanted.flags.length === 0) continue
+    if ((await lstatDeep(disk, action.path))?.kind === wanted.kind) await disk.setFlags(action.path, wanted.flags)
+  }
+}
+
+/**
+ * Nothing is durable before its folder is; a file whose attributes were set is one of its own. Not for a time alone: a
+ * release that was built anew changes the times of thousands of files, each sync is a flush of the disk, and file systems
+ * with a journal take them along with the folder (doc/decisions/0076).
+ */
+export async function syncTouched(disk: Disk, { actions }: Journal): Promise<void> {
+  const paths = new Set(
+    actions.map((action) => (action.kind === 'attr' && needsOwnSync(action.old, action.new) ? action.path : parentPath(action.path))),
+  )
+  await inParallel(paths, syncWidth, async (path) => {
+    const live = await lstatDeep(disk, path)
+    if (live?.kind === 'dir' || live?.kind === 'file') await syncFile(disk, path)
+  })
+}
+
+/** A link cannot be opened, and a device had better not be: what is known of them goes with their folder. */
+function needsOwnSync(old: Node, next: Node): boolean {
+  if (next.kind === 'dir') return true
+  return next.kind === 'file' && !sameAttributes({ ...old, mtime: next.mtime }, next)
+}

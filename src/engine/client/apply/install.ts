@@ -1,0 +1,132 @@
+import { channelRole, formatDistName } from '../../../base/name.ts'
+import { matchesAny } from '../../../format/conf.ts'
+import { isOwnState } from '../../tree/scan.ts'
+import { distContents } from './contents.ts'
+import { nodeTree } from './nodes.ts'
+import { makePlan } from './plan.ts'
+import { planScope } from './policy.ts'
+import { nextTransaction } from './receipts.ts'
+import { channelFile } from '../state.ts'
+import { runPlan } from './transaction.ts'
+import type { Entry, Manifest } from '../../../base/entry.ts'
+import type { ClientConfig } from '../../../format/conf.ts'
+import type { Journal } from '../../../format/journal.ts'
+import type { PostStep, Update } from '../../../format/update.ts'
+import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
+import type { Disk } from '../../../port/disk.ts'
+import type { Incoming } from '../incoming.ts'
+import type { Plan } from './plan.ts'
+import type { Done } from './transaction.ts'
+
+export type InstallInput = {
+  readonly disk: Disk
+  readonly incoming: Incoming
+  /** The manifest of the release that is replaced. */
+  readonly installed: Manifest
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
+  readonly clock: Clock
+  readonly progress?: Progress | undefined
+  /** Heard until the commit begins. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Everything that the release changes here, decided before anything is written. Throws `conflict`. */
+export async function planInstall(input: InstallInput): Promise<Plan> {
+  const { disk, incoming, installed, config } = input
+  const scope = await planScope(disk, config)
+  const [base, next] = [nodeTree(installed, scope), nodeTree(incoming.manifest.value, scope)]
+  return await metered(
+    input,
+    { label: 'reading the files that change', total: undefined },
+    async (meter) =>
+      await makePlan({
+        disk,
+        base,
+        next,
+        scope,
+        meter,
+        signal: input.signal,
+        suffix: '.new',
+        way: 'install',
+        isProtected: (path) => matchesAny(config.protect, path),
+        originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
+        stateFiles: incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+        header: await headerOf(input),
+      }),
+  )
+}
+
+async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
+  const { release } = incoming.update.value
+  return {
+    transaction: await nextTransaction(disk),
+    purpose: 'install',
+    direction: 'forward',
+    time: Math.floor(clock.now() / 1000),
+    releases: [{ role: channelRole(incoming.channel), old: formatDistName(incoming.installed.name), new: formatDistName(release.name) }],
+    undoes: [],
+    postSteps: stepsAfter(incoming.update.value),
+  }
+}
+
+/** All that is to be run and said when the tree is the new one, also when it is recover that makes it so. */
+function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
+  const said = [...notices, ...(reboot === 'none' ? [] : [reboot === 'required' ? 'reboot to finish this update' : 'a reboot is advised'])]
+  return [...postSteps, ...said.map((text): PostStep => ({ kind: 'notice', text }))]
+}
+
+/** Plan, stage, commit. The tar is read once, to its end, before anything live is touched. */
+export async function installIncoming(input: InstallInput): Promise<Done> {
+  const plan = await planInstall(input)
+  return await installPlan(input, plan)
+}
+
+export async function installPlan(input: InstallInput, plan: Plan): Promise<Done> {
+  const { disk, incoming, config, signal } = input
+  return await metered(
+    input,
+    { label: `installing ${plan.journal.releases[0]?.new ?? ''}`, total: summarize(plan).bytes },
+    async (meter) =>
+      await runPlan(disk, plan, {
+        contents: distContents(incoming.tar(), incoming.manifest),
+        keepReleases: config.keepReleases,
+        signal,
+        meter,
+      }),
+  )
+}
+
+/** What a plan amounts to: files that are written, their bytes, and paths that go. */
+export type Summary = { readonly files: number; readonly bytes: number; readonly removals: number }
+
+export function summarize({ journal, stage }: Plan): Summary {
+  const sizes = stage.flatMap(({ node, source }) => (node.kind === 'file' && source.kind === 'content' ? [node.size] : []))
+  const removals = journal.actions.filter(({ kind, path }) => (kind === 'drop' || kind === 'rmdir') && !isOwnState(path)).length
+  return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0), removals }
+}
+
+/** Of the entries that come, those with attributes that cannot be set here. */
+export async function unsettable(
+  { disk, incoming }: InstallInput,
+  { stage }: Plan,
+): Promise<{ readonly xattrs: number; readonly flags: number }> {
+  const can = await disk.capabilities()
+  const coming = new Set(stage.map(({ node }) => node.path))
+  const entries = incoming.manifest.value.entries.filter(({ path }) => coming.has(path))
+  const count = (has: (entry: Entry) => boolean): number => entries.filter(has).length
+  return {
+    xattrs: can.xattrs ? 0 : count(({ xattrs }) => xattrs !== undefined && xattrs.size > 0),
+    flags: can.flags ? 0 : count(({ flags }) => flags !== undefined && flags.length > 0),
+  }
+}
+
+type Label = { readonly label: string; readonly total: number | undefined }
+
+async function metered<T>({ progress }: InstallInput, { label, total }: Label, work: (meter: Meter | undefined) => Promise<T>): Promise<T> {
+  const meter = progress?.start(label, total)
+  try {
+    return await work(meter)
+  } finally {
+    meter?.end()
+  }
+}

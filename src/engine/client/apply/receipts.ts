@@ -1,0 +1,94 @@
+import { collectBytes, emptyBytes } from '../../../base/bytes.ts'
+import { BinderyError } from '../../../base/error.ts'
+import { joinPath } from '../../../base/path.ts'
+import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
+import { readStateFile, statePaths, writeStateFile } from '../state.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Journal } from '../../../format/journal.ts'
+import type { Disk, DiskReader } from '../../../port/disk.ts'
+
+/** The journal while a plan is carried out, and what becomes of it: `receipt/N`, the same text, when it is done. */
+
+export type Receipt = Journal
+
+const listWidth = 1 << 16
+
+/** Undefined where no plan was interrupted. */
+export async function readJournal(disk: DiskReader): Promise<Journal | undefined> {
+  return await readOne(disk, statePaths.journal)
+}
+
+/** The moment from which there is something to recover. */
+export async function writeJournal(disk: Disk, journal: Journal): Promise<void> {
+  await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
+}
+
+async function readOne(disk: DiskReader, path: RelPath): Promise<Journal | undefined> {
+  const bytes = await readStateFile(disk, path, maxJournalBytes)
+  if (bytes === undefined) return undefined
+  try {
+    return decodeJournal(bytes)
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    const hint = "damaged after it was written: put it back from a backup, or remove it and run 'bindery audit --repair'"
+    throw new BinderyError(error.code, error.message, {
+      subject: `/${path}`,
+      cause: error,
+      hint: error.code === 'bad-format' ? hint : error.hint,
+    })
+  }
+}
+
+/** Numbers of all receipts, oldest first. */
+export async function listReceipts(disk: DiskReader): Promise<readonly number[]> {
+  if ((await disk.lstat(statePaths.receipt)) === undefined) return []
+  const names = await disk.readdir(statePaths.receipt)
+  if (names.length > listWidth) throw new BinderyError('over-limit', 'has too many receipts', { subject: statePaths.receipt })
+  return names
+    .filter((name) => /^[1-9][0-9]{0,14}$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b)
+}
+
+export async function readReceipt(disk: DiskReader, transaction: number): Promise<Receipt> {
+  const receipt = await readOne(disk, receiptPath(transaction))
+  if (receipt === undefined) throw new BinderyError('not-found', 'is not there', { subject: `/${receiptPath(transaction)}` })
+  return receipt
+}
+
+/** What a receipt is about, without its actions. */
+export type ReceiptHead = Pick<Receipt, 'transaction' | 'purpose' | 'time' | 'releases' | 'undoes'>
+
+const headBytes = 1 << 16
+
+/** Oldest first. Only the first lines are read; a damaged receipt is left out, and so is one that a rollback has undone. */
+export async function readReceiptHeads(disk: DiskReader): Promise<readonly ReceiptHead[]> {
+  const heads: ReceiptHead[] = []
+  for (const transaction of await listReceipts(disk)) {
+    const bytes = (await collectBytes(disk.read(receiptPath(transaction), { end: headBytes }), headBytes)) ?? emptyBytes
+    const head = decodeJournalHead(bytes)
+    if (head?.transaction === transaction) heads.push(head)
+  }
+  const undone = new Set(heads.flatMap(({ undoes }) => undoes))
+  return heads.filter(({ transaction }) => !undone.has(transaction))
+}
+
+export function receiptPath(transaction: number): RelPath {
+  return joinPath(statePaths.receipt, String(transaction))
+}
+
+/** One more than the newest that was ever kept. */
+export async function nextTransaction(disk: DiskReader): Promise<number> {
+  return Math.max(0, ...(await listReceipts(disk))) + 1
+}
+
+/**
+ * Receipts that nobody can ask for any more: those before the `keep` newest installs. A rollback leaves a receipt that
+ * only tells of it.
+ */
+export function expiredReceipts(receipts: readonly Pick<Receipt, 'transaction' | 'purpose'>[], keep: number): readonly number[] {
+  const installs = receipts.filter(({ purpose }) => purpose === 'install').toReversed()
+  const oldest = keep === 0 ? Infinity : installs[keep - 1]?.transaction
+  const limit = oldest ?? installs.at(-1)?.transaction ?? receipts.at(-keep)?.transaction ?? 0
+  return receipts.map(({ transaction }) => transaction).filter((transaction) => transaction < limit)
+}

@@ -1,0 +1,118 @@
+import { matchesAny } from '../../../format/conf.ts'
+import { composeHistory, receiptsBackTo } from './history.ts'
+import { lookAt } from './look.ts'
+import { sameContent } from './nodes.ts'
+import { makePlan } from './plan.ts'
+import { planScope } from './policy.ts'
+import { nextTransaction } from './receipts.ts'
+import { runPlan } from './transaction.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Kept } from '../../../format/journal.ts'
+import type { Node } from '../../../format/journal-node.ts'
+import type { ClientConfig } from '../../../format/conf.ts'
+import type { Clock } from '../../../port/ambient.ts'
+import type { Disk } from '../../../port/disk.ts'
+import type { Goal, History, KeptFile } from './history.ts'
+import type { NodeScope } from './nodes.ts'
+import type { Origin, Plan, StateChange } from './plan.ts'
+import type { Done } from './transaction.ts'
+
+export type RollbackInput = {
+  readonly disk: Disk
+  readonly goal: Goal
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
+  readonly clock: Clock
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The way back as a plan like any other: from what the undone installs left to what they found, with the kept files as
+ * contents. What was changed here since stays, and the older version comes to lie beside as `.old`.
+ */
+export async function planRollback(input: RollbackInput): Promise<Plan> {
+  const { disk, config, clock } = input
+  const receipts = await receiptsBackTo(disk, input.goal)
+  const history = composeHistory(receipts)
+  const scope = await planScope(disk, config)
+  const twins = await sameTwins(disk, history, scope)
+  const plan = await makePlan({
+    disk,
+    scope,
+    base: within(scope, history.base),
+    next: within(scope, history.next),
+    relinked: history.relinked,
+    signal: input.signal,
+    suffix: '.old',
+    way: 'rollback',
+    isProtected: (path) => matchesAny(config.protect, path),
+    originOf: (path) => twins.get(path) ?? originIn(history, path),
+    stateFiles: [...history.state].map(([path, before]) => stateChange(disk, path, before)),
+    header: {
+      transaction: await nextTransaction(disk),
+      purpose: 'rollback',
+      direction: 'forward',
+      time: Math.floor(clock.now() / 1000),
+      releases: history.releases,
+      undoes: receipts.map(({ transaction }) => transaction),
+      postSteps: [],
+    },
+  })
+  return await withChangedOrigins(disk, plan, history)
+}
+
+/**
+ * A kept file may have had another name that stayed in the tree, and have been changed through it since: as a name of
+ * that file it comes back, and it is told.
+ */
+async function withChangedOrigins(disk: Disk, plan: Plan, { origins }: History): Promise<Plan> {
+  const kept: Kept[] = []
+  for (const { node, source } of plan.stage) {
+    const origin = source.kind === 'link' ? origins.get(node.path)?.node : undefined
+    if (source.kind !== 'link' || origin?.kind !== 'file') continue
+    const stat = await disk.lstat(source.from)
+    const isSame = stat?.size === origin.size && stat.mtime.sec === origin.mtime.sec && stat.mtime.nsec === origin.mtime.nsec
+    if (!isSame && (await disk.digest(source.from)).sha256 !== origin.sha256) kept.push({ path: node.path, reason: 'modified' })
+  }
+  return { ...plan, journal: { ...plan.journal, kept: [...plan.journal.kept, ...kept] } }
+}
+
+function within(scope: NodeScope, tree: History['base']): History['base'] {
+  return { ...tree, nodes: new Map([...tree.nodes].filter(([path]) => !scope.excluded(path))) }
+}
+
+/** Live files that a path was a name of, where they still hold what they held. */
+async function sameTwins(disk: Disk, { origins }: History, scope: NodeScope): Promise<ReadonlyMap<RelPath, Origin>> {
+  const wanted = [...origins].flatMap(([path, { twin }]) => (twin === undefined ? [] : [[path, twin] as const]))
+  const live = await lookAt(disk, [...new Set(wanted.map(([, twin]) => twin))], { scope, guess: () => undefined })
+  return new Map(
+    wanted.flatMap(([path, twin]): [RelPath, Origin][] => {
+      const node = live.nodes.get(twin)
+      return node !== undefined && sameContent(node, (origins.get(path) as KeptFile).node)
+        ? [[path, { kind: 'link', from: twin, node }]]
+        : []
+    }),
+  )
+}
+
+function originIn({ origins }: History, path: RelPath): Origin {
+  const origin = origins.get(path)
+  if (origin === undefined) throw new Error(`the receipts keep no content for ${path}`)
+  return origin
+}
+
+function stateChange(disk: Disk, path: RelPath, before: { readonly node: Node; readonly from: RelPath } | undefined): StateChange {
+  if (before === undefined) return { path, content: 'remove', mode: 0, size: 0 }
+  const { node, from } = before
+  return { path, content: () => disk.read(from), mode: node.mode, size: node.kind === 'file' ? node.size : 0, from }
+}
+
+export async function rollback(input: RollbackInput): Promise<Done> {
+  return await rollbackPlan(input, await planRollback(input))
+}
+
+export async function rollbackPlan({ disk, config, signal }: RollbackInput, plan: Plan): Promise<Done> {
+  return await runPlan(disk, plan, { contents: noContents, keepReleases: config.keepReleases, signal })
+}
+
+/** Everything that is needed is kept. */
+async function* noContents(): AsyncGenerator<never> {}

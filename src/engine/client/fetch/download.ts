@@ -1,0 +1,161 @@
+import { collectBytes } from '../../../base/bytes.ts'
+import { sha256 } from '../../../base/digest.ts'
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { parentPath } from '../../../base/path.ts'
+import { markVerified } from '../../../base/verified.ts'
+import { attemptDownload, blobUrl } from './download-attempt.ts'
+import { cachePath, discardPart, partPath, removeIfThere } from './cache.ts'
+import { request } from './request.ts'
+import type { ByteStream } from '../../../base/bytes.ts'
+import type { Sha256 } from '../../../base/digest.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Verified } from '../../../base/verified.ts'
+import type { Meter } from '../../../port/ambient.ts'
+import type { TargetInfo } from '../../repo/trust-types.ts'
+import type { Outcome } from './download-attempt.ts'
+import type { Session } from './session.ts'
+
+/**
+ * A file of the cache: the target, with the length and the digest that its channel's role has signed, or what that target,
+ * a delta, has made of verified bytes (patched.ts).
+ */
+export type CachedBlob = { readonly target: string; readonly path: RelPath; readonly size: number; readonly sha256: Sha256 }
+
+/** What a download needs to know of its repository. */
+export type Place = { readonly urls: readonly string[]; readonly meter: Meter }
+
+export const silentMeter: Meter = { advance: () => {}, end: () => {} }
+
+/** A mirror that brought the file further by at least this much before it broke off is asked again. */
+const worthwhile = 64 << 10
+
+/**
+ * Brings a target into the cache, or finds it there: resumed where an earlier run was cut off, from the next mirror
+ * where one is bad or slow. Compressed bytes stay compressed. Throws what the preferred mirror failed with, `no-space`
+ * before the download begins.
+ */
+export async function downloadBlob(session: Session, place: Place, target: Verified<TargetInfo>): Promise<Verified<CachedBlob>> {
+  const info = target.value
+  const blob = { target: info.path, path: cachePath(info.sha256), size: info.length, sha256: info.sha256 }
+  if (await isIntact(session, blob)) return markVerified(blob)
+  await removeIfThere(session.disk, blob.path)
+  await checkSpace(session, info)
+  await completePart(session, place, info)
+  await session.disk.sync(partPath(info.sha256))
+  await session.disk.rename(partPath(info.sha256), blob.path)
+  await discardPart(session.disk, info.sha256)
+  await session.disk.sync(parentPath(blob.path))
+  return markVerified(blob)
+}
+
+async function isIntact({ disk }: Session, blob: Pick<CachedBlob, 'path' | 'size' | 'sha256'>): Promise<boolean> {
+  const stat = await disk.lstat(blob.path)
+  return stat?.kind === 'file' && stat.size === blob.size && (await disk.digest(blob.path)).sha256 === blob.sha256
+}
+
+async function checkSpace({ disk }: Session, info: TargetInfo): Promise<void> {
+  const have = (await disk.lstat(partPath(info.sha256)))?.size ?? 0
+  const folder = parentPath(cachePath(info.sha256))
+  const { freeBytes } = await disk.space(folder)
+  const need = info.length - have
+  if (need > freeBytes) {
+    throw new BinderyError('no-space', `no space for ${info.path}: ${need} bytes are needed, ${freeBytes} are free`, { subject: folder })
+  }
+}
+
+/** Returns when the part has the signed length and digest. */
+async function completePart(session: Session, place: Place, info: TargetInfo): Promise<void> {
+  const queue = [...session.mirrors.of(place.urls)]
+  let first: BinderyError | undefined
+  let furthest = (await session.disk.lstat(partPath(info.sha256)))?.size ?? 0
+  for (let base = queue.shift(); base !== undefined; base = queue.shift()) {
+    session.signal.throwIfAborted()
+    const outcome = await attemptDownload(session, { base, info, meter: place.meter })
+    if (outcome.kind === 'complete' && (await isIntact(session, { path: partPath(info.sha256), size: info.length, sha256: info.sha256 })))
+      return
+    const error = outcome.kind === 'failed' ? outcome.error : wrongDigest(base, info)
+    if (outcome.kind === 'complete') await discardPart(session.disk, info.sha256)
+    if (mayTryAgain(outcome, furthest)) queue.push(base)
+    if (outcome.kind === 'failed') furthest = Math.max(furthest, outcome.reached)
+    tell(session, error, queue[0])
+    session.mirrors.failed(base)
+    first ??= error
+  }
+  throw first ?? new BinderyError('no-way', 'no mirror is known', { subject: info.path })
+}
+
+/**
+ * A broken connection that brought us further than ever is gone on with; a server that ignores ranges begins anew each
+ * time and would go on for ever. Wrong bytes may have been there before: then the mirror gets one chance with a fresh
+ * file.
+ */
+function mayTryAgain(outcome: Outcome, furthest: number): boolean {
+  return outcome.kind === 'failed' ? outcome.reached >= furthest + worthwhile : outcome.resumedAt > 0
+}
+
+function wrongDigest(base: string, info: TargetInfo): BinderyError {
+  return new BinderyError('bad-digest', 'does not have the digest that is signed', { subject: blobUrl(base, info) })
+}
+
+function tell(session: Session, error: BinderyError, next: string | undefined): void {
+  const talk = error.code === 'bad-digest' ? session.say : session.explain
+  talk(`${error.subject}: ${error.message}${next === undefined ? '' : `; going on with ${next}`}`)
+}
+
+/**
+ * A small target, decoded: through the cache, or in memory for those who may not write it. `limit` is our own, beside
+ * the signed length.
+ */
+export async function downloadSmall<T>(
+  session: Session,
+  place: Place,
+  target: Verified<TargetInfo>,
+  limit: number,
+  decode: Decoder<T>,
+): Promise<Verified<T>> {
+  const info = target.value
+  if (info.length > limit) throw new BinderyError('over-limit', `has ${info.length} bytes, more than ${limit}`, { subject: info.path })
+  if (session.access === 'write') return await readBlob(session, await downloadBlob(session, place, target), limit, decode)
+  let first: unknown
+  for (const base of session.mirrors.of(place.urls)) {
+    try {
+      return markVerified(await decode(await bytesFrom(session, base, info)))
+    } catch (error) {
+      if (!isBinderyError(error, 'network') && !isBinderyError(error, 'bad-digest')) throw error
+      tell(session, error, undefined)
+      session.mirrors.failed(base)
+      first ??= error
+    }
+  }
+  throw first
+}
+
+export type Decoder<T> = (bytes: Uint8Array) => T | Promise<T>
+
+async function bytesFrom(session: Session, base: string, info: TargetInfo): Promise<Uint8Array> {
+  const url = blobUrl(base, info)
+  const response = await request(session, url)
+  const bytes = await collectBytes(response.body, info.length)
+  if (response.status !== 200) throw new BinderyError('network', `answered ${response.status}`, { subject: url })
+  if (bytes?.length !== info.length || sha256(bytes) !== info.sha256) throw wrongDigest(base, info)
+  return bytes
+}
+
+/** Decodes a blob, after one more look at its digest: the cache may have been written since. */
+export async function readBlob<T>(
+  { disk }: Pick<Session, 'disk'>,
+  blob: Verified<CachedBlob>,
+  limit: number,
+  decode: Decoder<T>,
+): Promise<Verified<T>> {
+  const { path, target, sha256: digest } = blob.value
+  const bytes = await collectBytes(disk.read(path), Math.min(limit, blob.value.size))
+  if (bytes === undefined) throw new BinderyError('over-limit', `has ${blob.value.size} bytes, more than ${limit}`, { subject: target })
+  if (sha256(bytes) !== digest) throw new BinderyError('bad-digest', 'changed in the cache', { subject: path })
+  return markVerified(await decode(bytes))
+}
+
+/** The bytes of a blob as they were signed: an error at the end means that nothing of it may be used. */
+export async function* streamBlob({ disk }: Pick<Session, 'disk'>, blob: Verified<CachedBlob>): ByteStream {
+  yield* disk.read(blob.value.path)
+}

@@ -1,0 +1,34 @@
+import { BinderyError } from '../../../base/error.ts'
+import type { ByteStream } from '../../../base/bytes.ts'
+
+/**
+ * Whose fault it is when a tar does not come out right. A broken delta must never hide behind the way that is tried
+ * instead: it is named on stderr and in the exit status.
+ */
+export type Fault =
+  /** The delta or dist of this target does not make what its signed record says. */
+  | { readonly kind: 'target'; readonly target: string; readonly error: BinderyError }
+  /** The old bytes of this host. */
+  | { readonly kind: 'base'; readonly error: BinderyError }
+
+/** Collects the fault that was noticed first: of nested streams the innermost fails first. */
+export type FaultFinder = { found: Fault | undefined }
+
+type Suspect = { readonly kind: 'base' } | { readonly kind: 'target'; readonly target: string }
+
+/** A stop is nobody's fault. */
+const innocent = ['interrupted', 'stopped', 'network', 'no-space'] as const
+
+export async function* blaming(finder: FaultFinder, suspect: Suspect, stream: ByteStream): ByteStream {
+  try {
+    yield* stream
+  } catch (error) {
+    throw blamed(finder, suspect, error)
+  }
+}
+
+/** The same error, noted as the suspect's fault if it can be one. */
+export function blamed(finder: FaultFinder, suspect: Suspect, error: unknown): unknown {
+  if (error instanceof BinderyError && !innocent.some((code) => code === error.code)) finder.found ??= { ...suspect, error }
+  return error
+}

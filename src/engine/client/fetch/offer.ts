@@ -1,0 +1,131 @@
+import { isBinderyError } from '../../../base/error.ts'
+import { channelRole, formatChannel } from '../../../base/name.ts'
+import { cheapestRoute } from '../../update/route.ts'
+import { silentMeter } from './download.ts'
+import { openTrust } from './open-trust.ts'
+import { listReleases, readUpdate } from './releases.ts'
+import { channelFile, channelFiles, keptDeltaFile, readEnrolled, readReleaseState } from '../state.ts'
+import { diskTrustStore, readingTrustStore } from './trust-store.ts'
+import { BinderyError } from '../../../base/error.ts'
+import type { Sha256 } from '../../../base/digest.ts'
+import type { Channel } from '../../../base/name.ts'
+import type { Verified } from '../../../base/verified.ts'
+import type { Enrolled } from '../../../format/enrolled.ts'
+import type { ReleaseState } from '../../../format/release-state.ts'
+import type { DeltaWay, TargetRef, Update } from '../../../format/update.ts'
+import type { DiskReader } from '../../../port/disk.ts'
+import type { Trust } from '../../repo/trust-types.ts'
+import type { Route } from '../../update/route.ts'
+import type { Session } from './session.ts'
+
+/** What a channel has for this root. */
+export type Offer = {
+  readonly enrolled: Enrolled
+  readonly installed: ReleaseState
+  readonly trust: Trust
+  /** The records after the installed release, oldest first; empty when it is the newest. */
+  readonly updates: readonly Verified<Update>[]
+  /** The digests of those records. */
+  readonly records: readonly Sha256[]
+  /** The targets that the channel's role lists: what a record names beside them has been pruned. */
+  readonly listed: ReadonlySet<string>
+  /** bindery.conf says that this channel stays as it is. */
+  readonly isHeld: boolean
+}
+
+/** Records further back than this are not read: the way from there is the full one, or a delta straight to the newest. */
+const maxRecords = 64
+
+/** One offer for each enrolled channel (or only for `channels`), each repository asked once. */
+export async function findOffers(session: Session, channels: readonly Channel[] = []): Promise<readonly Offer[]> {
+  const enrolled = selectChannels(await readEnrolled(session.disk), channels)
+  const offers: Offer[] = []
+  for (const group of Map.groupBy(enrolled, ({ repository }) => repository).values()) {
+    const trust = await openRepository(session, group)
+    for (const one of group) offers.push(await offerOf(session, one, trust))
+  }
+  return offers
+}
+
+export function selectChannels(enrolled: readonly Enrolled[], channels: readonly Channel[]): readonly Enrolled[] {
+  if (enrolled.length === 0)
+    throw new BinderyError('not-enrolled', 'nothing is enrolled here', { hint: 'bindery enroll URL ROOT.json CHANNEL' })
+  if (channels.length === 0) return enrolled
+  return channels.map((channel) => {
+    const found = enrolled.find((one) => formatChannel(one.channel) === formatChannel(channel))
+    if (found === undefined) throw new BinderyError('not-enrolled', 'is not enrolled', { subject: formatChannel(channel) })
+    return found
+  })
+}
+
+/** The trusted metadata of the repository that these channels share. */
+export async function openRepository(session: Session, group: readonly Enrolled[]): Promise<Trust> {
+  const repository = (group[0] as Enrolled).repository
+  const store = session.access === 'write' ? diskTrustStore(session.disk, repository) : readingTrustStore(session.disk, repository)
+  const urls = [...new Set(group.flatMap((one) => one.urls))]
+  const trust = await openTrust(session, { store, urls, channels: group.map(({ channel }) => channel) })
+  if (trust.clockBehind !== undefined) {
+    session.say(
+      `the clock is ${Math.round(trust.clockBehind / 60_000)} minutes behind the repository's newest signature; its time was used`,
+    )
+  }
+  return trust
+}
+
+async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Promise<Offer> {
+  const { channel, urls } = enrolled
+  const installed = await readReleaseState(session.disk, channel)
+  const newer = (await listReleases(trust, channel)).filter(({ sequence }) => sequence > installed.sequence).slice(0, maxRecords)
+  const updates: Verified<Update>[] = []
+  for (const listed of newer) updates.unshift(await readUpdate(session, { urls, meter: silentMeter }, trust, listed))
+  const listed = new Set((await trust.targetsOf(channelRole(channel))).value.map(({ path }) => path))
+  const names = [formatChannel(channel), 'all']
+  return {
+    enrolled,
+    installed,
+    trust,
+    updates,
+    records: newer.map(({ sha256 }) => sha256),
+    listed,
+    isHeld: session.config.hold.some((held) => names.includes(held)),
+  }
+}
+
+/** The record to go to; undefined when the installed release is the newest. */
+export function newestOf(offer: Offer): Verified<Update> | undefined {
+  return offer.updates.at(-1)
+}
+
+/** The cheapest way that the repository still has. `broken` are targets that were found to be of no use. */
+export function routeOf(offer: Offer, hasBase: boolean, broken: ReadonlySet<string> = new Set()): Route {
+  const updates = offer.updates.map((update) => update.value)
+  const named = updates.flatMap(({ full, deltas }) => [...full, ...deltas, ...manifestsOf(deltas)].map(({ target }) => target))
+  const without = new Set([...broken, ...named.filter((target) => !offer.listed.has(target))])
+  return cheapestRoute({ updates, from: hasBase ? offer.installed.tar.sha256 : undefined, without })
+}
+
+function manifestsOf(deltas: readonly DeltaWay[]): readonly TargetRef[] {
+  return deltas.map(({ manifest }) => manifest).filter((ref) => ref !== undefined)
+}
+
+/** A quick look: whether what is kept of the old tar is there with its sizes. `--basis installed` keeps nothing. */
+export async function seemsToHaveBase(disk: DiskReader, channel: Channel, { base }: ReleaseState): Promise<boolean> {
+  if (base === undefined) return true
+  const kept = [
+    { file: channelFiles.base, size: base.file.size },
+    ...base.deltas.map(({ file }, i) => ({ file: keptDeltaFile(i + 1), size: file.size })),
+  ]
+  for (const { file, size } of kept) {
+    if ((await sizeOf(disk, channel, file)) !== size) return false
+  }
+  return true
+}
+
+async function sizeOf(disk: DiskReader, channel: Channel, file: Parameters<typeof channelFile>[1]): Promise<number | undefined> {
+  try {
+    return (await disk.lstat(channelFile(channel, file)))?.size
+  } catch (error) {
+    if (isBinderyError(error, 'permission')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,54 @@
+import { joinPath, pathFromText } from '../../../base/path.ts'
+import { BinderyError } from '../../../base/error.ts'
+import { readStateFile, statePaths, writeStateFile } from '../state.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { Disk, DiskReader } from '../../../port/disk.ts'
+import type { TrustStore } from '../../repo/trust-types.ts'
+
+/** Larger than any metadata that the trust workflow accepts. */
+const maxTrustBytes = 64 << 20
+
+/** `trust/<repository>/`: the metadata as it was served. */
+export function diskTrustStore(disk: Disk, repository: string): TrustStore {
+  const folder = joinPath(statePaths.trust, repository)
+  return {
+    load: async (file) => await readStateFile(disk, trustFile(folder, file), maxTrustBytes),
+    save: async (file, bytes) => {
+      if ((await disk.lstat(folder)) === undefined) await disk.mkdir(folder, 0o755)
+      await writeStateFile(disk, trustFile(folder, file), bytes, 0o644)
+    },
+    remove: async (file) => {
+      const path = trustFile(folder, file)
+      if ((await disk.lstat(path)) !== undefined) await disk.unlink(path)
+    },
+  }
+}
+
+function trustFile(folder: RelPath, file: string): RelPath {
+  const name = pathFromText(file)
+  if (name === undefined || name === '.' || name.includes('/'))
+    throw new BinderyError('hostile', `'${file}' is no name for a metadata file`)
+  return joinPath(folder, name)
+}
+
+/** Keeps nothing: what `below` holds, changed only for the life of this process. */
+export function passingTrustStore(
+  below: Pick<TrustStore, 'load'>,
+): TrustStore & { readonly changed: ReadonlyMap<string, Uint8Array | undefined> } {
+  const changed = new Map<string, Uint8Array | undefined>()
+  return {
+    changed,
+    load: async (file) => (changed.has(file) ? changed.get(file) : await below.load(file)),
+    save: async (file, bytes) => void changed.set(file, bytes),
+    remove: async (file) => void changed.set(file, undefined),
+  }
+}
+
+/** A store that is empty at first. */
+export const emptyTrustStore: Pick<TrustStore, 'load'> = { load: async () => undefined }
+
+/** For those who may only read. */
+export function readingTrustStore(disk: DiskReader, repository: string): TrustStore {
+  const folder = joinPath(statePaths.trust, repository)
+  return passingTrustStore({ load: async (file) => await readStateFile(disk, trustFile(folder, file), maxTrustBytes) })
+}

@@ -1,0 +1,134 @@
+import { equalBytes } from '../../base/bytes.ts'
+import { findAnchors } from './anchors.ts'
+import { matcher } from './match.ts'
+import { piecesOf } from './pieces.ts'
+import { plainEncoder } from './plain-encode.ts'
+import { sourceView } from './source-view.ts'
+import type { Range } from '../../format/delta.ts'
+import type { Meter } from '../../port/ambient.ts'
+import type { ByteSource } from '../../port/source.ts'
+import type { Matcher } from './match.ts'
+import type { PlainEncoder, RawBatch } from './plain-encode.ts'
+import type { DeltaPlan, Segment } from './plan.ts'
+import type { SourceView } from './source-view.ts'
+
+export type CodeInput = {
+  readonly old: ByteSource
+  readonly new: ByteSource
+  readonly plan: DeltaPlan
+  readonly window: number
+  readonly batchLimit: number
+  readonly meter?: Meter | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Equal beginnings are told in steps of this size. */
+const compareSize = 64 << 10
+
+type Coder = {
+  readonly old: SourceView
+  readonly next: SourceView
+  readonly encoder: PlainEncoder
+  readonly matcher: Matcher
+  readonly input: CodeInput
+}
+
+/** Walks the plan and yields batches as they fill. */
+export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
+  const encoder = plainEncoder(input)
+  const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, matcher: matcher(), input }
+  for (const segment of input.plan.segments) {
+    input.signal?.throwIfAborted()
+    for await (const size of codeSegment(coder, segment)) {
+      input.meter?.advance(size)
+      yield* encoder.take(false)
+    }
+  }
+  yield* encoder.take(true)
+}
+
+/** Yields how many bytes of new are done since the last time. */
+async function* codeSegment(coder: Coder, { kind, next, old }: Segment): AsyncGenerator<number> {
+  if (old === undefined || !isReachable(coder, old)) {
+    yield* codeLiteral(coder, next)
+    return
+  }
+  const equal = yield* codeEqualStart(coder, next, old)
+  const rest = { start: next.start + equal, end: next.end }
+  if (rest.start === rest.end) return
+  if (kind === 'header' && next.end - next.start === old.end - old.start) {
+    const oldStart = old.start + equal
+    coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
+    yield rest.end - rest.start
+  } else yield* codeBody(coder, rest, old, old.start + equal)
+}
+
+/** The decoder's rule: from the window on, or in one retained range. */
+function isReachable({ encoder, input }: Coder, old: Range): boolean {
+  if (old.start >= encoder.furthest - input.window) return true
+  return old.end <= encoder.furthest && input.plan.retained.some(({ start, end }) => old.start >= start && old.end <= end)
+}
+
+async function* codeLiteral({ next, encoder }: Coder, { start, end }: Range): AsyncGenerator<number> {
+  for (let at = start; at < end;) {
+    const bytes = await next.read(at, Math.min(end, at + compareSize))
+    encoder.literal(bytes)
+    at += bytes.length
+    yield bytes.length
+  }
+}
+
+/** Unchanged files end here: compared, not searched. Answers how many bytes at the beginning are equal, about. */
+async function* codeEqualStart(coder: Coder, next: Range, old: Range): AsyncGenerator<number, number> {
+  const most = Math.min(next.end - next.start, old.end - old.start)
+  let done = 0
+  while (done < most) {
+    const size = Math.min(compareSize, most - done)
+    const [a, b] = [
+      await coder.old.read(old.start + done, old.start + done + size),
+      await coder.next.read(next.start + done, next.start + done + size),
+    ]
+    if (!equalBytes(a, b)) break
+    coder.encoder.same(old.start + done, size)
+    done += size
+    yield size
+  }
+  return done
+}
+
+/** `start`: the old byte that the first one of `next` would be if nothing had moved. */
+async function* codeBody(coder: Coder, next: Range, old: Range, start: number): AsyncGenerator<number> {
+  const fits = old.end - old.start <= coder.input.window
+  const whole = fits ? await coder.old.read(old.start, old.end) : undefined
+  const anchors = fits ? [] : await findAnchors(coder.old, old, coder.next, next)
+  let position = start
+  for (const piece of piecesOf(next, anchors, coder.input.window)) {
+    coder.input.signal?.throwIfAborted()
+    const bytes = await coder.next.read(piece.start, piece.end)
+    const expected = Math.max(old.start, piece.expected ?? position)
+    const base = fits ? old : baseFor(coder, old, expected, bytes.length)
+    codePiece(coder, bytes, whole ?? (await coder.old.read(base.start, base.end)), base.start, expected)
+    position = coder.encoder.position
+    yield bytes.length
+  }
+}
+
+/** The part of a large old file that is searched: as much as the window holds, around the expected place. */
+function baseFor({ encoder, input: { window } }: Coder, old: Range, expected: number, size: number): Range {
+  const [reachBack, reachAhead] = [Math.floor((window * 3) / 8), Math.floor(window / 8)]
+  const start = Math.max(old.start, encoder.furthest - window, Math.min(expected, old.end) - reachBack)
+  const end = Math.min(old.end, start + window, Math.max(start, expected) + size + reachAhead)
+  return { start, end: Math.max(start, end) }
+}
+
+function codePiece({ encoder, matcher: { match } }: Coder, piece: Uint8Array, base: Uint8Array, baseStart: number, expected: number): void {
+  const copies = match(base, piece, Math.min(Math.max(0, expected - baseStart), base.length))
+  let done = 0
+  for (let i = 0; i < copies.length; i += 3) {
+    const [start, from, length] = copies.slice(i, i + 3) as [number, number, number]
+    encoder.literal(piece.subarray(done, start))
+    encoder.copy(baseStart + from, base.subarray(from, from + length), piece.subarray(start, start + length))
+    done = start + length
+  }
+  encoder.literal(piece.subarray(done))
+}

@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto'
+import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
+import { endOfBatches } from '../../format/delta-batch.ts'
+import { inOrder } from '../dist/blocks.ts'
+import { codeSegments } from './code.ts'
+import { pairMembers } from './pair.ts'
+import { planDelta } from './plan.ts'
+import { survey } from './survey.ts'
+import { batchCompressor } from './write-batch.ts'
+import type { ByteStream } from '../../base/bytes.ts'
+import type { DeltaHeader } from '../../format/delta.ts'
+import type { Meter } from '../../port/ambient.ts'
+import type { ByteSource } from '../../port/source.ts'
+import type { DigestOf } from './pair.ts'
+
+export type DeltaInput = {
+  readonly old: ByteSource
+  readonly new: ByteSource
+  /** Names of dists, or empty. */
+  readonly oldName: string
+  readonly newName: string
+  /** Advanced by bytes of the new side. */
+  readonly meter?: Meter | undefined
+  readonly signal?: AbortSignal | undefined
+  /** For readers with less memory than usual, at the cost of larger deltas. */
+  readonly limits?: DeltaLimits | undefined
+}
+
+/** What the reader must be able to hold: see the fields of the same names in the delta's header. */
+export type DeltaLimits = Pick<DeltaHeader, 'window' | 'batchLimit' | 'blockSize'>
+
+const digestSize = 16
+
+/** Batches that are compressed while the next one is made. */
+const atOnce = 2
+
+/**
+ * A delta from `old` to `new`, both uncompressed tars at best, but any bytes will do. Reads both several times and holds
+ * neither as a whole; the same input gives the same bytes.
+ */
+export async function* makeDelta(input: DeltaInput): ByteStream {
+  const limits = input.limits ?? usualLimits(Math.max(input.old.size, input.new.size))
+  const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
+  const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
+  const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
+  const { oldName, newName } = input
+  const header = { oldName, newName, old: old.side, new: next.side, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
+  yield encodeDeltaFront(header, { old: old.digests, new: next.digests })
+  yield* inOrder(codeSegments({ ...input, ...limits, plan }), atOnce, batchCompressor(next.side.size))
+  yield endOfBatches
+}
+
+const largeBlock = 16 << 20
+
+/**
+ * Digests of blocks cost their bytes in every delta, large blocks cost the reader memory: a program is one block, a system
+ * has blocks of 4 MiB, and what is larger than 256 GiB larger ones.
+ */
+function usualLimits(size: number): DeltaLimits {
+  let blockSize = size <= largeBlock ? largeBlock : 4 << 20
+  while (size / blockSize > maxBlocks) blockSize *= 2
+  return { window: 32 << 20, batchLimit: 8 << 20, blockSize }
+}
+
+const readSize = 1 << 20
+
+function digestOf(input: DeltaInput): DigestOf {
+  return async (side, { contentStart, contentSize }) => {
+    const hash = createHash('sha256')
+    const end = contentStart + contentSize
+    for (let at = contentStart; at < end; at += readSize) hash.update(await input[side].read(at, Math.min(end, at + readSize)))
+    return hash.digest('hex')
+  }
+}

@@ -1,0 +1,212 @@
+import { seedHash, seedIndexer, seedSize } from './seed-index.ts'
+import type { SeedIndex } from './seed-index.ts'
+
+/**
+ * Finds how new bytes were made from old ones: copies, of which some bytes may differ, and what is between them. The
+ * frame is that of C. Percival, "Matching with Mismatches and Assorted Applications" (2006): stay on an alignment while
+ * it does well, look for another one where it fails, and stretch both towards each other. Candidates come from hashed
+ * seeds instead of a suffix array, runs of equal bytes are skipped without a search, and every comparison of candidates
+ * is bounded: the time is linear whatever the bytes.
+ */
+export type Matcher = {
+  /** Triples (start in next, start in old, length), ascending and disjoint in next. `start`: the old byte to begin with. */
+  match(old: Uint8Array, next: Uint8Array, start: number): readonly number[]
+}
+
+/** An equal run of this length is simply taken. */
+const plainRun = 8
+/** So is one changed word between equal bytes when this many follow it. */
+const isolatedRun = 12
+/** How far alignments are compared, in bytes. */
+const horizon = 64
+/** Most candidates looked at, those nearest to the current alignment. */
+const mostCandidates = 16
+/** What a switch must save, in changed words: about what a run's three numbers cost. */
+const switchCost = 6
+/** Costs of a changed word: a small difference, a large one; and of four bytes that no old byte helps with. */
+const smallChange = 1
+const largeChange = 1.5
+const noMatch = 2.5
+
+export function matcher(): Matcher {
+  const indexer = seedIndexer()
+  return { match: (old, next, start) => matchBytes(old, next, start, indexer) }
+}
+
+function matchBytes(old: Uint8Array, next: Uint8Array, start: number, indexer: (old: Uint8Array) => SeedIndex): readonly number[] {
+  const oldSize = old.length
+  const nextSize = next.length
+  const oldView = new DataView(old.buffer, old.byteOffset, oldSize)
+  const nextView = new DataView(next.buffer, next.byteOffset, nextSize)
+  const copies: number[] = []
+  /** Built at the first search: many files need none. */
+  let index: SeedIndex | undefined
+
+  /** Length of the equal run of old[p…] and next[s…]. */
+  const equalRun = (p: number, s: number): number => {
+    if (p < 0) return 0
+    const end = Math.min(nextSize, s + oldSize - p)
+    let at = s
+    while (at < end && old[p] === next[at]) {
+      p++
+      at++
+    }
+    return at - s
+  }
+
+  /** What coding next[s…end) on the alignment that begins at old[p] costs, in changed words; stops at `limit`. */
+  const costOf = (p: number, s: number, end: number, limit: number): number => {
+    if (p < 0) return limit
+    let cost = 0
+    while (s < end && cost < limit) {
+      if (p >= oldSize) return Math.min(limit, cost + ((end - s) / 4) * noMatch)
+      if (old[p] === next[s]) {
+        p++
+        s++
+      } else if (p + 4 > oldSize || s + 4 > nextSize) {
+        cost += smallChange
+        p++
+        s++
+      } else {
+        const change = (nextView.getInt32(s, true) - oldView.getInt32(p, true)) | 0
+        cost += change < 0x8000 && change >= -0x8000 ? smallChange : largeChange
+        p += 4
+        s += 4
+      }
+    }
+    return cost
+  }
+
+  /** The old position whose alignment is better than the current one's by more than a switch costs, or -1. */
+  const betterThan = (current: number, s: number): number => {
+    const { bits, starts, positions } = (index ??= indexer(old))
+    const low = nextView.getInt32(s, true)
+    const high = nextView.getInt32(s + 4, true)
+    const hash = seedHash(low, high, bits)
+    let first = starts[hash] as number
+    let last = starts[hash + 1] as number
+    if (first === last) return -1
+    if (last - first > mostCandidates) {
+      const near = lowerBound(positions, first, last, current) - (mostCandidates >> 1)
+      first = Math.max(first, Math.min(near, last - mostCandidates))
+      last = first + mostCandidates
+    }
+    const end = Math.min(nextSize, s + horizon)
+    let best = costOf(current, s, end, ((end - s) / 4) * noMatch) - switchCost
+    let found = -1
+    for (let i = first; i < last; i++) {
+      const p = positions[i] as number
+      if (p === current || oldView.getInt32(p, true) !== low || oldView.getInt32(p + 4, true) !== high) continue
+      const cost = costOf(p, s, end, best)
+      if (cost < best) {
+        best = cost
+        found = p
+      }
+    }
+    return found
+  }
+
+  /** Where the copy in hand began, and the alignment (old minus next) that it is on. */
+  let copyNext = 0
+  let copyOld = start
+  let shift = start
+
+  /** Ends the copy in hand somewhere before next[s], where a copy of old[p] begins: it may reach back as well. */
+  const switchTo = (p: number, s: number): void => {
+    let length = forwardReach(old, next, copyOld, copyNext, s)
+    let back = backwardReach(old, next, p, s, copyNext)
+    const overlap = copyNext + length - (s - back)
+    if (overlap > 0) {
+      const kept = bestSplit(old, next, copyOld + length - overlap, p - back, s - back, overlap)
+      length += kept - overlap
+      back -= kept
+    }
+    if (length > 0) copies.push(copyNext, copyOld, length)
+    copyNext = s - back
+    copyOld = p - back
+    shift = p - s
+  }
+
+  let s = 0
+  while (s + seedSize <= nextSize) {
+    const run = equalRun(s + shift, s)
+    if (run >= plainRun) {
+      s += run
+      continue
+    }
+    const behindChange = s + run + 4
+    const after = equalRun(behindChange + shift, behindChange)
+    if (after >= isolatedRun) {
+      s = behindChange + after
+      continue
+    }
+    const p = betterThan(s + shift, s)
+    if (p < 0) {
+      s++
+      continue
+    }
+    switchTo(p, s)
+    s += equalRun(p, s)
+  }
+  const length = forwardReach(old, next, copyOld, copyNext, nextSize)
+  if (length > 0) copies.push(copyNext, copyOld, length)
+  return copies
+}
+
+function lowerBound(positions: Int32Array, first: number, last: number, value: number): number {
+  while (first < last) {
+    const middle = (first + last) >> 1
+    if ((positions[middle] as number) < value) first = middle + 1
+    else last = middle
+  }
+  return first
+}
+
+/** How long a copy from old[p] to next[s…end) should be: where most of its bytes are equal, at its best. */
+function forwardReach(old: Uint8Array, next: Uint8Array, p: number, s: number, end: number): number {
+  const most = Math.min(end - s, old.length - p)
+  let score = 0
+  let best = 0
+  let length = 0
+  for (let i = 0; i < most;) {
+    score += old[p + i] === next[s + i] ? 1 : -1
+    i++
+    if (score > best) {
+      best = score
+      length = i
+    }
+  }
+  return length
+}
+
+/** The same, backwards from before next[s] down to next[first]. */
+function backwardReach(old: Uint8Array, next: Uint8Array, p: number, s: number, first: number): number {
+  const most = Math.min(s - first, p)
+  let score = 0
+  let best = 0
+  let length = 0
+  for (let i = 1; i <= most; i++) {
+    score += old[p - i] === next[s - i] ? 1 : -1
+    if (score > best) {
+      best = score
+      length = i
+    }
+  }
+  return length
+}
+
+/** Two copies claim next[s…s + overlap), from old[p…] and old[q…]: how many bytes of it the first one keeps. */
+function bestSplit(old: Uint8Array, next: Uint8Array, p: number, q: number, s: number, overlap: number): number {
+  let score = 0
+  let best = 0
+  let kept = 0
+  for (let i = 0; i < overlap; i++) {
+    if (old[p + i] === next[s + i]) score++
+    if (old[q + i] === next[s + i]) score--
+    if (score > best) {
+      best = score
+      kept = i + 1
+    }
+  }
+  return kept
+}

@@ -1,0 +1,84 @@
+import type { TarMember } from '../../format/tar-members.ts'
+
+/** Per member of the new tar, the index of the old member that it most likely comes from. */
+export type Pairs = readonly (number | undefined)[]
+
+/** Digest of a member's content; asked only of members that share their size with one of the other side. */
+export type DigestOf = (side: 'old' | 'new', member: TarMember) => Promise<string>
+
+/**
+ * By path; then by content, wherever it was (a name that was a hard link has none at its old path); then by path alone,
+ * whatever it was; then by a path that differs in its numbers only (`libc.so.96.1` and `libc.so.97.0`);
+ * then by a last name that does, in whatever folder.
+ */
+export async function pairMembers(old: readonly TarMember[], next: readonly TarMember[], digestOf: DigestOf): Promise<Pairs> {
+  const pairs: (number | undefined)[] = next.map(() => undefined)
+  const isFree = old.map(() => true)
+  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${path}`)
+  await pairByContent(old, next, pairs, isFree, digestOf)
+  pairByKey(old, next, pairs, isFree, ({ path }) => path)
+  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${withoutNumbers(path)}`)
+  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${withoutNumbers(lastName(path))}`)
+  return pairs
+}
+
+/** Members of the same key in their order: the first free old one to the first unpaired new one. */
+function pairByKey(
+  old: readonly TarMember[],
+  next: readonly TarMember[],
+  pairs: (number | undefined)[],
+  isFree: boolean[],
+  keyOf: (member: TarMember) => string,
+): void {
+  const waiting = new Map<string, number[]>()
+  for (const [i, member] of old.entries()) {
+    if (!isFree[i]) continue
+    const key = keyOf(member)
+    const indexes = waiting.get(key)
+    if (indexes === undefined) waiting.set(key, [i])
+    else indexes.push(i)
+  }
+  for (const indexes of waiting.values()) indexes.reverse()
+  for (const [i, member] of next.entries()) {
+    if (pairs[i] !== undefined) continue
+    const found = waiting.get(keyOf(member))?.pop()
+    if (found === undefined) continue
+    pairs[i] = found
+    isFree[found] = false
+  }
+}
+
+/** One old content may serve several new members. */
+async function pairByContent(
+  old: readonly TarMember[],
+  next: readonly TarMember[],
+  pairs: (number | undefined)[],
+  isFree: boolean[],
+  digestOf: DigestOf,
+): Promise<void> {
+  const sizes = new Set(next.filter((member, i) => pairs[i] === undefined && member.contentSize > 0).map((member) => member.contentSize))
+  if (sizes.size === 0) return
+  const byContent = new Map<string, number>()
+  const oldSizes = new Set<number>()
+  for (const [i, member] of old.entries()) {
+    if (!sizes.has(member.contentSize)) continue
+    oldSizes.add(member.contentSize)
+    const digest = await digestOf('old', member)
+    if (isFree[i] || !byContent.has(digest)) byContent.set(digest, i)
+  }
+  for (const [i, member] of next.entries()) {
+    if (pairs[i] !== undefined || !oldSizes.has(member.contentSize)) continue
+    const found = byContent.get(await digestOf('new', member))
+    if (found === undefined) continue
+    pairs[i] = found
+    isFree[found] = false
+  }
+}
+
+function withoutNumbers(text: string): string {
+  return text.replaceAll(/[0-9]+/g, '#')
+}
+
+function lastName(path: string): string {
+  return path.replace(/\/+$/, '').replace(/^.*\//s, '')
+}

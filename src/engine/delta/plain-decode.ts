@@ -1,0 +1,110 @@
+import { emptyBytes } from '../../base/bytes.ts'
+import { BinderyError } from '../../base/error.ts'
+import { readVarint, unzigzag } from '../../format/varint.ts'
+import { byteHeld, copyHeld, wordHeld } from './held.ts'
+import type { StreamName } from '../../format/delta-batch.ts'
+import type { Cursor } from '../../format/varint.ts'
+import type { Held } from './held.ts'
+import type { NewBlocks } from './new-blocks.ts'
+import type { OldWindow } from './old-window.ts'
+
+/**
+ * Plain matching (doc/spec/delta.md, coding 0): copies of old bytes, some of them changed by a residual, and literals
+ * between them. Runs without waiting until it needs something: old bytes, or room for new ones. A block that is full when
+ * the batch is done stays in hand.
+ */
+export type PlainDecoder = { run(): Pause }
+
+export type Pause = { readonly kind: 'old'; readonly end: number } | { readonly kind: 'block' } | { readonly kind: 'done' }
+
+export type BatchStreams = Readonly<Record<StreamName, Cursor>>
+
+/** Where the last copy ended: the next batch goes on from there. */
+export type OldPosition = { at: number }
+
+const fewBytes = 48
+
+/** Makes `newSize` bytes from the streams of one batch, all of whose bytes must be used up by then. */
+export function plainDecoder(streams: BatchStreams, newSize: number, position: OldPosition, old: OldWindow, out: NewBlocks): PlainDecoder {
+  const { copies, literalRuns, seeks, gaps, residuals, literals } = streams
+  let left = newSize
+  let copyLeft = 0
+  let literalLeft = 0
+  let gap = nextGap(gaps)
+  let held: Held = { start: 0, bytes: emptyBytes }
+
+  /** Up to the next residual, as far as there is room and old bytes. */
+  const copyPlain = (): void => {
+    const count = Math.min(gap, copyLeft, out.size - out.filled, old.verified - position.at)
+    copyHeld(held, position.at, count, out.bytes, out.filled)
+    out.filled += count
+    position.at += count
+    copyLeft -= count
+    gap -= count
+  }
+  /** Four bytes together with their carries, since most of what differs are addresses; single ones at a copy's end. */
+  const copyChanged = (): void => {
+    const change = unzigzag(readVarint(residuals))
+    if (change > 0x7fff_ffff || change < -0x8000_0000) throw bad('a residual is too large')
+    const width = copyLeft >= 4 ? 4 : 1
+    const word = (width === 4 ? wordHeld(held, position.at) : byteHeld(held, position.at)) + change
+    for (let i = 0; i < width; i++) out.bytes[out.filled++] = word >> (8 * i)
+    position.at += width
+    copyLeft -= width
+    gap = nextGap(gaps)
+  }
+  const literal = (): void => {
+    const count = Math.min(literalLeft, out.size - out.filled)
+    takeLiterals(literals, count, out)
+    literalLeft -= count
+  }
+  const nextRun = (): void => {
+    copyLeft = readVarint(copies)
+    literalLeft = readVarint(literalRuns)
+    const start = position.at + unzigzag(readVarint(seeks))
+    const length = copyLeft + literalLeft
+    if (length === 0 || length > left) throw bad('a run is empty or longer than its batch')
+    if (start < 0) throw bad('a copy starts before the old side')
+    left -= length
+    position.at = start
+    if (copyLeft > 0) held = old.begin(start, start + copyLeft)
+  }
+  return {
+    run: () => {
+      for (;;) {
+        if (left + copyLeft + literalLeft === 0) return finished(streams, gap)
+        if (out.filled >= out.size) return { kind: 'block' }
+        if (copyLeft > 0) {
+          const needed = gap > 0 ? 1 : Math.min(copyLeft, 4)
+          if (position.at + needed > old.verified) return { kind: 'old', end: position.at + needed }
+          if (gap > 0) copyPlain()
+          else copyChanged()
+        } else if (literalLeft > 0) literal()
+        else nextRun()
+      }
+    },
+  }
+}
+
+/** A batch with no gap left has no residual left. */
+function nextGap(gaps: Cursor): number {
+  return gaps.at === gaps.bytes.length ? Infinity : readVarint(gaps)
+}
+
+function takeLiterals(literals: Cursor, count: number, out: NewBlocks): void {
+  const { bytes, at } = literals
+  if (count > bytes.length - at) throw bad('literals are missing')
+  if (count > fewBytes) out.bytes.set(bytes.subarray(at, at + count), out.filled)
+  else for (let i = 0; i < count; i++) out.bytes[out.filled + i] = bytes[at + i] as number
+  literals.at += count
+  out.filled += count
+}
+
+function finished(streams: BatchStreams, gap: number): Pause {
+  if (gap !== Infinity || Object.values(streams).some(({ bytes, at }) => at !== bytes.length)) throw bad('something is left over')
+  return { kind: 'done' }
+}
+
+function bad(message: string): BinderyError {
+  return new BinderyError('bad-format', `a batch of the delta does not add up: ${message}`)
+}

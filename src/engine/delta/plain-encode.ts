@@ -1,0 +1,109 @@
+import { byteWriter } from '../../format/varint.ts'
+import { writeDifferences } from './differences.ts'
+import { runWriter } from './run-writer.ts'
+import type { StreamName } from '../../format/delta-batch.ts'
+import type { ByteWriter } from '../../format/varint.ts'
+
+/** A batch before compression. */
+export type RawBatch = { readonly newSize: number; readonly streams: Readonly<Partial<Record<StreamName, Uint8Array>>> }
+
+/** Writes plain matching (doc/spec/delta.md, coding 0) for the new side from its first byte to its last. */
+export type PlainEncoder = {
+  /** The end of the furthest old byte used: what the window is behind of. */
+  readonly furthest: number
+  /** Where the last copy ended. */
+  readonly position: number
+  /** The next bytes are those of old from `start` on, but for differences; both of the same size. */
+  copy(start: number, old: Uint8Array, next: Uint8Array): void
+  /** The next `length` bytes are those of old from `start` on. */
+  same(start: number, length: number): void
+  literal(next: Uint8Array): void
+  /** Batches completed since the last call; with `last`, everything there is. */
+  take(last: boolean): readonly RawBatch[]
+}
+
+/** A piece of a copy adds at most one and a half times its size to the streams, and its last few bytes a little. */
+const largestPiece = 256 << 10
+
+export type PlainLimits = { readonly window: number; readonly batchLimit: number }
+
+export function plainEncoder({ window, batchLimit }: PlainLimits): PlainEncoder {
+  const out = newStreams()
+  const runs = runWriter(window, out)
+  const pieceSize = Math.min(largestPiece, batchLimit >> 2)
+  const softLimit = batchLimit - 2 * pieceSize
+  const done: RawBatch[] = []
+  let newSize = 0
+  let gap = 0
+
+  const size = (): number => Object.values(out).reduce((sum, writer) => sum + writer.size, 0)
+  const cutBatch = (): void => {
+    runs.close()
+    if (newSize > 0) done.push({ newSize, streams: taken(out) })
+    newSize = 0
+    gap = 0
+  }
+  /** Adds `length` new bytes, whose streams are written. */
+  const advance = (length: number): void => {
+    newSize += length
+    if (size() >= softLimit) cutBatch()
+  }
+  const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
+    runs.copy(start, next.length)
+    const differences = writeDifferences(old, next, gap, out.gaps, out.residuals)
+    gap = differences.gap
+    if (differences.ended) runs.endCopy()
+    advance(next.length)
+  }
+  return {
+    get furthest() {
+      return runs.furthest
+    },
+    get position() {
+      return runs.position
+    },
+    copy: (start, old, next) => {
+      for (let at = 0; at < next.length; at += pieceSize) {
+        copyPiece(start + at, old.subarray(at, at + pieceSize), next.subarray(at, at + pieceSize))
+      }
+    },
+    same: (start, length) => {
+      if (length === 0) return
+      runs.copy(start, length)
+      gap += length
+      newSize += length
+    },
+    literal: (next) => {
+      for (let at = 0; at < next.length;) {
+        const part = next.subarray(at, at + Math.max(1, softLimit - size()))
+        runs.literal(part.length)
+        out.literals.bytes(part)
+        advance(part.length)
+        at += part.length
+      }
+    },
+    take: (last) => {
+      if (last) cutBatch()
+      return done.splice(0)
+    },
+  }
+}
+
+type Streams = Readonly<Record<Exclude<StreamName, 'sections'>, ByteWriter>>
+
+function newStreams(): Streams {
+  return {
+    copies: byteWriter(),
+    literalRuns: byteWriter(),
+    seeks: byteWriter(),
+    gaps: byteWriter(),
+    residuals: byteWriter(),
+    literals: byteWriter(),
+  }
+}
+
+function taken(out: Streams): RawBatch['streams'] {
+  const streams: Partial<Record<StreamName, Uint8Array>> = {}
+  for (const [name, writer] of Object.entries(out)) if (writer.size > 0) streams[name as StreamName] = writer.take()
+  return streams
+}

@@ -1,0 +1,32 @@
+import { fromHex } from '../../base/bytes.ts'
+import { BinderyError } from '../../base/error.ts'
+import { openPublicKey } from './signature-schemes.ts'
+import type { RoleKeys, Signed, TufKey } from '../../format/tuf.ts'
+
+/** Who must have signed: a role's key ids and threshold, and the keys of the file that names them. */
+export type Authority = { readonly role: RoleKeys; readonly keys: ReadonlyMap<string, TufKey>; /** For messages. */ readonly of: string }
+
+/**
+ * The check for an arbitrary software attack (5.3.4, 5.4.2, 5.5.3, 5.6.3): a threshold of the role's own keys, each
+ * counted once. Signatures of other keys, and signatures that do not fit, are ignored. Throws `bad-signature`.
+ */
+export function verifySignatures(signed: Signed, authority: Authority, subject: string, clause: string): void {
+  const valid = countValid(signed, authority)
+  if (valid >= authority.role.threshold) return
+  const message = `has ${valid} of the ${authority.role.threshold} signatures that ${authority.of} asks for (TUF ${clause})`
+  throw new BinderyError('bad-signature', message, { subject })
+}
+
+function countValid(signed: Signed, { role, keys }: Authority): number {
+  const counted = new Set<string>()
+  for (const { keyId, sig } of signed.signatures) {
+    const key = role.keyIds.includes(keyId) ? keys.get(keyId) : undefined
+    const opened = key === undefined ? undefined : openPublicKey(key)
+    const signature = fromHex(sig)
+    if (opened === undefined || signature === undefined) continue
+    // By the key itself, not its id: one key listed under two ids must not meet a threshold of two.
+    if (opened.verify(signed.covered, signature)) counted.add(opened.identity)
+    if (counted.size >= role.threshold) break
+  }
+  return counted.size
+}

@@ -1,0 +1,233 @@
+import { parseSha256 } from '../base/digest.ts'
+import { BinderyError } from '../base/error.ts'
+import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
+import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
+import type { Sha256 } from '../base/digest.ts'
+import type { DistName } from '../base/name.ts'
+import type { Json, JsonObject } from './record-json.ts'
+
+/**
+ * The update record (doc/spec/update.md): one signed step of a channel. It is a TUF target, so that its own length and
+ * digest are covered by the channel's role; the targets that it names are covered there too, and the sizes here only
+ * serve planning and display.
+ */
+export type Update = {
+  /** Position in the channel's line of releases, from 1. */
+  readonly sequence: number
+  readonly release: Release
+  /** Name of the release before, absent for the first. */
+  readonly previous?: string
+  readonly manifest: TargetRef
+  readonly full: readonly FullWay[]
+  /** From this many earlier releases directly; each names both tars. */
+  readonly deltas: readonly DeltaWay[]
+  readonly notices: readonly string[]
+  readonly postSteps: readonly PostStep[]
+  readonly reboot: RebootClass
+  readonly security: boolean
+}
+
+export type Release = {
+  readonly name: DistName
+  /** The uncompressed tar: its digest is the release's identity. */
+  readonly tar: { readonly sha256: Sha256; readonly size: number }
+}
+
+/** A TUF target by its path (`base/amd64/…`) and its size in bytes on the wire. */
+export type TargetRef = { readonly target: string; readonly size: number }
+
+export type FullWay = TargetRef & {
+  readonly codec: 'zstd' | 'gzip' | 'none'
+  /** The target that lists the independent frames of a zstd dist, so that single files can be fetched by range. */
+  readonly frames?: TargetRef
+}
+
+export type DeltaWay = TargetRef & {
+  /** The name and tar of the release that it applies to. */
+  readonly from: string
+  readonly fromSha256: Sha256
+  /** Bytes of memory that applying needs beyond the program itself. */
+  readonly memory: number
+  /** From that release's manifest to this one's, both uncompressed; absent where it would be no smaller than the whole. */
+  readonly manifest?: TargetRef
+}
+
+/** Run by the client after the commit; a failure is reported (status 6), never undone. */
+export type PostStep = { readonly kind: 'run'; readonly command: string } | { readonly kind: 'notice'; readonly text: string }
+
+export type RebootClass = 'none' | 'advised' | 'required'
+
+const marker = 'update'
+const version = 1
+export const updateLimits = {
+  bytes: 1 << 20,
+  sequence: 1_000_000_000,
+  target: 512,
+  full: 4,
+  deltas: 64,
+  notices: 16,
+  postSteps: 64,
+  text: 4096,
+  must: 32,
+} as const
+
+/** Fields that a record may demand to be understood (`must`); a later version of this file knows more. */
+const understood: ReadonlySet<string> = new Set<string>()
+
+export function encodeUpdate(update: Update): Uint8Array {
+  const bytes = encodeJson({ bindery: marker, version, must: [], ...jsonOfUpdate(update) })
+  decodeUpdate(bytes)
+  return bytes
+}
+
+function jsonOfUpdate(update: Update): JsonObject {
+  return {
+    sequence: update.sequence,
+    release: { name: formatDistName(update.release.name), tar: { sha256: update.release.tar.sha256, size: update.release.tar.size } },
+    previous: update.previous,
+    manifest: jsonOfRef(update.manifest),
+    full: update.full.map((way) => ({ ...jsonOfRef(way), codec: way.codec, frames: way.frames && jsonOfRef(way.frames) })),
+    deltas: update.deltas.map(jsonOfDelta),
+    notices: update.notices,
+    postSteps: update.postSteps,
+    reboot: update.reboot,
+    security: update.security,
+  }
+}
+
+function jsonOfDelta(way: DeltaWay): JsonObject {
+  const { from, fromSha256, memory, manifest } = way
+  return { ...jsonOfRef(way), from, fromSha256, memory, manifest: manifest && jsonOfRef(manifest) }
+}
+
+function jsonOfRef(ref: TargetRef): JsonObject {
+  return { target: ref.target, size: ref.size }
+}
+
+/**
+ * Strict about what it knows, deaf to fields that it does not know unless `must` names them. `bad-format`,
+ * `over-limit`, `hostile` (a path outside the channel), `not-supported` (a version or `must` of the future).
+ */
+export function decodeUpdate(bytes: Uint8Array): Update {
+  if (bytes.length > updateLimits.bytes)
+    throw new BinderyError('over-limit', `is larger than ${updateLimits.bytes} bytes`, { subject: 'update record' })
+  const record = asObject(decodeJson(bytes, 'update record'), 'the update record')
+  checkVersion(record)
+  const release = releaseOf(asObject(record['release'], 'release'))
+  const prefix = `${formatChannel(channelOf(release.name))}/`
+  const previous = record['previous'] === undefined ? undefined : siblingOf(record['previous'], 'previous', release.name)
+  return {
+    sequence: asWhole(record['sequence'], 'sequence', 1, updateLimits.sequence),
+    release,
+    ...(previous === undefined ? {} : { previous }),
+    manifest: refOf(record['manifest'], 'manifest', prefix),
+    full: asList(record['full'], 'full', updateLimits.full).map((way) => fullOf(way, prefix)),
+    deltas: deltasOf(asList(record['deltas'], 'deltas', updateLimits.deltas), prefix, release.name),
+    notices: asList(record['notices'], 'notices', updateLimits.notices).map((text) => asText(text, 'a notice', updateLimits.text)),
+    postSteps: asList(record['postSteps'], 'postSteps', updateLimits.postSteps).map(postStepOf),
+    reboot: rebootOf(record['reboot']),
+    security: asBoolean(record['security'], 'security'),
+  }
+}
+
+function checkVersion(record: JsonObject): void {
+  if (record['bindery'] !== marker) throw new BinderyError('bad-format', 'is no update record', { subject: 'update record' })
+  if (record['version'] !== version) throw fromTheFuture(`version ${String(record['version'])}`)
+  for (const name of asList(record['must'], 'must', updateLimits.must)) {
+    const field = asText(name, 'a name in must', updateLimits.text)
+    if (!understood.has(field)) throw fromTheFuture(`field '${field}'`)
+  }
+}
+
+function fromTheFuture(what: string): BinderyError {
+  return new BinderyError('not-supported', `the update record has ${what}, which this bindery does not know`, {
+    hint: 'update bindery first',
+  })
+}
+
+function releaseOf(release: JsonObject): Release {
+  const name = parseDistName(asText(release['name'], 'release.name', updateLimits.target))
+  if (name === undefined) throw new BinderyError('bad-format', 'release.name is no release name')
+  const tar = asObject(release['tar'], 'release.tar')
+  return { name, tar: { sha256: digestOf(tar['sha256'], 'release.tar.sha256'), size: sizeOf(tar['size'], 'release.tar.size') } }
+}
+
+/** The name of another release of the same channel. */
+function siblingOf(value: Json | undefined, what: string, release: DistName): string {
+  const text = asText(value, what, updateLimits.target)
+  const name = parseDistName(text)
+  if (name === undefined) throw new BinderyError('bad-format', `${what} is no release name`)
+  if (name.product !== release.product || name.arch !== release.arch)
+    throw new BinderyError('hostile', `${what} belongs to another channel`)
+  if (text === formatDistName(release)) throw new BinderyError('bad-format', `${what} is the release itself`)
+  return text
+}
+
+function refOf(value: Json | undefined, what: string, prefix: string): TargetRef {
+  const ref = asObject(value, what)
+  const target = asText(ref['target'], `${what}.target`, updateLimits.target)
+  // A record of one channel must not send a client to the blobs of another, nor outside of blobs/.
+  if (!target.startsWith(prefix) || !/^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(target.slice(prefix.length))) {
+    throw new BinderyError('hostile', `${what}.target does not lie in ${prefix}`)
+  }
+  return { target, size: sizeOf(ref['size'], `${what}.size`) }
+}
+
+function fullOf(value: Json, prefix: string): FullWay {
+  const way = asObject(value, 'a full way')
+  const codec = way['codec']
+  if (codec !== 'zstd' && codec !== 'gzip' && codec !== 'none') throw new BinderyError('bad-format', 'a full way has no known codec')
+  const ref = refOf(way, 'a full way', prefix)
+  if (way['frames'] === undefined) return { ...ref, codec }
+  if (codec !== 'zstd') throw new BinderyError('bad-format', 'only a zstd way has frames')
+  return { ...ref, codec, frames: refOf(way['frames'], 'frames', prefix) }
+}
+
+function deltasOf(values: readonly Json[], prefix: string, release: DistName): DeltaWay[] {
+  const ways = values.map((value) => deltaOf(value, prefix, release))
+  if (new Set(ways.map((way) => way.from)).size !== ways.length) throw new BinderyError('bad-format', 'two deltas start from one release')
+  return ways
+}
+
+function deltaOf(value: Json, prefix: string, release: DistName): DeltaWay {
+  const way = asObject(value, 'a delta')
+  return {
+    ...refOf(way, 'a delta', prefix),
+    from: siblingOf(way['from'], 'from', release),
+    fromSha256: digestOf(way['fromSha256'], 'fromSha256'),
+    memory: sizeOf(way['memory'], 'memory'),
+    ...(way['manifest'] === undefined ? {} : { manifest: refOf(way['manifest'], 'the manifest of a delta', prefix) }),
+  }
+}
+
+function postStepOf(value: Json): PostStep {
+  const step = asObject(value, 'a post-step')
+  if (step['kind'] === 'run') return { kind: 'run', command: commandOf(step['command']) }
+  if (step['kind'] === 'notice') return { kind: 'notice', text: asText(step['text'], 'the text of a notice', updateLimits.text) }
+  throw new BinderyError('bad-format', 'a post-step has no known kind')
+}
+
+/** One line: it goes to sh and into line-oriented state files. */
+function commandOf(value: Json | undefined): string {
+  const command = asText(value, 'the command of a post-step', updateLimits.text)
+  if (command === '' || /[\u0000-\u001f\u007f]/.test(command))
+    throw new BinderyError('hostile', 'the command of a post-step is not one line')
+  return command
+}
+
+function rebootOf(value: Json | undefined): RebootClass {
+  if (value === 'none' || value === 'advised' || value === 'required') return value
+  throw new BinderyError('bad-format', 'reboot is no known class')
+}
+
+/** Lower case only, since the record has one spelling. */
+function digestOf(value: Json | undefined, what: string): Sha256 {
+  const text = asText(value, what, 64)
+  const digest = parseSha256(text)
+  if (digest === undefined || digest !== text) throw new BinderyError('bad-format', `${what} is no sha256`)
+  return digest
+}
+
+function sizeOf(value: Json | undefined, what: string): number {
+  return asWhole(value, what, 0, Number.MAX_SAFE_INTEGER)
+}

@@ -1,0 +1,71 @@
+import { isatty } from 'node:tty'
+import { BinderyError } from '../base/error.ts'
+import { systemClock, systemRandom } from './ambient.ts'
+import { hostExec } from './exec.ts'
+import { hostHttp } from './http.ts'
+import { askOnTerminal } from './passphrase.ts'
+import { stderrProgress } from './progress.ts'
+import { systemError } from './system-error.ts'
+import manifest from '../../package.json' with { type: 'json' }
+import type { Context, Input } from '../command/command.ts'
+
+export const version: string = manifest.version
+
+/** The real world for one verb. */
+export function hostContext(verb: string, globals: Input): Context {
+  const verbosity = verbosityOf(globals)
+  let signal: AbortSignal | undefined
+  const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${text}\n`)
+  return {
+    root: globals.value('root') ?? '/',
+    configFile: globals.value('config'),
+    verbosity,
+    // Opened by whoever reads it: the streams of the runtime cost time at the start.
+    get stdin() {
+      return process.stdin
+    },
+    out: writeOut,
+    say: verbosity === 'quiet' ? () => {} : line,
+    explain: verbosity === 'verbose' ? line : () => {},
+    progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
+    clock: systemClock,
+    random: systemRandom,
+    http: hostHttp(),
+    exec: hostExec,
+    askPassphrase: askOnTerminal,
+    isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
+    get signal() {
+      return (signal ??= stopSignal())
+    },
+  }
+}
+
+function verbosityOf(globals: Input): Context['verbosity'] {
+  if (globals.flag('quiet') && globals.flag('verbose')) throw new BinderyError('usage', '-q and -v exclude each other')
+  return globals.flag('quiet') ? 'quiet' : globals.flag('verbose') ? 'verbose' : 'normal'
+}
+
+/** Waits until the bytes were taken; rejects with EPIPE when the reader went away, else as a disk would. */
+export async function writeOut(data: Uint8Array | string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(data, (error) => (error ? reject(systemError(error, 'standard output')) : resolve()))
+  })
+}
+
+/**
+ * The first SIGINT or SIGTERM asks for an orderly stop, also of who waits for stdin; the second has its usual effect.
+ * Only a verb that asks for the signal changes what signals do.
+ */
+function stopSignal(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop(controller, name))
+  return controller.signal
+}
+
+function stop(controller: AbortController, name: string): void {
+  const reason = new BinderyError('stopped', `stopped by ${name}`)
+  controller.abort(reason)
+  // Whoever reads it gets the reason; where nobody does, it is no error.
+  process.stdin.on('error', () => {})
+  process.stdin.destroy(reason)
+}

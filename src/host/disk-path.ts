@@ -1,0 +1,122 @@
+import { closeSync, constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { BinderyError } from '../base/error.ts'
+import { baseName, parentPath, rootPath, showPath } from '../base/path.ts'
+import { diskError } from './disk-error.ts'
+import type { RelPath } from '../base/path.ts'
+
+/** A path as node:fs takes it: bytes where a string could not say them. */
+export type HostPath = string | Buffer
+
+/**
+ * From safe relative paths to paths of the system, never through a symbolic link below the root.
+ *
+ * Writing is anchored: on Linux each parent is opened relative to the one above it (O_PATH, O_NOFOLLOW, by way of
+ * /proc/self/fd), so that nobody who may write to a directory on the way can swap it for a link between our check and
+ * our use. Elsewhere node offers no openat(2): the parents are looked at first, and what keeps a hostile user out is that
+ * the directories of a system tree belong to root, as does the folder in which new contents are staged.
+ *
+ * Reading looks at the parents, too, and remembers good ones for a few milliseconds: a walk asks for all names of a
+ * directory in a row, and for those of its neighbours. Whoever could swap a directory within that time could also do so
+ * after a check.
+ */
+export type DiskPaths = {
+  readonly root: string
+  /** Throws `hostile` where a parent is no real directory, `not-found` where there is none. */
+  forReading(path: RelPath): HostPath
+  forWriting<T>(path: RelPath, use: (real: HostPath) => T): T
+}
+
+const parentMemoryMs = 5
+const maxRemembered = 1000
+
+/** O_PATH is Linux's own and not among node's constants. */
+const oPath = 0o10000000
+
+/** `anchored: false` is for testing the portable way on Linux. */
+export function diskPaths(root: string, options: { readonly anchored?: boolean } = {}): DiskPaths {
+  const anchored = options.anchored ?? (process.platform === 'linux' && existsSync('/proc/self/fd'))
+  const good: ParentMemory = new Map()
+  const checked = <T>(path: RelPath, use: (real: HostPath) => T): T => {
+    checkParents(root, parentPath(path), new Map())
+    return use(hostPath(root, path))
+  }
+  return {
+    root,
+    forReading: (path) => {
+      checkParents(root, parentPath(path), good)
+      return hostPath(root, path)
+    },
+    forWriting: anchored ? (path, use) => atAnchor(root, path, use) : checked,
+  }
+}
+
+export function hostPath(root: string, path: RelPath): HostPath {
+  if (path === rootPath) return `${root}/.`
+  return /[\u0080-\u00ff]/.test(path) ? Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]) : `${root}/${path}`
+}
+
+/** Until when each directory counts as good, by performance.now(). */
+type ParentMemory = Map<RelPath, number>
+
+function checkParents(root: string, parent: RelPath, good: ParentMemory): void {
+  const now = performance.now()
+  const check = (path: RelPath): void => {
+    if ((good.get(path) ?? 0) > now) return
+    checkDirectory(root, path)
+    good.set(path, now + parentMemoryMs)
+  }
+  if (parent === rootPath || (good.get(parent) ?? 0) > now) return
+  if (good.size > maxRemembered) good.clear()
+  for (let end = parent.indexOf('/'); end >= 0; end = parent.indexOf('/', end + 1)) check(parent.slice(0, end) as RelPath)
+  check(parent)
+}
+
+function checkDirectory(root: string, path: RelPath): void {
+  try {
+    if (!lstatSync(hostPath(root, path)).isDirectory()) throw hostile(path)
+  } catch (cause) {
+    throw diskError(cause, path)
+  }
+}
+
+function hostile(path: string): BinderyError {
+  return new BinderyError('hostile', 'is on the way and is no directory', { subject: showPath(path) })
+}
+
+/** `use` gets `/proc/self/fd/N/name`, where N is the parent itself, wherever it may have been moved meanwhile. */
+function atAnchor<T>(root: string, path: RelPath, use: (real: HostPath) => T): T {
+  if (path === rootPath) return use(`${root}/.`)
+  const anchor = openParent(root, parentPath(path))
+  let pending = false
+  try {
+    const result = use(hostPath(`/proc/self/fd/${anchor}`, baseName(path) as RelPath))
+    if (!(result instanceof Promise)) return result
+    pending = true
+    return result.finally(() => closeSync(anchor)) as T
+  } finally {
+    if (!pending) closeSync(anchor)
+  }
+}
+
+function openParent(root: string, parent: RelPath): number {
+  let fd = openDirectory(root, parent, 0)
+  if (parent === rootPath) return fd
+  for (const name of parent.split('/')) {
+    const above = fd
+    try {
+      fd = openDirectory(hostPath(`/proc/self/fd/${above}`, name as RelPath), parent, constants.O_NOFOLLOW)
+    } finally {
+      closeSync(above)
+    }
+  }
+  return fd
+}
+
+function openDirectory(real: HostPath, shown: RelPath, flags: number): number {
+  try {
+    return openSync(real, oPath | constants.O_DIRECTORY | flags)
+  } catch (cause) {
+    // ENOTDIR is also what O_DIRECTORY with O_NOFOLLOW answers for a link.
+    throw (cause as NodeJS.ErrnoException).code === 'ENOTDIR' && flags !== 0 ? hostile(shown) : diskError(cause, shown)
+  }
+}

@@ -1,0 +1,92 @@
+import { lstatSync, lutimesSync } from 'node:fs'
+import { concatBytes, fromLatin1 } from '../base/bytes.ts'
+import { diskError } from './disk-error.ts'
+import { dotted } from './disk-tools.ts'
+import type { Timestamp } from '../base/entry.ts'
+import type { RelPath } from '../base/path.ts'
+import type { HostPath } from './disk-path.ts'
+import type { DiskTools } from './disk-tools.ts'
+
+/**
+ * Modification times to the nanosecond. Node takes a time as a double, which at today's dates is good to about 238 ns, and
+ * takes a negative one for now. What that does not reproduce is left to one run of sh with a touch(1) per time.
+ */
+
+export type PathTime = { readonly path: RelPath; readonly mtime: Timestamp }
+
+const nanos = 1_000_000_000n
+
+export async function writeTimes(tools: DiskTools, times: readonly PathTime[], real: RealPath): Promise<void> {
+  const inexact = times.filter((time) => !setByNode(time, real) && isWritable(time.mtime))
+  if (await touchAll(tools, inexact, '-h ')) return
+  // A touch without -h (OpenBSD) would follow links: they keep what node could do.
+  await touchAll(
+    tools,
+    inexact.filter((time) => !isExact(time, real) && !isLink(time, real)),
+    '',
+  )
+  // A touch that drops fractions has made it worse.
+  for (const time of inexact) setByNode(time, real)
+}
+
+type RealPath = (path: RelPath) => HostPath
+
+/** Answers whether the time is exact now. */
+function setByNode(time: PathTime, real: RealPath): boolean {
+  const seconds = Math.max(0, time.mtime.sec + time.mtime.nsec / 1e9)
+  try {
+    if (isExact(time, real)) return true
+    lutimesSync(real(time.path), seconds, seconds)
+    return isExact(time, real)
+  } catch (cause) {
+    throw diskError(cause, time.path)
+  }
+}
+
+function isExact({ path, mtime }: PathTime, real: RealPath): boolean {
+  return lstatSync(real(path), { bigint: true }).mtimeNs === BigInt(mtime.sec) * nanos + BigInt(mtime.nsec)
+}
+
+function isLink({ path }: PathTime, real: RealPath): boolean {
+  return lstatSync(real(path)).isSymbolicLink()
+}
+
+/** Whether touch(1) has a date for it: years 1 to 9999. */
+function isWritable({ sec }: Timestamp): boolean {
+  return sec >= -62_135_596_800 && sec <= 253_402_300_799
+}
+
+/** False when some touch failed. */
+async function touchAll(tools: DiskTools, times: readonly PathTime[], noFollow: '-h ' | ''): Promise<boolean> {
+  if (times.length === 0) return true
+  const result = await tools.exec.run('sh', ['-s'], { cwd: tools.root, input: touchScript(times, noFollow) })
+  return result.status === 0
+}
+
+/** Paths of the same time share a line, few enough for any command line. */
+export function touchScript(times: readonly PathTime[], noFollow: '-h ' | ''): Uint8Array {
+  const byTime = new Map<string, RelPath[]>()
+  for (const { path, mtime } of times) {
+    const date = formatDate(mtime)
+    const paths = byTime.get(date)
+    if (paths === undefined) byTime.set(date, [path])
+    else paths.push(path)
+  }
+  const lines: Uint8Array[] = [fromLatin1('status=0\n')]
+  for (const [date, paths] of byTime) {
+    for (let at = 0; at < paths.length; at += 16) {
+      const words = paths.slice(at, at + 16).map((path) => shellQuote(dotted(path)))
+      lines.push(fromLatin1(`touch ${noFollow}-c -m -d ${date} -- ${words.join(' ')} </dev/null || status=1\n`))
+    }
+  }
+  return concatBytes([...lines, fromLatin1('exit $status\n')])
+}
+
+function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}
+
+/** POSIX touch -d: `2026-01-01T00:00:00.123456789Z`. */
+function formatDate({ sec, nsec }: Timestamp): string {
+  return `${new Date(sec * 1000).toISOString().slice(0, 19)}.${nsec.toString().padStart(9, '0')}Z`
+}

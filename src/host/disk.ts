@@ -1,0 +1,175 @@
+import { chmodSync, closeSync, constants, fsync, lchownSync, linkSync, lstatSync, mkdirSync, openSync } from 'node:fs'
+import { readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { BinderyError } from '../base/error.ts'
+import { parentPath, showPath } from '../base/path.ts'
+import { appendFile, createFile, digestFile, openForReading, readRange, truncateFile } from './disk-content.ts'
+import { diskError, wrongType } from './disk-error.ts'
+import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
+import { makeNode } from './disk-nodes.ts'
+import { diskPaths } from './disk-path.ts'
+import { spaceAt, statOf } from './disk-stat.ts'
+import { writeTimes } from './disk-times.ts'
+import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
+import { hostExec } from './exec.ts'
+import type { Exec } from '../port/exec.ts'
+import type { RelPath } from '../base/path.ts'
+import type { Disk, DiskCapabilities, DiskReader, DiskWriter } from '../port/disk.ts'
+import type { DiskPaths, HostPath } from './disk-path.ts'
+import type { DiskTools } from './disk-tools.ts'
+
+/**
+ * A tree of the real file system. Most calls are synchronous inside: a trip to node's thread pool costs ten times what
+ * the system call does, and a command has nothing else to do meanwhile. What may really take long (fsync, large writes,
+ * other programs) is not.
+ */
+export function hostDisk(root: string, options: { readonly exec?: Exec; readonly anchored?: boolean } = {}): Disk {
+  const paths = diskPaths(resolve(root), options)
+  const tools: DiskTools = { exec: options.exec ?? hostExec, root: paths.root }
+  const capabilities = once(async () => await findCapabilities(tools))
+  return { ...reader(paths, tools, capabilities), ...writer(paths, tools, capabilities) }
+}
+
+function reader(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<DiskCapabilities>): DiskReader {
+  const breathe = breather()
+  const look = <T>(path: RelPath, use: (real: HostPath) => T): Promise<T> => told(path, () => use(paths.forReading(path)))
+  return {
+    capabilities,
+    // Asked for every path of a tree: no promises but its own.
+    lstat: async (path) => {
+      const pause = breathe()
+      if (pause !== undefined) await pause
+      try {
+        return statOf(paths.forReading(path))
+      } catch (cause) {
+        return ignoreMissing(diskError(cause, path))
+      }
+    },
+    readdir: async (path) => await look(path, (real) => namesIn(real, path)),
+    readlink: async (path) => await look(path, (real) => targetOf(real, path)),
+    read: (path, options = {}) => readRange(path, () => openForReading(paths.forReading(path), path), options),
+    digest: async (path) => {
+      await breathe()
+      return await told(path, () => digestFile(openForReading(paths.forReading(path), path)))
+    },
+    xattrsOf: async (list) => ((await capabilities()).xattrs ? await readXattrs(tools, list) : new Map()),
+    flagsOf: async (list) => ((await capabilities()).flags ? await readFlags(tools, list) : new Map()),
+    space: async (path) => await look(path, (real) => spaceAt(holdsFiles(real) ? real : paths.forReading(parentPath(path)))),
+  }
+}
+
+function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<DiskCapabilities>): DiskWriter {
+  const change = <T>(path: RelPath, use: (real: HostPath) => T): Promise<T> => told(path, () => paths.forWriting(path, use))
+  // The tools take the path as it is, so that its parents are looked at right before.
+  const checked = async (path: RelPath, use: () => Promise<void>): Promise<void> => {
+    await told(path, () => lstatSync(paths.forReading(path)))
+    await use()
+  }
+  return {
+    create: async (path, content) => await change(path, async (real) => await createFile(real, content)),
+    append: async (path, content) => await change(path, async (real) => await appendFile(real, content)),
+    truncate: async (path, size) => await change(path, (real) => truncateFile(real, size)),
+    mkdir: async (path, mode) => await change(path, (real) => makeDirectory(real, mode)),
+    symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
+    link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),
+    mknod: async (path, node) => await told(path, async () => (paths.forReading(path), await makeNode(tools, path, node))),
+    rename: async (from, to) => await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo))),
+    unlink: async (path) => await change(path, (real) => removeFile(real, path)),
+    rmdir: async (path) => await change(path, (real) => rmdirSync(real)),
+    chmod: async (path, mode) => await change(path, (real) => changeMode(real, mode, path)),
+    chown: async (path, uid, gid) => await change(path, (real) => lchownSync(real, uid, gid)),
+    setTimes: async (times) => await writeTimes(tools, times, (path) => paths.forReading(path)),
+    setXattrs: async (path, xattrs) =>
+      await checked(
+        path,
+        async () => await ((await capabilities()).xattrs ? writeXattrs(tools, path, xattrs) : missing('attributes', path)),
+      ),
+    setFlags: async (path, flags) =>
+      await checked(path, async () => await ((await capabilities()).flags ? writeFlags(tools, path, flags) : missing('file flags', path))),
+    sync: async (path) => await change(path, async (real) => await syncPath(real)),
+  }
+}
+
+/** Runs `work`, and tells its failure in the words of the port. */
+async function told<T>(path: RelPath, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw diskError(cause, path)
+  }
+}
+
+/** Synchronous calls in a row would keep signals, the progress line and the output of other programs waiting. */
+function breather(): () => Promise<void> | undefined {
+  let last = performance.now()
+  return () => {
+    if (performance.now() - last < 20) return undefined
+    return setImmediate().then(() => void (last = performance.now()))
+  }
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined
+  return () => (result ??= work())
+}
+
+async function findCapabilities(tools: DiskTools): Promise<DiskCapabilities> {
+  return { xattrs: await hasXattrTools(tools), flags: hasFlags(process.platform), privileged: process.geteuid?.() === 0 }
+}
+
+function missing(what: string, path: RelPath): Promise<never> {
+  return Promise.reject(new BinderyError('not-supported', `${what} cannot be set on this system`, { subject: showPath(path) }))
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof BinderyError && error.code === 'not-found') return undefined
+  throw error
+}
+
+/** opendir(3) would follow a link. */
+function namesIn(real: HostPath, path: RelPath): string[] {
+  if (!lstatSync(real).isDirectory()) throw wrongType(path, 'is no directory')
+  return readdirSync(real, { encoding: 'latin1' })
+}
+
+function targetOf(real: HostPath, path: RelPath): string {
+  if (!lstatSync(real).isSymbolicLink()) throw wrongType(path, 'is no symbolic link')
+  return readlinkSync(real, { encoding: 'latin1' })
+}
+
+/** statfs(2) follows links, and access(2) answers differently for devices. */
+function holdsFiles(real: HostPath): boolean {
+  const stat = lstatSync(real)
+  return stat.isDirectory() || stat.isFile()
+}
+
+function makeDirectory(real: HostPath, mode: number): void {
+  mkdirSync(real, 0o700)
+  // mkdir(2) takes the umask away, and some systems ignore the sticky and setgid bits.
+  chmodSync(real, mode)
+}
+
+function removeFile(real: HostPath, path: RelPath): void {
+  // Some systems let root unlink a directory, or answer EPERM.
+  if (lstatSync(real).isDirectory()) throw wrongType(path, 'is a directory')
+  unlinkSync(real)
+}
+
+/** There is no lchmod(2) on Linux, and node has none: a link is refused, and its target never touched. */
+function changeMode(real: HostPath, mode: number, path: RelPath): void {
+  if (lstatSync(real).isSymbolicLink()) throw new BinderyError('not-supported', 'a symbolic link has no mode', { subject: showPath(path) })
+  chmodSync(real, mode)
+}
+
+const syncLater = promisify(fsync)
+
+async function syncPath(real: HostPath): Promise<void> {
+  const fd = openSync(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    await syncLater(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { concatBytes } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import type { Exec, ExecOptions, ExecResult } from '../port/exec.ts'
+
+const maxOutput = 64 << 20
+
+export const hostExec: Exec = { run, has }
+
+function run(program: string, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...process.env, LC_ALL: 'C', ...options.env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    const stdout = collector(() => child.kill('SIGKILL'))
+    const stderr = collector(() => child.kill('SIGKILL'))
+    child.stdout.on('data', stdout.add)
+    child.stderr.on('data', stderr.add)
+    // A program that exits without reading its input is judged by its status, not by our broken pipe.
+    child.stdin.on('error', () => {})
+    child.stdin.end(options.input ?? new Uint8Array(0))
+    child.on('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: program, cause })))
+    child.on('close', (code, signal) => {
+      if (stdout.full() || stderr.full()) reject(new BinderyError('over-limit', 'printed more than 64 MiB', { subject: program }))
+      else resolve({ status: code ?? (signal === null ? 1 : 128), stdout: stdout.bytes(), stderr: stderr.bytes() })
+    })
+  })
+}
+
+function collector(stop: () => void): { add(chunk: Uint8Array): void; full(): boolean; bytes(): Uint8Array } {
+  const parts: Uint8Array[] = []
+  let size = 0
+  return {
+    add: (chunk) => {
+      size += chunk.length
+      if (size > maxOutput) stop()
+      else parts.push(chunk)
+    },
+    full: () => size > maxOutput,
+    bytes: () => concatBytes(parts),
+  }
+}
+
+async function has(program: string): Promise<boolean> {
+  for (const folder of (process.env['PATH'] ?? '/usr/bin:/bin').split(':')) {
+    try {
+      await access(join(folder === '' ? '.' : folder, program), constants.X_OK)
+      return true
+    } catch {
+      // Not in this folder; the next may have it.
+    }
+  }
+  return false
+}

@@ -1,0 +1,149 @@
+import { BinderyError } from '../base/error.ts'
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Socket } from 'node:net'
+
+/**
+ * Not `import`: making a namespace of node:http evaluates all of its exports, among them the web's WebSocket, and costs
+ * more than the whole request.
+ */
+const builtin = process.getBuiltinModule
+
+export type Exchange = {
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly answerMs: number
+  readonly signal: AbortSignal | undefined
+  readonly proxy: URL | undefined
+}
+
+/** Sends one GET and answers with the head of the response, or throws `network` with the URL as subject. */
+export async function openExchange(exchange: Exchange): Promise<IncomingMessage> {
+  try {
+    return await attempt(exchange)
+  } catch (error) {
+    // The server may have closed a kept-alive connection while our request was on its way; GET is safe to repeat.
+    if (!(error instanceof StaleConnection)) throw error
+    return await attempt(exchange)
+  }
+}
+
+class StaleConnection extends Error {}
+
+async function attempt(exchange: Exchange): Promise<IncomingMessage> {
+  const { url, answerMs, signal } = exchange
+  signal?.throwIfAborted()
+  const deadline = AbortSignal.timeout(answerMs)
+  const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
+  try {
+    return await answerTo(await startRequest(exchange, either), either)
+  } catch (cause) {
+    signal?.throwIfAborted()
+    if (cause instanceof BinderyError || cause instanceof StaleConnection) throw cause
+    throw networkError(url, deadline.aborted ? new Error(`no answer within ${answerMs / 1000} s`) : cause)
+  }
+}
+
+async function answerTo(outgoing: ClientRequest, stopping: AbortSignal): Promise<IncomingMessage> {
+  return await new Promise((resolve, reject) => {
+    const stop = (): void => void outgoing.destroy(new Error('stopped'))
+    if (stopping.aborted) stop()
+    else stopping.addEventListener('abort', stop, { once: true })
+    outgoing.on('error', (cause) => {
+      stopping.removeEventListener('abort', stop)
+      reject(outgoing.reusedSocket && isReset(cause) ? new StaleConnection() : cause)
+    })
+    outgoing.on('response', (message) => {
+      stopping.removeEventListener('abort', stop)
+      resolve(message)
+    })
+    outgoing.end()
+  })
+}
+
+function isReset(cause: Error): boolean {
+  return 'code' in cause && (cause.code === 'ECONNRESET' || cause.code === 'EPIPE')
+}
+
+function networkError(url: URL, cause: unknown): BinderyError {
+  return new BinderyError('network', reasonOf(cause), { subject: url.href, cause })
+}
+
+/** A host with several addresses fails with one error for each: the first tells enough. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AggregateError && cause.errors[0] instanceof Error) return cause.errors[0].message
+  return cause instanceof Error && cause.message !== '' ? cause.message : 'failed'
+}
+
+async function startRequest(exchange: Exchange, stopping: AbortSignal): Promise<ClientRequest> {
+  const { url, proxy } = exchange
+  if (url.protocol === 'http:') return plainRequest(exchange)
+  const https = builtin('node:https')
+  if (proxy === undefined) return https.request(url, { headers: exchange.headers, agent: secureAgent() })
+  const socket = await tunnel(url, proxy, stopping)
+  const { connect } = builtin('node:tls')
+  // No agent: one that is given would open its own connection past the tunnel.
+  const options: RequestOptions = { headers: exchange.headers, createConnection: () => connect({ socket, ...serverName(url) }) }
+  return https.request(url, options)
+}
+
+/** Plain HTTP goes through a proxy by naming the whole URL in the request line (RFC 9112, 3.2.2). */
+function plainRequest({ url, headers, proxy }: Exchange): ClientRequest {
+  const http = builtin('node:http')
+  const agent = plainAgent()
+  if (proxy === undefined) return http.request(url, { headers, agent })
+  return http.request({ ...hostAndPort(proxy), path: url.href, headers: { host: url.host, ...proxyHeaders(proxy), ...headers }, agent })
+}
+
+/** A connection to the host of `url` through the proxy (RFC 9110, 9.3.6). */
+async function tunnel(url: URL, proxy: URL, stopping: AbortSignal): Promise<Socket> {
+  const http = builtin('node:http')
+  const authority = `${url.hostname}:${url.port === '' ? 443 : url.port}`
+  const request = http.request({
+    ...hostAndPort(proxy),
+    method: 'CONNECT',
+    path: authority,
+    headers: { host: authority, ...proxyHeaders(proxy) },
+    agent: false,
+    signal: stopping,
+  })
+  return await new Promise((resolve, reject) => {
+    request.on('error', reject)
+    request.on('connect', (answer, socket) => {
+      if (answer.statusCode === 200) return resolve(socket)
+      socket.destroy()
+      reject(networkError(url, new Error(`the proxy ${proxy.host} answered ${answer.statusCode}`)))
+    })
+    request.end()
+  })
+}
+
+function hostAndPort(proxy: URL): { host: string; port: number } {
+  return { host: bareHost(proxy), port: proxy.port === '' ? 80 : Number(proxy.port) }
+}
+
+/** Without the brackets that a URL puts around an IPv6 address. */
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '')
+}
+
+/** SNI names hosts only, never addresses (RFC 6066, 3). */
+function serverName(url: URL): { host: string; servername?: string } {
+  const host = bareHost(url)
+  return /^[0-9.]+$|:/.test(host) ? { host } : { host, servername: host }
+}
+
+function proxyHeaders(proxy: URL): Record<string, string> {
+  if (proxy.username === '') return {}
+  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  return { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
+}
+
+const agents: { plain?: Agent; secure?: Agent } = {}
+
+function plainAgent(): Agent {
+  return (agents.plain ??= new (builtin('node:http').Agent)({ keepAlive: true, maxSockets: 4 }))
+}
+
+function secureAgent(): Agent {
+  return (agents.secure ??= new (builtin('node:https').Agent)({ keepAlive: true, maxSockets: 4 }))
+}

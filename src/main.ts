@@ -1,0 +1,72 @@
+import { exitStatusOf, BinderyError } from './base/error.ts'
+import { commandHelp, overview } from './command/help.ts'
+import { parseInput, splitLine } from './command/parse.ts'
+import { didYouMean } from './base/suggest.ts'
+import { hostContext, version, writeOut } from './host/context.ts'
+import type { Command, Input, Verb } from './command/command.ts'
+
+/**
+ * argv -> verb -> exit status, with the verbs of this bundle. The only process.exit and the only place where an error
+ * becomes text.
+ */
+export async function main(verbs: readonly Verb[]): Promise<never> {
+  // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  process.exit(await run(verbs, process.argv.slice(2)))
+}
+
+async function run(verbs: readonly Verb[], argv: readonly string[]): Promise<number> {
+  let verb: string | undefined
+  try {
+    const line = splitLine(argv)
+    if (line.globals.flag('version')) return await print(`bindery ${version}\n`)
+    if (line.globals.flag('help')) return await print(overview(verbs))
+    if (line.verb === undefined) throw new BinderyError('usage', 'no verb given', { hint: 'bindery --help lists them' })
+    const command = await findVerb(verbs, line.verb)
+    verb = command.name
+    return await runVerb(command, line.globals, line.rest)
+  } catch (error) {
+    return report(error, verb)
+  }
+}
+
+async function findVerb(verbs: readonly Verb[], name: string): Promise<Command> {
+  const verb = verbs.find((candidate) => candidate.name === name)
+  if (verb !== undefined) return await verb.load()
+  const near = didYouMean(
+    name,
+    verbs.map((candidate) => candidate.name),
+  )
+  throw new BinderyError('usage', `no verb '${name}'`, {
+    hint: near === undefined ? 'bindery --help lists the verbs' : `did you mean '${near}'?`,
+  })
+}
+
+async function runVerb(command: Command, globals: Input, words: readonly string[]): Promise<number> {
+  const input = parseInput(command, words)
+  if (input.flag('help')) return await print(commandHelp(command))
+  return await command.run(hostContext(command.name, globals), input)
+}
+
+async function print(text: string): Promise<number> {
+  await writeOut(text)
+  return 0
+}
+
+function report(error: unknown, verb: string | undefined): number {
+  if (isBrokenPipe(error)) return 0
+  const prefix = verb === undefined ? 'bindery: ' : `bindery: ${verb}: `
+  if (!(error instanceof BinderyError)) {
+    process.stderr.write(`${prefix}internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+    return exitStatusOf.io
+  }
+  const subject = error.subject === undefined ? '' : `${error.subject}: `
+  process.stderr.write(`${prefix}${subject}${error.message}\n`)
+  if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${error.hint}\n`)
+  return exitStatusOf[error.code]
+}
+
+/** The reader of our stdout went away (`bindery list | head -1`): not our failure. */
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+}

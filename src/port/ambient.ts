@@ -1,0 +1,16 @@
+/** The small ports: time, chance, and telling a person how far a long job is. */
+
+/** Milliseconds since the epoch. */
+export type Clock = { now(): number }
+
+export type Random = { bytes(count: number): Uint8Array }
+
+/** Silent unless stderr is a terminal. `total` is undefined where the end is not known. */
+export type Progress = {
+  start(label: string, total: number | undefined): Meter
+}
+
+export type Meter = { advance(by: number): void; end(): void }
+
+/** Asks a person for a passphrase on the terminal; `usage` with a hint where there is none. */
+export type AskPassphrase = (prompt: string) => Promise<string>

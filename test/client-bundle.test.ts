@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { readFileSync, statSync } from 'node:fs'
+import { test } from 'node:test'
+import { clientVerbs } from '../src/command/verbs-client.ts'
+import { verbs } from '../src/command/verbs.ts'
+
+/** The bundler's own account of what went into a bundle (tools/build.mjs). */
+type Metafile = {
+  readonly inputs: Readonly<Record<string, unknown>>
+  readonly outputs: Readonly<Record<string, { readonly imports: readonly { readonly path: string }[] }>>
+}
+
+const meta = JSON.parse(readFileSync('dist/meta-client.json', 'utf8')) as Metafile
+
+test('the client bundle holds nothing of the maker, the signer or the server', () => {
+  const foreign = [
+    /^src\/command\/(cut|delta|keygen|sign|init|publish|prune|fsck|refresh|serve|tuf)\.ts$/,
+    /^src\/engine\/(capture|farm|pkg)\//,
+    /^src\/web\//,
+    /http-server|folder-store/,
+    /^src\/engine\/repo\/(publish|release-draft|commit|init|prune|fsck|stage)/,
+    /bcrypt/,
+  ]
+  const held = Object.keys(meta.inputs)
+  assert.ok(held.includes('src/bindery-client.ts'))
+  assert.deepEqual(
+    held.filter((file) => foreign.some((pattern) => pattern.test(file))),
+    [],
+  )
+})
+
+test('the client bundle is one file that needs nothing but the runtime', () => {
+  const outputs = Object.entries(meta.outputs)
+  assert.deepEqual(
+    outputs.map(([file]) => file),
+    ['dist/bindery-client.js'],
+  )
+  const outside = outputs.flatMap(([, { imports }]) => imports.map((one) => one.path)).filter((path) => !path.startsWith('node:'))
+  assert.deepEqual(
+    [...new Set(outside)].filter((path) => !['crypto', 'buffer', 'stream', 'util'].includes(path)),
+    [],
+  )
+  assert.ok(statSync('dist/bindery-client.js').size < 600_000)
+})
+
+test('the verbs of the client bundle are verbs of the whole, in its order and words', () => {
+  const names = clientVerbs.map((verb) => verb.name)
+  assert.deepEqual(
+    clientVerbs.map(({ name, summary }) => ({ name, summary })),
+    verbs.filter((verb) => names.includes(verb.name)).map(({ name, summary }) => ({ name, summary })),
+  )
+  assert.deepEqual(names, 'scan diff patch verify enroll check fetch install rollback recover list audit'.split(' '))
+})

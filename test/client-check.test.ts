@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { utf8 } from '../src/base/bytes.ts'
+import { findingOf, describeFinding } from '../src/engine/client/fetch/check.ts'
+import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
+import { findOffers } from '../src/engine/client/fetch/offer.ts'
+import { readEnrolled, statePaths } from '../src/engine/client/state.ts'
+import { memoryHttp } from '../src/host/memory-http.ts'
+import { base, channel, openRepositoryOnline, readText, takeRequests, tree } from './helpers/client-repository.ts'
+import { plant } from './helpers/plant.ts'
+import { noise } from './helpers/noise.ts'
+import type { Incoming } from '../src/engine/client/incoming.ts'
+import type { Session } from '../src/engine/client/fetch/session.ts'
+import type { Validators } from './helpers/client-repository.ts'
+
+async function incomingOf(session: Session): Promise<Incoming | undefined> {
+  const [offer] = await findOffers(session)
+  return offer === undefined ? undefined : (await withIncoming(session, offer, async (incoming) => incoming))?.result
+}
+
+for (const validators of ['etag', 'date', 'none'] as const satisfies readonly Validators[]) {
+  test(`a check when current is one request (${validators})`, async () => {
+    const online = await openRepositoryOnline(validators)
+    await online.release(tree(1))
+    const session = await online.client(tree(1))
+    await online.enroll(session)
+    takeRequests(online.http)
+    const [offer] = await findOffers(session)
+    assert.deepEqual(offer?.updates, [])
+    const requests = takeRequests(online.http)
+    assert.deepEqual(
+      requests.map(({ path }) => path),
+      ['/metadata/timestamp.json'],
+    )
+    const conditions = { etag: 'if-none-match', date: 'if-modified-since', none: undefined }
+    if (conditions[validators] !== undefined) assert.ok(requests[0]?.headers[conditions[validators]])
+    assert.equal(requests[0]?.headers['cache-control'], 'max-age=0')
+    assert.ok(((await online.workshop.store.get('metadata/timestamp.json')) as Uint8Array).length <= 1024)
+  })
+}
+
+test('check tells of a small delta, of several releases at once, and of what is held', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  await online.release(tree(2), tree(3))
+  const [offer] = await findOffers(session)
+  assert.ok(offer)
+  const finding = await findingOf(session, offer)
+  assert.deepEqual([finding.route, finding.steps, finding.releases], ['deltas', 1, 2])
+  assert.ok(finding.bytes < 20_000, `${finding.bytes} bytes`)
+  const held = { ...session, config: { ...session.config, hold: ['base/amd64'] } }
+  const [heldOffer] = await findOffers(held)
+  const [line] = describeFinding(await findingOf(held, heldOffer as never))
+  assert.match(line as string, /^base\/amd64: base-1-20260101-amd64 -> base-3-20260101-amd64, .* in 1 delta, 2 releases, held$/)
+})
+
+test('who may only read checks too, and keeps nothing', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  await online.release(tree(2))
+  const before = await readText(session.disk, `${statePaths.trust}/${(await readEnrolled(session.disk))[0]?.repository}/timestamp.json`)
+  const [offer] = await findOffers({ ...session, access: 'read' })
+  assert.equal(offer?.updates.length, 1)
+  assert.equal(await readText(session.disk, `${statePaths.trust}/${offer.enrolled.repository}/timestamp.json`), before)
+  assert.deepEqual(await session.disk.readdir(statePaths.cache), [])
+})
+
+test('an expired repository is stale since its date', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  online.workshop.pass(4000)
+  await assert.rejects(findOffers(session), { code: 'expired', message: /since/ })
+})
+
+test('the mirror is asked when the repository is away, stale, or tampered with', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  const mirror = 'http://mirror.test/'
+  await online.serve(mirror)
+  await online.enroll(session, { urls: [base, mirror] })
+  await online.release(tree(2))
+  await online.serve(mirror)
+  const pages = [...online.http.pages].filter(([url]) => url.startsWith(base))
+  const behaviours: readonly ((url: string) => void)[] = [
+    (url) => void online.http.pages.delete(url),
+    (url) => void online.http.pages.set(url, { status: 200, bytes: utf8('<html>log in</html>') }),
+    (url) => void online.http.pages.set(url, { bytes: utf8('{"signed":{},"signatures":[]}') }),
+    (url) => void online.http.pages.set(url, { status: 503 }),
+  ]
+  for (const behave of behaviours) {
+    for (const [url] of pages) behave(url)
+    const fresh = { ...session, access: 'read' as const }
+    const [offer] = await findOffers(fresh)
+    assert.equal(offer?.updates.length, 1)
+  }
+  const incoming = await incomingOf(session)
+  assert.equal(incoming?.fetched.route, 'deltas')
+})
+
+test('an old mirror cannot roll a client back', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const old = new Map(online.http.pages)
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  await online.release(tree(2))
+  await findOffers(session)
+  const stale = memoryHttp(old)
+  await assert.rejects(findOffers({ ...session, http: stale }), { code: 'downgrade' })
+})
+
+test('two channels of one repository share its trust and its request', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  const { makeDist, releaseName } = await import('./helpers/repository.ts')
+  await online.workshop.publish(
+    await makeDist(releaseName('1', { product: 'comp' }), { 'bin/cc': noise(1000, 5), 'bin/ld': noise(1000, 6), var: { kind: 'dir' } }),
+  )
+  await online.serve()
+  await plant(session.disk, { 'bin/cc': noise(1000, 5), 'bin/ld': noise(1000, 6) }).catch(() => {})
+  await online.enroll(session, { channels: [{ product: 'comp', arch: 'amd64' }] })
+  takeRequests(online.http)
+  const offers = await findOffers(session)
+  assert.equal(offers.length, 2)
+  assert.equal(takeRequests(online.http).length, 1)
+  await assert.rejects(findOffers(session, [{ product: 'none', arch: 'amd64' }]), { code: 'not-enrolled' })
+  assert.equal((await findOffers(session, [channel])).length, 1)
+})

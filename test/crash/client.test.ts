@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { isBinderyError } from '../../src/base/error.ts'
+import { recover } from '../../src/engine/client/apply/recover.ts'
+import { rollback } from '../../src/engine/client/apply/rollback.ts'
+import { defaultConfig } from '../../src/format/conf.ts'
+import { memoryDisk } from '../../src/host/memory-disk.ts'
+import { channelState, install, leftovers, machine, picture, release, text } from '../helpers/client-world.ts'
+import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
+import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
+import { faultyDisk } from '../helpers/faulty-disk.ts'
+import { dir } from '../helpers/plant.ts'
+import { newTree, oldTree } from '../helpers/two-releases.ts'
+import type { Release } from '../helpers/client-world.ts'
+import type { Disk } from '../../src/port/disk.ts'
+
+/** The machine stops at every changing call, and again while it recovers: the whole tree is old or new in the end. */
+
+const clock = { now: () => 1_700_000_100_000 }
+const finish = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: false, keepReleases: 5 })
+const undo = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: true, keepReleases: 5 })
+const back = async (disk: Disk): Promise<unknown> =>
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+
+type World = {
+  readonly old: Release
+  readonly next: Release
+  /** Tree and channel state before and after. */
+  readonly pictures: { readonly old: string; readonly new: string }
+}
+
+async function world(): Promise<World> {
+  const [old, next] = [await release('1.0', oldTree), await release('1.1', newTree)]
+  const before = await machine(memoryDisk(), oldTree)
+  const oldPicture = await whole(before)
+  await install(before, old, next)
+  return { old, next, pictures: { old: oldPicture, new: await whole(before) } }
+}
+
+async function whole(disk: Disk): Promise<string> {
+  return `${await picture(disk)}${JSON.stringify(await channelState(disk))}`
+}
+
+const everyWorld = world()
+
+async function fresh(): Promise<Disk> {
+  return await machine(memoryDisk(), oldTree)
+}
+
+async function installed(): Promise<Disk> {
+  const { old, next } = await everyWorld
+  const disk = await fresh()
+  await install(disk, old, next)
+  return disk
+}
+
+for (const moment of moments) {
+  test(`install, crashed ${moment} any call, is finished or undone by recover`, async () => {
+    const { old, next, pictures } = await everyWorld
+    const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
+    const calls = await callsOf(await fresh(), run)
+    for (let at = 1; at <= calls.length; at++) {
+      for (const [name, repair] of [
+        ['finish', finish],
+        ['undo', undo],
+      ] as const) {
+        const disk = await fresh()
+        assert.equal(await crashes(disk, { kind: 'crash', at, when: moment }, run), true)
+        const wasCommitted = (await disk.lstat('var/db/bindery/journal' as never)) !== undefined
+        await repair(disk)
+        const state = assertOneOf(await whole(disk), pictures, `${name} after a crash ${moment} ${at} ${calls[at - 1] ?? ''}`)
+        if (wasCommitted) assert.equal(state, name === 'finish' ? 'new' : 'old')
+        assert.deepEqual(await leftovers(disk), state === 'new' ? ['store/1'] : [], `${name} ${moment} ${at} ${calls[at - 1] ?? ''}`)
+        if (state === 'old') await install(disk, old, next)
+        assert.equal(await whole(disk), pictures.new)
+      }
+    }
+  })
+}
+
+test('a crash of the recovery is recovered from, in the same direction', async () => {
+  const { old, next, pictures } = await everyWorld
+  const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
+  const calls = await callsOf(await fresh(), run)
+  const first = calls.indexOf('rename var/db/bindery/journal.new') + 2
+  const last = calls.indexOf('rename var/db/bindery/journal') + 1
+  for (let at = first; at <= last; at += 7) {
+    for (const [repair, wanted] of [
+      [finish, pictures.new],
+      [undo, pictures.old],
+    ] as const) {
+      for (let second = 1; ; second += 5) {
+        const disk = await fresh()
+        await crashes(disk, { kind: 'crash', at, when: 'before' }, run)
+        const again = await crashes(disk, { kind: 'crash', at: second, when: second % 2 === 0 ? 'before' : 'after' }, repair)
+        if (!again) break
+        // The journal is turned round by one rename: a recovery that was stopped before it goes on, not back.
+        const isTurned = repair === finish || (await isGoingBack(disk))
+        await finish(disk)
+        assert.ok((await whole(disk)) === (isTurned ? wanted : pictures.new), `crashes at ${at} (${calls[at - 1] ?? ''}) and ${second}`)
+      }
+    }
+  }
+})
+
+async function isGoingBack(disk: Disk): Promise<boolean> {
+  const path = 'var/db/bindery/journal'
+  return (await disk.lstat(path as never)) === undefined || (await text(disk, path)).includes('\ndirection backward\n')
+}
+
+for (const moment of moments) {
+  test(`rollback, crashed ${moment} any call, is finished or undone by recover`, async () => {
+    const { pictures } = await everyWorld
+    const calls = await callsOf(await installed(), back)
+    for (let at = 1; at <= calls.length; at++) {
+      const repair = at % 2 === 0 ? finish : undo
+      const disk = await installed()
+      assert.equal(await crashes(disk, { kind: 'crash', at, when: moment }, back), true)
+      await repair(disk)
+      const state = assertOneOf(await whole(disk), pictures, `after a crash ${moment} ${at} ${calls[at - 1] ?? ''}`)
+      assert.deepEqual(await leftovers(disk), state === 'new' ? ['store/1'] : [], `${moment} ${at} ${calls[at - 1] ?? ''}`)
+      if (state === 'new') await back(disk)
+      assert.equal(await whole(disk), pictures.old)
+    }
+  })
+}
+
+for (const code of ['no-space', 'io', 'read-only', 'permission'] as const) {
+  test(`install, failing with ${code} at any call, changes nothing or can be recovered`, async () => {
+    const { old, next, pictures } = await everyWorld
+    const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
+    const calls = await callsOf(await fresh(), run)
+    for (let at = 1; at <= calls.length; at++) {
+      // Where a link is not allowed, a copy is made: there is nothing to fail.
+      if (code === 'permission' && calls[at - 1]?.startsWith('link') === true) continue
+      const disk = await fresh()
+      const what = `${code} at ${at} ${calls[at - 1] ?? ''}`
+      const error = await run(faultyDisk(disk, { kind: 'fail', at, code }).disk).then(
+        () => undefined,
+        (cause: unknown) => cause,
+      )
+      if (error === undefined) assert.equal(await whole(disk), pictures.new, what)
+      else if (isBinderyError(error, 'interrupted')) {
+        await (at % 2 === 0 ? finish : undo)(disk)
+        assertOneOf(await whole(disk), pictures, what)
+      } else {
+        assert.ok(isBinderyError(error), what)
+        assert.equal(await whole(disk), pictures.old, what)
+        assert.deepEqual(await leftovers(disk), [], what)
+      }
+    }
+  })
+}
+
+/** On one file system, or spread over four. */
+const layouts = {
+  one: { tree: arbitraryTree({ hardlinks: true }), disk: () => memoryDisk() },
+  spread: {
+    tree: arbitraryTree({ hardlinks: false, fixed: { a: dir(), b: dir() } }),
+    disk: () => memoryDisk({ mounts: { a: {}, b: {}, var: {} } }),
+  },
+}
+
+for (const [name, layout] of Object.entries(layouts)) {
+  test(`a crash between any two trees leaves one of them (${name})`, async () => {
+    const moment = fc.constantFrom(...moments)
+    await fc.assert(
+      fc.asyncProperty(layout.tree, layout.tree, fc.nat(), moment, fc.boolean(), async (oldTree, newTree, at, when, goBack) => {
+        const [old, next] = [await release('1.0', oldTree), await release('1.1', newTree)]
+        const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
+        const clean = await machine(layout.disk(), oldTree)
+        const before = await whole(clean)
+        const calls = await callsOf(clean, run)
+        const disk = await machine(layout.disk(), oldTree)
+        await crashes(disk, { kind: 'crash', at: 1 + (at % calls.length), when }, run)
+        await (goBack ? undo : finish)(disk)
+        const state = assertOneOf(await whole(disk), { old: before, new: await whole(clean) }, 'after the recovery')
+        if (state === 'old') assert.deepEqual(await leftovers(disk, ['var/db/bindery', '.bindery', 'a/.bindery', 'b/.bindery']), [])
+      }),
+      { numRuns: 200 },
+    )
+  })
+}

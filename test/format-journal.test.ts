@@ -1,0 +1,203 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { fromLatin1, latin1 } from '../src/base/bytes.ts'
+import { sha256 } from '../src/base/digest.ts'
+import { isBinderyError } from '../src/base/error.ts'
+import { decodeJournal, decodeJournalHead, encodeJournal } from '../src/format/journal.ts'
+import { decodeNode, encodeNode, escapeWord, unescapeWord } from '../src/format/journal-node.ts'
+import { relPath } from './helpers/plant.ts'
+import type { RelPath } from '../src/base/path.ts'
+import type { Action, Journal } from '../src/format/journal.ts'
+import type { Leaf, Node } from '../src/format/journal-node.ts'
+
+const digest = sha256(fromLatin1('content'))
+const path = relPath('usr/lib/libc.so.99.0')
+const mtime = { sec: 1_700_000_000, nsec: 5 }
+const file: Leaf = { kind: 'file', path, mode: 0o444, uid: 0, gid: 0, mtime, size: 7, sha256: digest }
+
+const journal: Journal = {
+  transaction: 7,
+  purpose: 'install',
+  direction: 'forward',
+  time: 1_700_000_000,
+  releases: [{ role: 'base-amd64', old: 'base-1.0-20260101-amd64', new: 'base-1.1-20260201-amd64' }],
+  areas: [relPath('var/db/bindery'), relPath('usr/.bindery')],
+  undoes: [],
+  postSteps: [
+    { kind: 'run', command: 'ldconfig -R /usr/lib' },
+    { kind: 'notice', text: 'naïve' },
+  ],
+  kept: [{ path: relPath('etc/motd'), reason: 'modified', beside: relPath('etc/motd.new') }],
+  actions: [{ kind: 'swap', path, slot: { area: 1, number: 0 }, old: file, new: { ...file, mode: 0o4755 } }],
+}
+
+test('a journal is plain text, one action a line', () => {
+  assert.equal(
+    latin1(encodeJournal(journal))
+      .replace(/^end .*\n/m, 'end …\n')
+      .replaceAll(digest, 'DIGEST'),
+    [
+      'bindery-journal 1',
+      'transaction 7',
+      'purpose install',
+      'direction forward',
+      'time 1700000000',
+      'release base-amd64 base-1.0-20260101-amd64 base-1.1-20260201-amd64',
+      'area var/db/bindery',
+      'area usr/.bindery',
+      'post run ldconfig\\040-R\\040/usr/lib',
+      'post notice na\\303\\257ve',
+      'kept modified etc/motd etc/motd.new',
+      'swap usr/lib/libc.so.99.0 1:0 file,0444,0,0,1700000000.000000005,7,DIGEST file,4755,0,0,1700000000.000000005,7,DIGEST',
+      'end …',
+      '',
+    ].join('\n'),
+  )
+})
+
+// --- round trips
+
+const name = fc.string({ unit: fc.integer({ min: 1, max: 255 }).map((byte) => String.fromCharCode(byte)), minLength: 1, maxLength: 12 })
+const anyPath = fc
+  .array(
+    name.map((text) => text.replaceAll('/', '_')).filter((text) => text !== '.' && text !== '..'),
+    { minLength: 1, maxLength: 3 },
+  )
+  .map((names) => names.join('/') as RelPath)
+const anyText = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)), maxLength: 12 })
+const extras = fc.record(
+  {
+    flags: fc.uniqueArray(fc.constantFrom('schg', 'uchg', 'nodump'), { minLength: 1 }),
+    xattrs: fc
+      .dictionary(
+        anyText.filter((text) => text !== ''),
+        anyText,
+        { minKeys: 1 },
+      )
+      .map((pairs) => new Map(Object.entries(pairs))),
+  },
+  { requiredKeys: [] },
+)
+const meta = fc.record({
+  mode: fc.integer({ min: 0, max: 0o7777 }),
+  uid: fc.integer({ min: 0, max: 2 ** 32 }),
+  gid: fc.integer({ min: 0, max: 2 ** 32 }),
+  mtime: fc.record({ sec: fc.maxSafeInteger(), nsec: fc.integer({ min: 0, max: 999_999_999 }) }, { noNullPrototype: true }),
+})
+const leafKind = fc.oneof(
+  fc.record({ kind: fc.constant('file'), size: fc.maxSafeNat(), sha256: fc.constant(digest) }),
+  fc.record({ kind: fc.constant('symlink'), target: anyText }),
+  fc.record({ kind: fc.constantFrom('char', 'block'), major: fc.nat(), minor: fc.nat() }),
+  fc.record({ kind: fc.constantFrom('fifo', 'socket') }),
+)
+const leafAt = (at: RelPath): fc.Arbitrary<Leaf> =>
+  fc.tuple(leafKind, meta, extras).map(([kind, base, more]) => ({ path: at, ...base, ...kind, ...more }))
+const dirAt = (at: RelPath): fc.Arbitrary<Extract<Node, { kind: 'dir' }>> =>
+  fc.tuple(meta, extras).map(([base, more]) => ({ path: at, ...base, kind: 'dir', ...more }))
+const slot = fc.record({ area: fc.constantFrom(0, 1), number: fc.nat(100_000) }, { noNullPrototype: true })
+const twin = fc.option(anyPath, { nil: undefined }).map((other) => (other === undefined ? {} : { twin: other }))
+
+const anyAction: fc.Arbitrary<Action> = anyPath.chain((at) =>
+  fc.oneof<fc.Arbitrary<Action>[]>(
+    dirAt(at).map((node) => ({ kind: 'mkdir', path: at, new: node })),
+    dirAt(at).map((node) => ({ kind: 'rmdir', path: at, old: node })),
+    fc.tuple(slot, leafAt(at)).map(([where, node]) => ({ kind: 'put', path: at, slot: where, new: node })),
+    fc.tuple(slot, leafAt(at), twin).map(([where, node, other]) => ({ kind: 'drop', path: at, slot: where, old: node, ...other })),
+    fc
+      .tuple(slot, leafAt(at), leafAt(at), twin)
+      .map(([where, old, next, other]) => ({ kind: 'swap', path: at, slot: where, old, new: next, ...other })),
+    fc.tuple(leafAt(at), leafAt(at)).map(([old, next]) => ({ kind: 'attr', path: at, old, new: next })),
+  ),
+)
+
+test('what is written reads back', () => {
+  fc.assert(
+    fc.property(fc.array(anyAction, { maxLength: 5 }), fc.array(anyPath, { maxLength: 3 }), (actions, kept) => {
+      const whole: Journal = { ...journal, undoes: [3, 2], kept: kept.map((at) => ({ path: at, reason: 'not-empty' })), actions }
+      assert.deepEqual(decodeJournal(encodeJournal(whole)), whole)
+    }),
+  )
+})
+
+test('every word is one that printf(1) gives back', () => {
+  const word = escapeWord(Array.from({ length: 255 }, (_, i) => String.fromCharCode(i + 1)).join(''))
+  assert.match(word, /^[!-~]+$/)
+  assert.equal(execFileSync('sh', ['-c', 'printf "$1"', 'sh', word], { encoding: 'latin1' }), unescapeWord(word))
+})
+
+// --- bad input
+
+const bytes = encodeJournal(journal)
+const refuses = (damaged: Uint8Array): void =>
+  assert.throws(
+    () => decodeJournal(damaged),
+    (error) => isBinderyError(error),
+  )
+
+test('a torn journal is recognised at every length', () => {
+  for (let length = 0; length < bytes.length; length++) refuses(bytes.subarray(0, length))
+})
+
+test('a changed bit is recognised anywhere', () => {
+  for (let at = 0; at < bytes.length; at++) refuses(bytes.map((byte, i) => (i === at ? byte ^ 1 : byte)))
+})
+
+test('bytes behind the end are recognised', () => refuses(new Uint8Array([...bytes, 10])))
+
+test('the right digest does not make nonsense a journal', () => {
+  const lines = latin1(bytes).split('\n')
+  const broken: readonly (readonly [number, string])[] = [
+    [1, 'transaction -1'],
+    [2, 'purpose fun'],
+    [6, 'area ../etc'],
+    [6, 'area /etc'],
+    [11, 'swap usr/lib/libc.so.99.0 1:0 file,0444,0,0,1700000000.000000005,7'],
+    [11, 'drop a\\057..\\057b 0:0 fifo,0644,0,0,0.000000000'],
+    [11, 'drop a 2:0 fifo,0644,0,0,0.000000000'],
+    [11, 'drop a 0:0 dir,0644,0,0,0.000000000'],
+    [11, 'mkdir a fifo,0644,0,0,0.000000000'],
+    [11, 'put a 0:0 fifo,0644,0,0,0.000000000 fifo,0644,0,0,0.000000000'],
+    [11, 'put a 0:0 fifo,644,0,0,0.000000000'],
+    [11, 'put a 0:0 fifo,10000,0,0,0.000000000'],
+    [11, 'launch a 0:0'],
+  ]
+  for (const [at, line] of broken) {
+    const text = `${lines.with(at, line).slice(0, -2).join('\n')}\n`
+    assert.throws(
+      () => decodeJournal(fromLatin1(`${text}end ${sha256(fromLatin1(text))}\n`)),
+      (error) => isBinderyError(error, 'bad-format'),
+      line,
+    )
+  }
+})
+
+test('a journal of a newer bindery says so', () => {
+  assert.throws(
+    () => decodeJournal(fromLatin1('bindery-journal 2\n')),
+    (error) => isBinderyError(error, 'not-supported'),
+  )
+})
+
+test('the head alone is read from the first bytes', () => {
+  assert.equal(decodeJournalHead(bytes.subarray(0, 300))?.releases[0]?.new, 'base-1.1-20260201-amd64')
+  assert.equal(decodeJournalHead(fromLatin1('bindery-journal 1\nnonsense\n')), undefined)
+})
+
+test('a node has one form', () => {
+  assert.equal(
+    encodeNode({
+      ...file,
+      xattrs: new Map([
+        ['user.b', '='],
+        ['user.a', ','],
+      ]),
+    }),
+    `file,0444,0,0,1700000000.000000005,7,${digest},x=user.a=\\054,x=user.b=\\075`,
+  )
+  assert.throws(
+    () => decodeNode(`file,0444,0,0,1700000000.000000005,07,${digest}`, path),
+    (error) => isBinderyError(error, 'bad-format'),
+  )
+})

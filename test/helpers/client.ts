@@ -1,0 +1,31 @@
+import { defaultConfig } from '../../src/format/conf.ts'
+import { mirrorOrder } from '../../src/engine/client/fetch/mirror-order.ts'
+import { makeStateFolders } from '../../src/engine/client/state.ts'
+import { hostHttp } from '../../src/host/http.ts'
+import { memoryDisk } from '../../src/host/memory-disk.ts'
+import type { Session } from '../../src/engine/client/fetch/session.ts'
+
+/** A client's world for tests: a root in memory, the real network, and what was said. */
+export type TestSession = Session & { readonly said: string[]; readonly explained: string[] }
+
+export async function testSession(change: Partial<Session> = {}): Promise<TestSession> {
+  const [said, explained]: [string[], string[]] = [[], []]
+  const disk = change.disk ?? memoryDisk()
+  const config = change.config ?? { ...defaultConfig, network: { ...defaultConfig.network, answerMs: 300, idleMs: 300 } }
+  await makeStateFolders(disk)
+  return {
+    disk,
+    http: hostHttp({}),
+    clock: { now: () => Date.now() },
+    config,
+    mirrors: mirrorOrder(config.mirrors),
+    progress: { start: () => ({ advance: () => {}, end: () => {} }) },
+    say: (line) => void said.push(line),
+    explain: (line) => void explained.push(line),
+    signal: new AbortController().signal,
+    access: 'write',
+    said,
+    explained,
+    ...change,
+  }
+}

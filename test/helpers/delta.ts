@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { collectBytes, concatBytes } from '../../src/base/bytes.ts'
+import { isBinderyError } from '../../src/base/error.ts'
+import { applyDelta } from '../../src/engine/delta/apply.ts'
+import { makeDelta } from '../../src/engine/delta/make.ts'
+import type { ByteStream } from '../../src/base/bytes.ts'
+import type { ErrorCode } from '../../src/base/error.ts'
+import type { ApplyOptions } from '../../src/engine/delta/apply.ts'
+import type { DeltaLimits } from '../../src/engine/delta/make.ts'
+import type { ByteSource } from '../../src/port/source.ts'
+
+export function sourceOf(bytes: Uint8Array): ByteSource {
+  return {
+    size: bytes.length,
+    read: async (start, end) => {
+      assert.ok(start >= 0 && start <= end && end <= bytes.length, `a read of [${start}, ${end}) in ${bytes.length} bytes`)
+      return bytes.slice(start, end)
+    },
+  }
+}
+
+/** In chunks of `size` bytes, in memory that is overwritten behind the reader. */
+export async function* chunked(bytes: Uint8Array, size: number): ByteStream {
+  const buffer = new Uint8Array(size)
+  for (let at = 0; at < bytes.length; at += size) {
+    const part = bytes.subarray(at, at + size)
+    buffer.set(part)
+    yield buffer.subarray(0, part.length)
+    buffer.fill(0xaa)
+  }
+}
+
+/** So small that a few kilobytes meet every boundary. */
+export const smallLimits: DeltaLimits = { window: 4096, batchLimit: 2048, blockSize: 4096 }
+
+export async function deltaOf(old: Uint8Array, next: Uint8Array, limits?: DeltaLimits): Promise<Uint8Array> {
+  return await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits }))
+}
+
+export async function patched(
+  delta: Uint8Array,
+  old: Uint8Array,
+  options: ApplyOptions & { readonly chunk?: number } = {},
+): Promise<Uint8Array> {
+  const chunk = options.chunk ?? 64 << 10
+  return await whole(applyDelta(oneStream(delta), chunked(old, chunk), options))
+}
+
+async function* oneStream(bytes: Uint8Array): ByteStream {
+  if (bytes.length > 0) yield bytes
+}
+
+export async function whole(stream: ByteStream): Promise<Uint8Array> {
+  return (await collectBytes(copies(stream), Infinity)) as Uint8Array
+}
+
+/** Chunks may be overwritten behind us. */
+async function* copies(stream: ByteStream): ByteStream {
+  for await (const bytes of stream) yield bytes.slice()
+}
+
+export async function refusedWith(work: Promise<unknown>, ...codes: readonly ErrorCode[]): Promise<void> {
+  await assert.rejects(work, (error) => {
+    assert.ok(isBinderyError(error), error instanceof Error ? error.stack : String(error))
+    assert.ok(codes.includes(error.code), `${error.code}: ${error.message}`)
+    return true
+  })
+}
+
+/** Two files of which the second was made from the first: parts kept, changed, moved, put in, left out. */
+export const arbitraryPair: fc.Arbitrary<{ readonly old: Uint8Array; readonly next: Uint8Array }> = fc
+  .record({
+    old: fc.array(fc.oneof({ arbitrary: fc.uint8Array({ maxLength: 600 }), weight: 3 }, { arbitrary: runs(), weight: 1 }), {
+      maxLength: 12,
+    }),
+    edits: fc.array(
+      fc.record({
+        kind: fc.constantFrom('keep', 'keep', 'change', 'insert', 'skip', 'move'),
+        pick: fc.nat(),
+        bytes: fc.uint8Array({ maxLength: 80 }),
+      }),
+      { maxLength: 16 },
+    ),
+  })
+  .map(({ old, edits }) => ({ old: concatBytes(old), next: edited(old, edits) }))
+
+function runs(): fc.Arbitrary<Uint8Array> {
+  return fc.record({ byte: fc.nat({ max: 255 }), size: fc.nat({ max: 3000 }) }).map(({ byte, size }) => new Uint8Array(size).fill(byte))
+}
+
+type Edit = { readonly kind: string; readonly pick: number; readonly bytes: Uint8Array }
+
+function edited(parts: readonly Uint8Array[], edits: readonly Edit[]): Uint8Array {
+  const made: Uint8Array[] = []
+  let at = 0
+  for (const { kind, pick, bytes } of edits) {
+    const part = parts[kind === 'move' ? pick % Math.max(1, parts.length) : at] ?? new Uint8Array(0)
+    if (kind === 'insert') made.push(bytes)
+    else if (kind === 'change') made.push(changed(part, pick, bytes))
+    else if (kind !== 'skip') made.push(part)
+    if (kind === 'keep' || kind === 'change' || kind === 'skip') at++
+  }
+  return concatBytes(made)
+}
+
+function changed(part: Uint8Array, pick: number, bytes: Uint8Array): Uint8Array {
+  const copy = part.slice()
+  for (const [i, byte] of bytes.entries()) if (copy.length > 0) copy[(pick + i * 37) % copy.length] = byte
+  return copy
+}

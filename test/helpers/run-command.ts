@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto'
+import { concatBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
+import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
+import { parseInput } from '../../src/command/parse.ts'
+import { hostExec } from '../../src/host/exec.ts'
+import { hostHttp } from '../../src/host/http.ts'
+import type { Command, Context } from '../../src/command/command.ts'
+import type { ErrorCode } from '../../src/base/error.ts'
+
+/** What a verb did: its exit status, data, talk, and the error that ended it. */
+export type Outcome = {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: readonly string[]
+  readonly code?: ErrorCode
+  readonly error?: BinderyError
+}
+
+/** Runs a verb in this process, with a world that is real but for the terminal; stdout comes as latin1. */
+export async function runCommand(
+  command: Command,
+  words: readonly string[],
+  overrides: Partial<Context> & { readonly input?: Uint8Array } = {},
+): Promise<Outcome> {
+  const stdout: Uint8Array[] = []
+  const stderr: string[] = []
+  const context = { ...contextFor(stdout, stderr, overrides.input), ...overrides }
+  const seen = (): Pick<Outcome, 'stdout' | 'stderr'> => ({ stdout: latin1(concatBytes(stdout)), stderr })
+  try {
+    return { status: await command.run(context, parseInput(command, words)), ...seen() }
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    return { status: exitStatusOf[error.code], code: error.code, error, ...seen() }
+  }
+}
+
+function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | undefined): Context {
+  return {
+    root: '/',
+    configFile: undefined,
+    verbosity: 'normal',
+    stdin: oneChunk(input ?? new Uint8Array(0)),
+    out: async (data) => void stdout.push(typeof data === 'string' ? utf8(data) : data.slice()),
+    say: (line) => void stderr.push(line),
+    explain: () => {},
+    progress: { start: () => ({ advance: () => {}, end: () => {} }) },
+    clock: { now: () => Date.now() },
+    random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
+    http: hostHttp(),
+    exec: hostExec,
+    askPassphrase: async () => await Promise.reject(new BinderyError('usage', 'there is no terminal')),
+    isTerminal: { stdin: false, stdout: false, stderr: false },
+    signal: new AbortController().signal,
+  }
+}

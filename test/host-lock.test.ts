@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { hostLocker } from '../src/host/lock.ts'
+
+async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'bindery-lock-'))
+  try {
+    await use(folder)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+const holder = (pid: number, started: string, host = hostname()): string =>
+  `bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb install\n`
+
+test('the second of two is told who has the lock', async () => {
+  await inFolder(async (folder) => {
+    const lock = await hostLocker(folder).take('install')
+    await assert.rejects(hostLocker(folder).take('check'), { code: 'locked', message: `'install' is running as process ${process.pid}` })
+    await lock.release()
+    await (await hostLocker(folder).take('check')).release()
+    assert.deepEqual(await readdir(folder), [])
+  })
+})
+
+test('what a dead process left is swept away', async () => {
+  await inFolder(async (folder) => {
+    const child = spawn('true')
+    await new Promise((resolve) => child.once('close', resolve))
+    await writeFile(join(folder, `${child.pid}.x`), holder(child.pid as number, 'whenever'))
+    await writeFile(join(folder, 'no-number.y'), '')
+    const lock = await hostLocker(folder).take('check')
+    assert.equal((await readdir(folder)).length, 1)
+    await lock.release()
+  })
+})
+
+test('a process id that was given away again is no holder', async () => {
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, `${process.ppid}.x`), holder(process.ppid, 'in another boot'))
+    await (await hostLocker(folder).take('check')).release()
+  })
+})
+
+test('a lock from another host is never taken away', async () => {
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, '1.x'), holder(1, 'x', 'elsewhere.example.org'))
+    await assert.rejects(hostLocker(folder).take('check'), { code: 'locked', message: /on elsewhere\.example\.org/, hint: /remove/ })
+    assert.deepEqual(await readdir(folder), ['1.x'])
+  })
+})
+
+test('a live process whose file is still being written counts', async () => {
+  await inFolder(async (folder) => {
+    await writeFile(join(folder, `${process.ppid}.x`), '')
+    await assert.rejects(hostLocker(folder).take('check'), { code: 'locked' })
+  })
+})
+
+test('of many at once, never two have it', async () => {
+  await inFolder(async (folder) => {
+    const results = await Promise.allSettled(Array.from({ length: 20 }, async () => await hostLocker(folder).take('check')))
+    assert.ok(results.filter(({ status }) => status === 'fulfilled').length <= 1)
+  })
+})
+
+test('without a state folder nothing is enrolled', async () => {
+  await inFolder(async (folder) => {
+    await assert.rejects(hostLocker(join(folder, 'missing')).take('check'), { code: 'not-enrolled' })
+  })
+})

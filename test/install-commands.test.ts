@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, test } from 'node:test'
+import { conclude } from '../src/command/outcome.ts'
+import { needs, needsRoot } from './helpers/programs.ts'
+import type { Context } from '../src/command/command.ts'
+import type { Done } from '../src/engine/client/apply/transaction.ts'
+import type { PostStep } from '../src/format/update.ts'
+
+/** install, rollback, recover and audit as a user types them, from a repository on the disk. */
+
+const work = mkdtempSync(join(tmpdir(), 'bindery-install-'))
+after(() => rmSync(work, { recursive: true }))
+
+type Result = { readonly status: number | null; readonly out: string; readonly talk: string }
+
+async function run(words: readonly string[], around: readonly string[] = [], uid?: number): Promise<Result> {
+  const [program, ...args] = [...around, resolve('bin/bindery'), ...words] as [string, ...string[]]
+  const user = uid === undefined ? {} : { uid, gid: uid }
+  const child = spawn(program, args, { cwd: work, stdio: ['ignore', 'pipe', 'pipe'], ...user })
+  const texts = { out: '', talk: '' }
+  child.stdout.on('data', (chunk: Buffer) => (texts.out += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (texts.talk += chunk.toString()))
+  const status = await new Promise<number | null>((done) => child.once('close', done))
+  return { status, ...texts }
+}
+
+async function good(...words: readonly string[]): Promise<string> {
+  const { status, out, talk } = await run(words)
+  assert.equal(status, 0, `${words.join(' ')}\n${talk}`)
+  return out
+}
+
+const at = (...names: readonly string[]): string => join(work, ...names)
+const read = (...names: readonly string[]): string => readFileSync(at(...names), 'utf8')
+
+function plantTree(name: string, files: Readonly<Record<string, string>>): void {
+  for (const folder of ['bin', 'etc', 'var/db']) mkdirSync(at(name, folder), { recursive: true })
+  for (const [path, content] of Object.entries(files)) writeFileSync(at(name, path), content)
+}
+
+let copies = 0
+/** A fresh machine with release 1.0. */
+async function machine(): Promise<string> {
+  const root = `client${++copies}`
+  execFileSync('cp', ['-a', at('r1.0'), at(root)])
+  await good('-q', '-C', root, 'enroll', `file://${work}/repo/`, 'repo/metadata/1.root.json', 'base/amd64')
+  return root
+}
+
+function plantReleases(): void {
+  plantTree('r1.0', { 'bin/sh': 'shell 1', 'bin/ls': 'ls', 'etc/motd': 'welcome to 1.0', 'etc/gone': 'soon' })
+  plantTree('r1.1', { 'bin/sh': 'shell 2', 'bin/ls': 'ls', 'etc/motd': 'welcome to 1.1', 'etc/fresh': 'new' })
+}
+
+async function publishReleases(): Promise<void> {
+  await good('init', '-r', 'repo', '-k', 'keys', '--no-passphrase')
+  for (const revision of ['1.0', '1.1']) {
+    const name = ['--product', 'base', '--revision', revision, '--date', '20260101', '--arch', 'amd64']
+    await good('cut', `r${revision}`, '-o', `${revision}.tar.zst`, ...name)
+    const notes = revision === '1.1' ? ['--notice', 'read the news', '--reboot', 'required'] : []
+    await good('publish', '-r', 'repo', '-k', 'keys', ...notes, `${revision}.tar.zst`)
+  }
+}
+
+before(async () => {
+  plantReleases()
+  await publishReleases()
+})
+
+test('an install says only its notices, and once it is done nothing at all', async () => {
+  const root = await machine()
+  assert.deepEqual(await run(['-C', root, 'install']), {
+    status: 0,
+    out: '',
+    talk: 'bindery: install: read the news\nbindery: install: reboot to finish this update\n',
+  })
+  assert.deepEqual([read(root, 'bin/sh'), read(root, 'etc/fresh'), existsSync(at(root, 'etc/gone'))], ['shell 2', 'new', false])
+  assert.deepEqual(await run(['-C', root, 'install']), { status: 0, out: '', talk: '' })
+  assert.deepEqual(readdirSync(at(root, 'var/db/bindery/cache')), [])
+  assert.deepEqual(await run(['-C', root, 'audit']), { status: 0, out: '', talk: '' })
+})
+
+test('a dry run prints the plan and changes nothing', async () => {
+  const root = await machine()
+  const lines = (await good('-C', root, 'install', '-n')).trimEnd().split('\n')
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith('attributes ')),
+    ['add /etc/fresh', 'replace /bin/sh', 'replace /etc/motd', 'remove /etc/gone'].sort((a, b) => lines.indexOf(a) - lines.indexOf(b)),
+  )
+  const objects = (await good('-C', root, 'install', '-n', '--json'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { action: string; path: string })
+  assert.ok(objects.some(({ action, path }) => action === 'replace' && path === 'bin/sh'))
+  assert.equal(read(root, 'bin/sh'), 'shell 1')
+  assert.deepEqual(readdirSync(at(root, 'var/db/bindery/stage')), [])
+})
+
+test('a local change is kept, told, and shown by the status', async () => {
+  const root = await machine()
+  writeFileSync(at(root, 'etc/motd'), 'keep out')
+  const { status, talk } = await run(['-C', root, 'install'])
+  assert.equal(status, 6)
+  assert.match(talk, /^bindery: install: \/etc\/motd was modified here; the other version is \/etc\/motd\.new$/m)
+  assert.deepEqual([read(root, 'etc/motd'), read(root, 'etc/motd.new')], ['keep out', 'welcome to 1.1'])
+})
+
+test('a rollback goes back, and the channel with it', async () => {
+  const root = await machine()
+  await good('-q', '-C', root, 'install')
+  assert.match(await good('-C', root, 'rollback', '-n'), /^replace \/bin\/sh$/m)
+  assert.deepEqual(await run(['-C', root, 'rollback']), { status: 0, out: '', talk: '' })
+  assert.deepEqual([read(root, 'bin/sh'), read(root, 'etc/gone'), existsSync(at(root, 'etc/fresh'))], ['shell 1', 'soon', false])
+  await good('-C', root, 'audit')
+  assert.match(await good('-C', root, 'check'), /base-1\.1/)
+  await good('-q', '-C', root, 'install')
+  await good('-C', root, 'rollback', '--to', 'base-1.0-20260101-amd64')
+})
+
+test('what cannot be rolled back is one line', async () => {
+  const root = await machine()
+  for (const [words, status, message] of [
+    [['rollback'], 1, /there is nothing to roll back/],
+    [['rollback', '--steps', '2'], 1, /nothing to roll back/],
+    [['rollback', '--steps', 'all'], 2, /no number of installs/],
+    [['rollback', '--steps', '1', '--to', 'base-1.0-20260101-amd64'], 2, /exclude each other/],
+    [['recover', 'now'], 2, /unexpected operand/],
+  ] as const) {
+    const result = await run(['-C', root, ...words])
+    assert.equal(result.status, status, result.talk)
+    assert.match(result.talk, message)
+  }
+})
+
+test('an audit names what differs, and mends it from what is at hand', async () => {
+  const root = await machine()
+  await good('-q', '-C', root, 'install')
+  writeFileSync(at(root, 'bin/sh'), 'tr0jan!')
+  rmSync(at(root, 'bin/ls'))
+  writeFileSync(at(root, 'etc/own'), 'mine')
+  const found = await run(['-C', root, 'audit'])
+  assert.equal(found.status, 7)
+  assert.match(found.out, /^missing \/bin\/ls\nchanged \/bin\/sh {2}content.*\n$/)
+  assert.match((await run(['-C', root, 'audit', '--extra'])).out, /^extra \/etc\/own$/m)
+  const json = (await run(['-C', root, 'audit', '--json'])).out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { finding: string; path: string })
+  assert.deepEqual(
+    json.map(({ finding, path }) => [finding, path]),
+    [
+      ['missing', 'bin/ls'],
+      ['changed', 'bin/sh'],
+    ],
+  )
+  assert.match((await run(['-C', root, 'audit', '--repair', '-n'])).out, /^add \/bin\/ls$/m)
+  await good('-C', root, 'audit', '--repair')
+  assert.deepEqual([read(root, 'bin/sh'), read(root, 'bin/ls'), read(root, 'etc/own')], ['shell 2', 'ls', 'mine'])
+  await good('-C', root, 'audit')
+})
+
+test('a killed install is finished by the next one, or taken back', needs('strace'), async () => {
+  const kill = (when: number): readonly string[] => [
+    'strace',
+    '-f',
+    '-qq',
+    '-o',
+    '/dev/null',
+    '-e',
+    'trace=rename',
+    '-e',
+    `inject=rename:signal=SIGKILL:when=${when}`,
+  ]
+  for (const verb of [['install'], ['recover'], ['recover', '--undo'], ['rollback']]) {
+    const root = await machine()
+    await good('-C', root, 'fetch')
+    const when = await firstRenameWithJournal(root, kill)
+    assert.ok(when > 0, 'no kill left a journal')
+    const { status, talk } = await run(['-C', root, 'audit'])
+    assert.equal(status, 4, talk)
+    assert.match(talk, /was interrupted\nbindery: hint: 'bindery recover' finishes it\n$/)
+    assert.match(await good('-C', root, 'recover', '-n'), /^install base-1\.0-20260101-amd64 -> base-1\.1-20260101-amd64 was interrupted$/m)
+    await good('-C', root, ...verb)
+    assert.equal(read(root, 'bin/sh'), verb[0] === 'rollback' || verb[1] === '--undo' ? 'shell 1' : 'shell 2')
+    await good('-C', root, 'audit')
+  }
+})
+
+let firstKill = 2
+
+/** Which rename(2) of an install to die at, so that some live paths are new and the journal is there. */
+async function firstRenameWithJournal(root: string, kill: (when: number) => readonly string[]): Promise<number> {
+  for (let when = firstKill; when < 40; when++) {
+    await run(['-C', root, 'install'], kill(when))
+    if (existsSync(at(root, 'var/db/bindery/journal'))) return (firstKill = when)
+    assert.equal(read(root, 'bin/sh'), 'shell 1')
+  }
+  return 0
+}
+
+test('post-steps are run in the root, and a failure is told and shown by the status', async () => {
+  const ran: string[] = []
+  const talk: string[] = []
+  const context = {
+    root: '/mnt',
+    say: (line: string) => void talk.push(line),
+    explain: () => {},
+    exec: {
+      run: async (program: string, args: readonly string[]) => {
+        ran.push([program, ...args].join(' '))
+        return { status: ran.length === 2 ? 3 : 0, stdout: new Uint8Array(0), stderr: Buffer.from('first\nno such library\n') }
+      },
+      has: async () => true,
+    },
+  } as unknown as Context
+  const postSteps: readonly PostStep[] = [
+    { kind: 'run', command: 'ldconfig -R' },
+    { kind: 'notice', text: 'reboot' },
+    { kind: 'run', command: 'false' },
+  ]
+  const done = { kept: [], receipt: { purpose: 'install', direction: 'forward', postSteps } } as unknown as Done
+  assert.equal(await conclude(context, done), 6)
+  assert.deepEqual(ran, ['chroot /mnt /bin/sh -c ldconfig -R', 'chroot /mnt /bin/sh -c false'])
+  assert.deepEqual(talk, ["'false' failed with status 3: no such library", 'reboot'])
+})
+
+test('without root, a tree of one’s own is updated, and nobody else’s', needsRoot(), async () => {
+  const [foreign, own] = [await machine(), 'own']
+  const user = 1234
+  chmodSync(work, 0o777)
+  execFileSync('chown', ['-R', `${user}:${user}`, at(foreign, 'var/db/bindery')])
+  const refused = await run(['-C', foreign, 'install'], [], user)
+  assert.equal(refused.status, 1, refused.talk)
+  assert.match(refused.talk, /^bindery: install: \/\S+: .*\nbindery: hint: run as root; nothing was changed$/m)
+  assert.equal(read(foreign, 'bin/sh'), 'shell 1')
+
+  execFileSync('sh', ['-c', `rm -rf repo keys && chown -R ${user}:${user} r1.0 r1.1 && cp -a r1.0 own`], { cwd: work })
+  await publishReleases()
+  const as = async (...words: readonly string[]): Promise<void> => {
+    const { status, talk } = await run(['-q', '-C', own, ...words], [], user)
+    assert.equal(status, 0, `${words.join(' ')}\n${talk}`)
+  }
+  await as('enroll', `file://${work}/repo/`, 'repo/metadata/1.root.json', 'base/amd64')
+  await as('install')
+  assert.equal(read(own, 'bin/sh'), 'shell 2')
+  await as('audit')
+  await as('rollback')
+  await as('audit')
+  assert.equal(read(own, 'bin/sh'), 'shell 1')
+})

@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { isBinderyError } from '../src/base/error.ts'
+import { usualLifetimes } from '../src/engine/repo/commit.ts'
+import { emptyKeyring, openKeyring } from '../src/engine/repo/keyring.ts'
+import { executePrune, planPrune } from '../src/engine/repo/prune.ts'
+import { refreshRepository } from '../src/engine/repo/refresh.ts'
+import { loadRepository } from '../src/engine/repo/repository.ts'
+import { makeKeys, openWorkshop, smallDist } from './helpers/repository.ts'
+import type { Finding } from '../src/engine/repo/fsck-findings.ts'
+import type { Keyring } from '../src/engine/repo/keyring.ts'
+
+const errorsOf = (findings: readonly Finding[]): readonly Finding[] => findings.filter(({ severity }) => severity === 'error')
+
+async function openSeries(...revisions: readonly string[]) {
+  const workshop = await openWorkshop()
+  for (const revision of revisions) await workshop.publish(await smallDist(revision))
+  const { store, clock, keyring } = workshop
+  const common = { store, clock, lifetimes: usualLifetimes }
+  return {
+    ...workshop,
+    prune: async (keep: number, keys: Keyring = keyring) =>
+      await executePrune({ ...common, keep, keyring: keys }, await planPrune({ store, keep })),
+    refresh: async (keys: Keyring = keyring) => await refreshRepository({ ...common, keyring: keys }),
+  }
+}
+
+test('fsck finds a flipped bit in every file that clients read', async () => {
+  const { store, fsck } = await openSeries('1.0', '1.1')
+  const { snapshot } = await loadRepository(store)
+  const old = (key: string): boolean => /^metadata\/(\d+)\.(snapshot|base-amd64|targets)\.json$/.test(key) && !isCurrent(key)
+  const isCurrent = (key: string): boolean => {
+    const [, version, role] = /^metadata\/(\d+)\.(.*)\.json$/.exec(key) as unknown as [string, string, string]
+    return Number(version) === (role === 'snapshot' ? snapshot.signed.value.version : snapshot.signed.value.meta.get(role)?.version)
+  }
+  const keys = [...store.files.keys()].filter((key) => !old(key))
+  assert.ok(keys.length >= 14)
+  for (const key of keys) {
+    const whole = store.files.get(key) as Uint8Array
+    for (const part of [0, 0.13, 0.5, 0.87, 0.9999]) {
+      const broken = whole.slice()
+      const at = Math.floor(part * broken.length)
+      broken[at] = (broken[at] as number) ^ 1
+      store.files.set(key, broken)
+      const errors = errorsOf(await fsck())
+      assert.ok(
+        errors.some((finding) => finding.key === key),
+        `${key} at ${at}: ${JSON.stringify(errors)}`,
+      )
+    }
+    for (const broken of [whole.slice(0, -1), new Uint8Array([...whole, 0x20]), new Uint8Array(0)]) {
+      store.files.set(key, broken)
+      // A blank after the end of a root or timestamp, whose digests nothing names, changes nothing that is signed.
+      const blank = broken.length > whole.length && /root|timestamp/.test(key)
+      assert.equal(
+        errorsOf(await fsck()).some((finding) => finding.key === key),
+        !blank,
+        `${key} of ${broken.length} bytes`,
+      )
+    }
+    store.files.delete(key)
+    // Without its only root, a folder is no repository at all.
+    if (key === 'metadata/1.root.json') await assert.rejects(fsck(), (error) => isBinderyError(error, 'not-found'))
+    else
+      assert.ok(
+        errorsOf(await fsck()).some((finding) => finding.key === key),
+        `${key} missing`,
+      )
+    store.files.set(key, whole)
+  }
+  assert.deepEqual(await fsck(), [])
+})
+
+test('fsck goes on after the first finding, and names each damage once', async () => {
+  const { store, fsck } = await openSeries('1.0', '1.1')
+  const broken = [...store.files.keys()].filter((key) => key.startsWith('blobs/'))
+  for (const key of broken) store.files.set(key, utf8('damage'))
+  assert.deepEqual(
+    errorsOf(await fsck())
+      .map(({ key }) => key)
+      .sort(),
+    broken.sort(),
+  )
+})
+
+test('fsck notes what belongs to nothing, and warns of what has expired', async () => {
+  const { store, fsck, pass } = await openSeries('1.0')
+  await store.put(`blobs/base/amd64/${'0'.repeat(64)}.left`, oneChunk(utf8('left')))
+  await store.put('metadata/9.snapshot.json', oneChunk(utf8('{}')))
+  await store.put('index.html', oneChunk(utf8('<html>')))
+  assert.deepEqual(
+    (await fsck()).map(({ severity, code, key }) => [severity, code, key]),
+    [
+      ['note', 'orphan', `blobs/base/amd64/${'0'.repeat(64)}.left`],
+      ['note', 'orphan', 'index.html'],
+      ['note', 'orphan', 'metadata/9.snapshot.json'],
+    ],
+  )
+  pass(8)
+  assert.deepEqual(
+    (await fsck()).filter(({ severity }) => severity === 'warning').map(({ key }) => key),
+    ['metadata/timestamp.json'],
+  )
+  assert.deepEqual(errorsOf(await fsck()), [])
+})
+
+test('fsck compares with a root that came another way', async () => {
+  const { store, fsck } = await openSeries('1.0')
+  const other = await openWorkshop()
+  const own = store.files.get('metadata/1.root.json') as Uint8Array
+  assert.deepEqual(await fsck({ trustedRoot: own }), [])
+  const findings = await fsck({ trustedRoot: other.store.files.get('metadata/1.root.json') as Uint8Array })
+  assert.deepEqual(
+    findings.map(({ code, key }) => [code, key]),
+    [['wrong-key', 'metadata/1.root.json']],
+  )
+})
+
+test('prune keeps the last releases and what leads to them', async () => {
+  const { store, prune, fsck } = await openSeries('1.0', '1.1', '1.2', '1.3')
+  const removed = await prune(2)
+  const blobs = [...store.files.keys()]
+    .filter((key) => key.startsWith('blobs/'))
+    .map((key) => key.replace(/^.*\.(?=base-)/, '').replaceAll('-20260101-amd64', ''))
+  for (const name of [
+    'base-1.3.tar.zst',
+    'base-1.2.tar.zst',
+    'base-1.2.update',
+    'base-1.0_to_base-1.2.delta',
+    'base-1.0_to_base-1.2.mtree.delta',
+  ])
+    assert.ok(blobs.includes(name), name)
+  for (const name of [
+    'base-1.0.tar.zst',
+    'base-1.1.tar.zst',
+    'base-1.1.update',
+    'base-1.0_to_base-1.1.delta',
+    'base-1.0_to_base-1.1.mtree.delta',
+  ])
+    assert.ok(!blobs.includes(name), name)
+  assert.ok(removed.some(({ key }) => key.endsWith('base-1.0-20260101-amd64.tar.zst')))
+  assert.deepEqual(await fsck({ deep: true }), [])
+})
+
+test('old metadata goes, the one before the newest stays, roots stay for ever', async () => {
+  const { store, prune } = await openSeries('1.0', '1.1', '1.2')
+  await prune(99)
+  const metadata = [...store.files.keys()].filter((key) => key.startsWith('metadata/')).sort()
+  assert.deepEqual(metadata, [
+    'metadata/1.root.json',
+    'metadata/2.base-amd64.json',
+    'metadata/2.targets.json',
+    'metadata/3.base-amd64.json',
+    'metadata/3.snapshot.json',
+    'metadata/4.snapshot.json',
+    'metadata/timestamp.json',
+  ])
+})
+
+test('prune of a clean repository removes nothing and needs no key', async () => {
+  const { store, prune } = await openSeries('1.0', '1.1')
+  await prune(8)
+  const before = new Map(store.files)
+  assert.deepEqual(await prune(8, emptyKeyring), [])
+  assert.deepEqual(store.files, before)
+  await assert.rejects(prune(1, emptyKeyring), (error) => isBinderyError(error, 'wrong-key'))
+  assert.deepEqual(store.files, before)
+})
+
+test('leavings of a failed publish do not survive, nor what prune itself writes under their names', async () => {
+  const { store, prune, fsck } = await openSeries('1.0', '1.1', '1.2')
+  await store.put('metadata/5.snapshot.json', oneChunk(utf8('left')))
+  await store.put('metadata/4.base-amd64.json', oneChunk(utf8('left')))
+  await store.put(`blobs/base/amd64/${'1'.repeat(64)}.left`, oneChunk(utf8('left')))
+  await prune(2)
+  assert.deepEqual(await fsck({ deep: true }), [])
+})
+
+test('after a prune the next release is published as ever', async () => {
+  const { publish, prune, fsck, store } = await openSeries('1.0', '1.1', '1.2')
+  await prune(1)
+  const [release] = await publish(await smallDist('1.3'))
+  assert.equal(release?.update.sequence, 4)
+  assert.deepEqual(
+    release.update.deltas.map(({ from }) => from),
+    ['base-1.2-20260101-amd64'],
+  )
+  assert.deepEqual(await fsck({ deep: true }), [])
+  assert.ok(store.files.size > 0)
+})
+
+test('refresh renews the timestamp alone, with its key alone', async () => {
+  const { store, refresh, holding, fsck, pass } = await openSeries('1.0')
+  pass(6)
+  const before = new Map(store.files)
+  assert.deepEqual(await refresh(holding('timestamp')), { renewed: ['timestamp'], expiring: [] })
+  const changed = [...store.files].filter(([key, bytes]) => before.get(key) !== bytes).map(([key]) => key)
+  assert.deepEqual(changed, ['metadata/timestamp.json'])
+  pass(6)
+  assert.deepEqual(await fsck(), [])
+  await assert.rejects(refresh(holding('snapshot')), (error) => isBinderyError(error, 'wrong-key'))
+})
+
+test('refresh renews what is in its last quarter, and tells what it has no key for', async () => {
+  const { refresh, holding, fsck, pass } = await openSeries('1.0')
+  pass(300)
+  const { renewed, expiring } = await refresh(holding('timestamp', 'snapshot', 'channels'))
+  assert.deepEqual(renewed, ['base-amd64', 'snapshot', 'timestamp'])
+  assert.deepEqual(
+    expiring.map(({ role }) => role),
+    ['root', 'targets'],
+  )
+  assert.deepEqual((await refresh()).renewed, ['root', 'targets', 'snapshot', 'timestamp'])
+  assert.deepEqual(
+    (await fsck()).map(({ severity }) => severity),
+    [],
+  )
+})
+
+test('refresh in cron passes over keys that need a passphrase, and still renews the timestamp', async () => {
+  const { refresh, keys, pass } = await openSeries('1.0')
+  pass(300)
+  const [sealed] = await makeKeys(['channels'], 'secret')
+  const channels = keys.find(({ name }) => name === 'channels') as (typeof keys)[number]
+  const cron = openKeyring(
+    [
+      ...keys.filter(({ name }) => name === 'timestamp' || name === 'snapshot'),
+      { ...channels, secret: (sealed as typeof channels).secret },
+    ],
+    async () => {
+      throw new (await import('../src/base/error.ts')).BinderyError('usage', 'no terminal')
+    },
+  )
+  assert.deepEqual((await refresh(cron)).renewed, ['snapshot', 'timestamp'])
+})

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Brings this clone to where demo, tests and benchmarks run: Debian packages and npm packages, each only where missing,
+# so that a second run is quick and needs no network. Without root, or on another system, it says what is missing and
+# goes on: tests that need a missing tool are skipped aloud.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What the tests call -> the Debian package that brings it.
+tools='
+	attr:setfattr
+	bsdiff:bsdiff
+	busybox-static:busybox
+	bzip2:bzip2
+	cpio:cpio
+	curl:curl
+	libarchive-tools:bsdtar
+	mandoc:mandoc
+	mtree-netbsd:mtree
+	nginx-light:nginx
+	openssl:openssl
+	python3:python3
+	signify-openbsd:signify-openbsd
+	strace:strace
+	time:/usr/bin/time
+	xdelta3:xdelta3
+	xz-utils:xz
+	zstd:zstd
+'
+
+say() { echo "setup: $*" >&2; }
+
+main() {
+	install_tools
+	install_modules
+}
+
+install_tools() {
+	local missing
+	missing=$(missing_packages)
+	[ -n "$missing" ] || return 0
+	if ! command -v apt-get >/dev/null; then
+		say "not a Debian system; tests that need these Debian packages will be skipped:$missing"
+	elif [ "$(id -u)" != 0 ]; then
+		say "tests that need these will be skipped; as root: apt-get install$missing"
+	else
+		say "installing$missing"
+		apt_install $missing
+	fi
+}
+
+missing_packages() {
+	local pair
+	for pair in $tools; do
+		PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || printf ' %s' "${pair%%:*}"
+	done
+}
+
+# nginx must not be started as a service: a policy is laid down for the installation alone, where there is none.
+apt_install() {
+	local policy=/usr/sbin/policy-rc.d
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy
+		chmod 755 $policy
+		trap "rm -f $policy" EXIT
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null
+}
+
+# npm's own record of what is installed does not say from which lock, so a digest of the lock is kept beside it.
+install_modules() {
+	local digest stamp=node_modules/.lock-digest
+	digest=$(cksum <package-lock.json)
+	if [ ! -d node_modules ] || [ "$(cat $stamp 2>/dev/null)" != "$digest" ]; then
+		say "npm ci"
+		npm ci --no-audit --no-fund --loglevel=error </dev/null >&2
+		echo "$digest" >$stamp
+	fi
+}
+
+main

@@ -1,0 +1,21 @@
+// Runs the test files with node's own runner, one process per core: every test/**/*.test.ts, or those named on the
+// command line. Under CI=true a skipped test is a failure: there every tool that a test needs is installed.
+import { globSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+
+const named = process.argv.slice(2)
+const files = named.length > 0 ? named : globSync('test/**/*.test.ts').sort()
+const skipped = []
+const events = run({ files, concurrency: availableParallelism(), timeout: 600_000 })
+events.on('test:fail', () => (process.exitCode = 1))
+events.on('test:pass', (event) => {
+  if (event.skip !== undefined) skipped.push(`${event.file ?? ''}: ${event.name}: ${event.skip}`)
+})
+events.on('end', () => {
+  if (skipped.length === 0 || process.env.CI !== 'true') return
+  process.stderr.write(`\nskipped, which is a failure under CI=true:\n${skipped.map((line) => `  ${line}\n`).join('')}`)
+  process.exitCode = 1
+})
+events.compose(new spec()).pipe(process.stdout)
