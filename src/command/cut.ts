@@ -7,8 +7,8 @@ import { isWithin, pathFromText, showPath } from '../base/path.ts'
 import { cutTree, planCut } from '../engine/dist/cut.ts'
 import { compressFrom, wireLevels, wireSuffix } from '../engine/dist/wire.ts'
 import { hostArch } from '../host/arch.ts'
-import { writeFileAtomically } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
 import { isTree, openTree } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { DistName } from '../base/name.ts'
@@ -48,7 +48,7 @@ export const cut: Command = {
     const self = await pathWithin(root, output)
     const plan = await planCut(disk, name, { signal: context.signal, exclude: (path) => self !== undefined && isWithin(path, self) })
     for (const path of plan.leftOut) context.say(`${showPath(path)}: a socket, left out`)
-    await write(
+    await writeOutput(
       context,
       output,
       compressFrom((room) => tarOf(context, plan, room), codec, level),
@@ -135,9 +135,4 @@ async function* tarOf(context: Context, plan: Cut, room: Room): ByteStream {
     meter.end()
   }
   if (hasher !== undefined) context.explain(`${formatDistName(plan.name)}: ${size} bytes, sha256 ${hasher.digest()}`)
-}
-
-async function write(context: Context, output: string, content: ByteStream): Promise<void> {
-  if (output !== '-') return void (await writeFileAtomically(output, content))
-  for await (const bytes of content) await context.out(bytes)
 }

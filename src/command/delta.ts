@@ -5,9 +5,9 @@ import { BinderyError } from '../base/error.ts'
 import { deltaFileName } from '../base/name.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
 import { makeDelta } from '../engine/delta/make.ts'
-import { writeFileAtomically } from '../host/source.ts'
 import { deltaInfoOf } from './delta-info.ts'
 import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { OpenSource } from '../host/source.ts'
@@ -72,7 +72,7 @@ async function makeBetween(context: Context, input: Input, sides: Sides, format:
   const meter = context.progress.start('delta', sides.new.size)
   try {
     const made = format === 'bindery' ? makeDelta({ ...sides, ...names, meter, signal: context.signal }) : bsdiff(sides)
-    const size = await write(context, output, made)
+    const size = await writeOutput(context, output, made)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {
     meter.end()
@@ -101,14 +101,4 @@ function usualName({ oldName, newName }: Names, format: 'bindery' | 'bsdiff'): s
 async function* bsdiff(sides: Sides): ByteStream {
   const [old, next] = [await sides.old.read(0, sides.old.size), await sides.new.read(0, sides.new.size)]
   yield* oneChunk(makeBsdiff(old, next))
-}
-
-async function write(context: Context, output: string, content: ByteStream): Promise<number> {
-  if (output !== '-') return await writeFileAtomically(output, content)
-  let size = 0
-  for await (const bytes of content) {
-    await context.out(bytes)
-    size += bytes.length
-  }
-  return size
 }

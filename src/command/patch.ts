@@ -3,8 +3,8 @@ import { BinderyError, isBinderyError } from '../base/error.ts'
 import { applyDelta, readDeltaInfo, usualMemory } from '../engine/delta/apply.ts'
 import { streamBsdiff } from '../engine/delta/bsdiff.ts'
 import { bsdiffFormat, bsdiffMagicSize } from '../format/bsdiff.ts'
-import { writeFileAtomically } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
 import { bytesOf, checkBase, isRegularFile, metered, openAnyFile, openTarFile, openTarStream } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { DeltaInfo } from '../format/delta.ts'
@@ -37,7 +37,7 @@ export const patch: Command = {
       throw new BinderyError('usage', 'a tar is nothing for a terminal', { hint: 'pipe it on, or name a file with -o' })
     const job = { context, file, old, memory: memoryOf(input), delta: await openAnyFile(file, context) }
     try {
-      await write(context, output, await patched(job))
+      await writeOutput(context, output, await patched(job))
     } finally {
       await job.delta.close()
     }
@@ -111,9 +111,4 @@ async function* patchedByBsdiff({ context, file, delta, old, memory }: Job): Byt
   } finally {
     await base.close()
   }
-}
-
-async function write(context: Context, output: string, content: ByteStream): Promise<void> {
-  if (output !== '-') return void (await writeFileAtomically(output, content))
-  for await (const bytes of content) await context.out(bytes)
 }

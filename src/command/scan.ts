@@ -2,9 +2,9 @@ import { oneChunk, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { isWithin, pathFromText, showPath } from '../base/path.ts'
 import { encodeManifest } from '../format/manifest.ts'
-import { writeFileAtomically } from '../host/source.ts'
 import { entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
 import { openTree, scanWithProgress } from './tree-input.ts'
 import type { Manifest } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
@@ -33,9 +33,7 @@ export const scan: Command = {
     const manifest = await scanWithProgress(disk, context, options)
     if (!input.flag('json')) warnOfPatterns(manifest, context)
     const bytes = input.flag('json') ? jsonLines(manifest) : encodeManifest(manifest)
-    const output = input.value('output')
-    if (output === undefined) await context.out(bytes)
-    else await writeFileAtomically(output, oneChunk(bytes))
+    await writeOutput(context, input.value('output') ?? '-', oneChunk(bytes))
     return 0
   },
 }

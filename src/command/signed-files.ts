@@ -2,7 +2,8 @@ import { basename } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
-import { openInput, writeFileAtomically } from '../host/source.ts'
+import { openInput } from '../host/source.ts'
+import { writeOutput } from './output.ts'
 import type { Context } from './command.ts'
 
 /** What `sign` and `verify` read and write, `-` being stdin and stdout. */
@@ -28,8 +29,7 @@ export async function readSigned<T>(context: Context, file: string, decode: (byt
 }
 
 export async function writeResult(context: Context, file: string, bytes: Uint8Array): Promise<void> {
-  if (file === '-') await context.out(bytes)
-  else await writeFileAtomically(file, oneChunk(bytes))
+  await writeOutput(context, file, oneChunk(bytes))
 }
 
 async function readAll(context: Context, file: string, limit: number): Promise<Uint8Array> {
