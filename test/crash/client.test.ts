@@ -10,9 +10,11 @@ import { channelState, install, leftovers, machine, picture, release, text } fro
 import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { faultyDisk } from '../helpers/faulty-disk.ts'
-import { dir } from '../helpers/plant.ts'
+import { dir, file, hardlink } from '../helpers/plant.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
+import type { RelPath } from '../../src/base/path.ts'
 import type { Release } from '../helpers/client-world.ts'
+import type { Literal } from '../helpers/plant.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
 /** The machine stops at every changing call, and again while it recovers: the whole tree is old or new in the end. */
@@ -122,6 +124,73 @@ for (const moment of moments) {
       assert.deepEqual(await leftovers(disk), state === 'new' ? ['store/1'] : [], `${moment} ${at} ${calls[at - 1] ?? ''}`)
       if (state === 'new') await back(disk)
       assert.equal(await whole(disk), pictures.old)
+    }
+  })
+}
+
+type Past = { readonly releases: readonly Literal[]; readonly locally?: (disk: Disk) => Promise<void> }
+
+const at = (sec: number): { sec: number; nsec: number } => ({ sec, nsec: 0 })
+
+/** What comes back is a kept file, and gets its attributes where it comes to lie: both happen to one path. */
+const pasts: Readonly<Record<string, Past>> = {
+  'over a local chmod': {
+    releases: [{ f: file('one', { mode: 0o755, mtime: at(1000) }) }, { f: file('two!', { mode: 0o755, mtime: at(2000) }) }],
+    locally: async (disk) => await disk.chmod('f' as RelPath, 0o700),
+  },
+  'over a release that changed attributes alone': {
+    releases: [
+      { f: file('one', { mode: 0o755, mtime: at(1000) }) },
+      { f: file('one', { mode: 0o700, mtime: at(2000) }) },
+      { f: file('three', { mode: 0o711, mtime: at(3000) }) },
+    ],
+  },
+  'to a name that was removed': {
+    releases: [
+      { f: file('one', { mode: 0o755, mtime: at(1000) }), g: hardlink('f') },
+      { f: file('one', { mode: 0o700, mtime: at(2000) }) },
+    ],
+  },
+  'to a name that was a file of its own': {
+    releases: [
+      { f: file('one', { mode: 0o755, mtime: at(1000) }), g: hardlink('f') },
+      { f: file('one', { mode: 0o700, mtime: at(2000) }), g: file('new', { mtime: at(2500) }) },
+    ],
+  },
+  'to a file that had flags': {
+    releases: [{ f: file('one', { mtime: at(1000) }) }, { f: file('two!', { mtime: at(2000) }) }],
+    locally: async (disk) => {
+      await disk.setFlags('f' as RelPath, ['nodump'])
+      await disk.chmod('f' as RelPath, 0o700)
+    },
+  },
+}
+
+for (const [name, { releases: trees, locally = async () => {} }] of Object.entries(pasts)) {
+  test(`a rollback ${name}, crashed at any call, is finished or undone by recover`, async () => {
+    const releases = await Promise.all(trees.map(async (tree, i) => await release(`1.${i}`, tree)))
+    const updated = async (): Promise<Disk> => {
+      const disk = await machine(memoryDisk(), trees[0] as Literal)
+      for (const [i, next] of releases.slice(1).entries()) await install(disk, releases[i] as Release, next)
+      await locally(disk)
+      return disk
+    }
+    const goBack = async (disk: Disk): Promise<unknown> =>
+      await rollback({ disk, goal: { kind: 'steps', count: trees.length - 1 }, config: defaultConfig, clock })
+    const clean = await updated()
+    const before = await whole(clean)
+    const calls = await callsOf(clean, goBack)
+    const pictures = { new: before, old: await whole(clean) }
+    for (let call = 1; call <= calls.length; call++) {
+      for (const repair of [finish, undo]) {
+        const disk = await updated()
+        assert.equal(await crashes(disk, { kind: 'crash', at: call, when: 'before' }, goBack), true)
+        await repair(disk)
+        if (assertOneOf(await whole(disk), pictures, `after a crash before ${call} ${calls[call - 1] ?? ''}`) === 'old') continue
+        // The kept files, too, are what they were.
+        await goBack(disk)
+        assert.equal(await whole(disk), pictures.old)
+      }
     }
   })
 }

@@ -1,8 +1,8 @@
 import { BinderyError, isBinderyError, unreachable } from '../../../base/error.ts'
 import { parentPath, showPath } from '../../../base/path.ts'
 import { stageFolder, stageSlot, storeSlot } from './area.ts'
-import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep } from './aside.ts'
-import { closeFolders, openFolders, setLeafTimes, syncTouched } from './folders.ts'
+import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile } from './aside.ts'
+import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTouched } from './folders.ts'
 import { inodeKey } from './links.ts'
 import { unreadDigest } from './look.ts'
 import { contentKey } from './nodes.ts'
@@ -20,10 +20,10 @@ import type { PathTime } from './aside.ts'
  */
 export async function carryOut(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
   await checkAreas(disk, journal)
-  const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(journal.actions), several: severalTimes(journal.actions) }
+  const { actions: all } = journal
+  const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(all), several: severalTimes(all), comings: comingsOf(all) }
   await openFolders(disk, journal)
-  const actions = journal.direction === 'forward' ? journal.actions : journal.actions.toReversed()
-  for (const action of actions) await (journal.direction === 'forward' ? doAction(run, action) : undoAction(run, action))
+  for (const action of inDirection(journal)) await (journal.direction === 'forward' ? doAction(run, action) : undoAction(run, action))
   await setLeafTimes(disk, run.times)
   await closeFolders(disk, journal)
   await syncTouched(disk, journal)
@@ -40,7 +40,11 @@ type Run = {
   readonly attrTimes: ReadonlyMap<string, ReadonlySet<string>>
   /** Paths at which something goes and something else comes. */
   readonly several: ReadonlySet<RelPath>
+  /** By path: what brings a file to it. */
+  readonly comings: ReadonlyMap<RelPath, Coming>
 }
+
+type Coming = Extract<Action, { readonly kind: 'put' | 'swap' }>
 
 /** On a file system that is not mounted every slot is gone, as if all had been done. */
 async function checkAreas(disk: Disk, { areas, transaction }: Journal): Promise<void> {
@@ -84,7 +88,7 @@ async function undoAction(run: Run, action: Action): Promise<void> {
     case 'swap':
       return await unswap(run, action, stageSlot(run.journal, action.slot), storeSlot(run.journal, action.slot))
     case 'attr':
-      return await setLeaf(run, action.path, action.new, action.old)
+      return await undoAttributes(run, action)
     default:
       return unreachable(action)
   }
@@ -146,6 +150,26 @@ async function unswap(run: Run, { path, old, new: next }: Extract<Action, { kind
   const live = await lstatDeep(run.disk, path)
   if (live !== undefined && !looksLike(run, live, next)) await setAside(run, path)
   await move(run, out, path, old)
+}
+
+/**
+ * A file that came by this journal has them taken back while it is there, its time too: it may be another name of a file
+ * in the store of an earlier install. Before it came and after it went, what is at its path is not the one that is meant.
+ */
+async function undoAttributes(run: Run, action: Extract<Action, { kind: 'attr' }>): Promise<void> {
+  const { path, old, new: next } = action
+  const coming = run.comings.get(path)
+  if (coming === undefined) return await setLeaf(run, path, next, old)
+  if (!(await isInPlace(run, coming)) || (await lstatDeep(run.disk, path))?.kind !== old.kind) return
+  await changeAttributes(run.disk, path, next, old)
+  await run.disk.setTimes([{ path, mtime: old.mtime }])
+  if (needsOwnSync(old, next)) await syncFile(run.disk, path)
+}
+
+/** Whether what an action brings has come and not gone again. */
+async function isInPlace({ disk, journal }: Run, action: Coming): Promise<boolean> {
+  if ((await disk.lstat(stageSlot(journal, action.slot))) !== undefined) return false
+  return action.kind === 'put' || (await disk.lstat(storeSlot(journal, action.slot))) !== undefined
 }
 
 async function undrop(run: Run, path: RelPath, out: RelPath, old: Leaf): Promise<void> {
@@ -246,6 +270,10 @@ function attrTimesOf(actions: readonly Action[]): ReadonlyMap<string, ReadonlySe
     times.set(key, known)
   }
   return times
+}
+
+function comingsOf(actions: readonly Action[]): ReadonlyMap<RelPath, Coming> {
+  return new Map(actions.flatMap((action) => (action.kind === 'put' || action.kind === 'swap' ? [[action.path, action] as const] : [])))
 }
 
 function severalTimes(actions: readonly Action[]): ReadonlySet<RelPath> {

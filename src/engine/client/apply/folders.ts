@@ -36,8 +36,11 @@ function nodesOf(action: Action): readonly Node[] {
   return [...('old' in action ? [action.old] : []), ...('new' in action ? [action.new] : [])]
 }
 
+/** What was removed here meanwhile has no time any more. */
 export async function setLeafTimes(disk: Disk, times: readonly PathTime[]): Promise<void> {
-  if (times.length > 0) await disk.setTimes(times)
+  const there: PathTime[] = []
+  for (const time of times) if ((await lstatDeep(disk, time.path)) !== undefined) there.push(time)
+  if (there.length > 0) await disk.setTimes(there)
 }
 
 /** Owner, mode and time of folders are set when nothing is put into them any more: times first, the deepest mode first. */
@@ -70,12 +73,22 @@ function bare(folder: DirEntry): DirEntry {
   return rest
 }
 
-async function setWantedFlags(disk: Disk, { actions, direction }: Journal): Promise<void> {
-  for (const action of actions) {
-    const wanted = direction === 'forward' ? ('new' in action ? action.new : undefined) : 'old' in action ? action.old : undefined
-    if (wanted?.flags === undefined || wanted.flags.length === 0) continue
-    if ((await lstatDeep(disk, action.path))?.kind === wanted.kind) await disk.setFlags(action.path, wanted.flags)
+/** Of several actions at one path, the last one says what is there in the end. */
+async function setWantedFlags(disk: Disk, journal: Journal): Promise<void> {
+  const wanted = new Map<RelPath, Node | undefined>()
+  for (const action of inDirection(journal)) {
+    const [old, next] = ['old' in action ? action.old : undefined, 'new' in action ? action.new : undefined]
+    wanted.set(action.path, journal.direction === 'forward' ? next : old)
   }
+  for (const [path, node] of wanted) {
+    if (node?.flags === undefined || node.flags.length === 0) continue
+    if ((await lstatDeep(disk, path))?.kind === node.kind) await disk.setFlags(path, node.flags)
+  }
+}
+
+/** The actions in the order in which they are carried out. */
+export function inDirection({ actions, direction }: Journal): readonly Action[] {
+  return direction === 'forward' ? actions : actions.toReversed()
 }
 
 /**
@@ -94,7 +107,7 @@ export async function syncTouched(disk: Disk, { actions }: Journal): Promise<voi
 }
 
 /** A link cannot be opened, and a device had better not be: what is known of them goes with their folder. */
-function needsOwnSync(old: Node, next: Node): boolean {
+export function needsOwnSync(old: Node, next: Node): boolean {
   if (next.kind === 'dir') return true
   return next.kind === 'file' && !sameAttributes({ ...old, mtime: next.mtime }, next)
 }
