@@ -1,7 +1,8 @@
-import { closeSync, constants, existsSync, lstatSync, openSync } from 'node:fs'
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from 'node:fs'
 import { BinderyError } from '../base/error.ts'
 import { baseName, parentPath, rootPath, showPath } from '../base/path.ts'
 import { diskError } from './disk-error.ts'
+import type { Stats } from 'node:fs'
 import type { RelPath } from '../base/path.ts'
 
 /** A path as node:fs takes it: bytes where a string could not say them. */
@@ -24,7 +25,16 @@ export type DiskPaths = {
   /** Throws `hostile` where a parent is no real directory, `not-found` where there is none. */
   forReading(path: RelPath): HostPath
   forWriting<T>(path: RelPath, use: (real: HostPath) => T): T
+  /** For calls that follow links: `use` gets a name of what lies at the path, which is no link. Throws `not-supported` where it is one. */
+  forInode<T>(path: RelPath, use: (real: HostPath) => T): T
+  /**
+   * For programs: `use` gets a directory for them to run in, and the names that the paths have in it. It is the parent
+   * itself where writing is anchored, so that `use` runs once for each; else the root.
+   */
+  forPrograms(paths: readonly RelPath[], use: UseOfPrograms): Promise<void>
 }
+
+export type UseOfPrograms = (folder: string, names: readonly { readonly path: RelPath; readonly name: RelPath }[]) => Promise<void>
 
 const parentMemoryMs = 5
 const maxRemembered = 1000
@@ -47,6 +57,10 @@ export function diskPaths(root: string, options: { readonly anchored?: boolean }
       return hostPath(root, path)
     },
     forWriting: anchored ? (path, use) => atAnchor(root, path, use) : checked,
+    forInode: anchored
+      ? (path, use) => atAnchor(root, path, (real) => atInode(real, path, use))
+      : (path, use) => checked(path, (real) => (refuseLink(lstatSync(real), path), use(real))),
+    forPrograms: async (paths, use) => await (anchored ? inParents(root, paths, use) : inRoot(root, paths, use)),
   }
 }
 
@@ -95,6 +109,45 @@ function atAnchor<T>(root: string, path: RelPath, use: (real: HostPath) => T): T
     return result.finally(() => closeSync(anchor)) as T
   } finally {
     if (!pending) closeSync(anchor)
+  }
+}
+
+/** chmod(2) follows a link that is put there after a look at it. What was opened stays what it is, and /proc leads to that. */
+function atInode<T>(real: HostPath, path: RelPath, use: (real: HostPath) => T): T {
+  const fd = openSync(real, oPath | constants.O_NOFOLLOW)
+  try {
+    refuseLink(fstatSync(fd), path)
+    return use(`/proc/self/fd/${fd}`)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function refuseLink(stat: Stats, path: RelPath): void {
+  if (stat.isSymbolicLink()) throw new BinderyError('not-supported', 'a symbolic link has no mode', { subject: showPath(path) })
+}
+
+async function inRoot(root: string, paths: readonly RelPath[], use: UseOfPrograms): Promise<void> {
+  for (const path of paths) checkParents(root, parentPath(path), new Map())
+  const names = paths.map((path) => ({ path, name: path }))
+  await use(root, names)
+}
+
+/** A child is forked with our descriptors, and goes to its directory before it becomes the program. */
+async function inParents(root: string, paths: readonly RelPath[], use: UseOfPrograms): Promise<void> {
+  const parents = Map.groupBy(paths, (path) => (path === rootPath ? undefined : parentPath(path)))
+  for (const [parent, below] of parents) {
+    if (parent === undefined) {
+      await use(root, [{ path: rootPath, name: rootPath }])
+      continue
+    }
+    const anchor = openParent(root, parent)
+    try {
+      const names = below.map((path) => ({ path, name: baseName(path) as RelPath }))
+      await use(`/proc/self/fd/${anchor}`, names)
+    } finally {
+      closeSync(anchor)
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 import { lstatSync, lutimesSync } from 'node:fs'
 import { concatBytes, fromLatin1 } from '../base/bytes.ts'
 import { diskError } from './disk-error.ts'
+import { hostPath } from './disk-path.ts'
 import { dotted } from './disk-tools.ts'
 import type { Timestamp } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
-import type { HostPath } from './disk-path.ts'
+import type { DiskPaths, HostPath } from './disk-path.ts'
 import type { DiskTools } from './disk-tools.ts'
 
 /**
@@ -16,39 +17,44 @@ export type PathTime = { readonly path: RelPath; readonly mtime: Timestamp }
 
 const nanos = 1_000_000_000n
 
-export async function writeTimes(tools: DiskTools, times: readonly PathTime[], real: RealPath): Promise<void> {
-  const inexact = times.filter((time) => !setByNode(time, real) && isWritable(time.mtime))
-  if (await touchAll(tools, inexact, '-h ')) return
-  // A touch without -h (OpenBSD) would follow links: they keep what node could do.
-  await touchAll(
-    tools,
-    inexact.filter((time) => !isExact(time, real) && !isLink(time, real)),
-    '',
-  )
+export async function writeTimes(tools: DiskTools, times: readonly PathTime[], paths: TimePaths): Promise<void> {
+  const inexact = new Map(times.filter((time) => !setByNode(time, paths) && isWritable(time.mtime)).map((time) => [time.path, time]))
+  await paths.forPrograms([...inexact.keys()], async (root, names) => {
+    const named = names.map(({ path, name }) => ({ ...(inexact.get(path) as PathTime), path: name }))
+    await touchThere({ ...tools, root }, named)
+  })
   // A touch that drops fractions has made it worse.
-  for (const time of inexact) setByNode(time, real)
+  for (const time of inexact.values()) setByNode(time, paths)
 }
 
-type RealPath = (path: RelPath) => HostPath
+type TimePaths = Pick<DiskPaths, 'forWriting' | 'forPrograms'>
+
+async function touchThere(tools: DiskTools, times: readonly PathTime[]): Promise<void> {
+  if (await touchAll(tools, times, '-h ')) return
+  // A touch without -h (OpenBSD) would follow links: they keep what node could do.
+  const rest = times.filter(({ path, mtime }) => {
+    const real = hostPath(tools.root, path)
+    return !isExact(real, mtime) && !lstatSync(real).isSymbolicLink()
+  })
+  await touchAll(tools, rest, '')
+}
 
 /** Answers whether the time is exact now. */
-function setByNode(time: PathTime, real: RealPath): boolean {
-  const seconds = Math.max(0, time.mtime.sec + time.mtime.nsec / 1e9)
+function setByNode({ path, mtime }: PathTime, paths: TimePaths): boolean {
+  const seconds = Math.max(0, mtime.sec + mtime.nsec / 1e9)
   try {
-    if (isExact(time, real)) return true
-    lutimesSync(real(time.path), seconds, seconds)
-    return isExact(time, real)
+    return paths.forWriting(path, (real) => {
+      if (isExact(real, mtime)) return true
+      lutimesSync(real, seconds, seconds)
+      return isExact(real, mtime)
+    })
   } catch (cause) {
-    throw diskError(cause, time.path)
+    throw diskError(cause, path)
   }
 }
 
-function isExact({ path, mtime }: PathTime, real: RealPath): boolean {
-  return lstatSync(real(path), { bigint: true }).mtimeNs === BigInt(mtime.sec) * nanos + BigInt(mtime.nsec)
-}
-
-function isLink({ path }: PathTime, real: RealPath): boolean {
-  return lstatSync(real(path)).isSymbolicLink()
+function isExact(real: HostPath, mtime: Timestamp): boolean {
+  return lstatSync(real, { bigint: true }).mtimeNs === BigInt(mtime.sec) * nanos + BigInt(mtime.nsec)
 }
 
 /** Whether touch(1) has a date for it: years 1 to 9999. */

@@ -9,7 +9,7 @@ import { appendFile, createFile, digestFile, openForReading, readRange, truncate
 import { diskError, wrongType } from './disk-error.ts'
 import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
 import { makeNode } from './disk-nodes.ts'
-import { diskPaths } from './disk-path.ts'
+import { diskPaths, hostPath } from './disk-path.ts'
 import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
 import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
@@ -62,32 +62,35 @@ function reader(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
 
 function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<DiskCapabilities>): DiskWriter {
   const change = <T>(path: RelPath, use: (real: HostPath) => T): Promise<T> => told(path, () => paths.forWriting(path, use))
-  // The tools take the path as it is, so that its parents are looked at right before.
-  const checked = async (path: RelPath, use: () => Promise<void>): Promise<void> => {
-    await told(path, () => lstatSync(paths.forReading(path)))
-    await use()
-  }
+  const throughTools = async (path: RelPath, use: (at: DiskTools, name: RelPath) => Promise<void>): Promise<void> =>
+    await told(path, () =>
+      paths.forPrograms(
+        [path],
+        async (root, [at = { path, name: path }]) => await named(at, async () => await use({ ...tools, root }, at.name)),
+      ),
+    )
   return {
     create: async (path, content) => await change(path, async (real) => await createFile(real, content)),
     append: async (path, content) => await change(path, async (real) => await appendFile(real, content)),
     truncate: async (path, size) => await change(path, (real) => truncateFile(real, size)),
-    mkdir: async (path, mode) => await change(path, (real) => makeDirectory(real, mode)),
+    mkdir: async (path, mode) => await makeDirectory(paths, path, mode),
     symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
     link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),
-    mknod: async (path, node) => await told(path, async () => (paths.forReading(path), await makeNode(tools, path, node))),
+    mknod: async (path, node) => await throughTools(path, async (at, name) => await makeNode(at, name, node)),
     rename: async (from, to) => await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo))),
     unlink: async (path) => await change(path, (real) => removeFile(real, path)),
     rmdir: async (path) => await change(path, (real) => rmdirSync(real)),
-    chmod: async (path, mode) => await change(path, (real) => changeMode(real, mode, path)),
+    chmod: async (path, mode) => await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode))),
     chown: async (path, uid, gid) => await change(path, (real) => lchownSync(real, uid, gid)),
-    setTimes: async (times) => await writeTimes(tools, times, (path) => paths.forReading(path)),
-    setXattrs: async (path, xattrs) =>
-      await checked(
-        path,
-        async () => await ((await capabilities()).xattrs ? writeXattrs(tools, path, xattrs) : missing('attributes', path)),
-      ),
-    setFlags: async (path, flags) =>
-      await checked(path, async () => await ((await capabilities()).flags ? writeFlags(tools, path, flags) : missing('file flags', path))),
+    setTimes: async (times) => await writeTimes(tools, times, paths),
+    setXattrs: async (path, xattrs) => {
+      if (!(await capabilities()).xattrs) return await missing('attributes', path)
+      await throughTools(path, async (at, name) => (mustExist(at, name), await writeXattrs(at, name, xattrs)))
+    },
+    setFlags: async (path, flags) => {
+      if (!(await capabilities()).flags) return await missing('file flags', path)
+      await throughTools(path, async (at, name) => (mustExist(at, name), await writeFlags(at, name, flags)))
+    },
     sync: async (path) => await change(path, async (real) => await syncPath(real)),
   }
 }
@@ -99,6 +102,21 @@ async function told<T>(path: RelPath, work: () => T | Promise<T>): Promise<T> {
   } catch (cause) {
     throw diskError(cause, path)
   }
+}
+
+/** A program was told a name; an error is told of the path. */
+async function named({ path, name }: { readonly path: RelPath; readonly name: RelPath }, work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof BinderyError) || error.subject !== showPath(name)) throw error
+    throw new BinderyError(error.code, error.message, { subject: showPath(path), hint: error.hint, cause: error })
+  }
+}
+
+/** Programs say in many ways that there is nothing. */
+function mustExist({ root }: DiskTools, name: RelPath): void {
+  lstatSync(hostPath(root, name))
 }
 
 /** Synchronous calls in a row would keep signals, the progress line and the output of other programs waiting. */
@@ -145,22 +163,16 @@ function holdsFiles(real: HostPath): boolean {
   return stat.isDirectory() || stat.isFile()
 }
 
-function makeDirectory(real: HostPath, mode: number): void {
-  mkdirSync(real, 0o700)
+async function makeDirectory(paths: DiskPaths, path: RelPath, mode: number): Promise<void> {
+  await told(path, () => paths.forWriting(path, (real) => mkdirSync(real, 0o700)))
   // mkdir(2) takes the umask away, and some systems ignore the sticky and setgid bits.
-  chmodSync(real, mode)
+  await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode)))
 }
 
 function removeFile(real: HostPath, path: RelPath): void {
   // Some systems let root unlink a directory, or answer EPERM.
   if (lstatSync(real).isDirectory()) throw wrongType(path, 'is a directory')
   unlinkSync(real)
-}
-
-/** There is no lchmod(2) on Linux, and node has none: a link is refused, and its target never touched. */
-function changeMode(real: HostPath, mode: number, path: RelPath): void {
-  if (lstatSync(real).isSymbolicLink()) throw new BinderyError('not-supported', 'a symbolic link has no mode', { subject: showPath(path) })
-  chmodSync(real, mode)
 }
 
 const syncLater = promisify(fsync)
