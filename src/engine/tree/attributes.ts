@@ -1,6 +1,6 @@
 import type { Xattrs } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
-import type { DiskReader } from '../../port/disk.ts'
+import type { Disk, DiskReader } from '../../port/disk.ts'
 
 /** Extended attributes and flags of many paths, without those that say something about the machine and not the tree. */
 export type Attributes = { readonly xattrs: ReadonlyMap<RelPath, Xattrs>; readonly flags: ReadonlyMap<RelPath, readonly string[]> }
@@ -14,19 +14,40 @@ const ofTheMachine = /^(?:security\.(?:selinux|SMACK64\w*|ima|evm)$|trusted\.ove
 /** ZFS and UFS set them on every write. */
 const flagsOfTheMachine: ReadonlySet<string> = new Set(['arch', 'uarch'])
 
-export async function readAttributes(disk: DiskReader, paths: readonly RelPath[]): Promise<Attributes> {
-  const [xattrs, flags] = await Promise.all([disk.xattrsOf(paths), disk.flagsOf(paths)])
+export type AttributeScope = { readonly xattrs: boolean; readonly flags: boolean }
+
+export async function readAttributes(
+  disk: DiskReader,
+  paths: readonly RelPath[],
+  scope: AttributeScope = { xattrs: true, flags: true },
+): Promise<Attributes> {
+  const [xattrs, flags] = await Promise.all([
+    scope.xattrs ? disk.xattrsOf(paths) : new Map<RelPath, Xattrs>(),
+    scope.flags ? disk.flagsOf(paths) : new Map<RelPath, readonly string[]>(),
+  ])
   return {
     xattrs: withoutEmpty(xattrs, portableXattrs, (map) => map.size),
     flags: withoutEmpty(flags, portableFlags, (list) => list.length),
   }
 }
 
-function portableXattrs(xattrs: Xattrs): Xattrs {
+/** Makes the attributes of the tree exactly these, and leaves those of the machine as they are. */
+export async function writeXattrs(disk: Disk, path: RelPath, xattrs: Xattrs): Promise<void> {
+  const present = (await disk.xattrsOf([path])).get(path) ?? new Map<string, string>()
+  await disk.setXattrs(path, new Map([...[...present].filter(([name]) => ofTheMachine.test(name)), ...xattrs]))
+}
+
+/** Makes the flags of the tree exactly these, likewise. */
+export async function writeFlags(disk: Disk, path: RelPath, flags: readonly string[]): Promise<void> {
+  const present = (await disk.flagsOf([path])).get(path) ?? []
+  await disk.setFlags(path, [...present.filter((flag) => flagsOfTheMachine.has(flag)), ...flags])
+}
+
+export function portableXattrs(xattrs: Xattrs): Xattrs {
   return new Map([...xattrs].filter(([name]) => !ofTheMachine.test(name)))
 }
 
-function portableFlags(flags: readonly string[]): readonly string[] {
+export function portableFlags(flags: readonly string[]): readonly string[] {
   return flags.filter((flag) => !flagsOfTheMachine.has(flag)).sort()
 }
 

@@ -1,4 +1,5 @@
 import { isBinderyError } from '../../../base/error.ts'
+import { writeXattrs } from '../../tree/attributes.ts'
 import { sameXattrs } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Leaf, Node } from '../../../format/journal-node.ts'
@@ -76,7 +77,7 @@ export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf,
 export async function setAttributes(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
   await setOwner(disk, path, node)
   if (node.kind !== 'symlink') await disk.chmod(path, node.mode)
-  if (node.xattrs !== undefined) await disk.setXattrs(path, node.xattrs)
+  if (node.xattrs !== undefined) await writeXattrs(disk, path, node.xattrs)
 }
 
 /** Only where it is another: without root, chown(2) to oneself may fail too. */
@@ -101,5 +102,5 @@ export async function changeAttributes(disk: Disk, path: RelPath, old: Node, nex
   const isOwned = live?.uid === next.uid && live.gid === next.gid
   if (!isOwned) await disk.chown(path, next.uid, next.gid)
   if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode)) await disk.chmod(path, next.mode)
-  if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await disk.setXattrs(path, next.xattrs ?? new Map())
+  if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await writeXattrs(disk, path, next.xattrs ?? new Map())
 }

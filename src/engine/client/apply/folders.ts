@@ -1,5 +1,6 @@
 import { inParallel } from '../../../base/parallel.ts'
 import { parentPath } from '../../../base/path.ts'
+import { readAttributes, writeFlags } from '../../tree/attributes.ts'
 import { changeAttributes, lstatDeep, syncFile } from './aside.ts'
 import { sameAttributes } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -29,7 +30,7 @@ async function clearFlags(disk: Disk, { actions }: Journal): Promise<void> {
   const there: RelPath[] = []
   for (const path of flagged) if ((await lstatDeep(disk, path)) !== undefined) there.push(path)
   if (there.length === 0) return
-  for (const path of (await disk.flagsOf(there)).keys()) await disk.setFlags(path, [])
+  for (const path of (await readAttributes(disk, there, { xattrs: false, flags: true })).flags.keys()) await writeFlags(disk, path, [])
 }
 
 function nodesOf(action: Action): readonly Node[] {
@@ -82,7 +83,7 @@ async function setWantedFlags(disk: Disk, journal: Journal): Promise<void> {
   }
   for (const [path, node] of wanted) {
     if (node?.flags === undefined || node.flags.length === 0) continue
-    if ((await lstatDeep(disk, path))?.kind === node.kind) await disk.setFlags(path, node.flags)
+    if ((await lstatDeep(disk, path))?.kind === node.kind) await writeFlags(disk, path, node.flags)
   }
 }
 

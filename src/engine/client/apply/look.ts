@@ -1,7 +1,7 @@
 import { inParallel } from '../../../base/parallel.ts'
 import { parentPath, rootPath } from '../../../base/path.ts'
+import { readAttributes } from '../../tree/attributes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
-import type { Xattrs } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
 import type { Meter } from '../../../port/ambient.ts'
@@ -35,16 +35,12 @@ const digestWidth = 4
 export async function lookAt(disk: DiskReader, paths: readonly RelPath[], options: LookOptions): Promise<LiveView> {
   const stats = await statAll(disk, paths, options.signal)
   const there = paths.filter((path) => stats.has(path))
-  const xattrs = options.scope.xattrs ? await disk.xattrsOf(there) : new Map<RelPath, Xattrs>()
-  const flags = options.scope.flags ? await disk.flagsOf(there) : new Map<RelPath, readonly string[]>()
+  const { xattrs, flags } = await readAttributes(disk, there, options.scope)
   const nodes = new Map<RelPath, Node>()
   await inParallel(there, digestWidth, async (path) => {
     options.signal?.throwIfAborted()
-    const [ownFlags, ownXattrs] = [flags.get(path) ?? [], xattrs.get(path)]
-    const extras = {
-      ...(ownFlags.length > 0 ? { flags: ownFlags } : {}),
-      ...(ownXattrs !== undefined && ownXattrs.size > 0 ? { xattrs: ownXattrs } : {}),
-    }
+    const [ownFlags, ownXattrs] = [flags.get(path), xattrs.get(path)]
+    const extras = { ...(ownFlags === undefined ? {} : { flags: ownFlags }), ...(ownXattrs === undefined ? {} : { xattrs: ownXattrs }) }
     nodes.set(path, { ...(await nodeAt(disk, path, stats.get(path) as Stat, options)), ...extras })
   })
   return { stats, nodes }

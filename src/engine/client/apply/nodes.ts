@@ -1,3 +1,4 @@
+import { portableFlags, portableXattrs } from '../../tree/attributes.ts'
 import type { Entry, EntryMeta, Manifest } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -44,15 +45,17 @@ function nodeOf(entry: Entry, inodes: ReadonlyMap<RelPath, Node>, scope: NodeSco
 
 /** Names of owners are for people: what is set and compared are the numbers. */
 function metaOf(entry: EntryMeta, scope: NodeScope): EntryMeta {
-  const { path, mode, uid, gid, mtime, flags, xattrs } = entry
+  const { path, mode, uid, gid, mtime } = entry
+  // A manifest that was not made by scan may hold them.
+  const [flags, xattrs] = [portableFlags(entry.flags ?? []), portableXattrs(entry.xattrs ?? new Map())]
   return {
     path,
     mode,
     uid,
     gid,
     mtime,
-    ...(scope.flags && flags !== undefined && flags.length > 0 ? { flags } : {}),
-    ...(scope.xattrs && xattrs !== undefined && xattrs.size > 0 ? { xattrs } : {}),
+    ...(scope.flags && flags.length > 0 ? { flags } : {}),
+    ...(scope.xattrs && xattrs.size > 0 ? { xattrs } : {}),
   }
 }
 
