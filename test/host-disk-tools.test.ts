@@ -9,7 +9,8 @@ import { diskPaths } from '../src/host/disk-path.ts'
 import { parseStat, readFlags, writeFlags } from '../src/host/disk-flags.ts'
 import { deviceNumbers } from '../src/host/disk-stat.ts'
 import { touchScript, writeTimes } from '../src/host/disk-times.ts'
-import { parseDump } from '../src/host/disk-xattrs.ts'
+import { parseDump, readXattrs } from '../src/host/disk-xattrs.ts'
+import { hostExec } from '../src/host/exec.ts'
 import { relPath } from './helpers/plant.ts'
 import type { Exec } from '../src/port/exec.ts'
 
@@ -100,8 +101,9 @@ test('one touch for all paths of a time, safely quoted', () => {
     latin1(script),
     [
       'status=0',
-      "touch -h -c -m -d 2026-01-01T00:00:00.000000007Z -- './it'\\''s' './-x' </dev/null || status=1",
-      "touch -h -c -m -d 1969-12-31T23:59:59.500000000Z -- './old' </dev/null || status=1",
+      'failed() { [ $? -lt 128 ] || exit 128; status=1; }',
+      "touch -h -c -m -d 2026-01-01T00:00:00.000000007Z -- './it'\\''s' './-x' </dev/null || failed",
+      "touch -h -c -m -d 1969-12-31T23:59:59.500000000Z -- './old' </dev/null || failed",
       'exit $status',
       '',
     ].join('\n'),
@@ -136,6 +138,34 @@ test(
     await writeTimes({ exec: crude, root: folder }, [{ path: relPath('f'), mtime }], diskPaths(folder, { anchored: false }))
     const difference = lstatSync(join(folder, 'f'), { bigint: true }).mtimeNs - 1_767_225_600_999_999_999n
     assert.ok(difference > -1000n && difference < 1000n, `${difference} ns off`)
+  }),
+)
+
+test(
+  'a tool that a signal ended has not done its work',
+  inFolder(async (folder) => {
+    writeFileSync(join(folder, 'f'), '')
+    const f = relPath('f')
+    const ended = (status: number): Exec => ({
+      has: async () => true,
+      run: async () => ({ status, stdout: new Uint8Array(0), stderr: new Uint8Array(0) }),
+    })
+    const isIo = (error: unknown): boolean => isBinderyError(error, 'io')
+    const times = [{ path: f, mtime: { sec: 1_767_225_600, nsec: 123_456_789 } }]
+    await assert.rejects(writeTimes({ exec: ended(128), root: folder }, times, diskPaths(folder, { anchored: false })), isIo)
+    await assert.rejects(readXattrs({ exec: ended(125), root: folder }, [f]), isIo)
+    await assert.rejects(readFlags({ exec: ended(125), root: folder }, [f]), isIo)
+  }),
+)
+
+test(
+  'a touch that a signal ended ends its script',
+  inFolder(async (folder) => {
+    for (const name of ['f', 'g']) writeFileSync(join(folder, name), '')
+    writeFileSync(join(folder, 'touch'), '#!/bin/sh\nkill -INT $$\n', { mode: 0o755 })
+    const script = touchScript([{ path: relPath('f'), mtime: { sec: 1, nsec: 1 } }], '-h ')
+    const env = { PATH: `${folder}:${process.env['PATH'] ?? ''}` }
+    assert.equal((await hostExec.run('sh', ['-s'], { cwd: folder, input: script, env })).status, 128)
   }),
 )
 

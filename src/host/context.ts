@@ -1,7 +1,7 @@
 import { isatty } from 'node:tty'
 import { BinderyError } from '../base/error.ts'
 import { systemClock, systemRandom } from './ambient.ts'
-import { hostExec } from './exec.ts'
+import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
 import { askOnTerminal } from './passphrase.ts'
 import { stderrProgress } from './progress.ts'
@@ -62,9 +62,13 @@ function stopSignal(): AbortSignal {
   return controller.signal
 }
 
-function stop(controller: AbortController, name: string): void {
+function stop(controller: AbortController, name: NodeJS.Signals): void {
   const reason = new BinderyError('stopped', `stopped by ${name}`)
   controller.abort(reason)
+  process.once(name, () => {
+    endPrograms()
+    process.kill(process.pid, name)
+  })
   // Whoever reads it gets the reason; where nobody does, it is no error.
   process.stdin.on('error', () => {})
   process.stdin.destroy(reason)

@@ -20,6 +20,8 @@ const statFormat = '%d %i %Sf'
 export async function readFlags(tools: DiskTools, paths: readonly RelPath[]): Promise<ReadonlyMap<RelPath, readonly string[]>> {
   if (paths.length === 0) return new Map()
   const result = await runOnPaths(tools, ['stat', '-f', statFormat, '--'], paths)
+  // A path that has gone makes it fail, too; from 124 on, xargs says that the list was cut short.
+  if (result.status >= 124) throw toolError('stat', result, showPath(paths[0] as RelPath))
   const byInode = parseStat(latin1(result.stdout))
   const found = new Map<RelPath, readonly string[]>()
   for (const path of paths) {

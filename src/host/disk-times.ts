@@ -1,5 +1,7 @@
 import { lstatSync, lutimesSync } from 'node:fs'
 import { concatBytes, fromLatin1 } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { showPath } from '../base/path.ts'
 import { diskError } from './disk-error.ts'
 import { hostPath } from './disk-path.ts'
 import { dotted } from './disk-tools.ts'
@@ -62,10 +64,11 @@ function isWritable({ sec }: Timestamp): boolean {
   return sec >= -62_135_596_800 && sec <= 253_402_300_799
 }
 
-/** False when some touch failed. */
+/** False when some touch failed; one that a signal ended says nothing about what it can do. */
 async function touchAll(tools: DiskTools, times: readonly PathTime[], noFollow: '-h ' | ''): Promise<boolean> {
   if (times.length === 0) return true
-  const result = await tools.exec.run('sh', ['-s'], { cwd: tools.root, input: touchScript(times, noFollow) })
+  const result = await tools.exec.run('sh', ['-s'], { apart: true, cwd: tools.root, input: touchScript(times, noFollow) })
+  if (result.status >= 128) throw new BinderyError('io', 'touch was ended by a signal', { subject: showPath((times[0] as PathTime).path) })
   return result.status === 0
 }
 
@@ -78,11 +81,11 @@ export function touchScript(times: readonly PathTime[], noFollow: '-h ' | ''): U
     if (paths === undefined) byTime.set(date, [path])
     else paths.push(path)
   }
-  const lines: Uint8Array[] = [fromLatin1('status=0\n')]
+  const lines: Uint8Array[] = [fromLatin1('status=0\nfailed() { [ $? -lt 128 ] || exit 128; status=1; }\n')]
   for (const [date, paths] of byTime) {
     for (let at = 0; at < paths.length; at += 16) {
       const words = paths.slice(at, at + 16).map((path) => shellQuote(dotted(path)))
-      lines.push(fromLatin1(`touch ${noFollow}-c -m -d ${date} -- ${words.join(' ')} </dev/null || status=1\n`))
+      lines.push(fromLatin1(`touch ${noFollow}-c -m -d ${date} -- ${words.join(' ')} </dev/null || failed\n`))
     }
   }
   return concatBytes([...lines, fromLatin1('exit $status\n')])

@@ -18,7 +18,7 @@ export async function runOnPaths(tools: DiskTools, words: readonly string[], pat
 /** Operands are bytes as latin1. */
 export async function runWithOperands(tools: DiskTools, words: readonly string[], operands: readonly string[]): Promise<ExecResult> {
   const input = fromLatin1(operands.map((operand) => `${operand}\0`).join(''))
-  return await tools.exec.run('xargs', ['-0', ...words], { cwd: tools.root, input })
+  return await tools.exec.run('xargs', ['-0', ...words], { apart: true, cwd: tools.root, input })
 }
 
 /** `./path`: never taken for an option. */

@@ -15,8 +15,10 @@ export async function hasXattrTools(tools: DiskTools): Promise<boolean> {
 export async function readXattrs(tools: DiskTools, paths: readonly RelPath[]): Promise<ReadonlyMap<RelPath, Xattrs>> {
   if (paths.length === 0) return new Map()
   const result = await runOnPaths(tools, ['getfattr', '-h', '-d', '-m', '-', '-e', 'hex', '--'], paths)
-  // xargs answers 123 when one of them failed: a path that has gone meanwhile, which is no failure of ours.
-  if (result.status !== 0 && !onlyMissing(latin1(result.stderr))) throw toolError('getfattr', result, showPath(paths[0] as RelPath))
+  // xargs answers 123 when one of them failed: a path that has gone meanwhile, which is no failure of ours; 125 and 128 say
+  // that a signal cut the list short.
+  if (result.status !== 0 && (result.status > 123 || !onlyMissing(latin1(result.stderr))))
+    throw toolError('getfattr', result, showPath(paths[0] as RelPath))
   return parseDump(latin1(result.stdout))
 }
 
@@ -62,7 +64,7 @@ export async function writeXattrs(tools: DiskTools, path: RelPath, xattrs: Xattr
   if (wanted.length === 0) return
   const lines = wanted.map(([name, value]) => `${quote(name)}=0x${hex(fromLatin1(value))}\n`)
   const dump = concatBytes([fromLatin1(`# file: ${quote(dotted(path))}\n`), utf8(lines.join(''))])
-  const result = await tools.exec.run('setfattr', ['-h', '--restore=-'], { cwd: tools.root, input: dump })
+  const result = await tools.exec.run('setfattr', ['-h', '--restore=-'], { apart: true, cwd: tools.root, input: dump })
   if (result.status !== 0) throw toolError('setfattr', result, showPath(path))
 }
 

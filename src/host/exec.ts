@@ -3,6 +3,7 @@ import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { concatBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import type { ChildProcess } from 'node:child_process'
 import type { Exec, ExecOptions, ExecResult } from '../port/exec.ts'
 
 const maxOutput = 64 << 20
@@ -15,7 +16,9 @@ function run(program: string, args: readonly string[], options: ExecOptions = {}
       cwd: options.cwd,
       env: { ...process.env, LC_ALL: 'C', ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
+      detached: options.apart === true,
     })
+    if (options.apart === true) endWithUs(child)
     const stdout = collector(() => child.kill('SIGKILL'))
     const stderr = collector(() => child.kill('SIGKILL'))
     child.stdout.on('data', stdout.add)
@@ -29,6 +32,28 @@ function run(program: string, args: readonly string[], options: ExecOptions = {}
       else resolve({ status: code ?? (signal === null ? 1 : 128), stdout: stdout.bytes(), stderr: stderr.bytes() })
     })
   })
+}
+
+const running = new Set<ChildProcess>()
+
+function endWithUs(child: ChildProcess): void {
+  if (running.size === 0) process.once('exit', endPrograms)
+  running.add(child)
+  child.once('close', () => {
+    running.delete(child)
+    if (running.size === 0) process.off('exit', endPrograms)
+  })
+}
+
+/** Those that run apart, and what they started; for a death that nobody is told of. */
+export function endPrograms(): void {
+  for (const { pid } of running) {
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+    } catch {
+      // It has ended already.
+    }
+  }
 }
 
 function collector(stop: () => void): { add(chunk: Uint8Array): void; full(): boolean; bytes(): Uint8Array } {
