@@ -1,4 +1,4 @@
-import { exitStatusOf, BinderyError } from './base/error.ts'
+import { exitStatusOf, BinderyError, isBrokenPipe } from './base/error.ts'
 import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
 import { didYouMean } from './base/suggest.ts'
@@ -54,6 +54,7 @@ async function print(text: string): Promise<number> {
 }
 
 function report(error: unknown, verb: string | undefined): number {
+  // A verb that only prints has nothing left to do; others go on (print in command/output.ts).
   if (isBrokenPipe(error)) return 0
   const prefix = verb === undefined ? 'bindery: ' : `bindery: ${verb}: `
   if (!(error instanceof BinderyError)) {
@@ -64,9 +65,4 @@ function report(error: unknown, verb: string | undefined): number {
   process.stderr.write(`${prefix}${subject}${error.message}\n`)
   if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${error.hint}\n`)
   return exitStatusOf[error.code]
-}
-
-/** The reader of our stdout went away (`bindery list | head -1`): not our failure. */
-function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }

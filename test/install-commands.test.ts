@@ -71,6 +71,25 @@ before(async () => {
   await publishReleases()
 })
 
+/** The status of a verb whose reader has gone before it prints anything. */
+async function unread(...words: readonly string[]): Promise<number> {
+  const { out } = await run([], ['bash', '-c', `"$0" ${words.join(' ')} | true; echo \${PIPESTATUS[0]}`])
+  return Number(out)
+}
+
+test('a reader of their output that goes away changes nothing of what verbs do and judge', async () => {
+  const root = await machine()
+  assert.equal(await unread('-C', root, '-q', 'install', '--json'), 0)
+  assert.equal(read(root, 'etc/motd'), 'welcome to 1.1')
+  writeFileSync(at(root, 'bin/ls'), 'mine')
+  assert.equal(await unread('-C', root, '-q', 'audit'), 7)
+  assert.equal(await unread('-C', root, '-q', 'audit', '--repair', '--json'), 0)
+  assert.equal(read(root, 'bin/ls'), 'ls')
+  assert.equal(await unread('-C', root, '-q', 'rollback', '--json'), 0)
+  assert.equal(read(root, 'etc/motd'), 'welcome to 1.0')
+  assert.equal(await unread('-C', root, '-q', 'list', '--json'), 0)
+})
+
 test('an install says only its notices, and once it is done nothing at all', async () => {
   const root = await machine()
   assert.deepEqual(await run(['-C', root, 'install']), {

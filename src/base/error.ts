@@ -69,6 +69,11 @@ export function isBinderyError(error: unknown, code?: ErrorCode): error is Binde
   return error instanceof BinderyError && (code === undefined || error.code === code)
 }
 
+/** The reader of our output went away (`bindery list | head -1`). */
+export function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+}
+
 /** For `default:` arms of exhaustive switches: a new variant becomes a type error here. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)

@@ -15,6 +15,7 @@ import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { conclude, recoverFirst } from './outcome.ts'
 import { planLines } from './plan-text.ts'
+import { print } from './output.ts'
 import type { Manifest } from '../base/entry.ts'
 import type { Enrolled } from '../format/enrolled.ts'
 import type { ReleaseState } from '../format/release-state.ts'
@@ -63,7 +64,7 @@ async function auditAll(context: Context, session: Session, input: Input): Promi
     all.map(({ manifest }) => manifest),
     session.config,
   )
-  await print(context, input, extras)
+  await printFindings(context, input, extras)
   return extras.length > 0 ? Math.max(status, different) : status
 }
 
@@ -78,7 +79,7 @@ async function readInstalled({ disk }: Session): Promise<readonly Installed[]> {
 
 async function auditOne(context: Context, session: Session, input: Input, installed: Installed): Promise<number> {
   const found = await lookThrough(session, installed)
-  if (!input.flag('repair')) await print(context, input, found.findings)
+  if (!input.flag('repair')) await printFindings(context, input, found.findings)
   if (found.findings.length === 0) return 0
   return input.flag('repair') ? await mend(context, session, input, installed, found) : different
 }
@@ -109,7 +110,7 @@ async function mend(
     found,
     found.findings.filter((finding) => !kept.includes(finding)),
   )
-  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await context.out(`${line}\n`)
+  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   for (const { path } of kept) context.say(`/${showPath(path)} is protected, and differs`)
   if (input.flag('dry-run')) return different
   const files = neededFiles(plan, manifest)
@@ -119,10 +120,11 @@ async function mend(
   return kept.length > 0 ? different : status
 }
 
-async function print(context: Context, input: Input, findings: readonly Finding[]): Promise<void> {
+async function printFindings(context: Context, input: Input, findings: readonly Finding[]): Promise<void> {
   const write = input.flag('json') ? findingJson : findingText
   for (let at = 0; at < findings.length; at += 1000)
-    await context.out(
+    await print(
+      context,
       findings
         .slice(at, at + 1000)
         .map((finding) => `${write(finding)}\n`)

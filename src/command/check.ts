@@ -2,6 +2,7 @@ import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -23,7 +24,7 @@ export const check: Command = {
     const checking = async (): Promise<readonly Finding[]> => await findAll(session, input)
     // Who may not write the state keeps nothing, and needs no lock.
     const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
-    for (const finding of findings) await print(context, input, finding)
+    for (const finding of findings) await tell(context, input, finding)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
   },
@@ -35,8 +36,8 @@ async function findAll(session: Session, input: Input): Promise<readonly Finding
   return findings
 }
 
-async function print(context: Context, input: Input, finding: Finding): Promise<void> {
-  if (input.flag('json')) await context.out(`${JSON.stringify(finding)}\n`)
+async function tell(context: Context, input: Input, finding: Finding): Promise<void> {
+  if (input.flag('json')) await print(context, `${JSON.stringify(finding)}\n`)
   else if (finding.route === 'current') context.explain(`${finding.channel}: ${finding.installed} is the newest`)
-  else for (const line of describeFinding(finding)) await context.out(`${line}\n`)
+  else for (const line of describeFinding(finding)) await print(context, `${line}\n`)
 }

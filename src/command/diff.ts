@@ -5,6 +5,7 @@ import { aspects } from '../engine/tree/diff.ts'
 import { jsonLine, packingLine, readableLine } from './diff-text.ts'
 import { readSide } from './diff-side.ts'
 import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
 import type { Gap, Side } from '../engine/tree/compare.ts'
 import type { Aspect, Difference } from '../engine/tree/diff.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -35,7 +36,7 @@ export const diff: Command = {
     const sides = [await readSide(old, context), await readSide(next, context)] as const
     explainGaps(sides, context)
     const differences = compareSides(...sides, ignore)
-    for (let at = 0; at < differences.length; at += 1000) await context.out(write(differences.slice(at, at + 1000)))
+    for (let at = 0; at < differences.length; at += 1000) await print(context, write(differences.slice(at, at + 1000)))
     return differences.length === 0 ? 0 : different
   },
 }

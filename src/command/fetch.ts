@@ -5,6 +5,7 @@ import { withIncoming } from '../engine/client/fetch/fetch.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
@@ -51,6 +52,6 @@ async function fetchOne(context: Context, session: Session, input: Input, offer:
 async function report(context: Context, input: Input, incoming: Incoming, broken: readonly string[]): Promise<void> {
   const channel = formatChannel(incoming.channel)
   const release = formatDistName(incoming.update.value.release.name)
-  if (input.flag('json')) await context.out(`${JSON.stringify({ channel, release, ...incoming.fetched, broken })}\n`)
+  if (input.flag('json')) await print(context, `${JSON.stringify({ channel, release, ...incoming.fetched, broken })}\n`)
   else context.explain(`${channel}: ${release} is here, ${showSize(incoming.fetched.bytes)}`)
 }

@@ -4,6 +4,7 @@ import { checkRepository } from '../engine/repo/fsck.ts'
 import { openRepositoryFolder } from '../host/repository-folder.ts'
 import { openInput } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
 import type { Finding } from '../engine/repo/fsck-findings.ts'
 import type { Command, Context } from './command.ts'
 
@@ -31,7 +32,7 @@ export const fsck: Command = {
       ...(trustedRoot === undefined ? {} : { trustedRoot }),
     })
     meter.end()
-    for (const finding of findings) await context.out(input.flag('json') ? `${JSON.stringify(finding)}\n` : lineOf(finding))
+    for (const finding of findings) await print(context, input.flag('json') ? `${JSON.stringify(finding)}\n` : lineOf(finding))
     return findings.some(({ severity }) => severity === 'error') ? exitStatusOf['bad-digest'] : 0
   },
 }

@@ -11,6 +11,7 @@ import { channelsOf, openSession, refuseReader, withLock } from './client-sessio
 import { sharedFlags } from './flags.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { planLines } from './plan-text.ts'
+import { print } from './output.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
@@ -62,7 +63,7 @@ async function takeIn(context: Context, session: Session, input: Input, incoming
   const installed = await readInstalledManifest(disk, incoming.channel, incoming.installed)
   const work: InstallInput = { disk, incoming, installed, config, clock, progress, signal }
   const plan = await planInstall(work)
-  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await context.out(`${line}\n`)
+  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   await explainPlan(context, work, plan)
   const done = await installPlan(work, plan)

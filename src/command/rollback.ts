@@ -5,6 +5,7 @@ import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { conclude, recoverFirst } from './outcome.ts'
 import { planLines } from './plan-text.ts'
+import { print } from './output.ts'
 import type { Goal } from '../engine/client/apply/history.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -42,7 +43,7 @@ async function goBack(context: Context, session: Session, input: Input, goal: Go
   const status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
   const work = { disk, config, clock, signal, goal }
   const plan = await planRollback(work)
-  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await context.out(`${line}\n`)
+  if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   const done = await rollbackPlan(work, plan)
   for (const { old, new: next } of done.receipt.releases) context.explain(`${old} -> ${next}`)

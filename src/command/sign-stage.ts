@@ -3,6 +3,7 @@ import { describeStage, stageLines } from '../engine/repo/stage-summary.ts'
 import { signStage } from '../engine/repo/stage-sign.ts'
 import { openRepositoryFolder } from '../host/repository-folder.ts'
 import { keyringOf } from './repository-options.ts'
+import { print } from './output.ts'
 import type { SignedRole } from '../engine/repo/stage-sign.ts'
 import type { Context, Input } from './command.ts'
 
@@ -10,9 +11,9 @@ import type { Context, Input } from './command.ts'
 export async function signStaged(context: Context, input: Input, folder: string): Promise<number> {
   const keyring = await keyringOf(context, input.required('keys'))
   const stage = await openRepositoryFolder(folder)
-  for (const line of stageLines(await describeStage(stage))) await context.out(`${line}\n`)
+  for (const line of stageLines(await describeStage(stage))) await print(context, `${line}\n`)
   const roles = await signStage({ stage, keyring, clock: context.clock, lifetimes: usualLifetimes })
-  for (const role of roles) await context.out(`${signedLine(role)}\n`)
+  for (const role of roles) await print(context, `${signedLine(role)}\n`)
   return 0
 }
 

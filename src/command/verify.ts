@@ -10,6 +10,7 @@ import { decodePublicKey, decodeSignature, decodeSignedMessage } from '../format
 import { openInput } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
 import { readKeyFile, readMessage, readSigned, signatureFile, writeResult } from './signed-files.ts'
+import { print } from './output.ts'
 import type { Checksum } from '../format/checksum-list.ts'
 import type { SignedMessage, SignifyPublicKey, SignifySignature } from '../format/signify.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -79,11 +80,11 @@ async function verifyList(context: Context, input: Input): Promise<number> {
   const file = input.required('signature')
   const { message } = await readVerified(context, input)
   const list = await about(file, () => decodeChecksumList(message))
-  const print = async (line: string): Promise<void> => (context.verbosity === 'quiet' ? undefined : await context.out(`${line}\n`))
-  await print('Signature Verified')
+  const tell = async (line: string): Promise<void> => (context.verbosity === 'quiet' ? undefined : await print(context, `${line}\n`))
+  await tell('Signature Verified')
   const failed: string[] = []
   for (const { name, checksums } of wanted(list, input.operands)) {
-    if (checksums.length > 0 && (await fit(context, checksums))) await print(`${showPath(name)}: OK`)
+    if (checksums.length > 0 && (await fit(context, checksums))) await tell(`${showPath(name)}: OK`)
     else failed.push(showPath(name))
   }
   for (const name of failed) context.say(`${name}: FAIL`)
