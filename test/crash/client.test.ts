@@ -10,9 +10,11 @@ import { channelState, install, leftovers, machine, picture, release, text } fro
 import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { faultyDisk } from '../helpers/faulty-disk.ts'
+import { withBindMount } from '../helpers/limited-disk.ts'
 import { dir, file, hardlink } from '../helpers/plant.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
 import type { RelPath } from '../../src/base/path.ts'
+import type { Kept } from '../../src/format/journal.ts'
 import type { Release } from '../helpers/client-world.ts'
 import type { Literal } from '../helpers/plant.ts'
 import type { Disk } from '../../src/port/disk.ts'
@@ -193,6 +195,43 @@ for (const [name, { releases: trees, locally = async () => {} }] of Object.entri
       }
     }
   })
+}
+
+test('what a bind mount makes a copy of is finished or undone, and nobody’s change is seen in it', async () => {
+  const [from, to] = [
+    { 'bin/a': file('a1', { mode: 0o755 }), 'bin/gone': file('gone'), 'lib/b': file('b1') },
+    { 'bin/a': file('a22', { mode: 0o711 }), 'bin/come': file('come'), 'lib/b': file('b22') },
+  ]
+  const [old, next] = [await release('1.0', from), await release('1.1', to)]
+  const run = async (disk: Disk): Promise<unknown> => await install(bound(disk), old, next)
+  const mend = async (disk: Disk, goBack: boolean): Promise<readonly Kept[]> => {
+    const recovered = await recover(bound(disk), { undo: goBack, keepReleases: 5 })
+    return recovered.kind === 'nothing' ? [] : recovered.kept
+  }
+  const clean = await machine(memoryDisk(), from)
+  const before = await whole(clean)
+  const calls = await callsOf(clean, run)
+  const pictures = { old: before, new: await whole(clean) }
+  for (let call = 1; call <= calls.length; call++) {
+    for (const goBack of [false, true]) {
+      const disk = await machine(memoryDisk(), from)
+      await crashes(disk, { kind: 'crash', at: call, when: 'before' }, run)
+      assert.deepEqual(await mend(disk, goBack), [], calls[call - 1])
+      assertOneOf(await whole(disk), pictures, `after a crash before ${call} ${calls[call - 1] ?? ''}`)
+    }
+  }
+  const done = calls.indexOf('rename var/db/bindery/journal') + 1
+  for (let second = 1, stopped = true; stopped; second++) {
+    const disk = await machine(memoryDisk(), from)
+    await crashes(disk, { kind: 'crash', at: done, when: 'before' }, run)
+    stopped = await crashes(disk, { kind: 'crash', at: second, when: 'before' }, async (broken) => await mend(broken, true))
+    if (stopped) assert.deepEqual(await mend(disk, true), [], `the way back, stopped before ${second}`)
+    assert.equal(await whole(disk), before, `the way back, stopped before ${second}`)
+  }
+})
+
+function bound(disk: Disk): Disk {
+  return withBindMount(disk, 'bin' as RelPath)
 }
 
 for (const code of ['no-space', 'io', 'read-only', 'permission'] as const) {

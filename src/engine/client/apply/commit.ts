@@ -100,6 +100,7 @@ async function put(run: Run, path: RelPath, from: RelPath, node: Leaf): Promise<
   const coming = await run.disk.lstat(from)
   if (coming === undefined) return
   const live = await lstatDeep(run.disk, path)
+  if (live !== undefined && isCopyOf(run, live, node)) return await run.disk.unlink(from)
   if (live !== undefined) await setAside(run, path)
   await move(run, from, path, node)
 }
@@ -110,6 +111,7 @@ async function swap(run: Run, { path, old, new: next }: Extract<Action, { kind: 
   const live = await lstatDeep(run.disk, path)
   // rename(2) of one name of an inode onto another does nothing at all.
   if (live !== undefined && isSameInode(live, coming)) return await run.disk.unlink(from)
+  if (await isCopied(run, path, out, { leaving: old, coming: next })) return await run.disk.unlink(from)
   if (live !== undefined && !(await isSaved(run, path, live, out, old))) await setAside(run, path)
   await move(run, from, path, next)
 }
@@ -136,17 +138,20 @@ async function isSaved(run: Run, path: RelPath, live: Stat, out: RelPath, old: L
 // --- backward
 
 async function unput(run: Run, path: RelPath, from: RelPath, put: Leaf): Promise<void> {
-  // What was not taken from its slot never came.
-  if ((await run.disk.lstat(from)) !== undefined) return await removeHalfMoved(run, path)
+  const isCome = (await run.disk.lstat(from)) === undefined
+  if (!isCome) await removeHalfMoved(run, path)
   const live = await lstatDeep(run.disk, path)
   if (live === undefined || live.kind === 'dir') return
-  if (looksLike(run, live, put)) await run.disk.unlink(path)
-  else run.late.push({ path, reason: 'modified' })
+  if (isCome ? looksLike(run, live, put) : isCopyOf(run, live, put)) await run.disk.unlink(path)
+  else if (isCome) run.late.push({ path, reason: 'modified' })
 }
 
 async function unswap(run: Run, { path, old, new: next }: Extract<Action, { kind: 'swap' }>, from: RelPath, out: RelPath): Promise<void> {
-  if ((await run.disk.lstat(from)) !== undefined) return await removeHalfMoved(run, path)
+  // What was not taken from its slot never came.
+  const isCome = (await run.disk.lstat(from)) === undefined || (await isCopied(run, path, out, { leaving: old, coming: next }))
+  if (!isCome) return await removeHalfMoved(run, path)
   if ((await run.disk.lstat(out)) === undefined) return
+  if (await isCopied(run, path, out, { leaving: next, coming: old })) return await run.disk.unlink(out)
   const live = await lstatDeep(run.disk, path)
   if (live !== undefined && !looksLike(run, live, next)) await setAside(run, path)
   await move(run, out, path, old)
@@ -225,6 +230,22 @@ async function moveByCopy(disk: Disk, from: RelPath, to: RelPath, node: Leaf): P
   await finishCopies(disk, [await copyNode(disk, from, half, node)])
   await disk.rename(half, to)
   await disk.unlink(from)
+}
+
+/**
+ * Whether a move by copy was stopped before its last step: what comes is in its place already, and in its slot still.
+ * `out` is where the old version is kept.
+ */
+async function isCopied(run: Run, path: RelPath, out: RelPath, nodes: { readonly leaving: Leaf; readonly coming: Leaf }): Promise<boolean> {
+  const live = await lstatDeep(run.disk, path)
+  if (live === undefined || !isCopyOf(run, live, nodes.coming) || looksLike(run, live, nodes.leaving)) return false
+  const saved = await run.disk.lstat(out)
+  return saved !== undefined && !isSameInode(saved, live)
+}
+
+/** Our own files lie on the file system of their slots, and are never copied. */
+function isCopyOf(run: Run, live: Stat, node: Leaf): boolean {
+  return !(node.kind === 'file' && node.sha256 === unreadDigest) && looksLike(run, live, node)
 }
 
 function halfMoved(path: RelPath): RelPath {
