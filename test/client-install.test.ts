@@ -388,6 +388,16 @@ describe('disks that cannot do everything', () => {
     )
   }
 
+  test('without root, a folder that its owner may not write to goes and comes again', async () => {
+    const closed = { 'doc/old': dir({ mode: 0o555 }), 'doc/old/deep': dir({ mode: 0o555 }), 'doc/old/deep/f': 'f', 'doc/old/g': 'g' }
+    const [old, next] = [await release('1.0', { ...closed, 'doc/f': '1' }), await release('1.1', { 'doc/f': '2', 'doc/old': 'now a file' })]
+    const disk = withoutRoot(await machine(memoryDisk(), { ...closed, 'doc/f': '1' }))
+    assert.deepEqual((await install(disk, old, next)).kept, [])
+    assert.equal(await picture(disk), await picture(next.disk))
+    await back(disk)
+    assert.equal(await picture(disk), await picture(old.disk))
+  })
+
   test('flags go before the change and come after it, also on the way back', async () => {
     const lock = async (disk: Disk): Promise<void> => await disk.setFlags(at('bin/su'), ['schg'])
     const [old, next] = [

@@ -44,11 +44,24 @@ export function withImmutableFlags(inner: Disk): Disk {
   }
 }
 
-/** Somebody who is not root: number 0, as all that the memory disk makes, but nobody else's owner can be set. */
+/**
+ * Somebody who is not root: number 0, as all that the memory disk makes, but nobody else's owner can be set, and no name
+ * changes in a folder that is closed to its owner.
+ */
 export function withoutRoot(inner: Disk): Disk {
+  const enter = async (...paths: readonly RelPath[]): Promise<void> => {
+    for (const path of paths) if ((((await inner.lstat(parentPath(path)))?.mode ?? 0o700) & 0o300) !== 0o300) refuse('permission', path)
+  }
   return {
     ...inner,
     capabilities: async () => ({ ...(await inner.capabilities()), privileged: false }),
     chown: async (path, uid, gid) => (uid === 0 && gid === 0 ? await inner.chown(path, uid, gid) : refuse('permission', path)),
+    create: async (path, content) => (await enter(path), await inner.create(path, content)),
+    link: async (path, existing) => (await enter(path), await inner.link(path, existing)),
+    symlink: async (path, target) => (await enter(path), await inner.symlink(path, target)),
+    rename: async (from, to) => (await enter(from, to), await inner.rename(from, to)),
+    unlink: async (path) => (await enter(path), await inner.unlink(path)),
+    rmdir: async (path) => (await enter(path), await inner.rmdir(path)),
+    mkdir: async (path, mode) => (await enter(path), await inner.mkdir(path, mode)),
   }
 }

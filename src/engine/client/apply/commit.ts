@@ -61,7 +61,7 @@ async function doAction(run: Run, action: Action): Promise<void> {
     case 'mkdir':
       return await makeFolder(run, action.path, action.new)
     case 'rmdir':
-      return await removeFolder(run, action.path)
+      return await removeFolder(run, action.path, action.old)
     case 'put':
       return await put(run, action.path, stageSlot(run.journal, action.slot), action.new)
     case 'drop':
@@ -78,7 +78,7 @@ async function doAction(run: Run, action: Action): Promise<void> {
 async function undoAction(run: Run, action: Action): Promise<void> {
   switch (action.kind) {
     case 'mkdir':
-      return await removeFolder(run, action.path)
+      return await removeFolder(run, action.path, action.new)
     case 'rmdir':
       return await makeFolder(run, action.path, action.old)
     case 'put':
@@ -196,13 +196,16 @@ async function makeFolder({ disk, late }: Run, path: RelPath, node: Node): Promi
   await disk.mkdir(path, node.mode | 0o700)
 }
 
-async function removeFolder({ disk, late }: Run, path: RelPath): Promise<void> {
-  if ((await lstatDeep(disk, path))?.kind !== 'dir') return
+async function removeFolder({ disk, late }: Run, path: RelPath, node: Node): Promise<void> {
+  const live = await lstatDeep(disk, path)
+  if (live?.kind !== 'dir') return
   try {
     await disk.rmdir(path)
   } catch (error) {
     if (!isBinderyError(error, 'wrong-type')) throw error
     late.push({ path, reason: 'not-empty' })
+    // As openFolders left it.
+    if (live.mode !== node.mode && live.mode === (node.mode | 0o700)) await disk.chmod(path, node.mode)
   }
 }
 

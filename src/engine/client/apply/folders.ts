@@ -19,10 +19,15 @@ export async function openFolders(disk: Disk, journal: Journal): Promise<void> {
   const { flags, privileged } = await disk.capabilities()
   if (flags) await clearFlags(disk, journal)
   if (privileged) return
-  for (const { path } of foldersOf(journal)) {
+  for (const path of everyFolder(journal)) {
     const live = await lstatDeep(disk, path)
     if (live?.kind === 'dir' && (live.mode & 0o700) !== 0o700) await disk.chmod(path, live.mode | 0o700)
   }
+}
+
+/** Also those that go, whose names go before them; from the top down. */
+function everyFolder({ actions }: Journal): readonly RelPath[] {
+  return [...new Set(actions.flatMap((action) => (nodesOf(action).some(({ kind }) => kind === 'dir') ? [action.path] : [])))].sort()
 }
 
 async function clearFlags(disk: Disk, { actions }: Journal): Promise<void> {
