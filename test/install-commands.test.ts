@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { conclude } from '../src/command/outcome.ts'
+import { decodeJournal, encodeJournal } from '../src/format/journal.ts'
+import { memoryDisk } from '../src/host/memory-disk.ts'
+import { plant, relPath } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import type { Context } from '../src/command/command.ts'
 import type { Done } from '../src/engine/client/apply/transaction.ts'
@@ -221,6 +224,19 @@ async function firstRenameWithJournal(root: string, kill: (when: number) => read
   return 0
 }
 
+test('steps that a kill kept from running are caught up on, by recover and by the next install', async () => {
+  for (const verb of ['recover', 'install']) {
+    const root = await machine()
+    await good('-q', '-C', root, 'install')
+    const [receipt, steps] = [at(root, 'var/db/bindery/receipt/1'), at(root, 'var/db/bindery/steps')]
+    writeFileSync(steps, encodeJournal({ ...decodeJournal(readFileSync(receipt)), actions: [] }))
+    assert.match(await good('-C', root, 'recover', '-n'), /^install base-1\.0-\S+ -> base-1\.1-\S+ has steps left to run\n$/)
+    assert.match((await run(['-C', root, verb])).talk, new RegExp(`^bindery: ${verb}: read the news$`, 'm'))
+    assert.equal(existsSync(steps), false)
+    assert.deepEqual(await run(['-C', root, verb]), { status: 0, out: '', talk: '' })
+  }
+})
+
 test('post-steps are run in the root, and a failure is told and shown by the status', async () => {
   const ran: string[] = []
   const talk: string[] = []
@@ -242,7 +258,10 @@ test('post-steps are run in the root, and a failure is told and shown by the sta
     { kind: 'run', command: 'false' },
   ]
   const done = { kept: [], receipt: { purpose: 'install', direction: 'forward', postSteps } } as unknown as Done
-  assert.equal(await conclude(context, done), 6)
+  const disk = memoryDisk()
+  await plant(disk, { 'var/db/bindery/steps': 'what is left' })
+  assert.equal(await conclude(context, disk, done), 6)
+  assert.deepEqual(await disk.readdir(relPath('var/db/bindery')), [])
   assert.deepEqual(ran, ['chroot /mnt /bin/sh -c ldconfig -R', 'chroot /mnt /bin/sh -c false'])
   assert.deepEqual(talk, ["'false' failed with status 3: no such library", 'reboot'])
 })

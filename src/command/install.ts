@@ -69,7 +69,7 @@ async function takeIn(context: Context, session: Session, input: Input, incoming
   const done = await installPlan(work, plan)
   const { old, new: next } = done.receipt.releases[0] as { old: string; new: string }
   context.explain(`${formatChannel(incoming.channel)}: ${old} -> ${next}`)
-  return await conclude(context, done)
+  return await conclude(context, disk, done)
 }
 
 async function explainPlan(context: Context, work: InstallInput, plan: Plan): Promise<void> {

@@ -1,10 +1,12 @@
 import { isBinderyError } from '../base/error.ts'
 import { recover } from '../engine/client/apply/recover.ts'
+import { removeSteps } from '../engine/client/apply/receipts.ts'
 import { keptText } from './plan-text.ts'
 import type { Recovered } from '../engine/client/apply/recover.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Done } from '../engine/client/apply/transaction.ts'
 import type { PostStep } from '../format/update.ts'
+import type { Disk } from '../port/disk.ts'
 import type { Context } from './command.ts'
 
 /** What is left to do and to say when a plan has been carried out. */
@@ -12,11 +14,16 @@ import type { Context } from './command.ts'
 /** Done, but something needs a person. */
 export const needsAttention = 6
 
-/** Says what was kept, runs the post-steps of what is now installed, and answers the exit status. */
-export async function conclude(context: Context, { receipt, kept }: Done): Promise<number> {
+/**
+ * Says what was kept, runs the post-steps of what is now installed, and answers the exit status. Whoever is killed before
+ * the end leaves it to the next recover or install.
+ */
+export async function conclude(context: Context, disk: Disk, { receipt, kept, unswept }: Done): Promise<number> {
   for (const one of kept) context.say(keptText(one))
+  if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
   const isInstalled = receipt.purpose === 'install' && receipt.direction === 'forward'
   const allRan = !isInstalled || (await runPostSteps(context, receipt.postSteps))
+  if (isInstalled) await removeSteps(disk)
   return kept.length > 0 || !allRan ? needsAttention : 0
 }
 
@@ -55,7 +62,7 @@ export async function recoverFirst(context: Context, { disk, config }: Session):
   const recovered = await recover(disk, { undo: false, keepReleases: config.keepReleases })
   if (recovered.kind === 'nothing') return 0
   context.say(`${describeRecovered(recovered)}, after an interruption`)
-  return await conclude(context, recovered)
+  return await conclude(context, disk, recovered)
 }
 
 /** `finished install of base-1.1-20260201-amd64`. */

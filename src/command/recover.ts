@@ -1,8 +1,9 @@
-import { readJournal } from '../engine/client/apply/receipts.ts'
+import { readJournal, readSteps } from '../engine/client/apply/receipts.ts'
 import { recover as recoverTree } from '../engine/client/apply/recover.ts'
 import { openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { conclude, describeRecovered } from './outcome.ts'
+import type { Receipt } from '../engine/client/apply/receipts.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -29,15 +30,23 @@ export const recover: Command = {
 
 async function tell(context: Context, { disk }: Session): Promise<number> {
   const journal = await readJournal(disk)
+  const steps = await readSteps(disk)
+  if (journal === undefined && steps !== undefined) await context.out(`install ${namesOf(steps)} has steps left to run\n`)
   if (journal === undefined) return 0
-  const names = journal.releases.map(({ old, new: next }) => `${old} -> ${next}`).join(', ')
-  await context.out(`${journal.purpose} ${names} was interrupted${journal.direction === 'backward' ? ', and was being taken back' : ''}\n`)
+  await context.out(
+    `${journal.purpose} ${namesOf(journal)} was interrupted${journal.direction === 'backward' ? ', and was being taken back' : ''}\n`,
+  )
   return 0
+}
+
+function namesOf({ releases }: Receipt): string {
+  return releases.map(({ old, new: next }) => `${old} -> ${next}`).join(', ')
 }
 
 async function mend(context: Context, { disk, config }: Session, input: Input): Promise<number> {
   const recovered = await recoverTree(disk, { undo: input.flag('undo'), keepReleases: config.keepReleases })
   if (recovered.kind === 'nothing') return 0
   context.explain(describeRecovered(recovered))
-  return await conclude(context, recovered)
+  if (input.flag('undo') && recovered.kind === 'finished') context.say("the install is done; 'bindery rollback' takes it back")
+  return await conclude(context, disk, recovered)
 }

@@ -47,5 +47,5 @@ async function goBack(context: Context, session: Session, input: Input, goal: Go
   if (input.flag('dry-run')) return 0
   const done = await rollbackPlan(work, plan)
   for (const { old, new: next } of done.receipt.releases) context.explain(`${old} -> ${next}`)
-  return Math.max(status, await conclude(context, done))
+  return Math.max(status, await conclude(context, disk, done))
 }

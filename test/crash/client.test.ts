@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { isBinderyError } from '../../src/base/error.ts'
+import { markVerified } from '../../src/base/verified.ts'
+import { removeSteps } from '../../src/engine/client/apply/receipts.ts'
 import { recover } from '../../src/engine/client/apply/recover.ts'
 import { rollback } from '../../src/engine/client/apply/rollback.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
-import { channelState, install, leftovers, machine, picture, release, text } from '../helpers/client-world.ts'
+import { channelState, incoming, install, leftovers, machine, picture, release, text } from '../helpers/client-world.ts'
 import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { faultyDisk } from '../helpers/faulty-disk.ts'
@@ -14,6 +16,8 @@ import { withBindMount } from '../helpers/limited-disk.ts'
 import { dir, file, hardlink } from '../helpers/plant.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
 import type { RelPath } from '../../src/base/path.ts'
+import type { Done } from '../../src/engine/client/apply/transaction.ts'
+import type { PostStep } from '../../src/format/update.ts'
 import type { Kept } from '../../src/format/journal.ts'
 import type { Release } from '../helpers/client-world.ts'
 import type { Literal } from '../helpers/plant.ts'
@@ -196,6 +200,47 @@ for (const [name, { releases: trees, locally = async () => {} }] of Object.entri
     }
   })
 }
+
+const steps: readonly PostStep[] = [
+  { kind: 'run', command: 'ldconfig -R' },
+  { kind: 'notice', text: 'restart what you use' },
+]
+
+async function installWithSteps(disk: Disk): Promise<Done> {
+  const { old, next } = await everyWorld
+  const plain = incoming(old, next)
+  return await install(disk, old, next, { incoming: { ...plain, update: markVerified({ ...plain.update.value, postSteps: steps }) } })
+}
+
+test('steps of an install are never forgotten, and never run for one that was undone', async () => {
+  const { pictures } = await everyWorld
+  const calls = await callsOf(await fresh(), installWithSteps)
+  for (let call = calls.indexOf('rename var/db/bindery/journal.new'); call <= calls.length; call++) {
+    for (const goBack of [false, true]) {
+      const what = `after a crash before ${call} ${calls[call - 1] ?? ''}`
+      const disk = await fresh()
+      assert.equal(await crashes(disk, { kind: 'crash', at: call, when: 'before' }, installWithSteps), true)
+      const recovered = await recover(disk, { undo: goBack, keepReleases: 5 })
+      if ((await whole(disk)) === pictures.new) {
+        assert.ok(recovered.kind === 'finished', what)
+        assert.deepEqual(recovered.receipt.postSteps, steps, what)
+        await removeSteps(disk)
+      }
+      assert.equal((await recover(disk, { undo: false, keepReleases: 5 })).kind, 'nothing', what)
+    }
+  }
+})
+
+test('an install is done when it has its receipt, whatever cannot be removed after that', async () => {
+  const calls = await callsOf(await fresh(), installWithSteps)
+  const receipt = calls.indexOf('rename var/db/bindery/journal')
+  for (let call = receipt + 4; call <= calls.length; call++) {
+    const disk = await fresh()
+    const { unswept, receipt: done } = await installWithSteps(faultyDisk(disk, { kind: 'fail', at: call, code: 'io' }).disk)
+    assert.ok(isBinderyError(unswept, 'io'), calls[call - 1])
+    assert.deepEqual(done.postSteps, steps)
+  }
+})
 
 test('what a bind mount makes a copy of is finished or undone, and nobody’s change is seen in it', async () => {
   const [from, to] = [

@@ -24,6 +24,7 @@ export const statePaths = {
   store: `${stateFolder}/store` as RelPath,
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
+  steps: `${stateFolder}/steps` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

@@ -2,7 +2,7 @@ import { collectBytes, emptyBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
-import { readStateFile, statePaths, writeStateFile } from '../state.ts'
+import { readStateFile, stateFolder, statePaths, writeStateFile } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
@@ -21,6 +21,23 @@ export async function readJournal(disk: DiskReader): Promise<Journal | undefined
 /** The moment from which there is something to recover. */
 export async function writeJournal(disk: Disk, journal: Journal): Promise<void> {
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
+}
+
+/** An install that is done, but for its post-steps and notices: its receipt without the actions. Undefined where there is none. */
+export async function readSteps(disk: DiskReader): Promise<Receipt | undefined> {
+  return await readOne(disk, statePaths.steps)
+}
+
+/** Before the journal becomes a receipt, so that what is left to do is never forgotten. */
+export async function writeSteps(disk: Disk, journal: Journal): Promise<void> {
+  if (journal.purpose === 'install' && journal.postSteps.length > 0)
+    await writeStateFile(disk, statePaths.steps, encodeJournal({ ...journal, actions: [] }))
+}
+
+export async function removeSteps(disk: Disk): Promise<void> {
+  if ((await disk.lstat(statePaths.steps)) === undefined) return
+  await disk.unlink(statePaths.steps)
+  await disk.sync(stateFolder)
 }
 
 async function readOne(disk: DiskReader, path: RelPath): Promise<Journal | undefined> {

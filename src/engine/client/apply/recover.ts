@@ -1,16 +1,19 @@
-import { expire, finish } from './transaction.ts'
-import { readJournal, writeJournal } from './receipts.ts'
+import { expire, finish, tryToExpire } from './transaction.ts'
+import { readJournal, readSteps, writeJournal } from './receipts.ts'
 import { stateFolder, statePaths } from '../state.ts'
-import type { Kept } from '../../../format/journal.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Receipt } from './receipts.ts'
+import type { Done } from './transaction.ts'
 
 /** What there was to recover. */
 export type Recovered =
   | { readonly kind: 'nothing' }
-  /** Undone: the tree is what it was before the interrupted run. */
-  | { readonly kind: 'finished' | 'undone'; readonly receipt: Receipt; readonly kept: readonly Kept[] }
+  /**
+   * Undone: the tree is what it was before the interrupted run. An install of which only the post-steps are left is finished
+   * already, and cannot be undone any more.
+   */
+  | ({ readonly kind: 'finished' | 'undone' } & Done)
 
 export type RecoverOptions = {
   /** Go back instead of on; one that goes back already goes on going back. */
@@ -27,6 +30,8 @@ export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions
   const journal = await readJournal(disk)
   await removeAside(disk)
   if (journal === undefined) {
+    const receipt = await readSteps(disk)
+    if (receipt !== undefined) return { kind: 'finished', receipt, kept: receipt.kept, unswept: await tryToExpire(disk, keepReleases) }
     await expire(disk, keepReleases)
     return { kind: 'nothing' }
   }
@@ -37,8 +42,10 @@ export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions
   return { kind: current.direction === 'forward' ? 'finished' : 'undone', ...done }
 }
 
-/** A journal that did not get its name. */
+/** What did not get its name. */
 async function removeAside(disk: Disk): Promise<void> {
-  const aside = `${statePaths.journal}.new` as RelPath
-  if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
+  for (const path of [statePaths.journal, statePaths.steps]) {
+    const aside = `${path}.new` as RelPath
+    if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
+  }
 }

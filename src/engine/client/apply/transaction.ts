@@ -5,7 +5,7 @@ import { makeAreas, sweepAreas, syncAreas } from './area-folders.ts'
 import { lstatDeep } from './aside.ts'
 import { carryOut } from './commit.ts'
 import { inodeKey } from './links.ts'
-import { expiredReceipts, listReceipts, readReceiptHeads, receiptPath, writeJournal } from './receipts.ts'
+import { expiredReceipts, listReceipts, readReceiptHeads, receiptPath, removeSteps, writeJournal, writeSteps } from './receipts.ts'
 import { checkFileSystems, checkOwnership } from './space.ts'
 import { fillStage, saveOld } from './stage.ts'
 import { joinTwins, separateTwins } from './twins.ts'
@@ -23,7 +23,12 @@ export type RunOptions = StageOptions & {
 }
 
 /** What was done, and every local change that was respected on the way. */
-export type Done = { readonly receipt: Receipt; readonly kept: readonly Kept[] }
+export type Done = {
+  readonly receipt: Receipt
+  readonly kept: readonly Kept[]
+  /** Why what is needed no more could not be removed; the next run tries again. */
+  readonly unswept?: BinderyError | undefined
+}
 
 /**
  * Carries a plan out. Until the journal is written nothing live changes, and any failure or stop takes everything back;
@@ -105,12 +110,17 @@ async function removeIfThere(disk: Disk, path: RelPath): Promise<void> {
  * it comes to the same end.
  */
 export async function finish(disk: Disk, journal: Journal, options: Pick<RunOptions, 'keepReleases'>): Promise<Done> {
+  const kept = await settled(disk, journal)
+  return { receipt: journal, kept, unswept: await tryToExpire(disk, options.keepReleases) }
+}
+
+async function settled(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
   try {
     if (journal.direction === 'backward') await joinTwins(disk, journal)
-    const late = await carryOut(disk, journal)
+    const kept = [...journal.kept, ...(await carryOut(disk, journal))]
     if (journal.direction === 'forward') await separateTwins(disk, journal)
-    await settle(disk, journal, options.keepReleases)
-    return { receipt: journal, kept: [...journal.kept, ...late] }
+    await settle(disk, journal, kept)
+    return kept
   } catch (error) {
     throw interrupted(error)
   }
@@ -125,16 +135,28 @@ function interrupted(error: unknown): unknown {
   })
 }
 
-/** The journal becomes the receipt by one rename: the moment at which the plan is done. */
-async function settle(disk: Disk, journal: Journal, keepReleases: number): Promise<void> {
+/** The journal becomes the receipt by one rename: the moment at which the plan is done, but for its steps. */
+async function settle(disk: Disk, journal: Journal, kept: readonly Kept[]): Promise<void> {
   if (journal.direction === 'forward') {
+    await writeSteps(disk, { ...journal, kept })
     await disk.rename(statePaths.journal, receiptPath(journal.transaction))
     await disk.sync(statePaths.receipt)
   } else {
+    await removeSteps(disk)
     await disk.unlink(statePaths.journal)
   }
   await disk.sync(stateFolder)
-  await expire(disk, keepReleases)
+}
+
+/** What was done is done: that old things are left is told, and no failure of it. */
+export async function tryToExpire(disk: Disk, keepReleases: number): Promise<BinderyError | undefined> {
+  try {
+    await expire(disk, keepReleases)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    return error
+  }
 }
 
 /** Drops receipts that are old or undone, and then every store, stage and area that nothing refers to. */
