@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { oneChunk } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
-import { emptyKeyring } from '../src/engine/repo/keyring.ts'
-import { usualLifetimes } from '../src/engine/repo/commit.ts'
+import { emptyKeyring, openKeyring, requireSigners } from '../src/engine/repo/keyring.ts'
+import { renewed, signedFile, usualLifetimes } from '../src/engine/repo/commit.ts'
+import { metadataKey } from '../src/engine/repo/layout.ts'
+import { publish } from '../src/engine/repo/publish.ts'
+import { loadRepository } from '../src/engine/repo/repository.ts'
 import { publishStage } from '../src/engine/repo/stage-publish.ts'
 import { signStage } from '../src/engine/repo/stage-sign.ts'
 import { describeStage, stageLines } from '../src/engine/repo/stage-summary.ts'
 import { stageReleases } from '../src/engine/repo/stage.ts'
 import { memoryStore } from '../src/host/memory-store.ts'
-import { openWorkshop, smallDist } from './helpers/repository.ts'
+import { tufKeyId } from '../src/format/tuf.ts'
+import { makeKeys, noQuestions, openWorkshop, smallDist } from './helpers/repository.ts'
 import type { ErrorCode } from '../src/base/error.ts'
+import type { Root } from '../src/format/tuf.ts'
+import type { Store } from '../src/port/store.ts'
 import type { Keyring } from '../src/engine/repo/keyring.ts'
 
 const rejects = async (code: ErrorCode, work: Promise<unknown>): Promise<void> =>
@@ -213,3 +220,83 @@ test('blobs of a try that was broken off are used again', async () => {
   await finish()
   assert.deepEqual(await fsck({ deep: true }), [])
 })
+
+/** A road with a new root in its stage: another key for `role`, signed by the old root's. */
+async function withNewRoot(role: 'timestamp' | 'targets') {
+  const road = await openRoad()
+  const [key] = await makeKeys([role])
+  assert.ok(key !== undefined)
+  const newKeys = openKeyring([...road.keys.filter(({ name }) => name !== role), key], noQuestions)
+  const publicKey = newKeys.publicKey(role)
+  assert.ok(publicKey !== undefined)
+  const root = (await loadRepository(road.store)).root.signed.value
+  const keys = new Map([...root.keys, [tufKeyId(publicKey), publicKey]])
+  const roles = { ...root.roles, [role]: { keyIds: [tufKeyId(publicKey)], threshold: 1 } }
+  const next: Root = { ...renewed(root, root.expires), keys, roles }
+  const signed = signedFile('root', next, await requireSigners(road.keyring, 'root', root.roles.root))
+  const stageRoot = async (): Promise<void> => await road.stage.put(metadataKey('root', 2), oneChunk(signed.file))
+  return { ...road, newKeys, stageRoot }
+}
+
+test('a new root’s key signs the timestamp that comes with it', async () => {
+  const { store, newKeys, keyring, stageRoot, finish, fsck } = await withNewRoot('timestamp')
+  await stageRoot()
+  const before = new Map(store.files)
+  await rejects('wrong-key', finish(keyring))
+  assert.deepEqual(store.files, before)
+  assert.deepEqual(await finish(newKeys), ['root'])
+  assert.deepEqual(await fsck({ deep: true }), [])
+  assert.deepEqual(await finish(newKeys), [], 'publishing it again changes nothing')
+})
+
+test('a new root is signed offline with all that stands below it', async () => {
+  const { newKeys, prepare, stageRoot, sign, finish, fsck } = await withNewRoot('timestamp')
+  await prepare(await smallDist('1.1'))
+  await stageRoot()
+  assert.deepEqual((await sign(newKeys)).map(({ role }) => role).sort(), ['base-amd64', 'root', 'snapshot', 'timestamp'])
+  assert.deepEqual([...(await finish())].sort(), ['base-amd64', 'root'])
+  assert.deepEqual(await fsck({ deep: true }), [])
+})
+
+test('a publication that was cut off at any write of a new root is finished by the next one', async () => {
+  for (const finishing of ['signed', 'plain'] as const) {
+    for (let writes = 0, isCut = true; isCut; writes++) {
+      const road = await withNewRoot('timestamp')
+      await road.stageRoot()
+      const torn = stoppingStore(road.store, writes)
+      const work = publishStage({ ...road, store: torn, keyring: road.newKeys, lifetimes: usualLifetimes })
+      isCut = await work.then(
+        () => false,
+        () => true,
+      )
+      const keys = road.store.files.has('metadata/2.root.json') ? road.newKeys : road.keyring
+      if (finishing === 'signed') await road.finish(road.newKeys)
+      else await publish({ ...road.input([await smallDist('1.1')]), keyring: keys })
+      assert.deepEqual(
+        (await road.fsck({ deep: true })).filter(({ severity }) => severity === 'error'),
+        [],
+        `${writes} writes, ${finishing}`,
+      )
+    }
+  }
+})
+
+test('a root that asks for another key of targets.json brings one along', async () => {
+  const { store, newKeys, stageRoot, finish } = await withNewRoot('targets')
+  await stageRoot()
+  const before = new Map(store.files)
+  await rejects('bad-signature', finish(newKeys))
+  assert.deepEqual(store.files, before)
+})
+
+/** Takes so many writes, and then no more. */
+function stoppingStore(inner: Store, writes: number): Store {
+  let left = writes
+  return {
+    ...inner,
+    put: async (key, content) => {
+      if (left-- <= 0) throw new Error('cut off')
+      return await inner.put(key, content)
+    },
+  }
+}

@@ -1,9 +1,10 @@
 import { oneChunk } from '../../base/bytes.ts'
-import { metaFile } from '../../format/tuf.ts'
+import { decodeTargets, metaFile } from '../../format/tuf.ts'
 import { requireSigners } from './keyring.ts'
 import { signMetadata } from './keys.ts'
 import { metadataKey, timestampKey } from './layout.ts'
-import { roleKeysOf } from './repository.ts'
+import { roleKeysOf, topAuthority } from './repository.ts'
+import { verifySignatures } from './verify-signatures.ts'
 import type { MetaFile, Metadata, Snapshot, Timestamp } from '../../format/tuf.ts'
 import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
@@ -61,6 +62,7 @@ export type OnlineFiles = { readonly snapshot: RoleFile; readonly timestamp: Uin
  * earlier one left.
  */
 export async function commitFiles(input: CommitInput): Promise<void> {
+  checkTargets(input.repository, input.files)
   await putMetadata(input.store, input.files, signOnline(input))
 }
 
@@ -70,8 +72,21 @@ export function signOnline(input: CommitInput): OnlineFiles {
   return { snapshot, timestamp: signMetadata(timestamp, input.signers.timestamp) }
 }
 
+/** A root that names other keys than those of the targets.json that will stand below it would shut every reader out. */
+export function checkTargets({ root, targets }: Repository, files: readonly RoleFile[]): void {
+  const next = files.find(({ role }) => role === 'targets')
+  const signed = next === undefined ? targets.signed : decodeTargets(next.file)
+  verifySignatures(signed, topAuthority(root.signed.value, 'targets'), metadataKey('targets', signed.value.version), '5.6.3')
+}
+
+/**
+ * A root is seen as soon as it is there, and from then on timestamp.json must be signed by its keys: so it comes right
+ * before that. What is left when this is cut off there, the next publication finishes.
+ */
 export async function putMetadata(store: Store, files: readonly RoleFile[], { snapshot, timestamp }: OnlineFiles): Promise<void> {
-  for (const { role, version, file } of [...files, snapshot]) await store.put(metadataKey(role, version), oneChunk(file))
+  const isRoot = ({ role }: RoleFile): boolean => role === 'root'
+  const inOrder = [...files.filter((file) => !isRoot(file)), snapshot, ...files.filter(isRoot)]
+  for (const { role, version, file } of inOrder) await store.put(metadataKey(role, version), oneChunk(file))
   await store.put(timestampKey, oneChunk(timestamp))
 }
 

@@ -1,5 +1,5 @@
 import { withSubject } from '../../base/about.ts'
-import { BinderyError } from '../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../base/error.ts'
 import { decodeRoot, decodeSnapshot, decodeTargets, decodeTimestamp, topRoles } from '../../format/tuf.ts'
 import { metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
 import { checkMetaFile } from './role-files.ts'
@@ -17,6 +17,8 @@ export type Loaded<T extends Metadata> = { readonly file: Uint8Array; readonly s
  */
 export type Repository = {
   readonly root: Loaded<Root>
+  /** Only where a publication was cut off between its root and its timestamp.json: whose keys signed what is there. */
+  readonly formerRoot?: Loaded<Root>
   readonly timestamp: Loaded<Timestamp>
   readonly snapshot: Loaded<Snapshot>
   readonly targets: Loaded<Targets>
@@ -27,16 +29,36 @@ export type Repository = {
 /** `not-found` where there is no repository; `bad-signature`, `bad-digest`, `bad-format` where it is not sound. */
 export async function loadRepository(store: Store): Promise<Repository> {
   const root = await newestRoot(store)
-  const timestamp = await load(store, timestampKey, decodeTimestamp, topAuthority(root.signed.value, 'timestamp'))
+  try {
+    return await loadBelow(store, root, root)
+  } catch (error) {
+    const formerRoot = isBinderyError(error, 'bad-signature') ? await rootBefore(store, root) : undefined
+    if (formerRoot === undefined) throw error
+    return { ...(await loadBelow(store, root, formerRoot)), formerRoot }
+  }
+}
+
+/** `signing` is the root that says who has signed what is there. */
+async function loadBelow(store: Store, root: Loaded<Root>, { signed: signing }: Loaded<Root>): Promise<Repository> {
+  const timestamp = await load(store, timestampKey, decodeTimestamp, topAuthority(signing.value, 'timestamp'))
   const { snapshot: named } = timestamp.signed.value
-  const snapshot = await loadNamed(store, 'snapshot', named, decodeSnapshot, topAuthority(root.signed.value, 'snapshot'))
+  const snapshot = await loadNamed(store, 'snapshot', named, decodeSnapshot, topAuthority(signing.value, 'snapshot'))
   const { meta } = snapshot.signed.value
-  const targets = await loadNamed(store, 'targets', metaOf(meta, 'targets'), decodeTargets, topAuthority(root.signed.value, 'targets'))
+  const targets = await loadNamed(store, 'targets', metaOf(meta, 'targets'), decodeTargets, topAuthority(signing.value, 'targets'))
   const channels = new Map<string, Loaded<Targets>>()
   for (const { name } of targets.signed.value.delegations?.roles ?? []) {
     channels.set(name, await loadNamed(store, name, metaOf(meta, name), decodeTargets, channelAuthority(targets.signed.value, name)))
   }
   return { root, timestamp, snapshot, targets, channels }
+}
+
+/** Undefined where there is none that this one follows. */
+async function rootBefore(store: Store, root: Loaded<Root>): Promise<Loaded<Root> | undefined> {
+  const version = root.signed.value.version - 1
+  if (version === 0 || (await store.size(metadataKey('root', version))) === undefined) return undefined
+  const before = await loadRoot(store, version)
+  verifySignatures(root.signed, topAuthority(before.signed.value, 'root'), metadataKey('root', version + 1), '5.3.4')
+  return before
 }
 
 async function newestRoot(store: Store): Promise<Loaded<Root>> {
@@ -45,10 +67,15 @@ async function newestRoot(store: Store): Promise<Loaded<Root>> {
   if (newest === undefined) {
     throw new BinderyError('not-found', 'there is no repository', { hint: "make one with 'bindery init'" })
   }
-  const file = await readKey(store, metadataKey('root', newest))
-  const signed = decoding(metadataKey('root', newest), () => decodeRoot(file))
-  checkVersion(signed.value.version, newest, metadataKey('root', newest))
-  verifySignatures(signed, topAuthority(signed.value, 'root'), metadataKey('root', newest), '5.3.4')
+  return await loadRoot(store, newest)
+}
+
+async function loadRoot(store: Store, version: number): Promise<Loaded<Root>> {
+  const key = metadataKey('root', version)
+  const file = await readKey(store, key)
+  const signed = decoding(key, () => decodeRoot(file))
+  checkVersion(signed.value.version, version, key)
+  verifySignatures(signed, topAuthority(signed.value, 'root'), key, '5.3.4')
   return { file, signed }
 }
 

@@ -2,13 +2,13 @@ import { equalBytes } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { decodeSnapshot, decodeTimestamp, formatTime } from '../../format/tuf.ts'
 import { digestOf, putBlob } from './blob.ts'
-import { nextSnapshot, onlineSigners, putMetadata, signOnline } from './commit.ts'
+import { checkTargets, nextSnapshot, onlineSigners, putMetadata, signOnline } from './commit.ts'
 import { metadataKey, timestampKey } from './layout.ts'
 import { overlayStore } from './overlay-store.ts'
 import { decoding, loadRepository, topAuthority } from './repository.ts'
 import { addedTargets, checkBlobs } from './stage-blobs.ts'
 import { verifyStaged } from './stage-sign.ts'
-import { loadStagedFiles } from './stage.ts'
+import { loadStagedFiles, withStagedRoot } from './stage.ts'
 import { verifySignatures } from './verify-signatures.ts'
 import { checkMetaFile } from './role-files.ts'
 import type { MetaFile } from '../../format/tuf.ts'
@@ -37,17 +37,22 @@ export async function publishStage(input: PublishStageInput): Promise<readonly s
   const { store, stage } = input
   const repository = await loadRepository(store)
   const staged = await loadStagedFiles(stage, repository)
-  if (staged.every((file) => isPublished(file, repository))) return []
-  for (const file of staged) {
+  const isCutOff = repository.formerRoot !== undefined
+  if (!isCutOff && staged.every((file) => isPublished(file, repository))) return []
+  // A root may be there already: what was cut off after it is finished.
+  const files = isCutOff ? staged.filter((file) => !isPublished(file, repository)) : staged
+  for (const file of files) {
     checkNext(file, repository)
     verifyStaged(file)
     checkFresh(file, input.clock)
   }
-  const added = staged.flatMap((file) => addedTargets(file, repository))
+  const added = files.flatMap((file) => addedTargets(file, repository))
   await checkBlobs(overlayStore(stage, store), added)
-  const online = (await stagedOnline(input, repository, staged)) ?? (await freshOnline(input, repository, staged))
+  const next = withStagedRoot(repository, files)
+  checkTargets(next, files)
+  const online = (await stagedOnline(input, next, files)) ?? (await freshOnline(input, next, files))
   await copyBlobs(stage, store, added)
-  await putMetadata(store, staged, online)
+  await putMetadata(store, files, online)
   return staged.map(({ role }) => role)
 }
 

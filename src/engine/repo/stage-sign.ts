@@ -6,7 +6,7 @@ import { requireSigners } from './keyring.ts'
 import { countersign, signMetadata } from './keys.ts'
 import { metadataKey, timestampKey } from './layout.ts'
 import { roleKeysOf } from './repository.ts'
-import { loadStageBase, loadStagedFiles } from './stage.ts'
+import { loadStageBase, loadStagedFiles, withStagedRoot } from './stage.ts'
 import { addedTargets, checkBlobs } from './stage-blobs.ts'
 import { verifySignatures } from './verify-signatures.ts'
 import type { Clock } from '../../port/ambient.ts'
@@ -43,7 +43,7 @@ export async function signStage(input: SignStageInput): Promise<readonly SignedR
   for (const file of files) await checkBlobs(input.stage, addedTargets(file, base))
   const signed: SignedRole[] = []
   for (const file of files) signed.push(await signStaged(input, file))
-  const online = await signSnapshot(input, base)
+  const online = await signSnapshot(input)
   if ([...signed, ...online].some(({ by }) => by.length > 0)) return [...signed, ...online]
   throw new BinderyError('wrong-key', 'no key at hand may sign anything of this publication')
 }
@@ -77,8 +77,10 @@ export function verifyStaged({ role, version, signed, authorities }: StagedFile)
 }
 
 /** Only over complete files: adding a signature later would change the digests that a snapshot names. */
-async function signSnapshot(input: SignStageInput, base: Repository): Promise<readonly SignedRole[]> {
-  const files = await loadStagedFiles(input.stage, base)
+async function signSnapshot(input: SignStageInput): Promise<readonly SignedRole[]> {
+  const stageBase = await loadStageBase(input.stage)
+  const files = await loadStagedFiles(input.stage, stageBase)
+  const base = withStagedRoot(stageBase, files)
   const keys = roleKeysOf(base, 'snapshot')
   if (!files.every(isComplete) || (await input.keyring.signers(keys.keyIds)).length < keys.threshold) return []
   const signers = await requireSigners(input.keyring, 'snapshot', keys)

@@ -62,8 +62,9 @@ async function putUnsigned(stage: Store, role: string, value: Metadata): Promise
   await stage.put(metadataKey(role, value.version), oneChunk(encodeSigned(value, [])))
 }
 
-async function copyBase({ root, timestamp, snapshot, targets, channels }: Repository, base: Store): Promise<void> {
+async function copyBase({ root, formerRoot, timestamp, snapshot, targets, channels }: Repository, base: Store): Promise<void> {
   const put = async (key: string, file: Uint8Array): Promise<void> => await base.put(key, oneChunk(file))
+  if (formerRoot !== undefined) await put(metadataKey('root', formerRoot.signed.value.version), formerRoot.file)
   await put(metadataKey('root', root.signed.value.version), root.file)
   await put(metadataKey('snapshot', snapshot.signed.value.version), snapshot.file)
   await put(metadataKey('targets', targets.signed.value.version), targets.file)
@@ -98,6 +99,12 @@ export async function loadStagedFiles(stage: Store, repository: Repository): Pro
   const root = (files.get('root')?.signed.value ?? repository.root.signed.value) as Root
   const targets = (files.get('targets')?.signed.value ?? repository.targets.signed.value) as Targets
   return [...files.values()].map((file) => ({ ...file, authorities: authoritiesOf(file.role, repository, root, targets) }))
+}
+
+/** The repository with the keys that it will have: a staged root says who signs snapshot and timestamp. */
+export function withStagedRoot(repository: Repository, staged: readonly StagedFile[]): Repository {
+  const next = staged.find(({ role }) => role === 'root')
+  return next === undefined ? repository : { ...repository, root: { file: next.file, signed: next.signed as Signed<Root> } }
 }
 
 async function loadStagedFile(stage: Store, key: string, role: string, version: number): Promise<Omit<StagedFile, 'authorities'>> {
