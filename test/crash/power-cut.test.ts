@@ -1,5 +1,9 @@
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { utf8 } from '../../src/base/bytes.ts'
+import { diskTrustStore } from '../../src/engine/client/fetch/trust-store.ts'
+import { makeStateFolders } from '../../src/engine/client/state.ts'
 import { recover } from '../../src/engine/client/apply/recover.ts'
 import { rollback } from '../../src/engine/client/apply/rollback.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
@@ -49,4 +53,15 @@ test('a power cut in an install or a rollback loses nothing that matters', async
     }),
     { numRuns: 500 },
   )
+})
+
+test('a power cut behind a saved trust file loses neither it nor its folder', async () => {
+  const start = memoryDisk()
+  await makeStateFolders(start)
+  const logged = loggedDisk(start)
+  await diskTrustStore(logged.disk, '0123456789abcdef').save('root.json', utf8('trusted'))
+  const disk = memoryDisk()
+  await makeStateFolders(disk)
+  await logged.cut(disk, logged.length(), () => false)
+  assert.deepEqual(await diskTrustStore(disk, '0123456789abcdef').load('root.json'), utf8('trusted'))
 })

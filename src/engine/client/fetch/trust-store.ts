@@ -14,7 +14,7 @@ export function diskTrustStore(disk: Disk, repository: string): TrustStore {
   return {
     load: async (file) => await readStateFile(disk, trustFile(folder, file), maxTrustBytes),
     save: async (file, bytes) => {
-      if ((await disk.lstat(folder)) === undefined) await disk.mkdir(folder, 0o755)
+      await makeFolder(disk, folder)
       await writeStateFile(disk, trustFile(folder, file), bytes, 0o644)
     },
     remove: async (file) => {
@@ -22,6 +22,13 @@ export function diskTrustStore(disk: Disk, repository: string): TrustStore {
       if ((await disk.lstat(path)) !== undefined) await disk.unlink(path)
     },
   }
+}
+
+/** Nothing in a folder is durable before its own name is. */
+async function makeFolder(disk: Disk, folder: RelPath): Promise<void> {
+  if ((await disk.lstat(folder)) !== undefined) return
+  await disk.mkdir(folder, 0o755)
+  await disk.sync(statePaths.trust)
 }
 
 function trustFile(folder: RelPath, file: string): RelPath {
