@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { utf8 } from '../src/base/bytes.ts'
+import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { formatDistName } from '../src/base/name.ts'
+import { readInstalledManifest } from '../src/engine/client/installed.ts'
 import { findOffers } from '../src/engine/client/fetch/offer.ts'
 import { channelFile, readEnrolled, readReleaseState, statePaths, writeStateFile } from '../src/engine/client/state.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { base, channel, many, openRepositoryOnline, stateNames, takeRequests, tree } from './helpers/client-repository.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import type { RelPath } from '../src/base/path.ts'
+import type { TestSession } from './helpers/client.ts'
 import type { Literal } from './helpers/plant.ts'
 
 test('enroll finds the installed release, rebuilds its tar from the tree, and leaves the tree alone', async () => {
@@ -146,5 +148,28 @@ test('an enroll that is killed at any call can be done again', async () => {
     if ((await readEnrolled(session.disk)).length === 0) await online.enroll(session)
     assert.equal((await findOffers(session)).length, 1)
     assert.equal((await readReleaseState(session.disk, channel)).sequence, 1)
+  }
+})
+
+test('an enroll --force that is killed at any call leaves the channel a release, and can be done again', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(small)
+  const enrolled = async (): Promise<TestSession> => {
+    const session = await online.client(small)
+    await online.enroll(session)
+    await session.disk.create('var/db/bindery/channel/base-amd64/1.delta' as RelPath, oneChunk(utf8('of an older base')))
+    return session
+  }
+  const probe = await enrolled()
+  const { disk, calls } = faultyDisk(probe.disk, { kind: 'none' })
+  await online.enroll({ ...probe, disk }, { force: true })
+  for (let at = 1; at <= calls.length; at++) {
+    const session = await enrolled()
+    const faulty = faultyDisk(session.disk, { kind: 'crash', at, when: 'before' })
+    await assert.rejects(online.enroll({ ...session, disk: faulty.disk }, { force: true }), Crash)
+    const state = await readReleaseState(session.disk, channel)
+    await readInstalledManifest(session.disk, channel, state)
+    await online.enroll(session, { force: true })
+    assert.deepEqual(await stateNames(session), ['base.tar.zst', 'manifest.mtree.zst', 'release'])
   }
 })

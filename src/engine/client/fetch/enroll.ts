@@ -164,21 +164,30 @@ async function sweepTrust({ disk }: Session, enrolled: readonly Enrolled[]): Pro
     if (!used.has(name)) await removeStateFolder(disk, joinPath(statePaths.trust, name))
 }
 
-/** The files come from the cache as they are; `release` names them and is written last. */
+/**
+ * The files come from the cache as they are; `release` names them and is written after them. At any moment the channel has
+ * a release, and what an earlier enrollment had besides goes last.
+ */
 async function saveChannel({ disk }: Session, { channel, candidate, state, base }: Draft): Promise<void> {
-  await removeStateFolder(disk, channelFolder(channel))
-  await disk.mkdir(channelFolder(channel), 0o755)
+  const folder = channelFolder(channel)
+  if ((await disk.lstat(folder)) === undefined) await disk.mkdir(folder, 0o755)
   await adopt(disk, candidate.manifestBlob.value.path, channelFile(channel, channelFiles.manifest), 0o644)
   if (base !== undefined) await adopt(disk, base.path, channelFile(channel, channelFiles.base), 0o600)
+  await disk.sync(folder)
   await writeStateFile(disk, channelFile(channel, channelFiles.release), encodeReleaseState(state), 0o644)
-  for (const folder of [channelFolder(channel), statePaths.channel]) await disk.sync(folder)
+  await disk.sync(statePaths.channel)
+  const own: readonly string[] = [channelFiles.release, channelFiles.manifest, ...(base === undefined ? [] : [channelFiles.base])]
+  for (const name of await disk.readdir(folder)) if (!own.includes(name)) await disk.unlink(joinPath(folder, name))
 }
 
-/** By a link, not a rename: two channels may have the same manifest. */
+/** By a link first, not a rename: two channels may have the same manifest. */
 async function adopt(disk: Session['disk'], from: RelPath, to: RelPath, mode: number): Promise<void> {
+  const aside = `${to}.new` as RelPath
   await disk.chmod(from, mode)
   await disk.sync(from)
-  await disk.link(to, from)
+  if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
+  await disk.link(aside, from)
+  await disk.rename(aside, to)
 }
 
 function enrollmentOf({ candidate, state }: Draft, enrolled: Enrolled): Enrollment {
