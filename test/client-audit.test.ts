@@ -35,6 +35,24 @@ const tree = {
   'usr/share': dir(),
 }
 
+test('a repair leaves a protected name of the file that it mends as it is', async () => {
+  const planted = { 'bin/a': file('a'), 'bin/b': hardlink('bin/a') }
+  const next = await release('1.0', planted)
+  const disk = await machine(memoryDisk(), planted)
+  const [a, b] = ['bin/a', 'bin/b'] as [RelPath, RelPath]
+  await disk.chmod(a, 0o600)
+  await disk.unlink(b)
+  await disk.create(b, oneChunk(utf8('mine')))
+  const config = { ...defaultConfig, protect: [pathPattern('/bin/b')] }
+  const input = { disk, role: 'base-amd64', release: '1.0', config, clock }
+  const found = await audit({ disk, manifest: next.manifest, config })
+  const mendable = found.findings.filter(({ path }) => path !== b)
+  const plan = await planRepair(input, found, mendable)
+  await runRepair(input, plan, neededFiles(plan, next.manifest), ({ path }) => next.disk.read(path))
+  assert.equal((await disk.lstat(a))?.mode, 0o644)
+  assert.equal((await disk.lstat(b))?.size, 4)
+})
+
 test('an untouched tree has no findings', async () => {
   const next = await release('1.0', tree)
   const disk = await machine(memoryDisk(), tree)

@@ -1,5 +1,6 @@
 import { BinderyError } from '../../../base/error.ts'
 import { showPath } from '../../../base/path.ts'
+import { matchesAny } from '../../../format/conf.ts'
 import { pathsOf, sharedInodes } from './audit.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
@@ -23,16 +24,20 @@ export type RepairInput = {
   /** The channel's role and the installed release, for the receipt. */
   readonly role: string
   readonly release: string
-  readonly config: Pick<ClientConfig, 'ignore' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }
 
-/** Makes what was found what the release says: a plan as any other, from what is there to what shall be. */
+/**
+ * Makes what was found what the release says: a plan as any other, from what is there to what shall be. What is protected is
+ * left as it is, also where it is another name of a file that is mended.
+ */
 export async function planRepair(input: RepairInput, { wanted, live }: Audit, findings: readonly Finding[]): Promise<Plan> {
   const { disk, config, clock, role, release } = input
-  const paths = withGroups(pathsOf(findings), wanted)
+  const isProtected = (path: RelPath): boolean => matchesAny(config.protect, path)
+  const paths = new Set([...withGroups(pathsOf(findings), wanted)].filter((path) => !isProtected(path)))
   return await makePlan({
     disk,
     scope: await planScope(disk, config),
@@ -41,7 +46,7 @@ export async function planRepair(input: RepairInput, { wanted, live }: Audit, fi
     signal: input.signal,
     suffix: '.new',
     way: 'install',
-    isProtected: () => false,
+    isProtected,
     originOf: (path) => ({ kind: 'content', path: wanted.leaders.get(path) ?? path }),
     stateFiles: [],
     header: {
