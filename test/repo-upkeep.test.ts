@@ -117,8 +117,33 @@ test('fsck compares with a root that came another way', async () => {
   )
 })
 
+test('a prune leaves readers of the snapshot before what they have begun with', async () => {
+  const { store, prune, publish, fsck } = await openSeries('1.0', '1.1', '1.2')
+  const blobs = (): readonly string[] => [...store.files.keys()].filter((key) => key.startsWith('blobs/'))
+  const before = blobs()
+  const { files } = await planPrune({ store, keep: 1 })
+  assert.deepEqual(
+    files.filter(({ key }) => key.startsWith('blobs/')),
+    [],
+  )
+  await prune(1)
+  assert.deepEqual(blobs(), before)
+  assert.deepEqual(await prune(1, emptyKeyring), [])
+  assert.deepEqual(await fsck({ deep: true }), [])
+  await publish(await smallDist('1.3'))
+  const removed = (await prune(2)).map(({ key }) => key)
+  assert.deepEqual(
+    removed.filter((key) => key.startsWith('blobs/') && !before.includes(key)),
+    [],
+  )
+  assert.ok(removed.some((key) => key.endsWith('base-1.0-20260101-amd64.tar.zst')))
+  assert.deepEqual(await fsck({ deep: true }), [])
+})
+
 test('prune keeps the last releases and what leads to them', async () => {
-  const { store, prune, fsck } = await openSeries('1.0', '1.1', '1.2', '1.3')
+  const { store, prune, publish, fsck } = await openSeries('1.0', '1.1', '1.2')
+  await prune(1)
+  await publish(await smallDist('1.3'))
   const removed = await prune(2)
   const blobs = [...store.files.keys()]
     .filter((key) => key.startsWith('blobs/'))
@@ -185,6 +210,17 @@ test('after a prune the next release is published as ever', async () => {
   assert.deepEqual(
     release.update.deltas.map(({ from }) => from),
     ['base-1.2-20260101-amd64'],
+  )
+  const left = await fsck({ deep: true })
+  assert.deepEqual(
+    left.filter(({ code }) => code !== 'orphan'),
+    [],
+  )
+  const removed = new Set((await prune(8)).map(({ key }) => key))
+  assert.deepEqual(
+    left.filter(({ key }) => !removed.has(key)),
+    [],
+    'what belongs to nothing any more goes',
   )
   assert.deepEqual(await fsck({ deep: true }), [])
   assert.ok(store.files.size > 0)

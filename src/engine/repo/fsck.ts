@@ -9,6 +9,7 @@ import { blobKey, metadataKey, parseMetadataKey, timestampKey } from './layout.t
 import { channelAuthority, decoding, readKey, rootVersions, topAuthority } from './repository.ts'
 import { checkMetaFile } from './role-files.ts'
 import { verifySignatures } from './verify-signatures.ts'
+import { formerBlobs, targetKeys } from './former-blobs.ts'
 import type { MetaFile, Metadata, Root, Signed, Snapshot, TargetFile, Targets } from '../../format/tuf.ts'
 import type { Finding, FsckContext, FsckInput } from './fsck-findings.ts'
 import type { Authority } from './verify-signatures.ts'
@@ -28,7 +29,7 @@ export async function checkRepository(input: FsckInput): Promise<readonly Findin
     await checkTargets(context, role, targets)
     await checkRecords(context, targets)
   }
-  if (view !== undefined) reportOrphans(context, keys, view)
+  if (view !== undefined) await reportOrphans(context, keys, view)
   return context.findings
 }
 
@@ -140,10 +141,13 @@ async function checkBlob({ store, meter }: FsckContext, path: string, file: Targ
   if (found.sha256 !== digestOf(path, file)) throw new BinderyError('bad-digest', 'has other contents than its name says', { subject: key })
 }
 
-function reportOrphans({ findings }: FsckContext, keys: readonly string[], { snapshot, targets, channels }: View): void {
-  const blobs = new Set(
-    [targets, ...channels.values()].flatMap((role) => [...role.targets].map(([path, file]) => blobKey(path, digestOf(path, file)))),
-  )
+async function reportOrphans(
+  { store, findings }: FsckContext,
+  keys: readonly string[],
+  { snapshot, targets, channels }: View,
+): Promise<void> {
+  const own = [targets, ...channels.values()].flatMap((role) => targetKeys(role.targets))
+  const blobs = new Set([...own, ...(await formerBlobs(store, snapshot))])
   for (const key of keys) {
     const message = blobs.has(key) ? undefined : orphanMessage(key, snapshot)
     if (message !== undefined) findings.push({ severity: 'note', code: 'orphan', key, message })

@@ -1,11 +1,11 @@
 import { formatDistName } from '../../base/name.ts'
 import { decodeSnapshot } from '../../format/tuf.ts'
 import { releaseTargets } from '../update/compose.ts'
-import { digestOf } from './blob.ts'
 import { readUpdates } from './channel-draft.ts'
 import { commitFiles, expiryAfter, onlineSigners, renewed, signedFile } from './commit.ts'
 import { requireSigners } from './keyring.ts'
-import { blobKey, metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
+import { formerBlobs, targetKeys } from './former-blobs.ts'
+import { metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
 import { loadRepository, roleKeysOf } from './repository.ts'
 import type { Snapshot, TargetFile, Targets } from '../../format/tuf.ts'
 import type { Update } from '../../format/update.ts'
@@ -53,6 +53,7 @@ export async function planPrune({ store, keep }: Pick<PruneInput, 'store' | 'kee
     if (pruned.releases.length > 0) channels.push(pruned)
     for (const key of targetKeys(pruned.targets)) needed.add(key)
   }
+  for (const key of await stillRead(store, repository, channels.length > 0)) needed.add(key)
   const metadata = await neededMetadata(store, repository)
   const superfluous = (key: string): boolean => (key.startsWith('blobs/') ? !needed.has(key) : isOldMetadata(key, metadata))
   const keys = (await store.list('')).filter(superfluous)
@@ -73,8 +74,10 @@ export function targetsOf(update: Update): readonly string[] {
   return [releaseTargets(update.release.name).update, update.manifest.target, ...full, ...deltas]
 }
 
-function targetKeys(targets: ReadonlyMap<string, TargetFile>): readonly string[] {
-  return [...targets].map(([path, file]) => blobKey(path, digestOf(path, file)))
+/** When releases are dropped, the snapshot of now is the one before: what they had goes with the next prune after another one. */
+async function stillRead(store: Store, { snapshot, channels }: Repository, isDropping: boolean): Promise<readonly string[]> {
+  if (!isDropping) return await formerBlobs(store, snapshot.signed.value)
+  return [...channels.values()].flatMap(({ signed }) => targetKeys(signed.value.targets))
 }
 
 /** What the newest snapshot names, and the one before it for readers who have just begun. All roots stay for ever. */
