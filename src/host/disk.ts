@@ -1,6 +1,5 @@
 import { chmodSync, closeSync, constants, fsync, lchownSync, linkSync, lstatSync, mkdirSync, openSync } from 'node:fs'
 import { readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BinderyError } from '../base/error.ts'
@@ -14,6 +13,7 @@ import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
 import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
 import { hostExec } from './exec.ts'
+import { absolutePath } from './system-error.ts'
 import type { Exec } from '../port/exec.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Disk, DiskCapabilities, DiskReader, DiskWriter } from '../port/disk.ts'
@@ -26,7 +26,7 @@ import type { DiskTools } from './disk-tools.ts'
  * other programs) is not.
  */
 export function hostDisk(root: string, options: { readonly exec?: Exec; readonly anchored?: boolean } = {}): Disk {
-  const paths = diskPaths(resolve(root), options)
+  const paths = diskPaths(absolutePath(root), options)
   const tools: DiskTools = { exec: options.exec ?? hostExec, root: paths.root }
   const capabilities = once(async () => await findCapabilities(tools))
   return { ...reader(paths, tools, capabilities), ...writer(paths, tools, capabilities) }
