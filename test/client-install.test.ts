@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
-import { isBinderyError } from '../src/base/error.ts'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { writeDist } from '../src/engine/dist/write.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
@@ -268,9 +268,21 @@ describe('what ends an install before it begins', () => {
     const mounts: { rom: { readOnly?: boolean } } = { rom: {} }
     const on = memoryDisk({ mounts })
     const disk = await machine(on, rom)
-    const readOnly: Disk = { ...disk, space: async (path) => ({ ...(await disk.space(path)), readOnly: path === 'rom' }) }
+    const readOnly: Disk = {
+      ...disk,
+      refusalsOf: async (paths) => new Map(paths.filter((path) => path.startsWith('rom')).map((path) => [path, 'read-only'])),
+    }
     await assert.rejects(install(readOnly, old, next), failing('read-only', '/rom/a'))
     assert.equal(await picture(disk), await picture(old.disk))
+  })
+
+  test('a file that root may not link, on a file system with links', async () => {
+    const on = memoryDisk()
+    const link: Disk['link'] = async (path, existing) => {
+      if (existing === 'f') throw new BinderyError('permission', 'operation not permitted', { subject: path })
+      await on.link(path, existing)
+    }
+    await refused('permission', '/f', { ...on, link }, { f: '1' }, { f: '2' })
   })
 
   test('without root, files of others', async () => {

@@ -9,6 +9,7 @@ import { diskError, wrongType } from './disk-error.ts'
 import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
 import { makeNode } from './disk-nodes.ts'
 import { diskPaths } from './disk-path.ts'
+import { findMountPoints, readRefusals } from './disk-refusal.ts'
 import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
 import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
@@ -56,6 +57,8 @@ function reader(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     },
     xattrsOf: async (list) => ((await capabilities()).xattrs ? await readXattrs(tools, list) : new Map()),
     flagsOf: async (list) => ((await capabilities()).flags ? await readFlags(tools, list) : new Map()),
+    refusalsOf: async (list) => await readRefusals(tools, list, (path) => paths.forReading(path)),
+    mountPointsAmong: async (list) => await findMountPoints(paths.root, list, (path) => paths.forReading(path)),
     space: async (path) => await look(path, (real) => spaceAt(holdsFiles(real) ? real : paths.forReading(parentPath(path)))),
   }
 }
