@@ -155,6 +155,7 @@ test('what each of several mirrors failed with is told once, and a refusal keeps
   await online.release(tree(1))
   const session = await online.client(tree(1))
   await online.enroll(session, { urls: [base, lan] })
+  session.explained.length = 0
   await online.release(tree(2))
   online.http.pages.set(`${base}metadata/timestamp.json`, { bytes: utf8('{"signed":1}') })
   await assert.rejects(findOffers(session), { code: 'bad-format', subject: `${lan}: timestamp.json`, hint: undefined })
@@ -168,6 +169,7 @@ test('where all mirrors are away, the error is the last one, and says how to lea
   await online.release(tree(1))
   const session = await online.client(tree(1))
   await online.enroll(session, { urls: [base, lan] })
+  session.explained.length = 0
   for (const key of online.http.pages.keys()) online.http.pages.set(key, { status: 503, bytes: utf8('') })
   await online.serve(lan, (_, page) => ({ ...page, status: 500 }))
   await assert.rejects(findOffers(session), { code: 'network', subject: `${lan}metadata/timestamp.json`, hint: /-v/ })
