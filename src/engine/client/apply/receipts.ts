@@ -15,7 +15,8 @@ const listWidth = 1 << 16
 
 /** Undefined where no plan was interrupted. */
 export async function readJournal(disk: DiskReader): Promise<Journal | undefined> {
-  return await readOne(disk, statePaths.journal)
+  const way = "put it back from a backup, or remove it and run 'bindery audit --repair'"
+  return await readOne(disk, statePaths.journal, way)
 }
 
 /** The moment from which there is something to recover. */
@@ -23,18 +24,18 @@ export async function writeJournal(disk: Disk, journal: Journal): Promise<void> 
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
 }
 
-async function readOne(disk: DiskReader, path: RelPath): Promise<Journal | undefined> {
+/** `way`: out of it, when it is damaged. */
+async function readOne(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {
   const bytes = await readStateFile(disk, path, maxJournalBytes)
   if (bytes === undefined) return undefined
   try {
     return decodeJournal(bytes)
   } catch (error) {
     if (!(error instanceof BinderyError)) throw error
-    const hint = "damaged after it was written: put it back from a backup, or remove it and run 'bindery audit --repair'"
     throw new BinderyError(error.code, error.message, {
       subject: `/${path}`,
       cause: error,
-      hint: error.code === 'bad-format' ? hint : error.hint,
+      hint: error.code === 'bad-format' ? `damaged after it was written: ${way}` : error.hint,
     })
   }
 }
@@ -51,7 +52,8 @@ export async function listReceipts(disk: DiskReader): Promise<readonly number[]>
 }
 
 export async function readReceipt(disk: DiskReader, transaction: number): Promise<Receipt> {
-  const receipt = await readOne(disk, receiptPath(transaction))
+  const way = 'put it back from a backup; without it this install cannot be rolled back, and only newer ones can'
+  const receipt = await readOne(disk, receiptPath(transaction), way)
   if (receipt === undefined) throw new BinderyError('not-found', 'is not there', { subject: `/${receiptPath(transaction)}` })
   return receipt
 }
