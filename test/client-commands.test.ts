@@ -112,7 +112,7 @@ test('what cannot be enrolled changes nothing', async () => {
     [2, /is no repository URL/, ['repo', 'repo/metadata/1.root.json', 'base/amd64']],
     [2, /the basis is/, [relay.url, 'repo/metadata/1.root.json', 'base/amd64', '--basis', 'tape']],
     [1, /not found/, [relay.url, 'missing.json', 'base/amd64']],
-    [3, /root/, [relay.url, 'r1.0/etc/release', 'base/amd64']],
+    [3, /enroll: r1\.0\/etc\/release: /, [relay.url, 'r1.0/etc/release', 'base/amd64']],
     [1, /none\/amd64|none-amd64/, [relay.url, 'repo/metadata/1.root.json', 'none/amd64']],
     [1, /127\.0\.0\.1:1\//, ['http://127.0.0.1:1/', 'repo/metadata/1.root.json', 'base/amd64']],
   ]
