@@ -228,6 +228,7 @@ test('what is missing or senseless is told in one line', async () => {
     await refused(runCommand(publish, ['-r', repo, '--signed', path('b'), file]), 'usage', 2)
     await refused(runCommand(fsck, ['-r', keys]), 'not-found', 1)
     await refused(runCommand(serve, ['-r', path('nothing')]), 'not-found', 1)
+    await refused(runCommand(serve, ['-r', keys]), 'not-found', 1)
     await refused(runCommand(serve, ['-r', repo, '--listen', '8080']), 'usage', 2)
   })
 })

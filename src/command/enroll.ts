@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, toldOf } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { showPath } from '../base/path.ts'
 import { describeEnrollment, enrollChannels } from '../engine/client/fetch/enroll.ts'
@@ -70,8 +70,7 @@ function checkRoot(bytes: Uint8Array, file: string): void {
   try {
     checkFirstRoot(bytes)
   } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    throw new BinderyError(error.code, error.message, { subject: file, hint: error.hint, cause: error })
+    throw toldOf(error, file)
   }
 }
 

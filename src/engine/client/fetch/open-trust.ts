@@ -1,4 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, toldOf } from '../../../base/error.ts'
 import { channelOfRole, channelRole, formatChannel } from '../../../base/name.ts'
 import { loadTrustedRoot, refreshTrust } from '../../repo/trust.ts'
 import { repairHint } from '../state.ts'
@@ -58,9 +58,7 @@ async function checkOwnRoot({ store, repository }: TrustInput): Promise<void> {
   try {
     await loadTrustedRoot({ store })
   } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    const subject = trustFile(repository, 'root.json')
-    throw new BinderyError(error.code, error.message, { subject, hint: repairHint, cause: error })
+    throw toldOf(error, trustFile(repository, 'root.json'), repairHint)
   }
 }
 
