@@ -60,7 +60,8 @@ export async function findMountPoints(
   real: (path: RelPath) => HostPath,
 ): Promise<ReadonlySet<RelPath>> {
   const mounted = process.platform === 'linux' ? await mountedBelow(root) : undefined
-  const isMounted = (path: RelPath): boolean => mounted?.has(path) ?? lstatSync(real(path)).dev !== lstatSync(real(parentPath(path))).dev
+  const deviceAt = (path: RelPath): number | undefined => lstatSync(real(path), { throwIfNoEntry: false })?.dev
+  const isMounted = (path: RelPath): boolean => mounted?.has(path) ?? deviceAt(path) !== deviceAt(parentPath(path))
   return new Set(paths.filter(isMounted))
 }
 
