@@ -9,6 +9,8 @@ import { memoryHttp } from '../src/host/memory-http.ts'
 import { base, channel, openRepositoryOnline, readText, takeRequests, tree } from './helpers/client-repository.ts'
 import { plant } from './helpers/plant.ts'
 import { noise } from './helpers/noise.ts'
+import type { RelPath } from '../src/base/path.ts'
+import type { Disk } from '../src/port/disk.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { Validators } from './helpers/client-repository.ts'
@@ -135,3 +137,62 @@ test('two channels of one repository share its trust and its request', async () 
   await assert.rejects(findOffers(session, [{ product: 'none', arch: 'amd64' }]), { code: 'not-enrolled' })
   assert.equal((await findOffers(session, [channel])).length, 1)
 })
+
+const lan = 'http://lan.test/'
+
+test('a refused repository is one error that names address and file', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session)
+  online.workshop.pass(4000)
+  await assert.rejects(findOffers(session), { code: 'expired', subject: `${base}: root.json` })
+  assert.deepEqual(session.said, [])
+})
+
+test('what each of several mirrors failed with is told once, and a refusal keeps its status', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session, { urls: [base, lan] })
+  session.explained.length = 0
+  await online.release(tree(2))
+  online.http.pages.set(`${base}metadata/timestamp.json`, { bytes: utf8('{"signed":1}') })
+  await assert.rejects(findOffers(session), { code: 'bad-format', subject: `${lan}: timestamp.json`, hint: undefined })
+  assert.equal(session.said.length, 1)
+  assert.match(session.said[0] as string, /^http:\/\/updates\.test\/: timestamp\.json: .*; going on with http:\/\/lan\.test\/$/)
+  assert.deepEqual(session.explained, [])
+})
+
+test('where all mirrors are away, the error is the last one, and says how to learn of the others', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  await online.enroll(session, { urls: [base, lan] })
+  session.explained.length = 0
+  for (const key of online.http.pages.keys()) online.http.pages.set(key, { status: 503, bytes: utf8('') })
+  await online.serve(lan, (_, page) => ({ ...page, status: 500 }))
+  await assert.rejects(findOffers(session), { code: 'network', subject: `${lan}metadata/timestamp.json`, hint: /-v/ })
+  assert.deepEqual(session.said, [])
+  assert.equal(session.explained.length, 1)
+})
+
+for (const [name, spoil] of Object.entries({
+  truncated: async (disk: Disk, path: RelPath) => await disk.truncate(path, 100),
+  gone: async (disk: Disk, path: RelPath) => await disk.unlink(path),
+})) {
+  test(`a trusted root that is ${name} is this host's trouble, and no mirror's`, async () => {
+    const online = await openRepositoryOnline()
+    await online.release(tree(1))
+    const session = await online.client(tree(1))
+    await online.enroll(session)
+    const root = `${statePaths.trust}/${(await readEnrolled(session.disk))[0]?.repository}/root.json` as RelPath
+    await spoil(session.disk, root)
+    takeRequests(online.http)
+    const code = name === 'gone' ? 'not-found' : 'bad-format'
+    await assert.rejects(findOffers(session), { code, subject: root, hint: /enroll the channel again with --force/ })
+    assert.deepEqual([takeRequests(online.http), session.said], [[], []])
+    await online.enroll(session, { force: true })
+    assert.equal((await findOffers(session)).length, 1)
+  })
+}

@@ -112,7 +112,7 @@ test('what cannot be enrolled changes nothing', async () => {
     [2, /is no repository URL/, ['repo', 'repo/metadata/1.root.json', 'base/amd64']],
     [2, /the basis is/, [relay.url, 'repo/metadata/1.root.json', 'base/amd64', '--basis', 'tape']],
     [1, /not found/, [relay.url, 'missing.json', 'base/amd64']],
-    [3, /root/, [relay.url, 'r1.0/etc/release', 'base/amd64']],
+    [3, /enroll: r1\.0\/etc\/release: /, [relay.url, 'r1.0/etc/release', 'base/amd64']],
     [1, /none\/amd64|none-amd64/, [relay.url, 'repo/metadata/1.root.json', 'none/amd64']],
     [1, /127\.0\.0\.1:1\//, ['http://127.0.0.1:1/', 'repo/metadata/1.root.json', 'base/amd64']],
   ]
@@ -133,10 +133,15 @@ test('each refusal is one line with its status', async () => {
     assert.match(talk, message)
     assert.ok(talk.split('\n').length <= 3, talk)
   }
+  writeFileSync(join(work, 'bad.conf'), '# fine\nmirorr http://x/\n')
   for (const verb of ['check', 'fetch', 'list']) await refused(1, /nothing is enrolled/, '-C', bare, verb)
+  for (const verb of ['check', 'list', 'install', 'rollback', 'recover', 'audit']) {
+    await refused(1, new RegExp(`^bindery: ${verb}: nodir: not found\\n$`), '-C', 'nodir', verb)
+    await refused(1, new RegExp(`^bindery: ${verb}: bad.conf: is no directory\\n$`), '-C', 'bad.conf', verb)
+  }
+  await refused(1, /enroll: nodir: not found\n$/, '-C', 'nodir', 'enroll', relay.url, 'repo/metadata/1.root.json', 'base/amd64')
   await refused(1, /none\/amd64: is not enrolled/, '-C', root, 'check', 'none/amd64')
   await refused(1, /base\/amd64: is enrolled already/, '-C', root, 'enroll', relay.url, 'repo/metadata/1.root.json', 'base/amd64')
-  writeFileSync(join(work, 'bad.conf'), '# fine\nmirorr http://x/\n')
   await refused(2, /bad\.conf: line 2: no key 'mirorr'\n.*did you mean 'mirror'/, '-C', root, '-f', 'bad.conf', 'check')
   await refused(1, /missing\.conf: is not there/, '-C', root, '-f', 'missing.conf', 'check')
   writeFileSync(join(work, root, 'var/db/bindery/channel/base-amd64/release'), 'garbage\n')

@@ -179,6 +179,14 @@ test('of three mirrors the first good one is taken, and the wrong digest is said
   for (const server of [...servers, good]) await server.close()
 })
 
+test('where every mirror is bad, each is told once, and the last one is the error', async () => {
+  const session = await testSession()
+  const servers = [await hostileServer(answers(200, {}, wrongContent)), await hostileServer(answers(503))]
+  await assert.rejects(download(session, ...servers.map(({ base }) => base)), { code: 'bad-digest', message: 'answered 503' })
+  assert.deepEqual([session.said.length, session.explained.length], [1, 0])
+  for (const server of servers) await server.close()
+})
+
 test("the configuration's mirrors come first", async () => {
   const [lan, far] = [await goodSite(), await goodSite()]
   const session = await testSession({ config: { ...defaultConfig, mirrors: [`${lan.base}/`] } })

@@ -55,6 +55,15 @@ test('without ranges, the whole release is fetched for the base', async () => {
   assert.deepEqual(kept?.tar, tar)
 })
 
+test('a channel that the repository does not have is named, with those that there are', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  const wrong = { channels: [{ product: 'z', arch: 'z' }] }
+  await assert.rejects(online.enroll(session, wrong), { code: 'not-found', subject: `${base}: z/z`, hint: 'it has base/amd64' })
+  assert.deepEqual(await readEnrolled(session.disk), [])
+})
+
 test('a stranger is refused and keeps nothing; --release overrides', async () => {
   const online = await openRepositoryOnline()
   await online.release(tree(1), tree(2))

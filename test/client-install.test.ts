@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
-import { isBinderyError } from '../src/base/error.ts'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { writeDist } from '../src/engine/dist/write.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
-import { readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
+import { storeSlot } from '../src/engine/client/apply/area.ts'
+import { readReceipt, readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
 import { recover } from '../src/engine/client/apply/recover.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
 import { defaultConfig, pathPattern } from '../src/format/conf.ts'
@@ -17,7 +18,7 @@ import { dir, file, hardlink, symlink } from './helpers/plant.ts'
 import { newTree, oldTree } from './helpers/two-releases.ts'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { RelPath } from '../src/base/path.ts'
-import type { Kept } from '../src/format/journal.ts'
+import type { Action, Kept } from '../src/format/journal.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -268,9 +269,21 @@ describe('what ends an install before it begins', () => {
     const mounts: { rom: { readOnly?: boolean } } = { rom: {} }
     const on = memoryDisk({ mounts })
     const disk = await machine(on, rom)
-    const readOnly: Disk = { ...disk, space: async (path) => ({ ...(await disk.space(path)), readOnly: path === 'rom' }) }
+    const readOnly: Disk = {
+      ...disk,
+      refusalsOf: async (paths) => new Map(paths.filter((path) => path.startsWith('rom')).map((path) => [path, 'read-only'])),
+    }
     await assert.rejects(install(readOnly, old, next), failing('read-only', '/rom/a'))
     assert.equal(await picture(disk), await picture(old.disk))
+  })
+
+  test('a file that root may not link, on a file system with links', async () => {
+    const on = memoryDisk()
+    const link: Disk['link'] = async (path, existing) => {
+      if (existing === 'f') throw new BinderyError('permission', 'operation not permitted', { subject: path })
+      await on.link(path, existing)
+    }
+    await refused('permission', '/f', { ...on, link }, { f: '1' }, { f: '2' })
   })
 
   test('without root, files of others', async () => {
@@ -429,6 +442,12 @@ describe('disks that cannot do everything', () => {
 })
 
 describe('receipts', () => {
+  /** Where the first install's store holds the path. */
+  const keptAs = async (disk: Disk, path: string): Promise<RelPath> => {
+    const action = (await readReceipt(disk, 1)).actions.find((one) => one.path === path)
+    return storeSlot({ transaction: 1, areas: [at('var/db/bindery')] }, (action as Extract<Action, { kind: 'swap' }>).slot)
+  }
+
   const chain = async (count: number, keepReleases: number): Promise<Disk> => {
     const disk = await machine(memoryDisk(), { f: '0' })
     for (let i = 0; i < count; i++) {
@@ -438,6 +457,21 @@ describe('receipts', () => {
     }
     return disk
   }
+
+  test('what is missing in the store is named by its path, before anything begins', async () => {
+    const disk = await chain(1, 3)
+    const kept = await keptAs(disk, 'f')
+    await disk.unlink(kept)
+    await assert.rejects(back(disk), { code: 'not-found', subject: '/f', message: `cannot be brought back: ${kept} is not there` })
+    assert.equal(await text(disk, 'f'), '1')
+    assert.deepEqual(await leftovers(disk), ['store/1'])
+  })
+
+  test('a damaged receipt is to be put back, not thrown away', async () => {
+    const disk = await chain(1, 3)
+    await disk.append(at('var/db/bindery/receipt/1'), oneChunk(utf8('x')))
+    await assert.rejects(back(disk), { code: 'bad-format', subject: '/var/db/bindery/receipt/1', hint: /cannot be rolled back/ })
+  })
 
   test('as many installs can be taken back as are to be kept', async () => {
     const disk = await chain(7, 3)

@@ -135,6 +135,17 @@ test('an output that cannot be written is an error, in one line', { skip: !exist
   }
 })
 
+test('a current directory that was removed is an error, in one line', () => {
+  for (const words of ['scan .', '-C mnt list', 'diff . /usr']) {
+    const inside = `cd "$(mktemp -d)" && rmdir "$PWD" && exec '${resolve('bin/bindery')}' ${words}`
+    const done = spawnSync('bash', ['-c', inside], { encoding: 'utf8' })
+    // Some shells have a word of their own to say at the start of the launcher.
+    const own = done.stderr.split('\n').filter((line) => !/getcwd/.test(line))
+    assert.match(own.join('\n'), /^bindery: \w+: [.\w]+: [a-z ]+\n$/, words)
+    assert.equal(done.status, 1)
+  }
+})
+
 for (const verb of verbs) {
   test(`${verb.name}: its module is of that name, and its help shows usage, flags and examples`, async () => {
     const command = await verb.load()

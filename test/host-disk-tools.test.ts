@@ -7,6 +7,7 @@ import { latin1, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { diskPaths } from '../src/host/disk-path.ts'
 import { parseStat, readFlags, writeFlags } from '../src/host/disk-flags.ts'
+import { parseMountInfo } from '../src/host/disk-refusal.ts'
 import { deviceNumbers } from '../src/host/disk-stat.ts'
 import { touchScript, writeTimes } from '../src/host/disk-times.ts'
 import { parseDump, readXattrs } from '../src/host/disk-xattrs.ts'
@@ -192,4 +193,15 @@ test('the dump of getfattr is read with its escapes, and nothing else', () => {
       (error) => isBinderyError(error, 'io'),
     )
   }
+})
+
+test('mount points below a root are read from Linux, whatever their names hold', () => {
+  const text = [
+    '26 1 254:0 / / rw,relatime - ext4 /dev/vda rw',
+    '40 26 254:0 /a /mnt/root/usr/a\\040name\\134 ro,relatime shared:1 - ext4 /dev/vda rw',
+    '41 26 254:0 /b /mnt/rooted rw - ext4 /dev/vda rw',
+    '',
+  ].join('\n')
+  assert.deepEqual([...parseMountInfo(text, '/mnt/root')], ['usr/a name\\'])
+  assert.deepEqual([...parseMountInfo(text, '/')], ['mnt/root/usr/a name\\', 'mnt/rooted'])
 })

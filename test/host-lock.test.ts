@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hostLocker } from '../src/host/lock.ts'
+import { needsRoot } from './helpers/programs.ts'
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'bindery-lock-'))
@@ -55,10 +56,38 @@ test('a lock from another host is never taken away', async () => {
   })
 })
 
-test('a live process whose file is still being written counts', async () => {
+test('a file that does not say whose it is counts for nobody, whatever process has its number', async () => {
   await inFolder(async (folder) => {
-    await writeFile(join(folder, `${process.ppid}.x`), '')
-    await assert.rejects(hostLocker(folder).take('check'), { code: 'locked' })
+    for (const left of ['', 'bindery-lock 1\npid 1\nho']) {
+      await writeFile(join(folder, `${process.ppid}.x`), left)
+      await (await hostLocker(folder).take('check')).release()
+      assert.deepEqual(await readdir(folder), [])
+    }
+  })
+})
+
+test('a file that is still being written holds nothing, and goes with its process', async () => {
+  await inFolder(async (folder) => {
+    const child = spawn('true')
+    await new Promise((resolve) => child.once('close', resolve))
+    const [alive, dead] = [`${process.ppid}.x.new`, `${child.pid}.y.new`]
+    for (const name of [alive, dead]) await writeFile(join(folder, name), '')
+    await (await hostLocker(folder).take('check')).release()
+    assert.deepEqual(await readdir(folder), [alive])
+  })
+})
+
+test('a full disk leaves no file behind', needsRoot(), async (t) => {
+  await inFolder(async (folder) => {
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', folder], { stdio: 'ignore' }).status !== 0)
+      return t.skip('file systems cannot be mounted here')
+    try {
+      await writeFile(join(folder, 'full'), new Uint8Array(4096))
+      await assert.rejects(hostLocker(folder).take('check'), { code: 'no-space' })
+      assert.deepEqual(await readdir(folder), ['full'])
+    } finally {
+      spawnSync('umount', [folder])
+    }
   })
 })
 

@@ -122,6 +122,46 @@ test('a dry run prints the plan and changes nothing', async () => {
   assert.deepEqual(readdirSync(at(root, 'var/db/bindery/stage')), [])
 })
 
+/** What root itself would be refused, how it is made and taken away again, and what is said of it. */
+const obstacles: Readonly<Record<string, { readonly make: string; readonly undo: string; readonly said: RegExp }>> = {
+  'a folder that is mounted read-only, by a bind mount': {
+    make: 'mount --bind etc etc && mount -o remount,ro,bind etc',
+    undo: 'umount etc',
+    said: /\/etc\/\w+: the file system on \/etc is mounted read-only\n/,
+  },
+  'a file on which another is mounted': { make: 'mount --bind bin/sh bin/sh', undo: 'umount bin/sh', said: /\/bin\/sh: is a mount point/ },
+  'an immutable file': { make: 'chattr +i bin/sh', undo: 'chattr -i bin/sh', said: /\/bin\/sh: is immutable\n/ },
+  'an immutable folder': { make: 'chattr +i etc', undo: 'chattr -i etc', said: /\/etc\/\w+: \/etc is immutable\n/ },
+  'an append-only file': { make: 'chattr +a bin/sh', undo: 'chattr -a bin/sh', said: /\/bin\/sh: is append-only\n/ },
+  'an append-only folder': { make: 'chattr +a etc', undo: 'chattr -a etc', said: /\/etc\/\w+: \/etc is append-only\n/ },
+}
+
+for (const [name, { make, undo, said }] of Object.entries(obstacles)) {
+  test(`${name} is found before anything is changed`, { ...needsRoot(), ...needs('chattr', 'lsattr', 'mount') }, async (t) => {
+    const root = await machine()
+    const shell = (script: string): void => void execFileSync('sh', ['-c', script], { cwd: at(root), stdio: 'ignore' })
+    try {
+      shell(make)
+    } catch {
+      return t.skip('cannot be made here')
+    }
+    try {
+      const { status, talk } = await run(['-C', root, 'install'])
+      assert.match(talk, said)
+      assert.match(talk, /nothing was changed\n$/)
+      assert.equal(status, 1)
+    } finally {
+      shell(undo)
+    }
+    assert.deepEqual(
+      [read(root, 'bin/sh'), read(root, 'etc/motd'), existsSync(at(root, 'etc/fresh'))],
+      ['shell 1', 'welcome to 1.0', false],
+    )
+    assert.deepEqual([readdirSync(at(root, 'var/db/bindery/stage')), existsSync(at(root, 'var/db/bindery/journal'))], [[], false])
+    await good('-q', '-C', root, 'install')
+  })
+}
+
 test('a local change is kept, told, and shown by the status', async () => {
   const root = await machine()
   writeFileSync(at(root, 'etc/motd'), 'keep out')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
@@ -174,6 +174,17 @@ test('the road over an offline machine', async () => {
   })
 })
 
+test('fsck names what is missing once, by its key', async () => {
+  await inPlace(async ({ repo, keys, dist }) => {
+    await done(runCommand(publish, ['-r', repo, '-k', keys, await dist('1.0')]))
+    const blobs = (await readdir(join(repo, 'blobs/base/amd64'))).map((name) => `blobs/base/amd64/${name}`)
+    for (const key of blobs) await unlink(join(repo, key))
+    const { status, stdout } = await runCommand(fsck, ['-r', repo, '--deep'])
+    assert.deepEqual(stdout.trim().split('\n').sort(), blobs.map((key) => `error: ${key}: is missing`).sort())
+    assert.equal(status, 3)
+  })
+})
+
 test('fsck says what is wrong, one line each, and answers 3', async () => {
   await inPlace(async ({ repo, keys, dist }) => {
     await done(runCommand(publish, ['-r', repo, '-k', keys, await dist('1.0')]))
@@ -217,6 +228,7 @@ test('what is missing or senseless is told in one line', async () => {
     await refused(runCommand(publish, ['-r', repo, '--signed', path('b'), file]), 'usage', 2)
     await refused(runCommand(fsck, ['-r', keys]), 'not-found', 1)
     await refused(runCommand(serve, ['-r', path('nothing')]), 'not-found', 1)
+    await refused(runCommand(serve, ['-r', keys]), 'not-found', 1)
     await refused(runCommand(serve, ['-r', repo, '--listen', '8080']), 'usage', 2)
   })
 })

@@ -8,8 +8,10 @@ import { initializeTUFRepo, tufHandlers } from '@tufjs/repo-mock'
 import { Updater } from 'tuf-js'
 import { sha256 } from '../src/base/digest.ts'
 import { utf8 } from '../src/base/bytes.ts'
+import { tuf } from '../src/command/tuf.ts'
 import { day, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer, signerOf } from './helpers/tuf-signers.ts'
+import { runCommand } from './helpers/run-command.ts'
 import { serveSite } from './helpers/site.ts'
 import type { Page } from '../src/host/memory-http.ts'
 import type { Simulator } from './helpers/tuf-simulator.ts'
@@ -150,6 +152,18 @@ test('what cannot be trusted or reached is 1, a wrong command line is 2', async 
   assert.equal(await client.run('init', rootFile(simulate().files.get('1.root.json') as Uint8Array)), 0)
   assert.equal(await client.run('refresh'), 1)
   for (const words of [['init'], ['refresh', 'x'], ['upgrade'], []]) assert.equal(await client.run(...words), 2)
+})
+
+test('what is wrong with a file of ours is told with its path', async () => {
+  const metadata = join(folder, 'nowhere')
+  const said = async (...words: readonly string[]): Promise<readonly string[]> =>
+    (await runCommand(tuf, ['--metadata-dir', metadata, '--metadata-url', 'http://127.0.0.1:9/', ...words])).stderr
+  const broken = rootFile('{}')
+  assert.match((await said('init', broken)).join('\n'), new RegExp(`^${broken}: `))
+  assert.deepEqual(await said('refresh'), [`${metadata}/root.json: there is no trusted root`])
+  const good = rootFile(simulate().files.get('1.root.json') as Uint8Array)
+  assert.deepEqual(await said('init', good), [])
+  assert.deepEqual(await said('init', good), [`${metadata}/root.json: is trusted already`])
 })
 
 test('we read what @tufjs/repo-mock serves', async (t) => {

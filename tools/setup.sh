@@ -14,6 +14,7 @@ tools='
 	cpio:cpio
 	curl:curl
 	libarchive-tools:bsdtar
+	e2fsprogs:lsattr
 	mandoc:mandoc
 	mtree-netbsd:mtree
 	nginx-light:nginx

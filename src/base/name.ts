@@ -50,6 +50,13 @@ export function channelRole(channel: Channel): string {
   return `${channel.product}-${channel.arch}`
 }
 
+/** Undefined for a role that is no channel's. */
+export function channelOfRole(role: string): Channel | undefined {
+  const dash = role.lastIndexOf('-')
+  const [product, arch] = [role.slice(0, Math.max(dash, 0)), role.slice(dash + 1)]
+  return productPattern.test(product) && wordPattern.test(arch) ? { product, arch } : undefined
+}
+
 export function channelOf(name: DistName): Channel {
   return { product: name.product, arch: name.arch }
 }

@@ -8,6 +8,7 @@ import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engi
 import { hostDisk } from '../host/disk.ts'
 import { hostLocker } from '../host/lock.ts'
 import { readConfig } from './client-config.ts'
+import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Context, Input } from './command.ts'
@@ -15,6 +16,7 @@ import type { Context, Input } from './command.ts'
 /** What every client verb begins with: the root, its configuration, and the lock. */
 
 export async function openSession(context: Context): Promise<Session> {
+  if (!isTree(context.root)) throw new BinderyError('wrong-type', 'is no directory', { subject: context.root })
   const config = await readConfig(context)
   const disk = hostDisk(context.root)
   const mayWrite = await mayWriteState(context.root)

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, toldOf } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { showPath } from '../base/path.ts'
 import { describeEnrollment, enrollChannels } from '../engine/client/fetch/enroll.ts'
 import { makeStateFolders, removeStateFolders } from '../engine/client/state.ts'
+import { checkFirstRoot } from '../engine/repo/update-root.ts'
 import { basisOf, repositoryUrl } from '../format/conf.ts'
 import { systemError } from '../host/system-error.ts'
 import { openSession, withLock } from './client-session.ts'
@@ -60,7 +61,17 @@ async function requestOf(input: Input, config: ClientConfig): Promise<EnrollInpu
 async function readRoot(file: string): Promise<Uint8Array> {
   const bytes = await readFile(file).catch((cause: unknown) => Promise.reject(systemError(cause, file)))
   if (bytes.length > maxRootBytes) throw new BinderyError('over-limit', `is larger than ${maxRootBytes} bytes`, { subject: file })
+  checkRoot(bytes, file)
   return bytes
+}
+
+/** Named as it was typed: in the state it would be a `root.json` among others. */
+function checkRoot(bytes: Uint8Array, file: string): void {
+  try {
+    checkFirstRoot(bytes)
+  } catch (error) {
+    throw toldOf(error, file)
+  }
 }
 
 async function enrolling(context: Context, session: Session, request: EnrollInput): Promise<void> {

@@ -1,4 +1,5 @@
 import { BinderyError } from '../base/error.ts'
+import { timestampKey } from '../engine/repo/layout.ts'
 import { serveFolder } from '../host/http-server.ts'
 import { openRepositoryFolder } from '../host/repository-folder.ts'
 import { sharedFlags } from './flags.ts'
@@ -19,7 +20,10 @@ export const serve: Command = {
   run: async (context, input) => {
     const folder = input.required('repo')
     const address = addressOf(input.value('listen') ?? usualAddress)
-    await openRepositoryFolder(folder)
+    const store = await openRepositoryFolder(folder)
+    // The wrong folder would answer 404 to everything.
+    if ((await store.size(timestampKey)) === undefined)
+      throw new BinderyError('not-found', 'holds no repository', { subject: folder, hint: "make one with 'bindery init'" })
     const server = await serveFolder({ folder, ...address, log: context.explain })
     await context.out(`${server.url}\n`)
     await new Promise<void>((resolve) => {

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { closeStream, collectBytes, utf8 } from '../base/bytes.ts'
 import { sha256 } from '../base/digest.ts'
-import { BinderyError, isBinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
 import { quoteName } from '../engine/repo/role-files.ts'
 import { targetLocation, verifyTarget } from '../engine/repo/target-stream.ts'
-import { establishTrust, refreshTrust } from '../engine/repo/trust.ts'
+import { establishTrust, loadTrustedRoot, refreshTrust } from '../engine/repo/trust.ts'
 import { folderTrust } from '../host/folder-trust.ts'
 import { openInput, writeFileAtomically } from '../host/source.ts'
 import type { ByteStream } from '../base/bytes.ts'
@@ -64,12 +64,17 @@ async function init(context: Context, input: Input): Promise<void> {
   const file = input.operands[1] as string
   const root = await collectBytes(await openInput(file, context.stdin), maxRootBytes)
   if (root === undefined) throw new BinderyError('over-limit', `is longer than ${maxRootBytes} bytes`, { subject: file })
-  await establishTrust(folderTrust(input.required('metadata-dir')), root)
+  const folder = input.required('metadata-dir')
+  await establishTrust(folderTrust(folder), root).catch((error: unknown) =>
+    Promise.reject(toldOf(error, isBinderyError(error, 'exists') ? join(folder, 'root.json') : file)),
+  )
 }
 
 async function refresh(context: Context, input: Input): Promise<Trust> {
-  const store = folderTrust(input.required('metadata-dir'))
+  const folder = input.required('metadata-dir')
   const source = httpSource(context.http, input.required('metadata-url'))
+  const store = folderTrust(folder)
+  await loadTrustedRoot({ store }).catch((error: unknown) => Promise.reject(toldOf(error, join(folder, 'root.json'))))
   return await refreshTrust({ store, source, clock: context.clock, order: 'specification' })
 }
 

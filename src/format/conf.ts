@@ -155,7 +155,7 @@ function seconds(text: string): number {
 
 export function pathPattern(text: string): PathPattern {
   const path = text.startsWith('/') ? pathFromText(text.slice(1).replace(/\/$/, '')) : undefined
-  if (path === undefined) throw new BinderyError('usage', `'${text}' is no absolute path`)
+  if (path === undefined) throw new BinderyError('usage', `'${text}' is no absolute path below the root`)
   const escaped = path
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '[^/]*')

@@ -1,6 +1,5 @@
 import { chmodSync, closeSync, constants, fsync, lchownSync, linkSync, lstatSync, mkdirSync, openSync } from 'node:fs'
 import { readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BinderyError } from '../base/error.ts'
@@ -10,10 +9,12 @@ import { diskError, wrongType } from './disk-error.ts'
 import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
 import { makeNode } from './disk-nodes.ts'
 import { diskPaths, hostPath } from './disk-path.ts'
+import { findMountPoints, readRefusals } from './disk-refusal.ts'
 import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
 import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
 import { hostExec } from './exec.ts'
+import { absolutePath } from './system-error.ts'
 import type { Exec } from '../port/exec.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Disk, DiskCapabilities, DiskReader, DiskWriter } from '../port/disk.ts'
@@ -26,7 +27,7 @@ import type { DiskTools } from './disk-tools.ts'
  * other programs) is not.
  */
 export function hostDisk(root: string, options: { readonly exec?: Exec; readonly anchored?: boolean } = {}): Disk {
-  const paths = diskPaths(resolve(root), options)
+  const paths = diskPaths(absolutePath(root), options)
   const tools: DiskTools = { exec: options.exec ?? hostExec, root: paths.root }
   const capabilities = once(async () => await findCapabilities(tools))
   return { ...reader(paths, tools, capabilities), ...writer(paths, tools, capabilities) }
@@ -56,6 +57,8 @@ function reader(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     },
     xattrsOf: async (list) => ((await capabilities()).xattrs ? await readXattrs(tools, list) : new Map()),
     flagsOf: async (list) => ((await capabilities()).flags ? await readFlags(tools, list) : new Map()),
+    refusalsOf: async (list) => await readRefusals(tools, list, (path) => paths.forReading(path)),
+    mountPointsAmong: async (list) => await findMountPoints(paths.root, list, (path) => paths.forReading(path)),
     space: async (path) => await look(path, (real) => spaceAt(holdsFiles(real) ? real : paths.forReading(parentPath(path)))),
   }
 }

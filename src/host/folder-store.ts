@@ -1,9 +1,9 @@
 import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { isBinderyError } from '../base/error.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { checkKey } from './store-key.ts'
-import { systemError } from './system-error.ts'
+import { absolutePath, systemError } from './system-error.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { Store } from '../port/store.ts'
 
@@ -64,9 +64,9 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     const first = await mkdir(folder, { recursive: true })
     if (first === undefined) return
-    for (let at = resolve(folder); at !== dirname(at); at = dirname(at)) {
+    for (let at = absolutePath(folder); at !== dirname(at); at = dirname(at)) {
       await syncFolder(dirname(at))
-      if (at === resolve(first)) return
+      if (at === absolutePath(first)) return
     }
   } catch (cause) {
     throw systemError(cause, folder)

@@ -14,13 +14,13 @@ export type FolderTrust = {
 
 export function folderTrust(folder: string): FolderTrust {
   return {
-    load: async (file) => await whereItIs(file, async () => new Uint8Array(await readFile(pathOf(folder, file)))),
+    load: async (file) => await whereItIs(pathOf(folder, file), async (path) => new Uint8Array(await readFile(path))),
     save: async (file, bytes) => {
       const path = pathOf(folder, file)
       await mkdir(folder, { recursive: true }).catch((error: unknown) => Promise.reject(systemError(error, folder)))
       await writeFileAtomically(path, oneChunk(bytes))
     },
-    remove: async (file) => void (await whereItIs(file, async () => await unlink(pathOf(folder, file)))),
+    remove: async (file) => void (await whereItIs(pathOf(folder, file), async (path) => await unlink(path))),
   }
 }
 
@@ -31,11 +31,11 @@ function pathOf(folder: string, file: string): string {
   return join(folder, file)
 }
 
-async function whereItIs<T>(file: string, work: () => Promise<T>): Promise<T | undefined> {
+async function whereItIs<T>(path: string, work: (path: string) => Promise<T>): Promise<T | undefined> {
   try {
-    return await work()
+    return await work(path)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw systemError(error, file)
+    throw systemError(error, path)
   }
 }

@@ -1,4 +1,4 @@
-import { open, readFile, readdir, unlink } from 'node:fs/promises'
+import { readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
@@ -9,7 +9,8 @@ import type { Lock, Locker } from '../port/lock.ts'
  * The lock is a folder with one file per process that wants it, named by process id and chance, so that a dead
  * holder's file can be removed by anyone without racing for its name. A process first makes its own file and then
  * looks at the others: of two that overlap, the later one must see the earlier. When both see each other, both give
- * up, which is safe. (One lock file that is stolen by unlink can be taken twice.)
+ * up, which is safe. (One lock file that is stolen by unlink can be taken twice.) A file is written under another name, so
+ * that one that counts says all: an empty one would name a process only by a number that may be another's by now.
  */
 export function hostLocker(folder: string): Locker {
   return { take: async (verb) => await take(folder, verb) }
@@ -18,6 +19,7 @@ export function hostLocker(folder: string): Locker {
 type Holder = { readonly pid: number; readonly host: string; readonly started: string; readonly verb: string }
 
 const maxHolderBytes = 1024
+const unfinished = '.new'
 
 async function take(folder: string, verb: string): Promise<Lock> {
   const own: Holder = { pid: process.pid, host: hostname(), started: (await startOf(process.pid)) ?? '-', verb }
@@ -35,14 +37,14 @@ async function take(folder: string, verb: string): Promise<Lock> {
 }
 
 async function writeHolder(file: string, { pid, host, started, verb }: Holder): Promise<void> {
+  const aside = `${file}${unfinished}`
   try {
-    const handle = await open(file, 'wx', 0o600)
-    try {
-      await handle.writeFile(`bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb ${verb}\n`)
-    } finally {
-      await handle.close()
-    }
+    const text = `bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb ${verb}\n`
+    await writeFile(aside, text, { flag: 'wx', mode: 0o600 })
+    await rename(aside, file)
   } catch (cause) {
+    // Where there is no folder and where nothing may be written, there is nothing to remove either.
+    await unlink(aside).catch(() => {})
     throw lockError(file, cause)
   }
 }
@@ -61,21 +63,29 @@ function lockError(file: string, cause: unknown): unknown {
 async function firstLive(folder: string, own: string, host: string): Promise<Holder | undefined> {
   for (const name of await readdir(folder)) {
     if (name === own) continue
-    const holder = await readHolder(join(folder, name))
-    if (holder === undefined) continue
-    if (holder.host !== host || (await isAlive(holder))) return holder
-    await remove(join(folder, name))
+    const file = join(folder, name)
+    const isUnfinished = name.endsWith(unfinished)
+    const holder = isUnfinished ? writerOf(name, host) : await readHolder(file)
+    const isLive = holder !== undefined && (holder.host !== host || (await isAlive(holder)))
+    if (!isLive) await remove(file)
+    else if (!isUnfinished) return holder
   }
   return undefined
 }
 
-/** A file that is not yet written out belongs to a process that is just taking the lock: its name says which. */
+/** Who is just writing, or was killed while it did: it holds nothing, and its file stays as long as there is such a process. */
+function writerOf(name: string, host: string): Holder {
+  return { pid: Number(name.split('.')[0]), host, started: '-', verb: '-' }
+}
+
+/** Undefined for a file that does not say whose it is: what a power cut or a full disk left. */
 async function readHolder(file: string): Promise<Holder | undefined> {
   try {
     const text = (await readFile(file, 'utf8')).slice(0, maxHolderBytes)
-    const value = (key: string): string | undefined => new RegExp(`^${key} (.*)$`, 'm').exec(text)?.[1]
-    const pid = Number(value('pid') ?? file.slice(file.lastIndexOf('/') + 1).split('.')[0])
-    return { pid, host: value('host') ?? hostname(), started: value('started') ?? '-', verb: value('verb') ?? 'bindery' }
+    const value = (key: string): string | undefined => new RegExp(`^${key} (.*)\n`, 'm').exec(text)?.[1]
+    const [pid, host, started, verb] = ['pid', 'host', 'started', 'verb'].map(value)
+    if (pid === undefined || host === undefined || started === undefined || verb === undefined) return undefined
+    return { pid: Number(pid), host, started, verb }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
     throw lockError(file, cause)

@@ -33,6 +33,8 @@ function reader(tree: MemoryTree): DiskReader {
     },
     xattrsOf: async (paths) => select(tree, paths, (inode) => (inode.xattrs.size > 0 ? inode.xattrs : undefined)),
     flagsOf: async (paths) => select(tree, paths, (inode) => (inode.flags.length > 0 ? inode.flags : undefined)),
+    refusalsOf: async (paths) => select(tree, paths, (_, path) => (tree.mountOf(path).readOnly === true ? 'read-only' : undefined)),
+    mountPointsAmong: async (paths) => new Set(paths.filter((path) => tree.mountOf(path).top === path)),
     space: async (path) => {
       tree.get(path)
       const { freeBytes = 2 ** 40, freeInodes = 2 ** 20, readOnly = false } = tree.mountOf(path)
@@ -91,11 +93,15 @@ async function* readContent(tree: MemoryTree, path: RelPath, { start = 0, end, s
   if (inode.content.length !== seen.size || sec !== seen.mtime.sec || nsec !== seen.mtime.nsec) throw changedWhileRead(path)
 }
 
-function select<T>(tree: MemoryTree, paths: readonly RelPath[], look: (inode: MemoryInode) => T | undefined): ReadonlyMap<RelPath, T> {
+function select<T>(
+  tree: MemoryTree,
+  paths: readonly RelPath[],
+  look: (inode: MemoryInode, path: RelPath) => T | undefined,
+): ReadonlyMap<RelPath, T> {
   const found = new Map<RelPath, T>()
   for (const path of paths) {
     const inode = tree.find(path)
-    const value = inode === undefined ? undefined : look(inode)
+    const value = inode === undefined ? undefined : look(inode, path)
     if (value !== undefined) found.set(path, value)
   }
   return found

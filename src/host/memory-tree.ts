@@ -41,7 +41,7 @@ export type MemoryTree = {
   add(path: RelPath, kind: DiskKind, parts?: Partial<MemoryInode>): MemoryInode
   /** Every change of a directory or a file is one tick of the tree's own clock. */
   touch(inode: MemoryInode): void
-  mountOf(path: RelPath): MemoryMount & { readonly device: bigint }
+  mountOf(path: RelPath): MemoryMount & { readonly device: bigint; readonly top: RelPath }
 }
 
 export function failure(code: ErrorCode, path: RelPath, message: string): BinderyError {
@@ -73,7 +73,7 @@ export function memoryTree(mounts: Mounts): MemoryTree {
   const mountOf: MemoryTree['mountOf'] = (path) => {
     let best = rootPath
     for (const top of tops) if (isWithin(path, top) && (best === rootPath || top.length > best.length)) best = top
-    return { ...mounts[best], device: BigInt(tops.indexOf(best) + 1) }
+    return { ...mounts[best], device: BigInt(tops.indexOf(best) + 1), top: best }
   }
 
   const find = (path: RelPath): MemoryInode | undefined => {

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import type { ErrorCode } from '../base/error.ts'
 
@@ -26,4 +27,13 @@ export function systemError(error: unknown, subject: string): unknown {
   if (error.code === 'EPIPE') return error
   const meaning = known[String(error.code)]
   return new BinderyError(meaning?.code ?? 'io', meaning?.message ?? error.message, { subject, cause: error })
+}
+
+/** From the current directory, which somebody may have removed while we were in it. */
+export function absolutePath(path: string): string {
+  try {
+    return resolve(path)
+  } catch (cause) {
+    throw new BinderyError('not-found', 'the current directory was removed', { subject: path, cause })
+  }
 }

@@ -48,6 +48,9 @@ export type Space = {
   readonly readOnly: boolean
 }
 
+/** Why a change is refused whoever asks for it: by the mount, or by flags of the inode that `flagsOf` does not know. */
+export type Refusal = 'read-only' | 'immutable' | 'append-only'
+
 /** What this adapter can do on this system; asked once, shown to the user when something would be lost. */
 export type DiskCapabilities = {
   readonly xattrs: boolean
@@ -85,6 +88,10 @@ export type DiskReader = {
   flagsOf(paths: readonly RelPath[]): Promise<ReadonlyMap<RelPath, readonly string[]>>
   /** Of the file system that holds `path`, which must exist. */
   space(path: RelPath): Promise<Space>
+  /** Those of `paths` (existing files and directories) that would refuse, as far as the system tells without trying; one call for many. */
+  refusalsOf(paths: readonly RelPath[]): Promise<ReadonlyMap<RelPath, Refusal>>
+  /** Those of `paths` on which something is mounted: they can be neither replaced nor removed. */
+  mountPointsAmong(paths: readonly RelPath[]): Promise<ReadonlySet<RelPath>>
 }
 
 export type DiskWriter = {

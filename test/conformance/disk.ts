@@ -430,6 +430,10 @@ export function mountConformance(
         [false, true],
       )
       assert.deepEqual([(await disk.space(relPath('frozen'))).readOnly, (await disk.space(relPath('frozen/f'))).readOnly], [true, true])
+      const paths = ['wide', 'wide/f', 'frozen', 'frozen/f'].map(relPath)
+      const readOnly = new Map(['frozen', 'frozen/f'].map((path) => [relPath(path), 'read-only'] as const))
+      assert.deepEqual(await disk.refusalsOf(paths), readOnly)
+      assert.deepEqual([...(await disk.mountPointsAmong(paths))], ['frozen'])
       await refuses('read-only', disk.create(relPath('frozen/g'), chunks('!')))
       await refuses('read-only', disk.chmod(relPath('frozen/f'), 0o600))
       await refuses('read-only', disk.unlink(relPath('frozen/f')))

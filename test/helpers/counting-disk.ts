@@ -10,6 +10,8 @@ const readers: ReadonlySet<string> = new Set([
   'xattrsOf',
   'flagsOf',
   'space',
+  'refusalsOf',
+  'mountPointsAmong',
 ])
 
 /** Tells of every changing call before it happens. */

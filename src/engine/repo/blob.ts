@@ -57,6 +57,7 @@ export function digestOf(target: string, file: TargetFile): Sha256 {
 export async function readTarget(store: Store, target: string, file: TargetFile, limit: number): Promise<Uint8Array> {
   const key = blobKey(target, digestOf(target, file))
   if (file.length > limit) throw new BinderyError('over-limit', `has ${file.length} bytes, more than ${limit}`, { subject: key })
+  await mustBeThere(store, key)
   const bytes = await collectBytes(store.stream(key), file.length)
   if (bytes === undefined || bytes.length !== file.length || sha256(bytes) !== digestOf(target, file)) throw damaged(key)
   return bytes
@@ -65,9 +66,15 @@ export async function readTarget(store: Store, target: string, file: TargetFile,
 /** A target of any size: read once to check it, so that nothing unverified is decompressed, then given out. */
 export async function openTarget(store: Store, target: string, file: TargetFile): Promise<ByteStream> {
   const key = blobKey(target, digestOf(target, file))
+  await mustBeThere(store, key)
   const found = await digestStream(store.stream(key))
   if (found.size !== file.length || found.sha256 !== digestOf(target, file)) throw damaged(key)
   return store.stream(key)
+}
+
+/** By its key, as everything about a repository's files is told. */
+async function mustBeThere(store: Store, key: string): Promise<void> {
+  if ((await store.size(key)) === undefined) throw new BinderyError('not-found', 'is missing', { subject: key })
 }
 
 function damaged(key: string): BinderyError {

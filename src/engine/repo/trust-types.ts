@@ -81,6 +81,8 @@ export type Trust = {
    * it does not. May fetch the role.
    */
   targetsOf(role: string): Promise<Verified<readonly TargetInfo[]>>
+  /** The roles to which targets.json delegates directly. */
+  readonly delegated: readonly string[]
   /** When the first of root, timestamp, snapshot and targets expires: milliseconds since the epoch. */
   readonly expires: number
   /** Whether this refresh brought anything new. */

@@ -17,6 +17,7 @@ import type { FoundTarget, RefreshInput, TargetInfo, Trust, TrustStore } from '.
 import type { TimestampAnswer } from './update-roles.ts'
 import type { Authority } from './verify-signatures.ts'
 
+export { loadTrustedRoot } from './update-root.ts'
 export type { FoundTarget, MetadataSource, RefreshInput, Trust, TrustStore } from './trust-types.ts'
 
 /**
@@ -124,6 +125,7 @@ function trustOf(session: Session, view: View): Trust {
       return found === undefined ? undefined : markVerified(targetInfo(path, found.value))
     },
     targetsOf: async (role) => markVerified(await listTargets(role, top, load)),
+    delegated: (top.delegations?.roles ?? []).map(({ name }) => name),
     expires: Math.min(...[view.root, view.timestamp, view.snapshot, view.targets].map(({ value }) => value.expires)),
     changed: session.changed,
     root: markVerified(view.root.value),

@@ -14,8 +14,8 @@ export function authorityOf({ value }: Signed<Root>, role: TopRole): Authority {
 }
 
 /** 5.2: its expiry does not matter; its signatures do, as a guard against a damaged store. */
-export async function loadTrustedRoot(session: Session): Promise<Signed<Root>> {
-  const bytes = await session.store.load(storeName('root'))
+export async function loadTrustedRoot({ store }: Pick<Session, 'store'>): Promise<Signed<Root>> {
+  const bytes = await store.load(storeName('root'))
   if (bytes === undefined) throw new BinderyError('not-found', 'there is no trusted root', { subject: storeName('root') })
   return checkFirstRoot(bytes)
 }

@@ -15,7 +15,8 @@ const listWidth = 1 << 16
 
 /** Undefined where no plan was interrupted. */
 export async function readJournal(disk: DiskReader): Promise<Journal | undefined> {
-  return await readOne(disk, statePaths.journal)
+  const way = "put it back from a backup, or remove it and run 'bindery audit --repair'"
+  return await readOne(disk, statePaths.journal, way)
 }
 
 /** The moment from which there is something to recover. */
@@ -25,7 +26,8 @@ export async function writeJournal(disk: Disk, journal: Journal): Promise<void> 
 
 /** An install that is done, but for its post-steps and notices: its receipt without the actions. Undefined where there is none. */
 export async function readSteps(disk: DiskReader): Promise<Receipt | undefined> {
-  return await readOne(disk, statePaths.steps)
+  const way = 'put it back from a backup, or remove it: what the update says and runs at its end is then not done'
+  return await readOne(disk, statePaths.steps, way)
 }
 
 /** Before the journal becomes a receipt, so that what is left to do is never forgotten. */
@@ -40,18 +42,18 @@ export async function removeSteps(disk: Disk): Promise<void> {
   await disk.sync(stateFolder)
 }
 
-async function readOne(disk: DiskReader, path: RelPath): Promise<Journal | undefined> {
+/** `way`: out of it, when it is damaged. */
+async function readOne(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {
   const bytes = await readStateFile(disk, path, maxJournalBytes)
   if (bytes === undefined) return undefined
   try {
     return decodeJournal(bytes)
   } catch (error) {
     if (!(error instanceof BinderyError)) throw error
-    const hint = "damaged after it was written: put it back from a backup, or remove it and run 'bindery audit --repair'"
     throw new BinderyError(error.code, error.message, {
       subject: `/${path}`,
       cause: error,
-      hint: error.code === 'bad-format' ? hint : error.hint,
+      hint: error.code === 'bad-format' ? `damaged after it was written: ${way}` : error.hint,
     })
   }
 }
@@ -68,7 +70,8 @@ export async function listReceipts(disk: DiskReader): Promise<readonly number[]>
 }
 
 export async function readReceipt(disk: DiskReader, transaction: number): Promise<Receipt> {
-  const receipt = await readOne(disk, receiptPath(transaction))
+  const way = 'put it back from a backup; without it this install cannot be rolled back, and only newer ones can'
+  const receipt = await readOne(disk, receiptPath(transaction), way)
   if (receipt === undefined) throw new BinderyError('not-found', 'is not there', { subject: `/${receiptPath(transaction)}` })
   return receipt
 }

@@ -1,3 +1,5 @@
+import { BinderyError } from '../../../base/error.ts'
+import { showPath } from '../../../base/path.ts'
 import { matchesAny } from '../../../format/conf.ts'
 import { composeHistory, receiptsBackTo } from './history.ts'
 import { lookAt } from './look.ts'
@@ -57,7 +59,20 @@ export async function planRollback(input: RollbackInput): Promise<Plan> {
       postSteps: [],
     },
   })
+  await checkKept(disk, plan)
   return await withChangedOrigins(disk, plan, history)
+}
+
+/** What somebody took out of the store cannot come back, and is missed before anything begins. */
+async function checkKept(disk: Disk, { stage }: Plan): Promise<void> {
+  for (const { node, source } of stage) {
+    const from = 'from' in source ? source.from : undefined
+    if (from === undefined || (await disk.lstat(from)) !== undefined) continue
+    throw new BinderyError('not-found', `cannot be brought back: ${showPath(from)} is not there`, {
+      subject: `/${showPath(node.path)}`,
+      hint: 'put it back from a backup; nothing was changed',
+    })
+  }
 }
 
 /**

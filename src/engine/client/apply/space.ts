@@ -1,6 +1,7 @@
 import { BinderyError } from '../../../base/error.ts'
 import { parentPath, showPath } from '../../../base/path.ts'
 import { stateFolder } from '../state.ts'
+import { checkRefusals } from './refusals.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Action } from '../../../format/journal.ts'
 import type { DiskReader, Space, Stat } from '../../../port/disk.ts'
@@ -8,24 +9,8 @@ import type { Plan, StageItem } from './plan.ts'
 
 /** Whatever the file systems could refuse in the middle is asked before anything is written. */
 export async function checkFileSystems(disk: DiskReader, plan: Plan): Promise<void> {
-  await checkWritable(disk, plan)
+  await checkRefusals(disk, plan)
   for (const [area, needed] of needs(plan).entries()) await checkSpace(disk, plan, area, needed)
-}
-
-async function checkWritable(disk: DiskReader, { journal, seen }: Plan): Promise<void> {
-  const devices = new Map<bigint, RelPath>()
-  for (const action of journal.actions) {
-    const stat = nearest(seen, action.kind === 'attr' ? action.path : parentPath(action.path))
-    if (stat !== undefined && !devices.has(stat.device)) devices.set(stat.device, action.path)
-  }
-  for (const path of devices.values()) {
-    const top = mountTop(seen, path)
-    if (!(await disk.space(top)).readOnly) continue
-    throw new BinderyError('read-only', `the file system on ${slash(top)} is mounted read-only`, {
-      subject: slash(path),
-      hint: 'mount it read-write and try again; nothing was changed',
-    })
-  }
 }
 
 /** What the contents, folders and the journal of a plan take of each area. */

@@ -1,4 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { inParallel } from '../../../base/parallel.ts'
 import { showPath } from '../../../base/path.ts'
 import { stageSlot, storeSlot } from './area.ts'
@@ -103,9 +103,37 @@ export async function saveOld(disk: Disk, journal: Journal): Promise<void> {
   for (const action of journal.actions) {
     if (!savesOld(action) || isImmutable(action)) continue
     const copy = await keepAside(disk, action.path, storeSlot(journal, action.slot), action.old)
-    if (copy !== undefined) copies.push(copy)
+    if (copy === undefined) continue
+    await refuseUnlinkable(disk, action.path, copy.path)
+    copies.push(copy)
   }
   await finishCopies(disk, copies)
+}
+
+/**
+ * Root may not link a file that must not be changed, nor any file where there are no hard links. The copy that was made
+ * instead tells which: when it can be linked, it is the file, and replacing it would fail in the middle.
+ */
+async function refuseUnlinkable(disk: Disk, path: RelPath, copy: RelPath): Promise<void> {
+  if (!(await disk.capabilities()).privileged) return
+  const probe = `${copy}.link` as RelPath
+  if (!(await isLinkForbidden(disk, probe, path)) || (await isLinkForbidden(disk, probe, copy))) return
+  throw new BinderyError('permission', 'may not be linked, so it may not be replaced either: is it immutable or append-only?', {
+    subject: `/${showPath(path)}`,
+    hint: "'chattr -i -a' lets it be changed; nothing was changed",
+  })
+}
+
+async function isLinkForbidden(disk: Disk, to: RelPath, from: RelPath): Promise<boolean> {
+  try {
+    await disk.link(to, from)
+  } catch (error) {
+    if (isBinderyError(error, 'permission')) return true
+    if (isBinderyError(error, 'not-supported')) return false
+    throw error
+  }
+  await disk.unlink(to)
+  return false
 }
 
 export type SavingAction = Extract<Action, { readonly kind: 'swap' | 'drop' }>

@@ -5,6 +5,7 @@ import { parentPath } from '../../../base/path.ts'
 import { markVerified } from '../../../base/verified.ts'
 import { attemptDownload, blobUrl } from './download-attempt.ts'
 import { cachePath, discardPart, partPath, removeIfThere } from './cache.ts'
+import { mirrorFailures } from './mirror-failures.ts'
 import { request } from './request.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
@@ -31,7 +32,7 @@ const worthwhile = 64 << 10
 
 /**
  * Brings a target into the cache, or finds it there: resumed where an earlier run was cut off, from the next mirror
- * where one is bad or slow. Compressed bytes stay compressed. Throws what the preferred mirror failed with, `no-space`
+ * where one is bad or slow. Compressed bytes stay compressed. Throws what the last mirror failed with, `no-space`
  * before the download begins.
  */
 export async function downloadBlob(session: Session, place: Place, target: Verified<TargetInfo>): Promise<Verified<CachedBlob>> {
@@ -66,7 +67,7 @@ async function checkSpace({ disk }: Session, info: TargetInfo): Promise<void> {
 /** Returns when the part has the signed length and digest. */
 async function completePart(session: Session, place: Place, info: TargetInfo): Promise<void> {
   const queue = [...session.mirrors.of(place.urls)]
-  let first: BinderyError | undefined
+  const failures = mirrorFailures(session, info.path)
   let furthest = (await session.disk.lstat(partPath(info.sha256)))?.size ?? 0
   for (let base = queue.shift(); base !== undefined; base = queue.shift()) {
     session.signal.throwIfAborted()
@@ -77,11 +78,10 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
     if (outcome.kind === 'complete') await discardPart(session.disk, info.sha256)
     if (mayTryAgain(outcome, furthest)) queue.push(base)
     if (outcome.kind === 'failed') furthest = Math.max(furthest, outcome.reached)
-    tell(session, error, queue[0])
+    failures.add(error, queue[0])
     session.mirrors.failed(base)
-    first ??= error
   }
-  throw first ?? new BinderyError('no-way', 'no mirror is known', { subject: info.path })
+  throw failures.last()
 }
 
 /**
@@ -95,11 +95,6 @@ function mayTryAgain(outcome: Outcome, furthest: number): boolean {
 
 function wrongDigest(base: string, info: TargetInfo): BinderyError {
   return new BinderyError('bad-digest', 'does not have the digest that is signed', { subject: blobUrl(base, info) })
-}
-
-function tell(session: Session, error: BinderyError, next: string | undefined): void {
-  const talk = error.code === 'bad-digest' ? session.say : session.explain
-  talk(`${error.subject}: ${error.message}${next === undefined ? '' : `; going on with ${next}`}`)
 }
 
 /**
@@ -116,18 +111,18 @@ export async function downloadSmall<T>(
   const info = target.value
   if (info.length > limit) throw new BinderyError('over-limit', `has ${info.length} bytes, more than ${limit}`, { subject: info.path })
   if (session.access === 'write') return await readBlob(session, await downloadBlob(session, place, target), limit, decode)
-  let first: unknown
-  for (const base of session.mirrors.of(place.urls)) {
+  const urls = session.mirrors.of(place.urls)
+  const failures = mirrorFailures(session, info.path)
+  for (const [i, base] of urls.entries()) {
     try {
       return markVerified(await decode(await bytesFrom(session, base, info)))
     } catch (error) {
       if (!isBinderyError(error, 'network') && !isBinderyError(error, 'bad-digest')) throw error
-      tell(session, error, undefined)
+      failures.add(error, urls[i + 1])
       session.mirrors.failed(base)
-      first ??= error
     }
   }
-  throw first
+  throw failures.last()
 }
 
 export type Decoder<T> = (bytes: Uint8Array) => T | Promise<T>

@@ -59,7 +59,7 @@ export async function enrollChannels(session: Session, input: EnrollInput): Prom
   const repository = sha256(input.root).slice(0, 16)
   const store = await trustStoreFor(session, input, repository)
   try {
-    const trust = await openTrust(session, { store, urls: input.urls, channels: input.channels })
+    const trust = await openTrust(session, { store, repository, urls: input.urls, channels: input.channels })
     const drafts: Draft[] = []
     for (const channel of input.channels) drafts.push(await draftChannel(session, input, trust, channel))
     await saveTrust(session, repository, store.changed)

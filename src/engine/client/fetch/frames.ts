@@ -5,6 +5,7 @@ import { decodeFrames } from '../../../format/frames.ts'
 import { decompress } from '../../dist/wire.ts'
 import { blobUrl } from './download-attempt.ts'
 import { downloadSmall } from './download.ts'
+import { mirrorFailures } from './mirror-failures.ts'
 import type { needTarget } from './releases.ts'
 import { request } from './request.ts'
 import type { Frame } from '../../../format/frames.ts'
@@ -64,20 +65,20 @@ export async function* fetchFrames(session: Session, place: Place, { dist, frame
 }
 
 async function fetchFrame(session: Session, place: Place, dist: TargetInfo, frame: Frame): Promise<Uint8Array> {
-  let first: unknown
-  for (const base of session.mirrors.of(place.urls)) {
+  const urls = session.mirrors.of(place.urls)
+  const failures = mirrorFailures(session, dist.path)
+  for (const [i, base] of urls.entries()) {
     try {
       const bytes = await rangeFrom(session, blobUrl(base, dist), frame)
       place.meter.advance(bytes.length)
       return bytes
     } catch (error) {
-      if (!['network', 'not-supported', 'bad-digest'].some((code) => isBinderyError(error) && error.code === code)) throw error
-      session.explain(`${base}: ${(error as Error).message}`)
+      if (!isBinderyError(error) || !['network', 'not-supported', 'bad-digest'].includes(error.code)) throw error
+      failures.add(error, urls[i + 1])
       session.mirrors.failed(base)
-      first ??= error
     }
   }
-  throw first
+  throw failures.last()
 }
 
 async function rangeFrom(session: Session, url: string, frame: Frame): Promise<Uint8Array> {

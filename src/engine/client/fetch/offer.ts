@@ -63,7 +63,7 @@ export async function openRepository(session: Session, group: readonly Enrolled[
   const repository = (group[0] as Enrolled).repository
   const store = session.access === 'write' ? diskTrustStore(session.disk, repository) : readingTrustStore(session.disk, repository)
   const urls = [...new Set(group.flatMap((one) => one.urls))]
-  const trust = await openTrust(session, { store, urls, channels: group.map(({ channel }) => channel) })
+  const trust = await openTrust(session, { store, repository, urls, channels: group.map(({ channel }) => channel) })
   if (trust.clockBehind !== undefined) {
     session.say(
       `the clock is ${Math.round(trust.clockBehind / 60_000)} minutes behind the repository's newest signature; its time was used`,

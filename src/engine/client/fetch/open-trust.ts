@@ -1,7 +1,10 @@
-import { exitStatusOf, isBinderyError } from '../../../base/error.ts'
-import { channelRole } from '../../../base/name.ts'
-import { refreshTrust } from '../../repo/trust.ts'
+import { BinderyError, toldOf } from '../../../base/error.ts'
+import { channelOfRole, channelRole, formatChannel } from '../../../base/name.ts'
+import { loadTrustedRoot, refreshTrust } from '../../repo/trust.ts'
+import { repairHint } from '../state.ts'
+import { mirrorFailures } from './mirror-failures.ts'
 import { metadataSource } from './mirrors.ts'
+import { trustFile } from './trust-store.ts'
 import type { Channel } from '../../../base/name.ts'
 import type { Trust, TrustStore } from '../../repo/trust-types.ts'
 import type { Session } from './session.ts'
@@ -21,6 +24,8 @@ const mirrorFaults = [
 
 export type TrustInput = {
   readonly store: TrustStore
+  /** Its name in the state, for what is wrong with the store itself. */
+  readonly repository: string
   /** In the order in which they are asked. */
   readonly urls: readonly string[]
   /** Their roles are loaded before this returns, so that a mirror that lacks them counts as bad. */
@@ -29,33 +34,54 @@ export type TrustInput = {
 
 /**
  * Brings the trusted metadata up to date from the first mirror that can. Each mirror is asked for the whole of it, so
- * that what is read fits together. When all fail, the first failure is thrown: it comes from the preferred one.
+ * that what is read fits together.
  */
 export async function openTrust(session: Session, input: TrustInput): Promise<Trust> {
-  let first: unknown
-  for (const url of session.mirrors.of(input.urls)) {
+  await checkOwnRoot(input)
+  const urls = session.mirrors.of(input.urls)
+  const failures = mirrorFailures(session, input.repository)
+  for (const [i, url] of urls.entries()) {
     session.signal.throwIfAborted()
     try {
       return await trustFrom(session, input, url)
     } catch (error) {
-      if (!mirrorFaults.some((code) => isBinderyError(error, code))) throw error
-      tell(session, url, error)
+      if (!(error instanceof BinderyError) || !mirrorFaults.some((code) => error.code === code)) throw error
+      failures.add(located(error, url), urls[i + 1])
       session.mirrors.failed(url)
-      first ??= error
     }
   }
-  throw first
+  throw failures.last()
 }
 
-/** A mirror that is away is nobody's alarm; one that serves what must be refused is. */
-function tell(session: Session, url: string, error: unknown): void {
-  if (!isBinderyError(error)) return
-  const talk = exitStatusOf[error.code] === exitStatusOf.hostile ? session.say : session.explain
-  talk(`${url}: ${error.message}`)
+/** What is wrong with our own root is no mirror's fault. */
+async function checkOwnRoot({ store, repository }: TrustInput): Promise<void> {
+  try {
+    await loadTrustedRoot({ store })
+  } catch (error) {
+    throw toldOf(error, trustFile(repository, 'root.json'), repairHint)
+  }
+}
+
+/** What is wrong with a file of a mirror is told with the mirror; errors of the network name the whole URL already. */
+function located({ code, message, subject, hint, cause }: BinderyError, url: string): BinderyError {
+  const isUrl = subject !== undefined && /^[a-z]+:\/\//.test(subject)
+  return new BinderyError(code, message, { subject: isUrl ? subject : [url, subject].filter(Boolean).join(': '), hint, cause })
 }
 
 async function trustFrom(session: Session, { store, channels }: TrustInput, url: string): Promise<Trust> {
   const trust = await refreshTrust({ store, clock: session.clock, source: metadataSource(session, url) })
-  for (const channel of channels) await trust.targetsOf(channelRole(channel))
+  for (const channel of channels) {
+    if (!trust.delegated.includes(channelRole(channel))) throw noChannel(channel, trust.delegated)
+    await trust.targetsOf(channelRole(channel))
+  }
   return trust
+}
+
+/** As many as fit a line. */
+const maxListed = 8
+
+function noChannel(channel: Channel, roles: readonly string[]): BinderyError {
+  const there = roles.flatMap((role) => channelOfRole(role) ?? []).map(formatChannel)
+  const hint = there.length === 0 ? 'it has none yet' : there.length > maxListed ? undefined : `it has ${there.sort().join(', ')}`
+  return new BinderyError('not-found', 'is no channel of this repository', { subject: formatChannel(channel), hint })
 }

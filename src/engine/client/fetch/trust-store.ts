@@ -12,13 +12,13 @@ const maxTrustBytes = 64 << 20
 export function diskTrustStore(disk: Disk, repository: string): TrustStore {
   const folder = joinPath(statePaths.trust, repository)
   return {
-    load: async (file) => await readStateFile(disk, trustFile(folder, file), maxTrustBytes),
+    load: async (file) => await readStateFile(disk, trustFile(repository, file), maxTrustBytes),
     save: async (file, bytes) => {
       await makeFolder(disk, folder)
-      await writeStateFile(disk, trustFile(folder, file), bytes, 0o644)
+      await writeStateFile(disk, trustFile(repository, file), bytes, 0o644)
     },
     remove: async (file) => {
-      const path = trustFile(folder, file)
+      const path = trustFile(repository, file)
       if ((await disk.lstat(path)) !== undefined) await disk.unlink(path)
     },
   }
@@ -31,11 +31,11 @@ async function makeFolder(disk: Disk, folder: RelPath): Promise<void> {
   await disk.sync(statePaths.trust)
 }
 
-function trustFile(folder: RelPath, file: string): RelPath {
+export function trustFile(repository: string, file: string): RelPath {
   const name = pathFromText(file)
   if (name === undefined || name === '.' || name.includes('/'))
     throw new BinderyError('hostile', `'${file}' is no name for a metadata file`)
-  return joinPath(folder, name)
+  return joinPath(joinPath(statePaths.trust, repository), name)
 }
 
 /** Keeps nothing: what `below` holds, changed only for the life of this process. */
@@ -56,6 +56,5 @@ export const emptyTrustStore: Pick<TrustStore, 'load'> = { load: async () => und
 
 /** For those who may only read. */
 export function readingTrustStore(disk: DiskReader, repository: string): TrustStore {
-  const folder = joinPath(statePaths.trust, repository)
-  return passingTrustStore({ load: async (file) => await readStateFile(disk, trustFile(folder, file), maxTrustBytes) })
+  return passingTrustStore({ load: async (file) => await readStateFile(disk, trustFile(repository, file), maxTrustBytes) })
 }
