@@ -11,9 +11,15 @@ import type { OldWindow } from './old-window.ts'
 /**
  * Plain matching (doc/spec/delta.md, coding 0): copies of old bytes, some of them changed by a residual, and literals
  * between them. Runs without waiting until it needs something: old bytes, or room for new ones. A block that is full when
- * the batch is done stays in hand.
+ * a section is done stays in hand.
  */
-export type PlainDecoder = { run(): Pause }
+export type PlainDecoder = {
+  /** A section of so many new bytes comes next. */
+  begin(size: number): void
+  run(): Pause
+  /** `bad-format` unless all that the batch has for plain sections was used up. */
+  finish(): void
+}
 
 export type Pause = { readonly kind: 'old'; readonly end: number } | { readonly kind: 'block' } | { readonly kind: 'done' }
 
@@ -24,10 +30,10 @@ export type OldPosition = { at: number }
 
 const fewBytes = 48
 
-/** Makes `newSize` bytes from the streams of one batch, all of whose bytes must be used up by then. */
-export function plainDecoder(streams: BatchStreams, newSize: number, position: OldPosition, old: OldWindow, out: NewBlocks): PlainDecoder {
+/** Makes the plain sections of one batch, which share its streams. */
+export function plainDecoder(streams: BatchStreams, position: OldPosition, old: OldWindow, out: NewBlocks): PlainDecoder {
   const { copies, literalRuns, seeks, gaps, residuals, literals } = streams
-  let left = newSize
+  let left = 0
   let copyLeft = 0
   let literalLeft = 0
   let gap = nextGap(gaps)
@@ -70,9 +76,13 @@ export function plainDecoder(streams: BatchStreams, newSize: number, position: O
     if (copyLeft > 0) held = old.begin(start, start + copyLeft)
   }
   return {
+    begin: (size) => {
+      left = size
+    },
+    finish: () => finish(streams, gap),
     run: () => {
       for (;;) {
-        if (left + copyLeft + literalLeft === 0) return finished(streams, gap)
+        if (left + copyLeft + literalLeft === 0) return { kind: 'done' }
         if (out.filled >= out.size) return { kind: 'block' }
         if (copyLeft > 0) {
           const needed = gap > 0 ? 1 : Math.min(copyLeft, 4)
@@ -100,9 +110,9 @@ function takeLiterals(literals: Cursor, count: number, out: NewBlocks): void {
   out.filled += count
 }
 
-function finished(streams: BatchStreams, gap: number): Pause {
-  if (gap !== Infinity || Object.values(streams).some(({ bytes, at }) => at !== bytes.length)) throw bad('something is left over')
-  return { kind: 'done' }
+function finish({ copies, literalRuns, seeks, gaps, residuals, literals }: BatchStreams, gap: number): void {
+  const isUsed = [copies, literalRuns, seeks, gaps, residuals, literals].every(({ bytes, at }) => at === bytes.length)
+  if (gap !== Infinity || !isUsed) throw bad('something is left over')
 }
 
 function bad(message: string): BinderyError {

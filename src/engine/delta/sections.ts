@@ -1,24 +1,50 @@
 import { BinderyError } from '../../base/error.ts'
-import { readVarint } from '../../format/varint.ts'
+import { byteWriter, readVarint, unzigzag, zigzag } from '../../format/varint.ts'
 import type { Cursor } from '../../format/varint.ts'
 
-/** How the bytes of a section are coded, by number in the format. */
-export const codings = { plain: 0 } as const
-
 /**
- * A batch may be divided into sections, each a coding and how many new bytes it makes; without them it is plain all
- * through. Others than plain are refused: this reader knows none yet.
+ * A batch may be divided into sections (doc/spec/delta.md), each a coding and how many new bytes it makes; an image also
+ * says which old bytes it is made from. Without them a batch is plain all through.
  */
-export function refuseOtherCodings(sections: Cursor, newSize: number): void {
-  if (sections.bytes.length === 0) return
+export type Section =
+  | { readonly kind: 'plain'; readonly size: number }
+  /** `seek`: from where the last copy ended to the first byte of the old image. */
+  | { readonly kind: 'image'; readonly size: number; readonly seek: number; readonly oldSize: number }
+
+/** By number in the format. */
+const codings = { plain: 0, image: 1 } as const
+
+export function encodeSections(sections: readonly Section[]): Uint8Array {
+  const out = byteWriter()
+  for (const section of sections) {
+    out.varint(codings[section.kind])
+    out.varint(section.size)
+    if (section.kind === 'plain') continue
+    out.varint(zigzag(section.seek))
+    out.varint(section.oldSize)
+  }
+  return out.take()
+}
+
+/** `newSize`: what all sections together make. */
+export function decodeSections(bytes: Cursor, newSize: number): readonly Section[] {
+  if (bytes.bytes.length === 0) return [{ kind: 'plain', size: newSize }]
+  const sections: Section[] = []
   let sum = 0
-  while (sections.at < sections.bytes.length) {
-    const coding = readVarint(sections)
-    const size = readVarint(sections)
-    if (coding !== codings.plain)
-      throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
-    if (size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
-    sum += size
+  while (bytes.at < bytes.bytes.length) {
+    const section = decodeSection(bytes)
+    if (section.size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
+    sum += section.size
+    sections.push(section)
   }
   if (sum !== newSize) throw new BinderyError('bad-format', 'the sections of a batch of the delta do not add up')
+  return sections
+}
+
+function decodeSection(bytes: Cursor): Section {
+  const coding = readVarint(bytes)
+  const size = readVarint(bytes)
+  if (coding === codings.plain) return { kind: 'plain', size }
+  if (coding === codings.image) return { kind: 'image', size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
+  throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
 }

@@ -1,14 +1,18 @@
 import { byteWriter } from '../../format/varint.ts'
 import { writeDifferences } from './differences.ts'
+import { imageEncoder } from './image/encode.ts'
 import { runWriter } from './run-writer.ts'
+import { encodeSections } from './sections.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
+import type { ImageEncoder, MatchedImage } from './image/encode.ts'
+import type { Section } from './sections.ts'
 
 /** A batch before compression. */
 export type RawBatch = { readonly newSize: number; readonly streams: Readonly<Partial<Record<StreamName, Uint8Array>>> }
 
-/** Writes plain matching (doc/spec/delta.md, coding 0) for the new side from its first byte to its last. */
-export type PlainEncoder = {
+/** Writes the new side from its first byte to its last: by plain matching (doc/spec/delta.md, coding 0) and by images. */
+export type DeltaEncoder = {
   /** The end of the furthest old byte used: what the window is behind of. */
   readonly furthest: number
   /** Where the last copy ended. */
@@ -18,6 +22,8 @@ export type PlainEncoder = {
   /** The next `length` bytes are those of old from `start` on. */
   same(start: number, length: number): void
   literal(next: Uint8Array): void
+  /** The next bytes are an executable, made from the one at `start`. False where its streams might not fit into a batch. */
+  image(start: number, image: MatchedImage): boolean
   /** Batches completed since the last call; with `last`, everything there is. */
   take(last: boolean): readonly RawBatch[]
 }
@@ -25,27 +31,38 @@ export type PlainEncoder = {
 /** A piece of a copy adds at most one and a half times its size to the streams, and its last few bytes a little. */
 const largestPiece = 256 << 10
 
-export type PlainLimits = { readonly window: number; readonly batchLimit: number }
+export type EncoderLimits = { readonly window: number; readonly batchLimit: number }
 
-export function plainEncoder({ window, batchLimit }: PlainLimits): PlainEncoder {
+export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncoder {
   const out = newStreams()
+  const images = imageEncoder()
   const runs = runWriter(window, out)
   const pieceSize = Math.min(largestPiece, batchLimit >> 2)
   const softLimit = batchLimit - 2 * pieceSize
   const done: RawBatch[] = []
   let newSize = 0
   let gap = 0
+  /** Complete ones; what is plain behind them is not one yet. */
+  let sections: Section[] = []
+  let plainSize = 0
 
-  const size = (): number => Object.values(out).reduce((sum, writer) => sum + writer.size, 0)
-  const cutBatch = (): void => {
+  const size = (): number => Object.values(out).reduce((sum, writer) => sum + writer.size, images.size)
+  const endPlain = (): void => {
     runs.close()
-    if (newSize > 0) done.push({ newSize, streams: taken(out) })
+    if (plainSize > 0) sections.push({ kind: 'plain', size: plainSize })
+    plainSize = 0
+  }
+  const cutBatch = (): void => {
+    endPlain()
+    if (newSize > 0) done.push({ newSize, streams: taken(out, sections, images) })
     newSize = 0
     gap = 0
+    sections = []
   }
   /** Adds `length` new bytes, whose streams are written. */
   const advance = (length: number): void => {
     newSize += length
+    plainSize += length
     if (size() >= softLimit) cutBatch()
   }
   const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
@@ -72,6 +89,7 @@ export function plainEncoder({ window, batchLimit }: PlainLimits): PlainEncoder 
       runs.copy(start, length)
       gap += length
       newSize += length
+      plainSize += length
     },
     literal: (next) => {
       for (let at = 0; at < next.length;) {
@@ -82,6 +100,18 @@ export function plainEncoder({ window, batchLimit }: PlainLimits): PlainEncoder 
         at += part.length
       }
     },
+    image: (start, image) => {
+      if (image.most > softLimit) return false
+      if (size() + image.most > softLimit) cutBatch()
+      endPlain()
+      const oldSize = image.old.bytes.length
+      sections.push({ kind: 'image', size: image.next.length, seek: start - runs.position, oldSize })
+      images.code(image)
+      runs.jump(start + oldSize)
+      newSize += image.next.length
+      if (size() >= softLimit) cutBatch()
+      return true
+    },
     take: (last) => {
       if (last) cutBatch()
       return done.splice(0)
@@ -89,7 +119,7 @@ export function plainEncoder({ window, batchLimit }: PlainLimits): PlainEncoder 
   }
 }
 
-type Streams = Readonly<Record<Exclude<StreamName, 'sections'>, ByteWriter>>
+type Streams = Readonly<Record<Exclude<StreamName, 'sections' | 'images' | 'imageChanges'>, ByteWriter>>
 
 function newStreams(): Streams {
   return {
@@ -102,8 +132,11 @@ function newStreams(): Streams {
   }
 }
 
-function taken(out: Streams): RawBatch['streams'] {
+function taken(out: Streams, sections: readonly Section[], images: ImageEncoder): RawBatch['streams'] {
   const streams: Partial<Record<StreamName, Uint8Array>> = {}
   for (const [name, writer] of Object.entries(out)) if (writer.size > 0) streams[name as StreamName] = writer.take()
+  if (sections.every(({ kind }) => kind === 'plain')) return streams
+  streams.sections = encodeSections(sections)
+  for (const [name, bytes] of Object.entries(images.take())) if (bytes.length > 0) streams[name as StreamName] = bytes
   return streams
 }

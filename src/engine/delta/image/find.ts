@@ -1,0 +1,97 @@
+import { readElf, sectionTypes } from '../../../format/elf.ts'
+import { targetReader } from './addresses.ts'
+import { findInArm64 } from './arm64.ts'
+import { findInElfTables } from './elf-tables.ts'
+import { findInGoTables } from './go-tables.ts'
+import { findPointers } from './pointers.ts'
+import { baseCount, kinds, widthOf } from './reference.ts'
+import { findInX86 } from './x86-64.ts'
+import type { ElfLayout } from '../../../format/elf.ts'
+
+/** An executable whose references are known. */
+export type Image = { readonly bytes: Uint8Array; readonly layout: ElfLayout } & Found
+
+/** As much of an image as its references are relative to. */
+export type ImageLayout = Pick<Image, 'base' | 'span' | 'bases'> & { readonly layout: Pick<ElfLayout, 'segments'> }
+
+/** What the finders write. */
+export type Found = {
+  readonly base: number
+  readonly span: number
+  readonly isFixed: boolean
+  /** For each byte of the file the kind of the reference that begins there, or none. */
+  readonly marks: Uint8Array
+  /** A bit for every fourth address: whether code refers to it by a displacement. Jump tables begin there. */
+  readonly dataTargets: Uint32Array
+  /** A bit for every address: whether a reference or a base means it. */
+  readonly targets: Uint32Array
+  /** Where jump tables begin and end in the file, in turn, ascending. */
+  readonly jumpTables: number[]
+  /** Addresses that `based` references count from; see `bases`. */
+  readonly bases: Float64Array
+}
+
+export type CodeRange = { readonly offset: number; readonly end: number; readonly address: number }
+
+/** Undefined for what is no executable that is understood. */
+export function findReferences(bytes: Uint8Array): Image | undefined {
+  const layout = readElf(bytes)
+  if (layout === undefined) return undefined
+  const { base, span, isFixed } = layout
+  const found: Found = {
+    base,
+    span,
+    isFixed,
+    marks: new Uint8Array(bytes.length),
+    dataTargets: new Uint32Array((span >>> 7) + 1),
+    targets: new Uint32Array((span >>> 5) + 1),
+    jumpTables: [],
+    bases: new Float64Array(baseCount),
+  }
+  const image = { bytes, layout, ...found }
+  const findInCode = layout.machine === 'x86-64' ? findInX86 : findInArm64
+  for (const range of codeRanges(layout)) findInCode(bytes, range, found)
+  const tables = [...findInElfTables(image), ...findInGoTables(image)]
+  findPointers(image, new Set(tables))
+  settle(image)
+  return image
+}
+
+/**
+ * Of references that overlap the first counts: whoever comes to a mark, from wherever, may take it for one. The addresses of
+ * their targets, and of the bases, are marked as bits.
+ */
+function settle(image: Image): void {
+  const { marks, targets } = image
+  const targetAt = targetReader(image)
+  for (let at = 0; at < marks.length; at++) {
+    const kind = marks[at] as number
+    if (kind === kinds.none) continue
+    const end = at + widthOf(kind)
+    if (end > marks.length) return void marks.fill(0, at)
+    const target = targetAt(at, kind)
+    targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
+    while (++at < end) marks[at] = 0
+    at--
+  }
+  for (const [i, base] of image.bases.entries()) {
+    if (base < 0 || base > image.span) image.bases[i] = 0
+    else targets[base >>> 5] = (targets[base >>> 5] as number) | (1 << (base & 31))
+  }
+}
+
+function codeRanges(layout: ElfLayout): readonly CodeRange[] {
+  const sections = layout.sections.filter(({ isCode, type, isLoaded }) => isCode && isLoaded && type === sectionTypes.programBits)
+  if (sections.length > 0) return sections.map(({ offset, size, address }) => ({ offset, end: offset + size, address }))
+  return layout.segments
+    .filter(({ isCode }) => isCode)
+    .map(({ offset, fileSize, address }) => ({ offset, end: offset + fileSize, address }))
+}
+
+/** Where in the file the byte of an address is, or -1. */
+export function offsetOf(segments: ElfLayout['segments'], address: number): number {
+  for (const segment of segments) {
+    if (address >= segment.address && address < segment.address + segment.fileSize) return segment.offset + address - segment.address
+  }
+  return -1
+}

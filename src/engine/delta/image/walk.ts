@@ -1,0 +1,169 @@
+import { BinderyError } from '../../../base/error.ts'
+import { elfHeadSize, programHeadersEnd, readSegments } from '../../../format/elf.ts'
+import { codeCopies } from './copies.ts'
+import { guessTargets } from './guesses.ts'
+import { codeSigned } from './numbers.ts'
+import { baseCount, kinds, widthOf } from './reference.ts'
+import { referenceCoder } from './references.ts'
+import type { Copies } from './copies.ts'
+import type { Image, ImageLayout } from './find.ts'
+import type { Guesses } from './guesses.ts'
+import type { ImageModels } from './models.ts'
+import type { BinaryCoder } from './range-coder.ts'
+
+/** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
+export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
+
+export type ImageWalk = {
+  readonly coders: ImageCoders
+  readonly models: ImageModels
+  readonly old: Image
+  /** Of a coder the new image, of a decoder room for it, which is filled. */
+  readonly next: Uint8Array
+  /** Undefined for a decoder. */
+  readonly plan: ImagePlan | undefined
+}
+
+/** What a coder knows beforehand. */
+export type ImagePlan = { readonly copies: Copies; readonly bases: Float64Array }
+
+/**
+ * Goes through the new image once, from its first byte to its last, in the same way whether it is coded or decoded
+ * (doc/spec/delta-images.md). `bad-format` where what was decoded makes no sense.
+ */
+export function walkImage(walk: ImageWalk): void {
+  const { coders, models, old, next, plan } = walk
+  const bytes = byteCoder(walk)
+  const start = programHeadersEnd(old.bytes)
+  if (start > next.length) throw bad()
+  bytes.copy(0, 0, start)
+  const segments = readSegments(next.subarray(0, elfHeadSize), next.length)
+  if (segments === undefined) throw bad()
+  const copies = codeCopies(coders.main, models.copies, plan?.copies, { start, old: old.bytes.length, next: next.length })
+  const guesses = guessTargets(old, segments, copies)
+  const layout: ImageLayout = { ...segments, layout: segments, bases: codeBases(walk, guesses) }
+  models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
+  codeBody({ walk, bytes, copies, guesses, layout, start })
+  bytes.finish()
+}
+
+type Body = {
+  readonly walk: ImageWalk
+  readonly bytes: ByteCoder
+  readonly copies: Copies
+  readonly guesses: Guesses
+  readonly layout: ImageLayout
+  readonly start: number
+}
+
+function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): void {
+  const { coders, models, old, next } = walk
+  const { marks } = old
+  const view = new DataView(next.buffer, next.byteOffset, next.length)
+  const references = referenceCoder(coders.main, models.references, old, layout, guesses)
+  let done = start
+  let doneOld = start
+  const literals = (end: number): void => {
+    for (let at = done; at < end; at++) models.literals.code(coders.main, next, at, old.bytes[doneOld + at - done] ?? 0)
+  }
+  for (let i = 0; i < copies.length; i += 3) {
+    const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
+    literals(to)
+    done = to + length
+    doneOld = from + length
+    for (let at = to, oldAt = from; at < done;) {
+      const kind = marks[oldAt] as number
+      if (kind === kinds.none) {
+        const size = unmarked(marks, oldAt, oldAt + done - at)
+        bytes.copy(oldAt, at, size)
+        at += size
+        oldAt += size
+        continue
+      }
+      const width = widthOf(kind)
+      if (at + width <= done && references.code(oldAt, at, kind, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) {
+        view.setInt32(at, references.value.word, true)
+        if (width === 8) view.setInt32(at + 4, references.value.high, true)
+        at += width
+        oldAt += width
+      } else bytes.copy(oldAt++, at++, 1)
+    }
+  }
+  literals(next.length)
+}
+
+/** How many bytes from `start` on begin no reference. */
+function unmarked(marks: Uint8Array, start: number, end: number): number {
+  let at = start
+  while (at < end && marks[at] === kinds.none) at++
+  return at - start
+}
+
+type ByteCoder = { copy(oldAt: number, at: number, size: number): void; finish(): void }
+
+/** Bytes that are no references, most of which are copied as they are. */
+function byteCoder(walk: ImageWalk): ByteCoder {
+  return walk.coders.changes.isDecoder ? byteDecoder(walk) : byteEncoder(walk)
+}
+
+function byteEncoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
+  let gap = 0
+  return {
+    copy: (oldAt, at, size) => {
+      for (let i = 0; i < size; i++) {
+        const [from, to] = [bytes[oldAt + i] as number, next[at + i] as number]
+        if (from === to) {
+          gap++
+          continue
+        }
+        models.changes.gap(changes, gap)
+        gap = 0
+        models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, (to - from) & 255)
+      }
+    },
+    finish: () => void models.changes.gap(changes, gap),
+  }
+}
+
+function byteDecoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
+  let gap = models.changes.gap(changes, 0)
+  return {
+    copy: (oldAt, at, size) => {
+      for (let i = 0; i < size;) {
+        const alike = Math.min(gap, size - i)
+        for (const end = i + alike; i < end; i++) next[at + i] = bytes[oldAt + i] as number
+        gap -= alike
+        if (i === size) return
+        const from = bytes[oldAt + i] as number
+        next[at + i] = from + models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, 0)
+        gap = models.changes.gap(changes, 0)
+        i++
+      }
+    },
+    finish: () => {
+      if (gap !== 0) throw bad()
+    },
+  }
+}
+
+/** The bases of the new image: as a rule where those of the old are thought to be. */
+function codeBases({ coders, models, old, plan }: ImageWalk, guesses: Guesses): Float64Array {
+  const made = new Float64Array(baseCount)
+  for (let i = 0; i < baseCount; i++) {
+    const base = old.bases[i] as number
+    if (base === 0) continue
+    const guess = guesses.guess(guesses.numberOf(base))
+    made[i] = guess + codeSigned(coders.main, models.bases, 0, plan === undefined ? 0 : ((plan.bases[i] as number) - guess) | 0)
+  }
+  return made
+}
+
+function literalsOf(copies: Copies, start: number, size: number): number {
+  let copied = 0
+  for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number
+  return size - start - copied
+}
+
+function bad(): BinderyError {
+  return new BinderyError('bad-format', 'an executable in the delta does not add up')
+}
