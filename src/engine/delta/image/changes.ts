@@ -1,6 +1,5 @@
 import { newMixer } from './mixer.ts'
 import { codeNumber, numberModel } from './numbers.ts'
-import { newModels } from './range-coder.ts'
 import type { BinaryCoder } from './range-coder.ts'
 
 /** Bytes of a copy that are no reference and yet differ: how many equal ones before each, and the difference. */
@@ -10,11 +9,13 @@ export type ChangeModel = {
   difference(coder: BinaryCoder, from: number, before: number, value: number): number
 }
 
+const hashBits = 18
+
 export function changeModel(): ChangeModel {
   const gaps = numberModel(64)
-  const models = [newModels(256 * 8), newModels(1 << 16), newModels(1 << 16), newModels(1 << 18), newModels(1 << 16), newModels(1 << 18)]
-  const mixer = newMixer(models, 8 * 8)
-  const slots = new Int32Array(models.length)
+  const mixer = newMixer([256 * 8, 1 << 16, 1 << 16, 1 << hashBits, 1 << 16, 1 << hashBits], 8 * 8)
+  const [byGap, byDifference, byOld, byBoth, byBefore, byDifferences] = mixer.starts as [number, number, number, number, number, number]
+  const slots = new Int32Array(mixer.starts.length)
   let gapClass = 0
   let gapClassBefore = 0
   let difference = 0
@@ -31,12 +32,12 @@ export function changeModel(): ChangeModel {
       const h3 = Math.imul((from | (before << 8)) + 1, 0x2c1b_3c6d)
       const h5 = Math.imul((difference | (differenceBefore << 8) | (gapClass << 16)) + 1, 0x2c1b_3c6d)
       for (let i = 7; i >= 0; i--) {
-        slots[0] = (gapClass << 8) | node
-        slots[1] = (difference << 8) | node
-        slots[2] = (from << 8) | node
-        slots[3] = spread(h3, node)
-        slots[4] = (before << 8) | node
-        slots[5] = spread(h5, node)
+        slots[0] = byGap + ((gapClass << 8) | node)
+        slots[1] = byDifference + ((difference << 8) | node)
+        slots[2] = byOld + ((from << 8) | node)
+        slots[3] = byBoth + spread(h3, node)
+        slots[4] = byBefore + ((before << 8) | node)
+        slots[5] = byDifferences + spread(h5, node)
         node = (node << 1) | mixer.code(coder, slots, gapClass * 8 + i, (value >> i) & 1)
       }
       differenceBefore = difference
@@ -47,5 +48,5 @@ export function changeModel(): ChangeModel {
 }
 
 function spread(hash: number, node: number): number {
-  return Math.imul(hash ^ Math.imul(node, 0x9e37_79b1), 0x85eb_ca6b) >>> 14
+  return Math.imul(hash ^ Math.imul(node, 0x9e37_79b1), 0x85eb_ca6b) >>> (32 - hashBits)
 }

@@ -3,6 +3,7 @@ import { readElf } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
 import { hasRoomForTargets, imageMemory } from './memory.ts'
 import { imageModels } from './models.ts'
+import { newScratch } from './scratch.ts'
 import { rangeDecoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
 import type { RangeDecoder } from './range-coder.ts'
@@ -11,7 +12,7 @@ import type { RangeDecoder } from './range-coder.ts'
 export type ImageDecoder = {
   /** The streams of the next batch. */
   begin(images: Uint8Array, imageChanges: Uint8Array): void
-  /** The next image, made from an old one. `bad-format` where it does not add up, `over-limit` past the granted memory. */
+  /** The next image, made from an old one; it is there until the next one is decoded. `bad-format` where it does not add up, `over-limit` past the granted memory. */
   decode(old: Uint8Array, size: number): Uint8Array
   /** `bad-format` where streams were not used up. */
   finish(): void
@@ -19,6 +20,7 @@ export type ImageDecoder = {
 
 /** `memory`: what the delta's header grants for all this. */
 export function imageDecoder(memory: number): ImageDecoder {
+  const scratch = newScratch()
   let models: ReturnType<typeof imageModels> | undefined
   let coders: { readonly main: RangeDecoder; readonly changes: RangeDecoder } | undefined
   return {
@@ -30,9 +32,9 @@ export function imageDecoder(memory: number): ImageDecoder {
       const layout = readElf(old)
       if (layout === undefined) throw new BinderyError('bad-format', 'the delta takes for an executable what is none')
       if (imageMemory(old.length, size, layout.span) > memory) throw tooLarge()
-      const image = findReferences(old)
+      const image = findReferences(old, scratch)
       if (image === undefined || !hasRoomForTargets(image)) throw tooLarge()
-      const next = new Uint8Array(size)
+      const next = scratch.bytes('next', size)
       walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined })
       return next
     },

@@ -5,7 +5,9 @@ import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
 import { findPointers } from './pointers.ts'
 import { baseCount, kinds, widthOf } from './reference.ts'
+import { newScratch } from './scratch.ts'
 import { findInX86 } from './x86-64.ts'
+import type { Scratch } from './scratch.ts'
 import type { ElfLayout } from '../../../format/elf.ts'
 
 /** An executable whose references are known. */
@@ -33,8 +35,8 @@ export type Found = {
 
 export type CodeRange = { readonly offset: number; readonly end: number; readonly address: number }
 
-/** Undefined for what is no executable that is understood. */
-export function findReferences(bytes: Uint8Array): Image | undefined {
+/** Undefined for what is no executable that is understood. `scratch`: see there how long the answer lives. */
+export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch()): Image | undefined {
   const layout = readElf(bytes)
   if (layout === undefined) return undefined
   const { base, span, isFixed } = layout
@@ -42,9 +44,9 @@ export function findReferences(bytes: Uint8Array): Image | undefined {
     base,
     span,
     isFixed,
-    marks: new Uint8Array(bytes.length),
-    dataTargets: new Uint32Array((span >>> 7) + 1),
-    targets: new Uint32Array((span >>> 5) + 1),
+    marks: scratch.bytes('marks', bytes.length),
+    dataTargets: scratch.words('dataTargets', (span >>> 7) + 1),
+    targets: scratch.words('targets', (span >>> 5) + 1),
     jumpTables: [],
     bases: new Float64Array(baseCount),
   }

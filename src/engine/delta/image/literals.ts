@@ -1,5 +1,4 @@
 import { newMixer } from './mixer.ts'
-import { newModels } from './range-coder.ts'
 import type { BinaryCoder } from './range-coder.ts'
 
 /**
@@ -22,18 +21,10 @@ const longestMatch = 32
 const oldPerLiteral = 1024
 
 export function literalModel(): LiteralModel {
-  const hashed = (): ReturnType<typeof newModels> => newModels(1 << hashBits)
-  const models = [
-    newModels(512),
-    newModels(256 * 512),
-    hashed(),
-    hashed(),
-    hashed(),
-    newModels(256 * 512),
-    newModels((longestMatch + 1) << 9),
-  ]
-  const mixer = newMixer(models, 8 * 8)
-  const slots = new Int32Array(models.length)
+  const hashed = 1 << hashBits
+  const mixer = newMixer([512, 256 * 512, hashed, hashed, hashed, 256 * 512, (longestMatch + 1) << 9], 8 * 8)
+  const [order0, order1, order2, order3, order4, beside, matched] = mixer.starts as [number, number, number, number, number, number, number]
+  const slots = new Int32Array(mixer.starts.length)
   const match = matchFinder()
   return {
     begin: match.begin,
@@ -47,22 +38,23 @@ export function literalModel(): LiteralModel {
       const lengthClass = length === 0 ? 0 : length < 8 ? 1 : length < 16 ? 2 : length < 32 ? 3 : 4
       const byte = next[at] as number
       let node = 1
+      let [line2, line3, line4] = [0, 0, 0]
       for (let i = 7; i >= 0; i--) {
         // The models of half a byte lie beside each other: one look into memory for four bits.
         if (i === 7 || i === 3) {
-          slots[2] = lineOf((last & 0xffff) + 1, node)
-          slots[3] = lineOf((last & 0xff_ffff) + 0x100_0000, node)
-          slots[4] = lineOf(last ^ 0x5bd1_e995, node)
+          line2 = order2 + lineOf((last & 0xffff) + 1, node)
+          line3 = order3 + lineOf((last & 0xff_ffff) + 0x100_0000, node)
+          line4 = order4 + lineOf(last ^ 0x5bd1_e995, node)
         }
         const inHalf = i > 3 ? node : (node & ((1 << (3 - i)) - 1)) | (1 << (3 - i))
-        slots[0] = node
-        slots[1] = ((last & 255) << 9) | node
-        slots[2] = ((slots[2] as number) & ~15) | inHalf
-        slots[3] = ((slots[3] as number) & ~15) | inHalf
-        slots[4] = ((slots[4] as number) & ~15) | inHalf
-        slots[5] = (alike << 9) | node
+        slots[0] = order0 + node
+        slots[1] = order1 + (((last & 255) << 9) | node)
+        slots[2] = line2 + inHalf
+        slots[3] = line3 + inHalf
+        slots[4] = line4 + inHalf
+        slots[5] = beside + ((alike << 9) | node)
         const fits = length > 0 && (expected | 256) >> (i + 1) === node
-        slots[6] = fits ? (length << 9) | (((expected >> i) & 1) + 1) : 0
+        slots[6] = matched + (fits ? (length << 9) | (((expected >> i) & 1) + 1) : 0)
         node = (node << 1) | mixer.code(coder, slots, (fits ? lengthClass : 0) * 8 + i, (byte >> i) & 1)
       }
       next[at] = node & 255

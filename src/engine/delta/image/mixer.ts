@@ -1,5 +1,5 @@
 import { learn, newModels } from './range-coder.ts'
-import type { BinaryCoder, Models } from './range-coder.ts'
+import type { BinaryCoder } from './range-coder.ts'
 
 /**
  * Mixes what several models say of a bit, by weights that learn which of them to believe (M. Mahoney, "Adaptive Weighing of
@@ -7,7 +7,9 @@ import type { BinaryCoder, Models } from './range-coder.ts'
  * alike.
  */
 export type Mixer = {
-  /** `slots[i]` of each of the models speaks; `select` chooses the set of weights. */
+  /** Of each of the inputs where its models begin in the table: what a slot is counted from. */
+  readonly starts: readonly number[]
+  /** `slots[i]`: the model that speaks for input i. `select` chooses the set of weights. */
   code(coder: BinaryCoder, slots: Int32Array, select: number, bit: number): number
 }
 
@@ -36,30 +38,34 @@ function stretchTable(): Int16Array {
   return table
 }
 
-const rate = Number(process.env.RATE ?? 14)
+/** How fast weights learn, and how much all inputs together are believed at first. */
+const rate = 14
+const firstTrust = 1.8
 
-export function newMixer(models: readonly Models[], sets: number): Mixer {
-  const count = models.length
-  const weights = new Int32Array(count * sets).fill(Math.floor((65536 * Number(process.env.W0 ?? 1.8)) / count))
+/** `sizes`: how many models each input has; they lie in one table, which is what makes looking at them fast. */
+export function newMixer(sizes: readonly number[], sets: number): Mixer {
+  const count = sizes.length
+  const starts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0))
+  const table = newModels(sizes.reduce((sum, size) => sum + size, 0))
+  const weights = new Int32Array(count * sets).fill(Math.floor((65536 * firstTrust) / count))
   const inputs = new Int32Array(count)
-  const mixed = newModels(1)
   return {
+    starts,
     code: (coder, slots, select, bit) => {
       const first = select * count
       let sum = 0
       for (let i = 0; i < count; i++) {
-        const input = stretches[((models[i] as Models)[slots[i] as number] as number) >>> 20] as number
+        const input = stretches[(table[slots[i] as number] as number) >>> 20] as number
         inputs[i] = input
-        sum += input * (weights[first + i] as number)
+        sum += Math.imul(input, weights[first + i] as number) >> 8
       }
-      const x = Math.max(-2047, Math.min(2047, Math.floor(sum / 65536)))
-      const chance = squashes[x + 2048] as number
-      mixed[0] = (chance << 20) >>> 0
-      const coded = coder.bit(mixed, 0, bit)
+      const mixed = sum >> 8
+      const chance = squashes[(mixed > 2047 ? 2047 : mixed < -2047 ? -2047 : mixed) + 2048] as number
+      const coded = coder.bitOf(chance << 4, bit)
       const error = ((coded << 12) - chance) * rate
       for (let i = 0; i < count; i++) {
         weights[first + i] = (weights[first + i] as number) + ((Math.imul(inputs[i] as number, error) + 0x8000) >> 16)
-        learn(models[i] as Models, slots[i] as number, coded)
+        learn(table, slots[i] as number, coded)
       }
       return coded
     },

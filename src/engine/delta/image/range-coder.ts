@@ -10,8 +10,8 @@ export type BinaryCoder = {
   readonly isDecoder: boolean
   /** `models[at]` is the chance of a 1, and learns. */
   bit(models: Models, at: number, bit: number): number
-  /** `count` bits of an even chance, at most 24; of a decoder `value` is ignored. */
-  evenBits(count: number, value: number): number
+  /** With a chance of 16 bits that somebody else keeps. */
+  bitOf(chance: number, bit: number): number
 }
 
 /** Each a chance of 1 in its upper 22 bits and in its lower ten how often it was met. */
@@ -22,7 +22,7 @@ export function newModels(count: number): Models {
 }
 
 /** The more often a model was met the slower it learns, down to one part in `slowest`. */
-const slowest = Number(process.env.SLOW ?? 16)
+const slowest = 16
 const speeds = Int32Array.from({ length: slowest + 1 }, (_, n) => Math.floor(16384 / (n + n + 3)))
 
 /** After a bit: moves a chance towards it. */
@@ -72,9 +72,9 @@ export function rangeEncoder(): RangeEncoder {
       learn(models, at, bit)
       return bit
     },
-    evenBits: (count, value) => {
-      for (let i = count - 1; i >= 0; i--) split(32768, (value >>> i) & 1)
-      return value
+    bitOf: (chance, bit) => {
+      split(chance, bit)
+      return bit
     },
     take: () => {
       // As few bytes as tell a number between low and high; what is missing reads as zero.
@@ -129,11 +129,7 @@ export function rangeDecoder(bytes: Uint8Array): RangeDecoder {
       learn(models, place, bit)
       return bit
     },
-    evenBits: (count) => {
-      let value = 0
-      for (let i = 0; i < count; i++) value = (value << 1) | split(32768)
-      return value
-    },
+    bitOf: split,
     finish: () => {
       if (at < bytes.length) throw new BinderyError('bad-format', 'a coded stream of the delta is longer than it should be')
     },
