@@ -1,7 +1,7 @@
 import { kinds, widthOf } from './reference.ts'
 import { pairedWithin } from './arm64.ts'
 import { targetOf } from './value.ts'
-import type { Image, ImageLayout } from './find.ts'
+import type { Image, ImageLayout } from './image.ts'
 
 /** From places in the file of an image to addresses and the targets of its references. */
 

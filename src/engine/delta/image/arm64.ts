@@ -1,6 +1,6 @@
 import { kinds } from './reference.ts'
 import { fieldOf, pageRest } from './value.ts'
-import type { CodeRange, Found } from './find.ts'
+import type { CodeRange, Found } from './image.ts'
 
 /**
  * References in AArch64 code (Arm Architecture Reference Manual for A-profile, C4.1): branches of 26 bits, and pages (ADRP)

@@ -41,7 +41,7 @@ export function codeCopies(
   const count = codeNumber(coder, models.count, 0, copies === undefined ? 0 : copies.length / 3)
   if (count > mostCopies(sizes.next)) throw bad()
   const made = copies ?? new Int32Array(count * 3)
-  const alignments = [0, 0, 0, 0]
+  const alignments: number[] = [0, 0, 0, 0]
   let done = sizes.start
   let context = 0
   for (let i = 0; i < made.length; i += 3) {
@@ -51,7 +51,7 @@ export function codeCopies(
     const found = alignments.findIndex((one) => Math.abs(alignment - one) < near)
     const which = codeSymbol(coder, models.alignments, before * 4, 3, found < 0 ? remembered : found)
     if (which > remembered) throw bad()
-    const from = alignments[which] ?? (alignments[0] as number)
+    const from = alignments[which] ?? alignments[0] ?? 0
     const shift = (from + codeSigned(coder, models.seeks, which * 2 + empty, (alignment - from) | 0)) | 0
     const length = codeNumber(coder, models.lengths, which * 2 + empty, made[i + 2] as number)
     const start = done + literals

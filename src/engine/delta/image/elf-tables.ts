@@ -1,7 +1,8 @@
-import { numberAt, sectionTypes } from '../../../format/elf.ts'
+import { sectionTypes } from '../../../format/elf.ts'
+import { markBased, markHere, markPointer } from './marking.ts'
 import { bases, kinds } from './reference.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /**
  * References in the tables of an ELF file: relocations, symbols, hash tables of them (gABI chapter 5; the GNU hash table as
@@ -37,7 +38,7 @@ function findInRela(image: Image, view: DataView, { offset, size }: ElfSection, 
   for (let at = offset; at + relaSize <= offset + size; at += relaSize) {
     markPointer(image, view, at)
     markPointer(image, view, at + 16)
-    if (symbols !== undefined && view.getUint32(at + 12, true) !== 0) markBased(image, view, at + 12, bases.symbols, symbols.address, 24)
+    if (symbols !== undefined && view.getUint32(at + 12, true) !== 0) markBased(image, view, at + 12, bases.symbols)
   }
 }
 
@@ -50,9 +51,8 @@ const symbolSize = 24
 
 function findInSymbols(image: Image, view: DataView, section: ElfSection): void {
   const { offset, size, type } = section
-  const strings = image.bases[bases.strings] as number
   for (let at = offset; at + symbolSize <= offset + size; at += symbolSize) {
-    if (type === sectionTypes.dynamicSymbols && view.getUint32(at, true) !== 0) markBased(image, view, at, bases.strings, strings, 1)
+    if (type === sectionTypes.dynamicSymbols && view.getUint32(at, true) !== 0) markBased(image, view, at, bases.strings)
     markPointer(image, view, at + 8)
   }
 }
@@ -70,7 +70,7 @@ function findInHash(image: Image, view: DataView, { offset, size }: ElfSection):
 
 function markSymbols(image: Image, view: DataView, start: number, end: number): void {
   for (let at = start; at + 4 <= end; at += 4) {
-    if (view.getUint32(at, true) !== 0) markBased(image, view, at, bases.symbols, image.bases[bases.symbols] as number, 24)
+    if (view.getUint32(at, true) !== 0) markBased(image, view, at, bases.symbols)
   }
 }
 
@@ -121,22 +121,4 @@ function findInCommonFrame(image: Image, view: DataView, at: number, end: number
   if (text.startsWith('zP') && next + 5 <= end && (view.getUint8(next) & 0x1f) === relativeEncoding)
     markHere(image, view, next + 1, here + next + 1 - at)
   return text.startsWith('z') && text.includes('L')
-}
-
-function markHere(image: Image, view: DataView, at: number, address: number): void {
-  const target = address + view.getInt32(at, true)
-  if (target >= 0 && target < image.span) image.marks[at] = kinds.here
-}
-
-function markBased(image: Image, view: DataView, at: number, base: number, address: number, unit: number): void {
-  const target = address + unit * view.getUint32(at, true)
-  if (target >= 0 && target < image.span) image.marks[at] = kinds.based + base
-}
-
-const leastTarget = 0x1000
-
-/** Nothing lies on the first page of an image but its headers. */
-export function markPointer(image: Image, view: DataView, at: number): void {
-  const target = numberAt(view, at) - image.base
-  if (target >= leastTarget && target < image.span) image.marks[at] = kinds.pointer
 }

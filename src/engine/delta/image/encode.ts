@@ -5,7 +5,7 @@ import { hasRoomForTargets } from './memory.ts'
 import { imageModels } from './models.ts'
 import { rangeEncoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 import type { ImagePlan } from './walk.ts'
 
 /** An image that can be coded: how it is made from the old one, and at most so many bytes of streams, about. */

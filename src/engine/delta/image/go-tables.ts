@@ -1,9 +1,10 @@
 import { numberAt } from '../../../format/elf.ts'
-import { offsetOf } from './find.ts'
-import { bases, baseUnits, kinds } from './reference.ts'
+import { offsetOf } from './image.ts'
+import { markBased } from './marking.ts'
+import { bases, kinds } from './reference.ts'
 import { findGoTypes } from './go-types.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /**
  * References in the tables that Go's run-time system keeps of its functions (Go source, runtime/symtab.go and
@@ -144,9 +145,4 @@ function findInlined(image: Image, view: DataView, { starts, trees }: FunctionDa
       markBased(image, view, at + 4, bases.goNames)
     }
   }
-}
-
-export function markBased(image: Image, view: DataView, at: number, base: number): void {
-  const target = (image.bases[base] as number) + (baseUnits[base] as number) * view.getUint32(at, true)
-  if (target >= 0 && target < image.span) image.marks[at] = kinds.based + base
 }

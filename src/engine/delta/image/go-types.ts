@@ -1,8 +1,8 @@
 import { numberAt } from '../../../format/elf.ts'
-import { offsetOf } from './find.ts'
-import { markBased } from './go-tables.ts'
+import { offsetOf } from './image.ts'
+import { markBased } from './marking.ts'
 import { bases, kinds } from './reference.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /**
  * References in Go's descriptions of types (Go source, internal/abi/type.go): offsets of names, types and methods. Nobody

@@ -1,7 +1,7 @@
 import { numberSet, numberTargets } from './targets.ts'
 import type { ElfLayout } from '../../../format/elf.ts'
 import type { Copies } from './copies.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /** Where a guess comes from, and how good it is as a rule. */
 export const sources = { none: 0, copy: 1, learned: 2 } as const

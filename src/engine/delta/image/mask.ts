@@ -1,7 +1,7 @@
 import { forEachReference } from './addresses.ts'
 import { kinds } from './reference.ts'
 import { fixedBits } from './value.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /**
  * A copy of an image whose references say the same where they mean the same: nothing in the first pass, when nobody knows

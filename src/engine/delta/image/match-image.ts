@@ -3,7 +3,7 @@ import { imageCosts, matcher } from '../match.ts'
 import { guessTargets } from './guesses.ts'
 import { maskReferences } from './mask.ts'
 import type { Copies } from './copies.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /**
  * Copies between two images, in two passes: the first with all references masked, the second with each showing where it is

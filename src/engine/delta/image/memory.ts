@@ -1,5 +1,5 @@
 import { modelMemory } from './models.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /** One target in so many bytes of the old image is the most that a reader makes room for. */
 const bytesPerTarget = 8

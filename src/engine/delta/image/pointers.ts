@@ -1,8 +1,8 @@
 import { sectionTypes } from '../../../format/elf.ts'
-import { markPointer } from './elf-tables.ts'
+import { markPointer } from './marking.ts'
 import { kinds } from './reference.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './find.ts'
+import type { Image } from './image.ts'
 
 /** References in data whose structure nobody tells: pointers where they are aligned, and jump tables where code points. */
 export function findPointers(image: Image, done: ReadonlySet<ElfSection>): void {

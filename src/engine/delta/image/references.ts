@@ -5,7 +5,7 @@ import { kindCount, kinds } from './reference.ts'
 import { fieldOf, fixedBits, targetOf, withField, wordOf } from './value.ts'
 import type { NumberModel } from './numbers.ts'
 import type { BinaryCoder, Models } from './range-coder.ts'
-import type { Image, ImageLayout } from './find.ts'
+import type { Image, ImageLayout } from './image.ts'
 import type { Guesses } from './guesses.ts'
 
 export type ReferenceModels = {

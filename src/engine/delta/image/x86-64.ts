@@ -1,5 +1,5 @@
 import { kinds } from './reference.ts'
-import type { CodeRange, Found } from './find.ts'
+import type { CodeRange, Found } from './image.ts'
 
 /**
  * References in x86-64 code, by a linear sweep that knows the length of each instruction and nothing else of it (Intel 64
