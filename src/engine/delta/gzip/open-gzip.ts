@@ -84,21 +84,26 @@ function usualTrailer(content: Uint8Array): Uint8Array {
 
 /** How much of the content is looked at before other rules are tried. */
 const trialSize = 1 << 15
+/** How much is gone through, in all, to find better rules than those that hold nearly. */
+const mostSearched = 1 << 23
 
-/** The first rules that need no exceptions and next to no corrections; or else those that seem the best after a trial. */
+/** The first rules that explain everything; or else those that need least, as far as that is looked for. */
 function bestExplanation(subject: Explained, header: Header, most: number): Explanation | undefined {
+  const { size } = subject.inflated
   let best: Explanation | undefined
-  let bestTrial: Explanation | undefined
+  let promising: Explanation | undefined
+  let searched = 0
   for (const rules of likelyRules(header, subject.inflated)) {
-    const trial = explain(subject, rules, Math.min(most, bestTrial?.cost ?? Infinity), trialSize)
+    const trial = explain(subject, rules, promising?.cost ?? most, trialSize)
     if (trial === undefined) continue
-    if (bestTrial === undefined || trial.cost < bestTrial.cost) bestTrial = trial
-    if (trial.cost > 0) continue
-    const whole = subject.inflated.size <= trialSize ? trial : explain(subject, rules, Math.min(most, best?.cost ?? Infinity))
+    if (promising === undefined || trial.cost < promising.cost) promising = trial
+    if (size > trialSize && (trial.cost > 0 || searched > mostSearched)) continue
+    const whole = size > trialSize ? explain(subject, rules, best?.cost ?? most) : trial
     if (whole && (best === undefined || whole.cost < best.cost)) best = whole
-    if (best && best.cost <= most / 100) return best
+    if (best?.cost === 0) break
+    searched += size
   }
-  return best ?? (bestTrial && explain(subject, bestTrial.rules, most))
+  return best ?? (promising && explain(subject, promising.rules, most))
 }
 
 /** All that there are, those first that what the header says and the size of the first block make likely. */
