@@ -9,7 +9,7 @@ const mostSteps = 4096
 /** How many candidates that match as long are nearer than `distance`; undefined where the chains do not tell. */
 export function hopsTo(p: Prediction, at: number, length: number, distance: number): number | undefined {
   const { hops, candidate } = walk(p, at, length, Infinity, at - distance)
-  return candidate === at - distance ? hops : undefined
+  return candidate > 0 && candidate === at - distance ? hops : undefined
 }
 
 /** The other way round. */
