@@ -39,7 +39,8 @@ function isPlain(file: Uint8Array, content: Uint8Array, most = plainRecipe): voi
   assert.ok(recipe.length <= most, `a recipe of ${recipe.length} bytes`)
 }
 
-const words = 'the of and a to in is that for it as was with be by on not he his but at are this have from or had an they which one you'.split(' ')
+const words =
+  'the of and a to in is that for it as was with be by on not he his but at are this have from or had an they which one you'.split(' ')
 const text = (size: number, seed: number): Uint8Array => {
   const numbers = noise(size, seed).content
   let at = 0
@@ -51,11 +52,19 @@ const text = (size: number, seed: number): Uint8Array => {
 /** Text, noise, zeros and repetitions by turns, so that blocks of all kinds meet. */
 const mixture = (size: number, seed: number): Uint8Array => {
   const part = Math.ceil(size / 5)
-  return concatBytes([text(part, seed), noise(part, seed).content, new Uint8Array(part), text(part, seed), noise(part, seed).content]).subarray(0, size)
+  return concatBytes([
+    text(part, seed),
+    noise(part, seed).content,
+    new Uint8Array(part),
+    text(part, seed),
+    noise(part, seed).content,
+  ]).subarray(0, size)
 }
 
 /** Around the sizes at which matches, windows and blocks end. */
-const sizes = [0, 1, 2, 3, 4, 257, 258, 259, 32_505, 32_506, 32_507, 32_767, 32_768, 32_769, 65_273, 65_274, 65_275, 65_400, 65_535, 65_536, 65_537]
+const sizes = [
+  0, 1, 2, 3, 4, 257, 258, 259, 32_505, 32_506, 32_507, 32_767, 32_768, 32_769, 65_273, 65_274, 65_275, 65_400, 65_535, 65_536, 65_537,
+]
 const largerSizes = [98_303, 98_304, 98_305, 131_072, 200_000]
 
 const contents: Readonly<Record<string, (size: number) => Uint8Array>> = {

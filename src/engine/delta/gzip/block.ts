@@ -156,7 +156,8 @@ function putStored(writer: BitWriter, { bytes, start, end }: Part): void {
 /** Bit for bit; every code that is used must have a length there. */
 function putGivenHead(writer: BitWriter, part: Part, { head, bits, literalLengths, distanceLengths }: TreeHead): void {
   const { literals, distances } = countCodes(part)
-  if (!coversAll(literals, literalLengths) || !coversAll(distances, distanceLengths)) throw new BinderyError('bad-format', 'a code has no length')
+  if (!coversAll(literals, literalLengths) || !coversAll(distances, distanceLengths))
+    throw new BinderyError('bad-format', 'a code has no length')
   for (let at = 0; at < bits; at += 8) putBits(writer, head[at >> 3] as number, Math.min(8, bits - at))
 }
 

@@ -129,7 +129,8 @@ function beginBlock(state: Closing, from: number): number {
 }
 
 function awaitBlockEnd(state: Closing, question: number): void {
-  if (state.exception?.size !== undefined && question > state.p.end - state.start) throw bad('a block has more tokens than there is content')
+  if (state.exception?.size !== undefined && question > state.p.end - state.start)
+    throw bad('a block has more tokens than there is content')
   if (question >= state.tokens.length) state.tokens = new Int32Array(question + 1)
   state.question = question
   state.stop = Math.min(question, state.correctAt + 1 - state.before)

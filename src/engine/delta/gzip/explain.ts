@@ -90,7 +90,8 @@ function run(attempt: Attempt, mostCost: number, trial: number): void {
   const { p, explanation } = attempt
   const known = endKnownFrom(p.end)
   skipTo(p, beginBlock(attempt, 0))
-  while (p.at < known && p.at < trial && explanation.cost <= mostCost && !attempt.failed) predict(p, attempt, Math.min(known, p.at + stretch))
+  while (p.at < known && p.at < trial && explanation.cost <= mostCost && !attempt.failed)
+    predict(p, attempt, Math.min(known, p.at + stretch))
   if (p.at < known || explanation.cost > mostCost || attempt.failed) return
   if (p.rules.gnu) meetEnd(p)
   predict(p, attempt, p.end)
@@ -200,7 +201,8 @@ function endBlock(attempt: Attempt, end: number, at: number, { final, sized }: E
   if (block.kind === 'stored' && sized && !passed && storedByRule) attempt.failed = true
   const part: Part = { bytes: p.bytes, start, end, tokens, count }
   const choice = passed ? undefined : chooseBlock(part, isStillThere(p, start, at))
-  const head = block.kind === 'dynamic' && choice && !hasHead(bytes, block, choice.trees) ? bitsAt(bytes, block.head, block.headEnd) : undefined
+  const head =
+    block.kind === 'dynamic' && choice && !hasHead(bytes, block, choice.trees) ? bitsAt(bytes, block.head, block.headEnd) : undefined
   attempt.block++
   attempt.start = end
   if (choice?.kind === block.kind && head === undefined && !sized && last === final) {
@@ -225,7 +227,9 @@ function noteException(attempt: Attempt, exception: Exception): void {
 }
 
 function isSame(before: Exception, { gap, kind, last, size, head }: Exception): boolean {
-  return gap === 0 && before.kind === kind && before.last === last && before.size === size && head === undefined && before.head === undefined
+  return (
+    gap === 0 && before.kind === kind && before.last === last && before.size === size && head === undefined && before.head === undefined
+  )
 }
 
 function hasHead(bytes: Uint8Array, { head, headEnd }: Block, trees: Trees): boolean {
@@ -243,7 +247,7 @@ function bitsAt(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const part = new Uint8Array(size)
   for (let i = 0; i < size; i++) {
     const at = (start >> 3) + i
-    part[i] = (bytes[at] as number) >> shift | ((bytes[at + 1] ?? 0) << (8 - shift))
+    part[i] = ((bytes[at] as number) >> shift) | ((bytes[at + 1] ?? 0) << (8 - shift))
   }
   const spare = 8 * size - (end - start)
   if (size > 0) part[size - 1] = (part[size - 1] as number) & (0xff >> spare)

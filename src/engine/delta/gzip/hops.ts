@@ -20,7 +20,13 @@ export function distanceAt(p: Prediction, at: number, length: number, hops: numb
 }
 
 /** Goes back from `at`, which is in the chains already, over positions that match `length` bytes; candidate 0 where they end. */
-function walk(p: Prediction, at: number, length: number, mostHops: number, downTo: number): { readonly hops: number; readonly candidate: number } {
+function walk(
+  p: Prediction,
+  at: number,
+  length: number,
+  mostHops: number,
+  downTo: number,
+): { readonly hops: number; readonly candidate: number } {
   const { bytes, prev } = p
   const limit = Math.max(0, at - furthest, downTo - 1)
   let candidate = prev[at & windowMask] as number

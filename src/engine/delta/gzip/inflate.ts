@@ -155,7 +155,8 @@ function decoderOf(lengths: Uint8Array): Decoder | undefined {
     const length = lengths[symbol] as number
     if (length === 0) continue
     symbols[(starts[length] as number)++] = symbol
-    if (length <= quickBits) for (let code = codes[symbol] as number; code < quick.length; code += 1 << length) quick[code] = (symbol << 4) | length
+    if (length <= quickBits)
+      for (let code = codes[symbol] as number; code < quick.length; code += 1 << length) quick[code] = (symbol << 4) | length
   }
   return { quick, counts, symbols }
 }

@@ -96,7 +96,9 @@ function hashShift(rules: Rules): number {
 
 function insert({ rules, bytes, head, prev }: Prediction, at: number): void {
   const shift = hashShift(rules)
-  const hash = (((bytes[at] as number) << (2 * shift)) ^ ((bytes[at + 1] as number) << shift) ^ (bytes[at + 2] as number)) & ((1 << rules.hashBits) - 1)
+  const hash =
+    (((bytes[at] as number) << (2 * shift)) ^ ((bytes[at + 1] as number) << shift) ^ (bytes[at + 2] as number)) &
+    ((1 << rules.hashBits) - 1)
   prev[at & windowMask] = head[hash] as number
   head[hash] = at
 }

@@ -17,7 +17,9 @@ export const lengthExtra = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 
 export const distanceExtra = Uint8Array.from({ length: distanceCodes }, (_, code) => Math.max(0, (code >> 1) - 1))
 export const repeatExtra = Uint8Array.from({ length: lengthCodes }, (_, code) => [2, 3, 7][code - 16] ?? 0)
 
-export const lengthBase = Uint16Array.from({ length: 29 }, (_, code) => (code === 28 ? longestMatch : baseOf(lengthExtra, code) + shortestMatch))
+export const lengthBase = Uint16Array.from({ length: 29 }, (_, code) =>
+  code === 28 ? longestMatch : baseOf(lengthExtra, code) + shortestMatch,
+)
 export const distanceBase = Uint16Array.from({ length: distanceCodes }, (_, code) => baseOf(distanceExtra, code) + 1)
 
 function baseOf(extra: Uint8Array, code: number): number {
@@ -26,7 +28,7 @@ function baseOf(extra: Uint8Array, code: number): number {
 
 /** Length -> code - 257. */
 export const lengthCode = new Uint8Array(longestMatch + 1)
-for (let code = 0; code < 29; code++) lengthCode.fill(code, lengthBase[code] as number)
+for (let code = 0; code < 29; code++) lengthCode.fill(code, lengthBase[code])
 
 /** Distance - 1 below 256, or 256 + (distance - 1 >> 7) -> code. */
 const distanceCodeTable = new Uint8Array(512)

@@ -50,7 +50,7 @@ function joinAll(firstInner: number): number {
     const a = heap[1] as number
     heap[1] = heap[heapSize--] as number
     siftDown(1)
-    const b = heap[1] as number
+    const b = heap[1]
     taken[count++] = a
     taken[count++] = b
     weight[inner] = (weight[a] as number) + (weight[b] as number)
@@ -94,8 +94,8 @@ function lengthsOf(nodes: number, firstInner: number, symbols: number, longest: 
     if (wanted > longest) tooLong++
     nodeLength[node] = Math.min(wanted, longest)
     if (node >= firstInner) continue
-    lengths[node] = nodeLength[node] as number
-    ;(perLength[lengths[node] as number] as number)++
+    lengths[node] = nodeLength[node]
+    ;(perLength[lengths[node]] as number)++
   }
   if (tooLong > 0) shorten(lengths, perLength, tooLong, firstInner, longest)
   return lengths
