@@ -90,7 +90,7 @@ function newClosing(writer: BitWriter, p: Prediction, member: Member): Closing {
     writer,
     p,
     member,
-    tokens: new Int32Array(p.rules.blockTokens + 1),
+    tokens: new Int32Array(0),
     count: 0,
     stop: 0,
     settle: (at, next) => settle(state, at, next),
@@ -111,7 +111,6 @@ function newClosing(writer: BitWriter, p: Prediction, member: Member): Closing {
 
 /** Begins the block that comes next, behind those that have no tokens to be predicted; answers where it begins. */
 function beginBlock(state: Closing, from: number): number {
-  const { p } = state
   let at = from
   do {
     state.start = at
@@ -121,19 +120,22 @@ function beginBlock(state: Closing, from: number): number {
     if (kind === 'stored' && size !== undefined) at = passStored(state, at + size)
     else if (size === 0) endBlock(state, at, at, false)
     else {
-      awaitBlockEnd(state, size ?? nextQuestion(p.rules, 0))
+      awaitBlockEnd(state, size)
       return at
     }
   } while (!state.ended)
   return at
 }
 
-function awaitBlockEnd(state: Closing, question: number): void {
-  if (state.exception?.size !== undefined && question > state.p.end - state.start)
-    throw bad('a block has more tokens than there is content')
-  if (question >= state.tokens.length) state.tokens = new Int32Array(question + 1)
-  state.question = question
-  state.stop = Math.min(question, state.correctAt + 1 - state.before)
+/** A token makes one byte at least, so that there is never room for more tokens than there are bytes. */
+function awaitBlockEnd(state: Closing, size: number | undefined): void {
+  const { p, start } = state
+  const left = p.end - start
+  if (size !== undefined && size > left) throw bad('a block has more tokens than there is content')
+  const most = Math.min(size ?? p.rules.blockTokens, left)
+  if (most >= state.tokens.length) state.tokens = new Int32Array(most + 1)
+  state.question = size ?? nextQuestion(p.rules, 0)
+  state.stop = Math.min(state.question, state.correctAt + 1 - state.before)
 }
 
 function takeException(state: Closing): Exception | undefined {

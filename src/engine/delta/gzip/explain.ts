@@ -70,7 +70,7 @@ function newAttempt(subject: Explained, rules: Rules, storedByRule: boolean): At
     p: newPrediction(rules, padded.fill(0, size), size, subject.chains),
     explanation: { rules, exceptions: [], gaps: [], lengths: [], distances: [], cost: 0 },
     storedByRule,
-    tokens: new Int32Array(rules.blockTokens + 1),
+    tokens: new Int32Array(Math.min(rules.blockTokens, size) + 1),
     count: 0,
     stop: 1,
     settle: (at, next) => settle(attempt, at, next),
