@@ -271,7 +271,9 @@ test('the size of the file is bounded, and so is the work', () => {
     (error) => isBinderyError(error, 'over-limit'),
   )
   // Empty blocks without end.
-  endsWell(content, Uint8Array.of(1, 4, 9, 0, 2, 3, 1, 0, 255, 255, 255, 255, 255, 255, 255, 15, 8, 0))
+  for (const block of [[8, 0], [10, 0], [2]]) {
+    endsWell(emptyBytes, Uint8Array.of(1, 4, 9, 0, 2, 3, 1, 0, 255, 255, 255, 255, 255, 255, 255, 15, ...block), 1 << 28)
+  }
   // A content with the longest chains there can be: eight letters in no order.
   const slow = noise(1 << 20, 20).content.map((byte) => byte & 7)
   const started = performance.now()

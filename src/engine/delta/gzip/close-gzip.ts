@@ -204,6 +204,8 @@ function endBlock(state: Closing, end: number, at: number, final: boolean): void
   const last = exception ? exception.last : final
   if (final && exception?.size !== undefined && exception.size !== count) throw bad('a block has less tokens than a gzip recipe says')
   if (last && end < p.end) throw bad('content is left behind the last block')
+  // Empty blocks are asked for one by one, or a few bytes would keep a reader busy for ever.
+  if (end === start && exception && exception.count > 1) throw bad('a gzip recipe repeats an empty block')
   const part: Part = { bytes: p.bytes, start, end, tokens, count }
   if (exception?.head) putBlock(writer, part, exception.kind, last, treesOf(exception.head))
   else if (exception && exception.kind !== 'dynamic') putBlock(writer, part, exception.kind, last, fixedTrees)

@@ -48,6 +48,8 @@ type Attempt = Sink & {
   /** Tokens since the last correction, blocks since the last exception. */
   gap: number
   blockGap: number
+  /** Whether the last exception was for an empty block, of which there are no runs. */
+  emptyBefore: boolean
 }
 
 /** How many positions are gone through before the cost is looked at. */
@@ -82,6 +84,7 @@ function newAttempt(subject: Explained, rules: Rules, storedByRule: boolean): At
     overdue: false,
     gap: 0,
     blockGap: 0,
+    emptyBefore: false,
   }
   return attempt
 }
@@ -210,15 +213,16 @@ function endBlock(attempt: Attempt, end: number, at: number, { final, sized }: E
     return
   }
   const size = sized ? (block.kind === 'stored' ? end - start : count) : undefined
-  noteException(attempt, { gap: attempt.blockGap, count: 1, kind: block.kind, last, size, head })
+  noteException(attempt, { gap: attempt.blockGap, count: 1, kind: block.kind, last, size, head }, end === start)
 }
 
-function noteException(attempt: Attempt, exception: Exception): void {
-  const { explanation } = attempt
+function noteException(attempt: Attempt, exception: Exception, empty: boolean): void {
+  const { explanation, emptyBefore } = attempt
   const { exceptions } = explanation
   const before = exceptions.at(-1)
   attempt.blockGap = 0
-  if (before && isSame(before, exception)) {
+  attempt.emptyBefore = empty
+  if (before && !empty && !emptyBefore && isSame(before, exception)) {
     exceptions[exceptions.length - 1] = { ...before, count: before.count + 1 }
     return
   }
