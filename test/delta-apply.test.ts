@@ -205,6 +205,7 @@ function batchBytes({ newSize, runs, changes = [], literals = emptyBytes, sectio
     literals,
     images: emptyBytes,
     imageChanges: emptyBytes,
+    recipes: emptyBytes,
   }
   const present = streamNames.filter((name) => streams[name].length > 0)
   const coded = present.map((name) => pack[codec](streams[name]))

@@ -15,6 +15,7 @@ export const streamNames = [
   'literals',
   'images',
   'imageChanges',
+  'recipes',
 ] as const
 
 export type StreamName = (typeof streamNames)[number]
@@ -40,7 +41,7 @@ export type BatchHead = {
   readonly streams: readonly StreamHead[]
 }
 
-/** Nine streams of four numbers, with room for codings to come. */
+/** Ten streams of four numbers, with room for codings to come. */
 export const maxBatchHeadSize = 1024
 
 /** Most bytes of each stream per byte of the new side: whoever says more would make the reader work for nothing. */
@@ -54,6 +55,7 @@ const mostPerNewByte: Readonly<Record<StreamName, number>> = {
   literals: 1,
   images: 8,
   imageChanges: 8,
+  recipes: 1,
 }
 
 /** With its length in front, so that it can be read in two steps. */

@@ -2,9 +2,11 @@ import { byteReader } from '../../base/byte-reader.ts'
 import { oneChunk } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { deltaInfo, memoryNeed } from '../../format/delta.ts'
+import { readBytes } from '../../format/varint.ts'
+import { closeNew, openOld } from './gzip/section.ts'
 import { heldBytes } from './held.ts'
 import { imageDecoder } from './image/decode.ts'
-import { newBlocks } from './new-blocks.ts'
+import { newBlocks, overhang } from './new-blocks.ts'
 import { oldWindow } from './old-window.ts'
 import { plainDecoder } from './plain-decode.ts'
 import { readBatch } from './read-batch.ts'
@@ -15,8 +17,9 @@ import type { DeltaHeader, DeltaInfo } from '../../format/delta.ts'
 import type { NewBlocks } from './new-blocks.ts'
 import type { OldWindow } from './old-window.ts'
 import type { ImageDecoder } from './image/decode.ts'
-import type { OldPosition, PlainDecoder } from './plain-decode.ts'
-import type { Section } from './sections.ts'
+import type { OldBytes, OldPosition, PlainDecoder } from './plain-decode.ts'
+import type { GzipSection, Section } from './sections.ts'
+import type { Cursor } from '../../format/varint.ts'
 import type { Batch } from './read-batch.ts'
 
 /** What a reader grants where nobody says otherwise: twice what our own writer asks for. */
@@ -75,10 +78,19 @@ type State = {
   readonly out: NewBlocks
   readonly images: ImageDecoder
   readonly window: number
+  /** What the header grants to sections that are not plain. */
+  readonly memory: number
 }
 
 async function* applyBatches(reader: ReturnType<typeof byteReader>, header: DeltaHeader, old: OldWindow, out: NewBlocks): ByteStream {
-  const state = { position: { at: 0 }, old, out, images: imageDecoder(header.codingMemory), window: header.window }
+  const state = {
+    position: { at: 0 },
+    old,
+    out,
+    images: imageDecoder(header.codingMemory),
+    window: header.window,
+    memory: header.codingMemory,
+  }
   let left = header.new.size
   for (;;) {
     const batch = await readBatch(reader, header.batchLimit)
@@ -94,19 +106,21 @@ async function* applyBatches(reader: ReturnType<typeof byteReader>, header: Delt
 }
 
 async function* applyBatch({ newSize, streams }: Batch, state: State): ByteStream {
-  const { position, old, out, images } = state
-  const plain = plainDecoder(streams, position, old, out)
+  const { images } = state
+  const plain = plainDecoder(streams)
   images.begin(streams.images.bytes, streams.imageChanges.bytes)
   for (const section of decodeSections(streams.sections, newSize)) {
     if (section.kind === 'plain') yield* applyPlain(plain, section.size, state)
-    else yield* applyImage(section, state)
+    else if (section.kind === 'image') yield* applyImage(section, state)
+    else yield* applyGzip(section, plain, streams.recipes, state)
   }
   plain.finish()
   images.finish()
+  if (streams.recipes.at < streams.recipes.bytes.length) throw new BinderyError('bad-format', 'a batch of the delta has recipes left over')
 }
 
-async function* applyPlain(plain: PlainDecoder, size: number, { old, out }: State): ByteStream {
-  plain.begin(size)
+async function* applyPlain(plain: PlainDecoder, size: number, { position, old, out }: State): ByteStream {
+  plain.begin(size, position, old, out)
   for (;;) {
     const pause = plain.run()
     if (pause.kind === 'done') return
@@ -115,18 +129,44 @@ async function* applyPlain(plain: PlainDecoder, size: number, { old, out }: Stat
   }
 }
 
-async function* applyImage({ size, seek, oldSize }: Extract<Section, { kind: 'image' }>, state: State): ByteStream {
-  const { position, old, out, images, window } = state
+async function* applyImage(section: Extract<Section, { kind: 'image' }>, state: State): ByteStream {
+  yield* putWhole(state.images.decode(await oldBytesOf(section, state), section.size), state.out)
+}
+
+async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cursor, state: State): ByteStream {
+  const recipe = readBytes(recipes, section.recipeSize)
+  const oldContent = openOld(await oldBytesOf(section, state), section, state.memory)
+  const content = { bytes: new Uint8Array(section.contentSize + overhang), filled: 0, size: section.contentSize }
+  plain.begin(section.contentSize, { at: 0 }, wholeOf(oldContent), content)
+  if (plain.run().kind !== 'done') throw new BinderyError('bad-format', 'a gzip file in the delta copies from behind its old content')
+  yield* putWhole(closeNew(content.bytes.subarray(0, section.contentSize), recipe, section), state.out)
+}
+
+/** All of the old bytes that a section is made from, verified. */
+async function oldBytesOf({ seek, oldSize }: Exclude<Section, { kind: 'plain' }>, { position, old, window }: State): Promise<Uint8Array> {
   const start = position.at + seek
-  if (oldSize > window) throw new BinderyError('bad-format', 'an executable of the delta is larger than its window')
-  if (start < 0) throw new BinderyError('bad-format', 'an executable of the delta starts before the old side')
+  if (oldSize > window) throw new BinderyError('bad-format', 'a section of the delta is made from more than its window')
+  if (start < 0) throw new BinderyError('bad-format', 'a section of the delta is made from before the old side')
   const held = old.begin(start, start + oldSize)
   await old.verifyTo(start + oldSize)
-  const made = images.decode(heldBytes(held, start, oldSize), size)
   position.at = start + oldSize
-  for (let done = 0; done < size;) {
+  return heldBytes(held, start, oldSize)
+}
+
+function wholeOf(bytes: Uint8Array): OldBytes {
+  return {
+    verified: bytes.length,
+    begin: (_start, end) => {
+      if (end > bytes.length) throw new BinderyError('bad-format', 'a section of the delta copies past the end of its old content')
+      return { start: 0, bytes }
+    },
+  }
+}
+
+async function* putWhole(made: Uint8Array, out: NewBlocks): ByteStream {
+  for (let done = 0; done < made.length;) {
     if (out.filled >= out.size) yield out.take()
-    const count = Math.min(size - done, out.size - out.filled)
+    const count = Math.min(made.length - done, out.size - out.filled)
     out.bytes.set(made.subarray(done, done + count), out.filled)
     out.filled += count
     done += count

@@ -1,5 +1,6 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
+import { contentOf, openPair } from './gzip/section.ts'
 import { matchImage } from './image/encode.ts'
 import { matcher } from './match.ts'
 import { piecesOf } from './pieces.ts'
@@ -19,6 +20,8 @@ export type CodeInput = {
   readonly plan: DeltaPlan
   /** Segments that are pairs of executables. */
   readonly images: ReadonlySet<Segment>
+  /** Segments that are pairs of gzip files. */
+  readonly gzips: ReadonlySet<Segment>
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
@@ -61,6 +64,10 @@ async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<numb
     yield next.end - next.start
     return
   }
+  if (coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old))) {
+    yield next.end - next.start
+    return
+  }
   const equal = yield* codeEqualStart(coder, next, old)
   const rest = { start: next.start + equal, end: next.end }
   if (rest.start === rest.end) return
@@ -69,6 +76,19 @@ async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<numb
     coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
     yield rest.end - rest.start
   } else yield* codeBody(coder, rest, old, old.start + equal)
+}
+
+/** Contents are compared, not files. False where that cannot be. */
+async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment, oldBody: Range): Promise<boolean> {
+  const [oldRange, nextRange] = [contentOf(oldBody, segment.padding.old), contentOf(segment.next, segment.padding.next)]
+  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
+  if (equalBytes(oldBytes, nextBytes)) return false
+  const pair = openPair(oldBytes, nextBytes)
+  if (pair === undefined) return false
+  const code = (): void => codePiece({ encoder, matcher }, pair.content, pair.oldContent, 0, 0)
+  if (!encoder.gzip(oldRange.start, oldBytes.length, nextBytes.length, pair, code)) return false
+  encoder.literal(await next.read(nextRange.end, segment.next.end))
+  return true
 }
 
 /** False where the two are not understood, or have too little in common. */
@@ -135,7 +155,13 @@ function baseFor({ encoder, input: { window } }: Coder, old: Range, expected: nu
   return { start, end: Math.max(start, end) }
 }
 
-function codePiece({ encoder, matcher: { match } }: Coder, piece: Uint8Array, base: Uint8Array, baseStart: number, expected: number): void {
+function codePiece(
+  { encoder, matcher: { match } }: Pick<Coder, 'encoder' | 'matcher'>,
+  piece: Uint8Array,
+  base: Uint8Array,
+  baseStart: number,
+  expected: number,
+): void {
   const copies = match(base, piece, Math.min(Math.max(0, expected - baseStart), base.length))
   let done = 0
   for (let i = 0; i < copies.length; i += 3) {

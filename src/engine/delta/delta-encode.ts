@@ -5,6 +5,7 @@ import { runWriter } from './run-writer.ts'
 import { encodeSections } from './sections.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
+import type { OpenedPair } from './gzip/section.ts'
 import type { ImageEncoder, MatchedImage } from './image/encode.ts'
 import type { Section } from './sections.ts'
 
@@ -24,6 +25,8 @@ export type DeltaEncoder = {
   literal(next: Uint8Array): void
   /** The next bytes are an executable, made from the one at `start`. False where its streams might not fit into a batch. */
   image(start: number, image: MatchedImage): boolean
+  /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False as above. */
+  gzip(start: number, oldSize: number, size: number, pair: OpenedPair, code: () => void): boolean
   /** Batches completed since the last call; with `last`, everything there is. */
   take(last: boolean): readonly RawBatch[]
 }
@@ -36,7 +39,9 @@ export type EncoderLimits = { readonly window: number; readonly batchLimit: numb
 export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncoder {
   const out = newStreams()
   const images = imageEncoder()
-  const runs = runWriter(window, out)
+  const outer = runWriter(window, out)
+  /** Those of a content while one is written: it is copied from another one, not from the old side. */
+  let runs = outer
   const pieceSize = Math.min(largestPiece, batchLimit >> 2)
   const softLimit = batchLimit - 2 * pieceSize
   const done: RawBatch[] = []
@@ -63,7 +68,7 @@ export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncode
   const advance = (length: number): void => {
     newSize += length
     plainSize += length
-    if (size() >= softLimit) cutBatch()
+    if (runs === outer && size() >= softLimit) cutBatch()
   }
   const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
     runs.copy(start, next.length)
@@ -74,10 +79,10 @@ export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncode
   }
   return {
     get furthest() {
-      return runs.furthest
+      return outer.furthest
     },
     get position() {
-      return runs.position
+      return outer.position
     },
     copy: (start, old, next) => {
       for (let at = 0; at < next.length; at += pieceSize) {
@@ -105,10 +110,30 @@ export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncode
       if (size() + image.most > softLimit) cutBatch()
       endPlain()
       const oldSize = image.old.bytes.length
-      sections.push({ kind: 'image', size: image.next.length, seek: start - runs.position, oldSize })
+      sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize })
       images.code(image)
-      runs.jump(start + oldSize)
+      outer.jump(start + oldSize)
       newSize += image.next.length
+      if (size() >= softLimit) cutBatch()
+      return true
+    },
+    gzip: (start, oldSize, fileSize, { oldContent, content, recipe }, code) => {
+      const most = 2 * content.length + recipe.length
+      if (most > softLimit) return false
+      if (size() + most > softLimit) cutBatch()
+      endPlain()
+      const before = newSize
+      const seek = start - outer.position
+      runs = runWriter(Infinity, out)
+      code()
+      runs.close()
+      runs = outer
+      outer.jump(start + oldSize)
+      out.recipes.bytes(recipe)
+      const sizes = { oldContentSize: oldContent.length, contentSize: content.length, recipeSize: recipe.length }
+      sections.push({ kind: 'gzip', size: fileSize, seek, oldSize, ...sizes })
+      newSize = before + fileSize
+      plainSize = 0
       if (size() >= softLimit) cutBatch()
       return true
     },
@@ -129,6 +154,7 @@ function newStreams(): Streams {
     gaps: byteWriter(),
     residuals: byteWriter(),
     literals: byteWriter(),
+    recipes: byteWriter(),
   }
 }
 

@@ -3,6 +3,7 @@ import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
 import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
 import { codeSegments } from './code.ts'
+import { planGzip } from './gzip/section.ts'
 import { planImages } from './image/plan.ts'
 import { pairMembers } from './pair.ts'
 import { planDelta } from './plan.ts'
@@ -45,13 +46,18 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
   const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
   const images = await planImages(plan, input.old, input.new, limits.window)
+  const gzips = await planGzip(plan, input.old, input.new)
   const { oldName, newName } = input
   const sides = { oldName, newName, old: old.side, new: next.side }
   yield encodeDeltaFront(
-    { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: images.memory },
+    { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: Math.max(images.memory, gzips.memory) },
     { old: old.digests, new: next.digests },
   )
-  yield* inOrder(codeSegments({ ...input, ...limits, plan, images: images.segments }), atOnce, batchCompressor(next.side.size))
+  yield* inOrder(
+    codeSegments({ ...input, ...limits, plan, images: images.segments, gzips: gzips.segments }),
+    atOnce,
+    batchCompressor(next.side.size),
+  )
   yield endOfBatches
 }
 

@@ -14,8 +14,8 @@ import type { OldWindow } from './old-window.ts'
  * a section is done stays in hand.
  */
 export type PlainDecoder = {
-  /** A section of so many new bytes comes next. */
-  begin(size: number): void
+  /** A section of so many new bytes comes next, made from `old`, where copies go on from `position`, into `out`. */
+  begin(size: number, position: OldPosition, old: OldBytes, out: NewBytes): void
   run(): Pause
   /** `bad-format` unless all that the batch has for plain sections was used up. */
   finish(): void
@@ -25,14 +25,23 @@ export type Pause = { readonly kind: 'old'; readonly end: number } | { readonly 
 
 export type BatchStreams = Readonly<Record<StreamName, Cursor>>
 
+/** Old bytes to copy from, and room for new ones: of the sides of the delta, or of contents that lie in them. */
+export type OldBytes = Pick<OldWindow, 'verified' | 'begin'>
+export type NewBytes = Pick<NewBlocks, 'bytes' | 'filled' | 'size'>
+
 /** Where the last copy ended: the next batch goes on from there. */
 export type OldPosition = { at: number }
 
 const fewBytes = 48
 
+const nothing: OldBytes = { verified: 0, begin: () => ({ start: 0, bytes: emptyBytes }) }
+const nowhere: OldPosition = { at: 0 }
+const nowhereTo: NewBytes = { bytes: emptyBytes, filled: 0, size: 0 }
+
 /** Makes the plain sections of one batch, which share its streams. */
-export function plainDecoder(streams: BatchStreams, position: OldPosition, old: OldWindow, out: NewBlocks): PlainDecoder {
+export function plainDecoder(streams: BatchStreams): PlainDecoder {
   const { copies, literalRuns, seeks, gaps, residuals, literals } = streams
+  let [position, old, out] = [nowhere, nothing, nowhereTo]
   let left = 0
   let copyLeft = 0
   let literalLeft = 0
@@ -76,8 +85,8 @@ export function plainDecoder(streams: BatchStreams, position: OldPosition, old: 
     if (copyLeft > 0) held = old.begin(start, start + copyLeft)
   }
   return {
-    begin: (size) => {
-      left = size
+    begin: (size, from, oldBytes, newBytes) => {
+      ;[left, position, old, out] = [size, from, oldBytes, newBytes]
     },
     finish: () => finish(streams, gap),
     run: () => {
@@ -101,7 +110,7 @@ function nextGap(gaps: Cursor): number {
   return gaps.at === gaps.bytes.length ? Infinity : readVarint(gaps)
 }
 
-function takeLiterals(literals: Cursor, count: number, out: NewBlocks): void {
+function takeLiterals(literals: Cursor, count: number, out: NewBytes): void {
   const { bytes, at } = literals
   if (count > bytes.length - at) throw bad('literals are missing')
   if (count > fewBytes) out.bytes.set(bytes.subarray(at, at + count), out.filled)

@@ -3,16 +3,28 @@ import { byteWriter, readVarint, unzigzag, zigzag } from '../../format/varint.ts
 import type { Cursor } from '../../format/varint.ts'
 
 /**
- * A batch may be divided into sections (doc/spec/delta.md), each a coding and how many new bytes it makes; an image also
- * says which old bytes it is made from. Without them a batch is plain all through.
+ * A batch may be divided into sections (doc/spec/delta.md), each a coding and how many new bytes it makes; others than plain
+ * ones also say which old bytes they are made from. Without them a batch is plain all through.
  */
 export type Section =
   | { readonly kind: 'plain'; readonly size: number }
   /** `seek`: from where the last copy ended to the first byte of the old image. */
   | { readonly kind: 'image'; readonly size: number; readonly seek: number; readonly oldSize: number }
+  | GzipSection
+
+/** A gzip file: its content is made from that of the old one by plain matching, and closed again by a recipe. */
+export type GzipSection = {
+  readonly kind: 'gzip'
+  readonly size: number
+  readonly seek: number
+  readonly oldSize: number
+  readonly oldContentSize: number
+  readonly contentSize: number
+  readonly recipeSize: number
+}
 
 /** By number in the format. */
-const codings = { plain: 0, image: 1 } as const
+const codings = { plain: 0, image: 1, gzip: 2 } as const
 
 export function encodeSections(sections: readonly Section[]): Uint8Array {
   const out = byteWriter()
@@ -22,6 +34,10 @@ export function encodeSections(sections: readonly Section[]): Uint8Array {
     if (section.kind === 'plain') continue
     out.varint(zigzag(section.seek))
     out.varint(section.oldSize)
+    if (section.kind === 'image') continue
+    out.varint(section.oldContentSize)
+    out.varint(section.contentSize)
+    out.varint(section.recipeSize)
   }
   return out.take()
 }
@@ -45,6 +61,9 @@ function decodeSection(bytes: Cursor): Section {
   const coding = readVarint(bytes)
   const size = readVarint(bytes)
   if (coding === codings.plain) return { kind: 'plain', size }
-  if (coding === codings.image) return { kind: 'image', size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
-  throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
+  if (coding !== codings.image && coding !== codings.gzip)
+    throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
+  const from = { size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
+  if (coding === codings.image) return { kind: 'image', ...from }
+  return { kind: 'gzip', ...from, oldContentSize: readVarint(bytes), contentSize: readVarint(bytes), recipeSize: readVarint(bytes) }
 }

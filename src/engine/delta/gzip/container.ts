@@ -25,6 +25,10 @@ export function readHeader(bytes: Uint8Array, at: number): Header | undefined {
   return { flags, time: view.getUint32(4, true), effort: view.getUint8(8), system: view.getUint8(9), optional }
 }
 
+export function headerSize({ optional }: Header): number {
+  return fixedSize + optional.length
+}
+
 export function headerBytes({ flags, time, effort, system, optional }: Header): Uint8Array {
   const bytes = new Uint8Array(fixedSize + optional.length)
   bytes.set([0x1f, 0x8b, 8, flags, time, time >>> 8, time >>> 16, time >>> 24, effort, system])
