@@ -3,6 +3,7 @@ import { oneChunk } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { deltaInfo, memoryNeed } from '../../format/delta.ts'
 import { readBytes } from '../../format/varint.ts'
+import { newChains } from './gzip/predict.ts'
 import { closeNew, openOld } from './gzip/section.ts'
 import { heldBytes } from './held.ts'
 import { imageDecoder } from './image/decode.ts'
@@ -16,6 +17,7 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader, DeltaInfo } from '../../format/delta.ts'
 import type { NewBlocks } from './new-blocks.ts'
 import type { OldWindow } from './old-window.ts'
+import type { Chains } from './gzip/predict.ts'
 import type { ImageDecoder } from './image/decode.ts'
 import type { OldBytes, OldPosition, PlainDecoder } from './plain-decode.ts'
 import type { GzipSection, Section } from './sections.ts'
@@ -80,16 +82,19 @@ type State = {
   readonly window: number
   /** What the header grants to sections that are not plain. */
   readonly memory: number
+  /** Made for the first gzip file. */
+  chains: Chains | undefined
 }
 
 async function* applyBatches(reader: ReturnType<typeof byteReader>, header: DeltaHeader, old: OldWindow, out: NewBlocks): ByteStream {
-  const state = {
+  const state: State = {
     position: { at: 0 },
     old,
     out,
     images: imageDecoder(header.codingMemory),
     window: header.window,
     memory: header.codingMemory,
+    chains: undefined,
   }
   let left = header.new.size
   for (;;) {
@@ -139,7 +144,7 @@ async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cu
   const content = { bytes: new Uint8Array(section.contentSize + overhang), filled: 0, size: section.contentSize }
   plain.begin(section.contentSize, { at: 0 }, wholeOf(oldContent), content)
   if (plain.run().kind !== 'done') throw new BinderyError('bad-format', 'a gzip file in the delta copies from behind its old content')
-  yield* putWhole(closeNew(content.bytes.subarray(0, section.contentSize), recipe, section), state.out)
+  yield* putWhole(closeNew(content.bytes.subarray(0, section.contentSize), recipe, section, (state.chains ??= newChains())), state.out)
 }
 
 /** All of the old bytes that a section is made from, verified. */

@@ -17,12 +17,12 @@ import type { Exception, Member } from './recipe.ts'
 
 /**
  * The gzip file that `openGzip` took apart, exactly. Total: another recipe gives some other file or a BinderyError, after work that
- * `content`, `recipe` and `limit` bound; `limit` is the most bytes of the file.
+ * `content`, `recipe` and `limit` bound; `limit` is the most bytes of the file; `chains` serve one call after
+ * the other.
  */
-export function closeGzip(content: Uint8Array, recipe: Uint8Array, limit: number): Uint8Array {
+export function closeGzip(content: Uint8Array, recipe: Uint8Array, limit: number, chains: Chains = newChains()): Uint8Array {
   const { members, tail } = decodeRecipe(recipe, content.length)
   const writer = newBitWriter(limit)
-  const chains = newChains()
   let at = 0
   for (const member of members) {
     putMember(writer, content.subarray(at, at + member.size), member, chains)

@@ -4,6 +4,7 @@ import { gzipContent } from './content.ts'
 import { openGzip } from './open-gzip.ts'
 import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
+import type { Chains } from './predict.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
 import type { GzipSection } from '../sections.ts'
 
@@ -71,8 +72,8 @@ export function openOld(old: Uint8Array, section: GzipSection, memory: number): 
   return content
 }
 
-export function closeNew(content: Uint8Array, recipe: Uint8Array, { size }: GzipSection): Uint8Array {
-  const made = closeGzip(content, recipe, size)
+export function closeNew(content: Uint8Array, recipe: Uint8Array, { size }: GzipSection, chains: Chains): Uint8Array {
+  const made = closeGzip(content, recipe, size, chains)
   if (made.length !== size) throw new BinderyError('bad-format', 'a gzip file in the delta has another size than it says')
   return made
 }

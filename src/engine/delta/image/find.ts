@@ -25,6 +25,7 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
     targets: scratch.words('targets', (span >>> 5) + 1),
     jumpTables: [],
     bases: new Float64Array(baseCount),
+    scratch,
   }
   const image = { bytes, layout, ...found }
   const findInCode = layout.machine === 'x86-64' ? findInX86 : findInArm64

@@ -20,10 +20,10 @@ export type Guesses = {
 type Addressed = Pick<ElfLayout, 'segments'>
 
 export function guessTargets(old: Image, next: Addressed, copies: Copies): Guesses {
-  const targets = numberTargets(old.targets)
+  const targets = numberTargets(old.targets, old.scratch)
   const { count, addresses, numberOf } = targets
-  const places = new Int32Array(count)
-  const source = new Uint8Array(count)
+  const places = old.scratch.words('places', count)
+  const source = old.scratch.bytes('source', count)
   const known = numberSet(count)
   for (const { start, end, shift } of shiftsOf(old.layout, next, copies)) {
     for (let i = targets.rankOf(start), last = targets.rankOf(end); i < last; i++) {

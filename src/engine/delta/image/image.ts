@@ -1,4 +1,5 @@
 import type { ElfLayout } from '../../../format/elf.ts'
+import type { Scratch } from './scratch.ts'
 
 /** An executable whose references are known. */
 export type Image = { readonly bytes: Uint8Array; readonly layout: ElfLayout } & Found
@@ -21,6 +22,8 @@ export type Found = {
   readonly jumpTables: number[]
   /** Addresses that `based` references count from; see `bases`. */
   readonly bases: Float64Array
+  /** For whoever works on this image. */
+  readonly scratch: Scratch
 }
 
 export type CodeRange = { readonly offset: number; readonly end: number; readonly address: number }

@@ -1,3 +1,5 @@
+import type { Scratch } from './scratch.ts'
+
 /**
  * The targets of an old image, numbered in the order of their addresses, and where each is thought to be in the new one:
  * learned from a reference that was decoded, told by the copies, or after the nearest one below that is known.
@@ -12,15 +14,15 @@ export type Targets = {
 }
 
 /** Marks are bits, one for each address of the image: numbering is counting, and no address is sorted or hashed. */
-export function numberTargets(bits: Uint32Array): Targets {
-  const before = new Uint32Array(bits.length + 1)
+export function numberTargets(bits: Uint32Array, scratch: Scratch): Targets {
+  const before = scratch.words('before', bits.length + 1)
   let count = 0
   for (let i = 0; i < bits.length; i++) {
     before[i] = count
     count += bitCount(bits[i] as number)
   }
   before[bits.length] = count
-  const addresses = new Uint32Array(count)
+  const addresses = scratch.words('addresses', count)
   let next = 0
   for (let i = 0; i < bits.length; i++) {
     for (let word = bits[i] as number; word !== 0; word &= word - 1) addresses[next++] = i * 32 + 31 - Math.clz32(word & -word)
