@@ -1,11 +1,12 @@
 import { BinderyError } from '../../../base/error.ts'
 import { readElf } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
-import { hasRoomForTargets, imageMemory } from './memory.ts'
+import { hasRoomForReferences, imageMemory } from './memory.ts'
 import { imageModels } from './models.ts'
 import { newScratch } from './scratch.ts'
 import { rangeDecoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
+import type { PlainLiterals } from './walk.ts'
 import type { RangeDecoder } from './range-coder.ts'
 
 /** Decodes one image after the other, as they were coded, batch by batch. */
@@ -13,7 +14,7 @@ export type ImageDecoder = {
   /** The streams of the next batch. */
   begin(images: Uint8Array, imageChanges: Uint8Array): void
   /** The next image, made from an old one; it is there until the next one is decoded. `bad-format` where it does not add up, `over-limit` past the granted memory. */
-  decode(old: Uint8Array, size: number): Uint8Array
+  decode(old: Uint8Array, size: number, plainLiterals: PlainLiterals | undefined): Uint8Array
   /** `bad-format` where streams were not used up. */
   finish(): void
 }
@@ -27,15 +28,15 @@ export function imageDecoder(memory: number): ImageDecoder {
     begin: (images, imageChanges) => {
       coders = images.length + imageChanges.length === 0 ? undefined : { main: rangeDecoder(images), changes: rangeDecoder(imageChanges) }
     },
-    decode: (old, size) => {
+    decode: (old, size, plainLiterals) => {
       if (coders === undefined) throw new BinderyError('bad-format', 'an executable in the delta has no data')
       const layout = readElf(old)
       if (layout === undefined) throw new BinderyError('bad-format', 'the delta takes for an executable what is none')
       if (imageMemory(old.length, size, layout.span) > memory) throw tooLarge()
       const image = findReferences(old, scratch)
-      if (image === undefined || !hasRoomForTargets(image)) throw tooLarge()
+      if (image === undefined || !hasRoomForReferences(image)) throw tooLarge()
       const next = scratch.bytes('next', size)
-      walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined })
+      walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined, plainLiterals })
       return next
     },
     finish: () => {

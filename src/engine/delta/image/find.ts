@@ -4,17 +4,18 @@ import { findInArm64 } from './arm64.ts'
 import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
 import { findPointers } from './pointers.ts'
+import { mostImageSize, packReference } from './image.ts'
 import { baseCount, kinds, widthOf } from './reference.ts'
 import { newScratch } from './scratch.ts'
 import { findInX86 } from './x86-64.ts'
-import type { CodeRange, Found, Image } from './image.ts'
+import type { CodeRange, Found, Image, Marked, ReferenceList } from './image.ts'
 import type { Scratch } from './scratch.ts'
 import type { ElfLayout } from '../../../format/elf.ts'
 
 /** Undefined for what is no executable that is understood. `scratch`: see there how long the answer lives. */
 export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch()): Image | undefined {
   const layout = readElf(bytes)
-  if (layout === undefined) return undefined
+  if (layout === undefined || bytes.length > mostImageSize) return undefined
   const { base, span, isFixed } = layout
   const found: Found = {
     base,
@@ -32,31 +33,47 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
   for (const range of codeRanges(layout)) findInCode(bytes, range, found)
   const tables = [...findInElfTables(image), ...findInGoTables(image)]
   findPointers(image, new Set(tables))
-  settle(image)
-  return image
+  return { ...image, references: listReferences(image) }
 }
 
-/**
- * Of references that overlap the first counts: whoever comes to a mark, from wherever, may take it for one. The addresses of
- * their targets, and of the bases, are marked as bits.
- */
-function settle(image: Image): void {
-  const { marks, targets } = image
-  const targetAt = targetReader(image)
+/** Of marks that overlap the first counts. Answers how many are left. */
+function dropOverlaps(marks: Uint8Array): number {
+  let count = 0
   for (let at = 0; at < marks.length; at++) {
     const kind = marks[at] as number
     if (kind === kinds.none) continue
     const end = at + widthOf(kind)
-    if (end > marks.length) return void marks.fill(0, at)
-    const target = targetAt(at, kind)
-    targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
+    if (end > marks.length) {
+      marks.fill(0, at)
+      break
+    }
     while (++at < end) marks[at] = 0
     at--
+    count++
+  }
+  return count
+}
+
+/** Lists what is marked; the addresses of targets, and of the bases, become bits. */
+function listReferences(image: Marked): ReferenceList {
+  const { marks, targets, scratch } = image
+  const count = dropOverlaps(marks)
+  const list = { count, packed: scratch.words('references', count), targets: scratch.words('referenceTargets', count) }
+  const targetAt = targetReader(image)
+  for (let at = 0, i = 0; i < count; at++) {
+    const kind = marks[at] as number
+    if (kind === kinds.none) continue
+    const target = targetAt(at, kind)
+    targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
+    list.packed[i] = packReference(at, kind)
+    list.targets[i++] = target
+    at += 3
   }
   for (const [i, base] of image.bases.entries()) {
     if (base < 0 || base > image.span) image.bases[i] = 0
     else targets[base >>> 5] = (targets[base >>> 5] as number) | (1 << (base & 31))
   }
+  return list
 }
 
 function codeRanges(layout: ElfLayout): readonly CodeRange[] {

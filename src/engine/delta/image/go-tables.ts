@@ -4,7 +4,7 @@ import { markBased } from './marking.ts'
 import { bases, kinds } from './reference.ts'
 import { findGoTypes } from './go-types.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './image.ts'
+import type { Marked } from './image.ts'
 
 /**
  * References in the tables that Go's run-time system keeps of its functions (Go source, runtime/symtab.go and
@@ -18,7 +18,7 @@ const functionSize = 44
 const mostTables = 16
 
 /** Marks what it finds; answers the sections that need no other look. */
-export function findInGoTables(image: Image): readonly ElfSection[] {
+export function findInGoTables(image: Marked): readonly ElfSection[] {
   const view = new DataView(image.bytes.buffer, image.bytes.byteOffset, image.bytes.length)
   const isTable = ({ isLoaded, isCode, size, offset }: ElfSection): boolean =>
     isLoaded && !isCode && size > headerSize && magics.has(view.getUint32(offset, true)) && view.getUint8(offset + 7) === 8
@@ -68,7 +68,7 @@ type GoModule = { readonly types: number; readonly functionData: number; readonl
 /** The record of the module begins with the addresses of the table and of the names in it; more of its words follow by number. */
 const moduleWords = { index: 19, types: 37, endOfTypes: 38, functionData: 40, functionDataSince126: 43 } as const
 
-function findModule(image: Image, view: DataView, table: number, names: number): GoModule | undefined {
+function findModule(image: Marked, view: DataView, table: number, names: number): GoModule | undefined {
   const wordAt = (at: number): number => numberAt(view, at) - image.base
   for (const { offset, size, isLoaded, isWritable } of image.layout.sections) {
     if (!isLoaded || !isWritable) continue
@@ -85,7 +85,7 @@ function findModule(image: Image, view: DataView, table: number, names: number):
 }
 
 /** A bucket for every 4096 bytes of code: the number of a function, then 16 bytes. */
-function markIndex(image: Image, view: DataView, address: number): void {
+function markIndex(image: Marked, view: DataView, address: number): void {
   const start = offsetOf(image.layout.segments, address)
   const code = image.layout.sections.find(({ name }) => name === '.text')
   if (start < 0 || code === undefined) return
@@ -96,7 +96,7 @@ function markIndex(image: Image, view: DataView, address: number): void {
 /** What functions refer to of their data: where each piece begins, and which are trees of calls that were inlined. */
 type FunctionData = { readonly starts: Set<number>; readonly trees: Set<number> }
 
-function findInFunctions(image: Image, view: DataView, { offset, size }: ElfSection, functions: number, count: number): FunctionData {
+function findInFunctions(image: Marked, view: DataView, { offset, size }: ElfSection, functions: number, count: number): FunctionData {
   const start = offset + functions
   const end = offset + size
   const data: FunctionData = { starts: new Set(), trees: new Set() }
@@ -113,7 +113,7 @@ function findInFunctions(image: Image, view: DataView, { offset, size }: ElfSect
 /** Which piece of a function's data the tree is. */
 const treeIndex = 3
 
-function findInFunction(image: Image, view: DataView, at: number, end: number, { starts, trees }: FunctionData): void {
+function findInFunction(image: Marked, view: DataView, at: number, end: number, { starts, trees }: FunctionData): void {
   markBased(image, view, at, bases.goText)
   markBased(image, view, at + 4, bases.goNames)
   for (const place of [16, 20, 24]) if (view.getUint32(at + place, true) !== 0) markBased(image, view, at + place, bases.goTables)
@@ -135,7 +135,7 @@ function findInFunction(image: Image, view: DataView, at: number, end: number, {
 /** Of an inlined call: kind, three bytes of nothing, name, place, line. A tree ends at the latest where other data begin. */
 const callSize = 16
 
-function findInlined(image: Image, view: DataView, { starts, trees }: FunctionData): void {
+function findInlined(image: Marked, view: DataView, { starts, trees }: FunctionData): void {
   const first = offsetOf(image.layout.segments, image.bases[bases.goFuncData] as number)
   if (first < 0) return
   for (const tree of trees) {

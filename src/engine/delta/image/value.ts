@@ -61,7 +61,7 @@ export function targetOf(kind: number, word: number, high: number, here: number,
     case kinds.low2:
     case kinds.low3:
     case kinds.low4:
-      return fieldOf(kind, word) << (kind - kinds.low)
+      return lowOf(kind, word)
     default: {
       const number = kind - kinds.based
       return (frame.bases[number] as number) + (baseUnits[number] as number) * (kind === kinds.based ? word : word >>> 0)
@@ -107,6 +107,11 @@ export function wordOf(kind: number, target: number, here: number, table: number
       return Math.floor((target - (frame.bases[number] as number)) / (baseUnits[number] as number)) | 0
     }
   }
+}
+
+/** Of the low kinds. */
+export function lowOf(kind: number, word: number): number {
+  return ((word >>> 10) & 0xfff) << (kind - kinds.low)
 }
 
 /** The bits of a word that are its reference, as a number. */
