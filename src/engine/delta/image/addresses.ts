@@ -1,6 +1,6 @@
 import { kinds } from './reference.ts'
 import { pairedWithin } from './arm64.ts'
-import { lowOf, targetOf } from './value.ts'
+import { behindOperand, lowOf, targetOf } from './value.ts'
 import type { ImageLayout, Marked } from './image.ts'
 
 /** From places in the file of an image to addresses and the targets of its references. */
@@ -14,6 +14,8 @@ export function targetReader(image: Marked): (at: number, kind: number) => numbe
   const pageAt = (at: number): number => targetOf(kinds.page, view.getInt32(at, true), 0, place(at), 0, image)
   return (at, kind) => {
     const word = view.getInt32(at, true)
+    // Nearly all of them: relative to what is behind the operand.
+    if (kind <= kinds.data4) return within(place(at) + (behindOperand[kind] as number) + word, span)
     if (kind === kinds.page) return within(pageAt(at) + lowBehind(image, view, at, word & 31), span)
     if (kind >= kinds.low && kind <= kinds.low4) {
       const page = pageBefore(image, view, at, (word >>> 5) & 31)

@@ -1,7 +1,7 @@
 import { BinderyError } from '../../../base/error.ts'
 import { readElf } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
-import { hasRoomForReferences, imageMemory } from './memory.ts'
+import { imageMemory } from './memory.ts'
 import { imageModels } from './models.ts'
 import { newScratch } from './scratch.ts'
 import { rangeDecoder } from './range-coder.ts'
@@ -34,8 +34,9 @@ export function imageDecoder(memory: number): ImageDecoder {
       if (layout === undefined) throw new BinderyError('bad-format', 'the delta takes for an executable what is none')
       if (imageMemory(old.length, size, layout.span) > memory) throw tooLarge()
       const image = findReferences(old, scratch)
-      if (image === undefined || !hasRoomForReferences(image)) throw tooLarge()
-      const next = scratch.bytes('next', size)
+      if (image === undefined) throw tooLarge()
+      // The marks are listed by now, and their memory is free.
+      const next = scratch.bytes('marks', size)
       walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined, plainLiterals })
       return next
     },

@@ -1,7 +1,6 @@
 import { findReferences } from './find.ts'
 import { mostCopies } from './copies.ts'
 import { matchImages } from './match-image.ts'
-import { hasRoomForReferences } from './memory.ts'
 import { imageModels } from './models.ts'
 import { rangeEncoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
@@ -17,7 +16,7 @@ const missCost = 7
 /** Undefined where the two are no executables that are understood, or have little in common. */
 export function matchImage(old: Uint8Array, next: Uint8Array): MatchedImage | undefined {
   const [oldImage, nextImage] = [findReferences(old), findReferences(next)]
-  if (oldImage === undefined || nextImage === undefined || !hasRoomForReferences(oldImage)) return undefined
+  if (oldImage === undefined || nextImage === undefined) return undefined
   const copies = matchImages(oldImage, nextImage, { passes: 2 })
   let copied = 0
   for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number

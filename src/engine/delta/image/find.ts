@@ -4,7 +4,7 @@ import { findInArm64 } from './arm64.ts'
 import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
 import { findPointers } from './pointers.ts'
-import { mostImageSize, packReference } from './image.ts'
+import { mostImageSize, mostReferences, packReference } from './image.ts'
 import { baseCount, kinds, widthOf } from './reference.ts'
 import { newScratch } from './scratch.ts'
 import { findInX86 } from './x86-64.ts'
@@ -33,47 +33,39 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
   for (const range of codeRanges(layout)) findInCode(bytes, range, found)
   const tables = [...findInElfTables(image), ...findInGoTables(image)]
   findPointers(image, new Set(tables))
-  return { ...image, references: listReferences(image) }
+  const references = listReferences(image)
+  return references === undefined ? undefined : { ...image, references }
 }
 
-/** Of marks that overlap the first counts. Answers how many are left. */
-function dropOverlaps(marks: Uint8Array): number {
+/**
+ * Lists what is marked, of marks that overlap the first; the addresses of targets, and of the bases, become bits. Undefined
+ * where there are more than a reader has room for.
+ */
+function listReferences(image: Marked): ReferenceList | undefined {
+  const { marks, targets, scratch } = image
+  const room = mostReferences(marks.length)
+  const [packed, listed] = [scratch.words('references', room), scratch.words('referenceTargets', room)]
+  const words = new Uint32Array(marks.buffer, marks.byteOffset, marks.length >> 2)
+  const targetAt = targetReader(image)
   let count = 0
   for (let at = 0; at < marks.length; at++) {
-    const kind = marks[at] as number
+    while ((at & 3) === 0 && words[at >> 2] === 0) at += 4
+    const kind = marks[at] ?? kinds.none
     if (kind === kinds.none) continue
     const end = at + widthOf(kind)
-    if (end > marks.length) {
-      marks.fill(0, at)
-      break
-    }
-    while (++at < end) marks[at] = 0
-    at--
-    count++
-  }
-  return count
-}
-
-/** Lists what is marked; the addresses of targets, and of the bases, become bits. */
-function listReferences(image: Marked): ReferenceList {
-  const { marks, targets, scratch } = image
-  const count = dropOverlaps(marks)
-  const list = { count, packed: scratch.words('references', count), targets: scratch.words('referenceTargets', count) }
-  const targetAt = targetReader(image)
-  for (let at = 0, i = 0; i < count; at++) {
-    const kind = marks[at] as number
-    if (kind === kinds.none) continue
+    if (end > marks.length) break
+    if (count === room) return undefined
     const target = targetAt(at, kind)
     targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
-    list.packed[i] = packReference(at, kind)
-    list.targets[i++] = target
-    at += 3
+    packed[count] = packReference(at, kind)
+    listed[count++] = target
+    at = end - 1
   }
   for (const [i, base] of image.bases.entries()) {
     if (base < 0 || base > image.span) image.bases[i] = 0
     else targets[base >>> 5] = (targets[base >>> 5] as number) | (1 << (base & 31))
   }
-  return list
+  return { count, packed, targets: listed }
 }
 
 function codeRanges(layout: ElfLayout): readonly CodeRange[] {

@@ -21,6 +21,11 @@ const kindBits = 5
 /** Places have 27 bits: no image that is read as a whole is larger. */
 export const mostImageSize: number = 2 ** (32 - kindBits)
 
+/** So many references are the most that a reader makes room for. */
+export function mostReferences(size: number): number {
+  return Math.max(512, size >> 3)
+}
+
 export function packReference(at: number, kind: number): number {
   return ((at << kindBits) | kind) >>> 0
 }
