@@ -4,6 +4,7 @@ import { findInArm64 } from './arm64.ts'
 import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
 import { findPointers } from './pointers.ts'
+import { setBit } from './image.ts'
 import { baseCount, kinds, widthOf } from './reference.ts'
 import { newScratch } from './scratch.ts'
 import { findInX86 } from './x86-64.ts'
@@ -33,29 +34,30 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
   const tables = [...findInElfTables(image), ...findInGoTables(image)]
   findPointers(image, new Set(tables))
   settle(image)
+  collectTargets(image)
   return image
 }
 
-/**
- * Of references that overlap the first counts: whoever comes to a mark, from wherever, may take it for one. The addresses of
- * their targets, and of the bases, are marked as bits.
- */
-function settle(image: Image): void {
-  const { marks, targets } = image
-  const targetAt = targetReader(image)
+/** Of references that overlap the first counts: whoever comes to a mark, from wherever, may take it for one. */
+function settle({ marks }: Image): void {
   for (let at = 0; at < marks.length; at++) {
     const kind = marks[at] as number
     if (kind === kinds.none) continue
     const end = at + widthOf(kind)
     if (end > marks.length) return void marks.fill(0, at)
-    const target = targetAt(at, kind)
-    targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
     while (++at < end) marks[at] = 0
     at--
   }
-  for (const [i, base] of image.bases.entries()) {
-    if (base < 0 || base > image.span) image.bases[i] = 0
-    else targets[base >>> 5] = (targets[base >>> 5] as number) | (1 << (base & 31))
+}
+
+/** Bits for the addresses that references mean, and for the bases. Only of marks that stay: a page asks those behind it. */
+function collectTargets(image: Image): void {
+  const { marks, targets, bases, span } = image
+  const targetAt = targetReader(image)
+  for (let at = 0; at < marks.length; at++) if (marks[at] !== kinds.none) setBit(targets, targetAt(at, marks[at] as number))
+  for (const [i, base] of bases.entries()) {
+    if (base < 0 || base > span) bases[i] = 0
+    else setBit(targets, base)
   }
 }
 
