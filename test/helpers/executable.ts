@@ -77,7 +77,9 @@ export function randomProgram(kind: Omit<Program, 'functions' | 'data'>, count: 
   const some = (names: readonly string[], most: number): readonly string[] =>
     Array.from({ length: random.below(most + 1) }, () => random.of(names))
   const functions = functionNames.map((name) => ({
-    ...{ name, seed: random.below(1 << 20), size: 40 + random.below(160) },
+    name,
+    seed: random.below(1 << 20),
+    size: 40 + random.below(160),
     uses: [...some(functionNames, 5), ...some(dataNames, 3)],
   }))
   const data = dataNames.map((name) => ({
@@ -232,7 +234,11 @@ function sectionsOf(program: Program): readonly Section[] {
   const exported = names.slice(0, 8)
   const isReadOnly = ({ isConstant }: DataLiteral): boolean => isConstant && isFixed
   const section = (name: string, type: number, access: Access, align: number, pieces: readonly Piece[]): Section => ({
-    ...{ name, type, access, align, pieces },
+    name,
+    type,
+    access,
+    align,
+    pieces,
   })
   return [
     section('.dynsym', 11, 'r', 8, symbols('dynamic', exported)),
