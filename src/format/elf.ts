@@ -13,10 +13,9 @@ export type ElfLayout = {
   readonly span: number
   readonly segments: readonly ElfSegment[]
   readonly sections: readonly ElfSection[]
-  /** Of .eh_frame_hdr, where a program header says so. */
-  readonly frameIndex: ElfSegment | undefined
 }
 
+/** No two claim the same bytes of the file. */
 export type ElfSegment = {
   readonly offset: number
   readonly fileSize: number
@@ -34,6 +33,7 @@ export type ElfSection = {
   readonly size: number
   /** From `base`; meaningless where it is not loaded. */
   readonly address: number
+  /** It lies within a segment, in the file and in memory alike. */
   readonly isLoaded: boolean
   readonly isCode: boolean
   readonly isWritable: boolean
@@ -51,16 +51,21 @@ export const sectionTypes = {
   relr: 19,
 } as const
 
-const headerSize = 64
+/** Of the header of the file. */
+export const elfHeaderSize = 64
 const segmentSize = 56
 const sectionSize = 64
+/** The type of a segment. */
+const loadable = 1
 const machines: Readonly<Record<number, ElfLayout['machine']>> = { 62: 'x86-64', 183: 'aarch64' }
 const mostSegments = 16
 const mostSections = 4096
 /** A gap of nothing costs a reader memory: an image may be so much larger in memory than in its file. */
-const mostSpan = (fileSize: number): number => Math.min(2 ** 31, 8 * fileSize + (32 << 20))
+const mostSpan = (fileSize: number): number => Math.min(2 ** 30, 8 * fileSize + (4 << 20))
+/** Beyond it, sums of addresses would not be exact in a double. */
+const mostAddress = 2 ** 52
 
-/** Enough of a file's beginning for `readSegments`, or undefined where its program headers are not where they usually are. */
+/** Enough of a file's beginning for `readSegments`: program headers that end behind it are not looked for. */
 export const elfHeadSize = 4096
 
 export function readElf(bytes: Uint8Array): ElfLayout | undefined {
@@ -73,7 +78,7 @@ export function readElf(bytes: Uint8Array): ElfLayout | undefined {
     machine,
     isFixed: view.getUint16(16, true) === 2,
     ...segments,
-    sections: readSections(view, segments.base),
+    sections: readSections(view, segments.base, segments.segments),
   }
 }
 
@@ -83,54 +88,60 @@ export function machineOfElf(head: Uint8Array): ElfLayout['machine'] | undefined
 }
 
 function machineOf(view: DataView): ElfLayout['machine'] | undefined {
-  if (view.byteLength < headerSize || view.getUint32(0, false) !== 0x7f45_4c46 || view.getUint16(4, true) !== 0x0102) return undefined
+  if (view.byteLength < elfHeaderSize || view.getUint32(0, false) !== 0x7f45_4c46 || view.getUint16(4, true) !== 0x0102) return undefined
   return machines[view.getUint16(18, true)]
 }
 
 /** Also of the first bytes alone. `fileSize`: of the whole. */
-export function readSegments(head: Uint8Array, fileSize: number): Pick<ElfLayout, 'base' | 'span' | 'segments' | 'frameIndex'> | undefined {
+export function readSegments(head: Uint8Array, fileSize: number): Pick<ElfLayout, 'base' | 'span' | 'segments'> | undefined {
   const view = new DataView(head.buffer, head.byteOffset, head.length)
   if (machineOf(view) === undefined) return undefined
-  const start = numberAt(view, 32)
-  const count = Math.min(view.getUint16(56, true), mostSegments)
-  if (view.getUint16(54, true) !== segmentSize || start + count * segmentSize > Math.min(elfHeadSize, view.byteLength)) return undefined
+  const end = programHeadersEnd(head)
+  if (end > Math.min(elfHeadSize, view.byteLength)) return undefined
   const loaded: ElfSegment[] = []
-  let frameIndex: ElfSegment | undefined
-  for (let at = start; at < start + count * segmentSize; at += segmentSize) {
-    const type = view.getUint32(at, true)
-    if (type !== 1 && type !== 0x6474_e550) continue
-    const flags = view.getUint32(at + 4, true)
-    const [offset, address, fileBytes, memorySize] = [
-      numberAt(view, at + 8),
-      numberAt(view, at + 16),
-      numberAt(view, at + 32),
-      numberAt(view, at + 40),
-    ]
-    if (offset < 0 || fileBytes < 0 || memorySize < fileBytes || offset + fileBytes > fileSize) continue
-    const segment = { offset, fileSize: fileBytes, address, memorySize, isCode: (flags & 1) !== 0, isWritable: (flags & 2) !== 0 }
-    if (type === 1) loaded.push(segment)
-    else frameIndex = segment
+  for (let at = numberAt(view, 32); at < end; at += segmentSize) {
+    const segment = view.getUint32(at, true) === loadable ? segmentAt(view, at, fileSize) : undefined
+    if (segment !== undefined && !loaded.some((other) => overlap(other, segment))) loaded.push(segment)
   }
   if (loaded.length === 0) return undefined
   const base = Math.min(...loaded.map(({ address }) => address))
   const span = Math.max(...loaded.map(({ address, memorySize }) => address + memorySize)) - base
   if (!(span > 0 && span <= mostSpan(fileSize))) return undefined
-  const relative = (segment: ElfSegment): ElfSegment => ({ ...segment, address: segment.address - base })
-  return { base, span, segments: loaded.map(relative), frameIndex: frameIndex === undefined ? undefined : relative(frameIndex) }
+  return { base, span, segments: loaded.map((segment) => ({ ...segment, address: segment.address - base })) }
 }
 
-/** Of a file that has a layout. */
+function segmentAt(view: DataView, at: number, fileSize: number): ElfSegment | undefined {
+  const flags = view.getUint32(at + 4, true)
+  const [offset, address, fileBytes, memorySize] = [
+    numberAt(view, at + 8),
+    numberAt(view, at + 16),
+    numberAt(view, at + 32),
+    numberAt(view, at + 40),
+  ]
+  if (offset < 0 || fileBytes < 0 || memorySize < fileBytes || offset + fileBytes > fileSize) return undefined
+  if (Math.abs(address) > mostAddress) return undefined
+  return { offset, fileSize: fileBytes, address, memorySize, isCode: (flags & 1) !== 0, isWritable: (flags & 2) !== 0 }
+}
+
+/** A byte in two segments would have two addresses. */
+function overlap(a: ElfSegment, b: ElfSegment): boolean {
+  return a.offset < b.offset + b.fileSize && b.offset < a.offset + a.fileSize
+}
+
+/** Where the program headers end that are looked at; Infinity where there are none behind the file's own header. */
 export function programHeadersEnd(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  return numberAt(view, 32) + Math.min(view.getUint16(56, true), mostSegments) * segmentSize
+  const start = numberAt(view, 32)
+  if (start < elfHeaderSize || view.getUint16(54, true) !== segmentSize) return Infinity
+  return start + Math.min(view.getUint16(56, true), mostSegments) * segmentSize
 }
 
-function readSections(view: DataView, base: number): readonly ElfSection[] {
+function readSections(view: DataView, base: number, segments: readonly ElfSegment[]): readonly ElfSection[] {
   const size = view.byteLength
   const start = numberAt(view, 40)
   const count = view.getUint16(60, true)
   const nameIndex = view.getUint16(62, true)
-  if (start < headerSize || view.getUint16(58, true) !== sectionSize || count > mostSections || start + count * sectionSize > size)
+  if (start < elfHeaderSize || view.getUint16(58, true) !== sectionSize || count > mostSections || start + count * sectionSize > size)
     return []
   const names = nameIndex < count ? numberAt(view, start + nameIndex * sectionSize + 24) : size
   const sections: ElfSection[] = []
@@ -154,12 +165,16 @@ function readSections(view: DataView, base: number): readonly ElfSection[] {
       offset,
       size: bytes,
       address: address - base,
-      isLoaded: (flags & 2) !== 0,
+      isLoaded: (flags & 2) !== 0 && segments.some((segment) => holds(segment, offset, bytes, address - base)),
       isCode: (flags & 4) !== 0,
       isWritable: (flags & 1) !== 0,
     })
   }
   return sections
+}
+
+function holds({ offset, fileSize, address }: ElfSegment, start: number, size: number, at: number): boolean {
+  return start >= offset && start + size <= offset + fileSize && at - address === start - offset
 }
 
 function nameAt(view: DataView, at: number): string {

@@ -1,3 +1,4 @@
+import { BinderyError } from '../../base/error.ts'
 import { byteWriter } from '../../format/varint.ts'
 import { writeDifferences } from './differences.ts'
 import { imageEncoder } from './image/encode.ts'
@@ -113,6 +114,8 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       const oldSize = image.old.bytes.length
       sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, hasPlainLiterals: !modelLiterals })
       images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part))
+      // Only bytes made to defeat every model come here; half a delta is worse than none.
+      if (size() > batchLimit) throw new BinderyError('over-limit', 'an executable takes more bytes in the delta than a batch may have')
       outer.jump(start + oldSize)
       newSize += image.next.length
       if (size() >= softLimit) cutBatch()

@@ -32,6 +32,17 @@ export type GzipSection = {
   readonly recipeSize: number
 }
 
+/**
+ * All of an old image is looked at to make the new one, whatever little of it is used: a reader must not be made to work for
+ * nothing.
+ */
+export function mayBeImage(oldSize: number, size: number): boolean {
+  return Math.min(oldSize, size) >= leastImage && oldSize <= mostOldPerNew * size
+}
+
+const leastImage = 4096
+const mostOldPerNew = 16
+
 /** By number in the format. */
 const codings = { plain: 0, image: 1, gzip: 2, plainLiteralImage: 3 } as const
 
@@ -51,28 +62,27 @@ export function encodeSections(sections: readonly Section[]): Uint8Array {
   return out.take()
 }
 
-/** `newSize`: what all sections together make. */
-export function decodeSections(bytes: Cursor, newSize: number): readonly Section[] {
-  if (bytes.bytes.length === 0) return [{ kind: 'plain', size: newSize }]
-  const sections: Section[] = []
+/** `newSize`: what all sections together make. Checked as a whole before the first; there may be millions of them. */
+export function* decodeSections(bytes: Cursor, newSize: number): Generator<Section> {
+  if (bytes.bytes.length === 0) return yield { kind: 'plain', size: newSize }
+  const ahead = { bytes: bytes.bytes, at: bytes.at }
   let sum = 0
-  while (bytes.at < bytes.bytes.length) {
-    const section = decodeSection(bytes)
-    if (section.size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
-    sum += section.size
-    sections.push(section)
-  }
+  while (ahead.at < ahead.bytes.length) sum += decodeSection(ahead).size
   if (sum !== newSize) throw new BinderyError('bad-format', 'the sections of a batch of the delta do not add up')
-  return sections
+  while (bytes.at < bytes.bytes.length) yield decodeSection(bytes)
 }
 
 function decodeSection(bytes: Cursor): Section {
   const coding = readVarint(bytes)
   const size = readVarint(bytes)
+  if (size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
   if (coding === codings.plain) return { kind: 'plain', size }
   if (coding > codings.plainLiteralImage)
     throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
   const from = { size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
-  if (coding !== codings.gzip) return { kind: 'image', ...from, hasPlainLiterals: coding === codings.plainLiteralImage }
+  if (coding !== codings.gzip) {
+    if (!mayBeImage(from.oldSize, size)) throw new BinderyError('bad-format', 'an executable of the delta is of an impossible size')
+    return { kind: 'image', ...from, hasPlainLiterals: coding === codings.plainLiteralImage }
+  }
   return { kind: 'gzip', ...from, oldContentSize: readVarint(bytes), contentSize: readVarint(bytes), recipeSize: readVarint(bytes) }
 }

@@ -24,12 +24,15 @@ export function imageDecoder(memory: number): ImageDecoder {
   const scratch = newScratch()
   let models: ReturnType<typeof imageModels> | undefined
   let coders: { readonly main: RangeDecoder; readonly changes: RangeDecoder } | undefined
+  let isUsed = false
   return {
     begin: (images, imageChanges) => {
       coders = images.length + imageChanges.length === 0 ? undefined : { main: rangeDecoder(images), changes: rangeDecoder(imageChanges) }
+      isUsed = false
     },
     decode: (old, size, plainLiterals) => {
       if (coders === undefined) throw new BinderyError('bad-format', 'an executable in the delta has no data')
+      isUsed = true
       const layout = readElf(old)
       if (layout === undefined) throw new BinderyError('bad-format', 'the delta takes for an executable what is none')
       if (imageMemory(old.length, size, layout.span) > memory) throw tooLarge()
@@ -41,6 +44,7 @@ export function imageDecoder(memory: number): ImageDecoder {
       return next
     },
     finish: () => {
+      if (coders !== undefined && !isUsed) throw new BinderyError('bad-format', 'the delta has data of executables and none')
       coders?.main.finish()
       coders?.changes.finish()
     },

@@ -12,8 +12,8 @@ import type { Marked } from './image.ts'
 /** Marks what it finds; answers the sections that need no other look. */
 export function findInElfTables(image: Marked): readonly ElfSection[] {
   const { sections } = image.layout
-  const symbols = sections.find(({ type }) => type === sectionTypes.dynamicSymbols)
-  const strings = sections.find(({ name }) => name === '.dynstr')
+  const symbols = sections.find(({ type, isLoaded }) => type === sectionTypes.dynamicSymbols && isLoaded)
+  const strings = sections.find(({ name, isLoaded }) => name === '.dynstr' && isLoaded)
   if (symbols !== undefined) image.bases[bases.symbols] = symbols.address
   if (strings !== undefined) image.bases[bases.strings] = strings.address
   return sections.filter((section) => findIn(image, section, symbols))
@@ -26,8 +26,8 @@ function findIn(image: Marked, section: ElfSection, symbols: ElfSection | undefi
   else if (section.type === sectionTypes.symbols || section === symbols) findInSymbols(image, view, section)
   else if (section.name === '.gnu.hash') findInGnuHash(image, view, section)
   else if (section.name === '.hash') findInHash(image, view, section)
-  else if (section.name === '.eh_frame_hdr') findInFrameIndex(image, view, section)
-  else if (section.name === '.eh_frame') findInFrames(image, view, section)
+  else if (section.name === '.eh_frame_hdr' && section.isLoaded) findInFrameIndex(image, view, section)
+  else if (section.name === '.eh_frame' && section.isLoaded) findInFrames(image, view, section)
   else return false
   return true
 }
@@ -87,38 +87,54 @@ function findInFrameIndex(image: Marked, view: DataView, { offset, size, address
 /** Entries for functions (FDE) and what is common to several of them (CIE). */
 function findInFrames(image: Marked, view: DataView, { offset, size, address }: ElfSection): void {
   const end = offset + size
-  const withHandlers = new Set<number>()
+  const hasHandlers = handlersReader(view, offset)
   for (let at = offset; at + 24 <= end;) {
     const length = view.getUint32(at, true)
     const next = at + 4 + length
     if (length < 8 || next > end) return
     const back = view.getUint32(at + 4, true)
     const here = address + at - offset
-    if (back === 0) {
-      if (findInCommonFrame(image, view, at, next, here)) withHandlers.add(at)
-    } else {
+    if (back === 0) findInCommonFrame(image, view, at, next, here)
+    else {
       image.marks[at + 4] = kinds.back
       markHere(image, view, at + 8, here + 8)
-      if (withHandlers.has(at + 4 - back) && at + 21 <= next && view.getUint8(at + 16) === 4) markHere(image, view, at + 17, here + 17)
+      if (at + 21 <= next && view.getUint8(at + 16) === 4 && hasHandlers(at + 4 - back)) markHere(image, view, at + 17, here + 17)
     }
     at = next
   }
 }
 
+/** Whether the functions of the CIE at a place have tables of handlers (`L`). Most ask for the same one as the one before. */
+function handlersReader(view: DataView, start: number): (at: number) => boolean {
+  let asked = -1
+  let answer = false
+  return (at) => {
+    if (at < start) return false
+    if (at !== asked) answer = view.getUint32(at + 4, true) === 0 && /^z.*L/s.test(augmentationOf(view, at))
+    asked = at
+    return answer
+  }
+}
+
 const relativeEncoding = 0x1b
 
-/** Answers whether its functions have tables of handlers (`L`, in 32 bits). */
-function findInCommonFrame(image: Marked, view: DataView, at: number, end: number, here: number): boolean {
+function findInCommonFrame(image: Marked, view: DataView, at: number, end: number, here: number): void {
+  const text = augmentationOf(view, at)
+  // Behind it: alignment of code and of data, the return address, the size of what follows; each one byte in practice.
+  const encoding = at + 9 + text.length + 1 + 4
+  if (text.startsWith('zP') && encoding + 5 <= end && (view.getUint8(encoding) & 0x1f) === relativeEncoding)
+    markHere(image, view, encoding + 1, here + encoding + 1 - at)
+}
+
+const mostAugmentation = 8
+
+/** Letters that say what a CIE and its FDEs hold. */
+function augmentationOf(view: DataView, at: number): string {
   let text = ''
-  let next = at + 9
-  while (next < end && text.length < 8) {
-    const byte = view.getUint8(next++)
+  for (let next = at + 9; next < view.byteLength && text.length < mostAugmentation; next++) {
+    const byte = view.getUint8(next)
     if (byte === 0) break
     text += String.fromCharCode(byte)
   }
-  // Behind it: alignment of code and of data, the return address, the size of what follows; each one byte in practice.
-  next += 4
-  if (text.startsWith('zP') && next + 5 <= end && (view.getUint8(next) & 0x1f) === relativeEncoding)
-    markHere(image, view, next + 1, here + next + 1 - at)
-  return text.startsWith('z') && text.includes('L')
+  return text
 }

@@ -4,7 +4,7 @@ import { findInArm64 } from './arm64.ts'
 import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
 import { findPointers } from './pointers.ts'
-import { mostImageSize, mostReferences, packReference } from './image.ts'
+import { mostImageSize, mostReferences, packReference, setBit } from './image.ts'
 import { baseCount, kinds, widthOf } from './reference.ts'
 import { newScratch } from './scratch.ts'
 import { findInX86 } from './x86-64.ts'
@@ -42,7 +42,7 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
  * where there are more than a reader has room for.
  */
 function listReferences(image: Marked): ReferenceList | undefined {
-  const { marks, targets, scratch } = image
+  const { marks, targets, bases, span, scratch } = image
   const room = mostReferences(marks.length)
   const [packed, listed] = [scratch.words('references', room), scratch.words('referenceTargets', room)]
   const words = new Uint32Array(marks.buffer, marks.byteOffset, marks.length >> 2)
@@ -56,14 +56,14 @@ function listReferences(image: Marked): ReferenceList | undefined {
     if (end > marks.length) break
     if (count === room) return undefined
     const target = targetAt(at, kind)
-    targets[target >>> 5] = (targets[target >>> 5] as number) | (1 << (target & 31))
+    setBit(targets, target)
     packed[count] = packReference(at, kind)
     listed[count++] = target
     at = end - 1
   }
-  for (const [i, base] of image.bases.entries()) {
-    if (base < 0 || base > image.span) image.bases[i] = 0
-    else targets[base >>> 5] = (targets[base >>> 5] as number) | (1 << (base & 31))
+  for (const [i, base] of bases.entries()) {
+    if (base < 0 || base > span) bases[i] = 0
+    else setBit(targets, base)
   }
   return { count, packed, targets: listed }
 }

@@ -1,5 +1,5 @@
 import { numberAt } from '../../../format/elf.ts'
-import { offsetOf } from './image.ts'
+import { hasBit, offsetOf, setBit } from './image.ts'
 import { markBased } from './marking.ts'
 import { bases, kinds } from './reference.ts'
 import { findGoTypes } from './go-types.ts'
@@ -55,8 +55,12 @@ export function findInGoTables(image: Marked): readonly ElfSection[] {
   }
   for (let at = table.offset + units; at + 4 <= table.offset + files; at += 4)
     if (view.getUint32(at, true) !== 0xffff_ffff) markBased(image, view, at, bases.goFiles)
-  findInlined(image, view, findInFunctions(image, view, table, functions, count))
-  if (module !== undefined) findGoTypes(image, view)
+  const entries = { start: table.offset + functions, count, end: table.offset + table.size }
+  findInFunctions(image, view, entries)
+  if (module !== undefined) {
+    findInlined(image, view, entries)
+    findGoTypes(image, view)
+  }
   const links = sections.find(({ name }) => name === '.typelink')
   if (links === undefined) return [table]
   for (let at = links.offset; at + 4 <= links.offset + links.size; at += 4) markBased(image, view, at, bases.goTypes)
@@ -93,56 +97,65 @@ function markIndex(image: Marked, view: DataView, address: number): void {
   for (let at = start; at < end; at += 20) markBased(image, view, at, bases.goIndex)
 }
 
-/** What functions refer to of their data: where each piece begins, and which are trees of calls that were inlined. */
-type FunctionData = { readonly starts: Set<number>; readonly trees: Set<number> }
+/** Where the table of functions begins, of pairs of code and entry, and where its section ends. */
+type GoFunctions = { readonly start: number; readonly count: number; readonly end: number }
 
-function findInFunctions(image: Marked, view: DataView, { offset, size }: ElfSection, functions: number, count: number): FunctionData {
-  const start = offset + functions
-  const end = offset + size
-  const data: FunctionData = { starts: new Set(), trees: new Set() }
+function findInFunctions(image: Marked, view: DataView, { start, count, end }: GoFunctions): void {
   for (let at = start; at < start + count * 8; at += 8) {
     markBased(image, view, at, bases.goText)
     markBased(image, view, at + 4, bases.goFunctions)
     const entry = start + view.getUint32(at + 4, true)
-    if (entry + functionSize <= end) findInFunction(image, view, entry, end, data)
+    if (entry + functionSize <= end) findInFunction(image, view, entry, end)
   }
   markBased(image, view, start + count * 8, bases.goText)
-  return data
 }
 
-/** Which piece of a function's data the tree is. */
-const treeIndex = 3
-
-function findInFunction(image: Marked, view: DataView, at: number, end: number, { starts, trees }: FunctionData): void {
+function findInFunction(image: Marked, view: DataView, at: number, end: number): void {
   markBased(image, view, at, bases.goText)
   markBased(image, view, at + 4, bases.goNames)
   for (const place of [16, 20, 24]) if (view.getUint32(at + place, true) !== 0) markBased(image, view, at + place, bases.goTables)
   markBased(image, view, at + 32, bases.goUnits)
-  const tables = Math.min(mostTables, view.getUint32(at + 28, true))
-  const data = Math.min(mostTables, view.getUint8(at + 43))
+  const tables = tablesOf(view, at)
   let next = at + functionSize
   for (let i = 0; i < tables && next + 4 <= end; i++, next += 4)
     if (view.getUint32(next, true) !== 0) markBased(image, view, next, bases.goTables)
+  const data = Math.min(mostTables, view.getUint8(at + 43))
   for (let i = 0; i < data && next + 4 <= end; i++, next += 4) {
     const piece = view.getUint32(next, true)
-    if (piece === 0xffff_ffff) continue
-    markBased(image, view, next, bases.goFuncData)
-    starts.add(piece)
-    if (i === treeIndex) trees.add(piece)
+    if (piece !== 0xffff_ffff && markBased(image, view, next, bases.goFuncData)) setBit(image.targets, pieceAddress(image, piece))
   }
 }
 
-/** Of an inlined call: kind, three bytes of nothing, name, place, line. A tree ends at the latest where other data begin. */
-const callSize = 16
+function tablesOf(view: DataView, at: number): number {
+  return Math.min(mostTables, view.getUint32(at + 28, true))
+}
 
-function findInlined(image: Marked, view: DataView, { starts, trees }: FunctionData): void {
+function pieceAddress(image: Marked, piece: number): number {
+  return (image.bases[bases.goFuncData] as number) + piece
+}
+
+/** Which piece of a function's data is the tree of the calls that were inlined. */
+const treeIndex = 3
+
+function findInlined(image: Marked, view: DataView, { start, count, end }: GoFunctions): void {
   const first = offsetOf(image.layout.segments, image.bases[bases.goFuncData] as number)
   if (first < 0) return
-  for (const tree of trees) {
-    for (let piece = tree; piece === tree || !starts.has(piece); piece += callSize) {
-      const at = first + piece
-      if (at + callSize > image.bytes.length || view.getUint32(at, true) > 63 || image.marks[at + 4] !== kinds.none) break
-      markBased(image, view, at + 4, bases.goNames)
-    }
+  for (let at = start; at < start + count * 8; at += 8) {
+    const entry = start + view.getUint32(at + 4, true)
+    if (entry + functionSize > end || view.getUint8(entry + 43) <= treeIndex) continue
+    const tree = entry + functionSize + 4 * (tablesOf(view, entry) + treeIndex)
+    if (tree + 4 <= end) findInTree(image, view, first, view.getUint32(tree, true))
+  }
+}
+
+/** Of an inlined call: kind, three bytes of nothing, name, place, line. */
+const callSize = 16
+
+/** A tree ends at the latest where other data begin, and where somebody was before. */
+function findInTree(image: Marked, view: DataView, first: number, tree: number): void {
+  for (let piece = tree; piece === tree || !hasBit(image.targets, pieceAddress(image, piece)); piece += callSize) {
+    const at = first + piece
+    if (at + callSize > image.bytes.length || view.getUint32(at, true) > 63 || image.marks[at + 4] !== kinds.none) return
+    if (!markBased(image, view, at + 4, bases.goNames)) return
   }
 }

@@ -54,12 +54,13 @@ function findInType(image: Marked, view: DataView, at: number, end: number): voi
   for (const size of kind === kindOf.map ? mapSizes : [sizes[kind] ?? typeSize]) if (findMethods(image, view, at + size, end)) return
 }
 
-/** Pairs of name and type. */
+/** Pairs of name and type, up to the first that has no name or is known: many types may claim the same ones. */
 function findInterfaceMethods(image: Marked, view: DataView, at: number, end: number): void {
   const start = offsetOf(image.layout.segments, numberAt(view, at + 56) - image.base)
   const count = numberAt(view, at + 64)
   if (start < 0 || !(count > 0 && count <= mostMethods) || start + count * 8 > end) return
-  for (let i = 0; i < 2 * count && image.marks[start + 4 * i] === kinds.none; i++) markName(image, view, start + 4 * i)
+  for (let method = start; method < start + count * 8 && isNew(image, method) && markName(image, view, method); method += 8)
+    markName(image, view, method + 4)
 }
 
 /** Path of the package, how many methods, of which exported, where; each method is name, type and two addresses of code. */
@@ -69,8 +70,7 @@ function findMethods(image: Marked, view: DataView, at: number, end: number): bo
   if (exported > count || count > mostMethods || start < at + 16 || start + count * 16 > end || view.getUint32(at + 12, true) !== 0)
     return false
   markName(image, view, at)
-  for (let method = start; method < start + count * 16 && image.marks[method] === kinds.none; method += 16) {
-    markName(image, view, method)
+  for (let method = start; method < start + count * 16 && isNew(image, method) && markName(image, view, method); method += 16) {
     markName(image, view, method + 4)
     for (const place of [method + 8, method + 12])
       if (view.getUint32(place, true) !== 0xffff_ffff) markBased(image, view, place, bases.goText)
@@ -78,6 +78,11 @@ function findMethods(image: Marked, view: DataView, at: number, end: number): bo
   return true
 }
 
-function markName(image: Marked, view: DataView, at: number): void {
-  if (view.getUint32(at, true) !== 0) markBased(image, view, at, bases.goTypes)
+function isNew({ marks }: Marked, at: number): boolean {
+  return marks[at] === kinds.none
+}
+
+/** Answers whether there is one. */
+function markName(image: Marked, view: DataView, at: number): boolean {
+  return view.getUint32(at, true) !== 0 && markBased(image, view, at, bases.goTypes)
 }

@@ -25,12 +25,12 @@ export function guessTargets(old: Image, next: Addressed, copies: Copies): Guess
   const places = old.scratch.words('places', count)
   const source = old.scratch.bytes('source', count)
   const known = numberSet(count)
-  for (const { start, end, shift } of shiftsOf(old.layout, next, copies)) {
+  forEachShift(old.layout, next, copies, (start, end, shift) => {
     for (let i = targets.rankOf(start), last = targets.rankOf(end); i < last; i++) {
       places[i] = (addresses[i] as number) + shift
       source[i] = sources.copy
     }
-  }
+  })
   for (let i = 0; i < count; i++) if (source[i] !== 0) known.add(i)
   return {
     numberOf,
@@ -49,25 +49,28 @@ export function guessTargets(old: Image, next: Addressed, copies: Copies): Guess
   }
 }
 
-type Shift = { readonly start: number; readonly end: number; readonly shift: number }
+type Shifted = (start: number, end: number, shift: number) => void
 
 /** What copies say of addresses, the longest last: where copies overlap in old, the longest is believed. */
-function shiftsOf(old: Addressed, next: Addressed, copies: Copies): readonly Shift[] {
-  const shifts: Shift[] = []
-  for (let i = 0; i < copies.length; i += 3) {
-    const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
-    for (const segment of old.segments) {
-      const start = Math.max(from, segment.offset)
-      const end = Math.min(from + length, segment.offset + segment.fileSize)
-      if (start >= end) continue
-      for (const target of next.segments) {
-        const first = Math.max(start + to - from, target.offset)
-        const last = Math.min(end + to - from, target.offset + target.fileSize)
-        if (first >= last) continue
-        const at = first - to + from - segment.offset + segment.address
-        shifts.push({ start: at, end: at + last - first, shift: first - target.offset + target.address - at })
-      }
+function forEachShift(old: Addressed, next: Addressed, copies: Copies, use: Shifted): void {
+  const lengthOf = (copy: number): number => copies[3 * copy + 2] as number
+  const byLength = Uint32Array.from({ length: copies.length / 3 }, (_, copy) => copy).sort((a, b) => lengthOf(a) - lengthOf(b) || a - b)
+  for (const copy of byLength) shiftsOf(old, next, copies.subarray(3 * copy, 3 * copy + 3), use)
+}
+
+/** Of one copy: wherever it is in a segment on both sides. */
+function shiftsOf(old: Addressed, next: Addressed, copy: Copies, use: Shifted): void {
+  const [to, from, length] = copy as unknown as readonly [number, number, number]
+  for (const segment of old.segments) {
+    const start = Math.max(from, segment.offset)
+    const end = Math.min(from + length, segment.offset + segment.fileSize)
+    if (start >= end) continue
+    for (const target of next.segments) {
+      const first = Math.max(start + to - from, target.offset)
+      const last = Math.min(end + to - from, target.offset + target.fileSize)
+      if (first >= last) continue
+      const at = first - to + from - segment.offset + segment.address
+      use(at, at + last - first, first - target.offset + target.address - at)
     }
   }
-  return shifts.sort((a, b) => a.end - a.start - (b.end - b.start))
 }

@@ -69,3 +69,12 @@ export function offsetOf(segments: ElfLayout['segments'], address: number): numb
   }
   return -1
 }
+
+export function setBit(bits: Uint32Array, at: number): void {
+  bits[at >>> 5] = (bits[at >>> 5] as number) | (1 << (at & 31))
+}
+
+/** Of none past the end. */
+export function hasBit(bits: Uint32Array, at: number): boolean {
+  return ((bits[at >>> 5] ?? 0) & (1 << (at & 31))) !== 0
+}

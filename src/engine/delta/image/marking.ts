@@ -9,9 +9,12 @@ export function markHere(image: Marked, view: DataView, at: number, address: num
   if (target >= 0 && target < image.span) image.marks[at] = kinds.here
 }
 
-export function markBased(image: Marked, view: DataView, at: number, base: number): void {
+/** Answers whether it is one. */
+export function markBased(image: Marked, view: DataView, at: number, base: number): boolean {
   const target = (image.bases[base] as number) + (baseUnits[base] as number) * view.getUint32(at, true)
-  if (target >= 0 && target < image.span) image.marks[at] = kinds.based + base
+  if (target < 0 || target >= image.span) return false
+  image.marks[at] = kinds.based + base
+  return true
 }
 
 const leastTarget = 0x1000

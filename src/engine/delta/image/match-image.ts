@@ -7,11 +7,11 @@ import type { Image } from './image.ts'
 
 /**
  * Copies between two images, in two passes: the first with all references masked, the second with each showing where it is
- * thought to lead. They begin behind the program headers, which are copied by themselves.
+ * thought to lead. They begin behind the program headers of the new one, which are copied by themselves.
  */
 export function matchImages(old: Image, next: Image, effort: { readonly passes: number }): Copies {
   const { match } = matcher(imageCosts)
-  let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), old)
+  let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
   for (let pass = 1; pass < effort.passes; pass++) {
     const guesses = guessTargets(old, next.layout, copies)
     const asGuessed = maskReferences(old, (target) => guesses.guess(guesses.numberOf(target)))
@@ -21,7 +21,7 @@ export function matchImages(old: Image, next: Image, effort: { readonly passes: 
         maskReferences(next, (target) => target),
         0,
       ),
-      old,
+      next,
     )
   }
   return copies

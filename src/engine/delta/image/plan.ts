@@ -1,5 +1,6 @@
 import { equalBytes } from '../../../base/bytes.ts'
 import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
+import { mayBeImage } from '../sections.ts'
 import { imageMemory } from './memory.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
@@ -21,6 +22,14 @@ export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSou
   return { segments, memory, largest }
 }
 
+/**
+ * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
+ * ones are coded like any other file.
+ */
+function mostMemory(window: number): number {
+  return 4 * window + (16 << 20)
+}
+
 /** Undefined for what is no pair of executables of one machine, or equal, or too large to be had as a whole. */
 async function memoryFor(
   { kind, next, old }: Segment,
@@ -30,7 +39,7 @@ async function memoryFor(
 ): Promise<number | undefined> {
   if (kind !== 'body' || old === undefined) return undefined
   const [oldSize, nextSize] = [old.end - old.start, next.end - next.start]
-  if (Math.max(oldSize, nextSize) > window || Math.min(oldSize, nextSize) < elfHeadSize) return undefined
+  if (Math.max(oldSize, nextSize) > window || !mayBeImage(oldSize, nextSize)) return undefined
   const [oldHead, nextHead] = [
     await oldSide.read(old.start, old.start + elfHeadSize),
     await nextSide.read(next.start, next.start + elfHeadSize),
@@ -39,8 +48,10 @@ async function memoryFor(
   if (machine === undefined || machine !== machineOfElf(nextHead)) return undefined
   const [oldLayout, nextLayout] = [readSegments(oldHead, oldSize), readSegments(nextHead, nextSize)]
   if (oldLayout === undefined || nextLayout === undefined) return undefined
+  const need = imageMemory(oldSize, nextSize, oldLayout.span)
+  if (need > mostMemory(window)) return undefined
   if (oldSize === nextSize && (await areEqual(oldSide, old.start, nextSide, next.start, oldSize))) return undefined
-  return imageMemory(oldSize, nextSize, oldLayout.span)
+  return need
 }
 
 const compareSize = 1 << 20

@@ -49,8 +49,10 @@ function findJumpTables(image: Marked, { offset, size, address }: ElfSection): v
   const { marks, dataTargets, jumpTables, bytes } = image
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const isTarget = (place: number): boolean => ((dataTargets[place >>> 7] as number) & (1 << ((place >>> 2) & 31))) !== 0
+  const behindLast = jumpTables.at(-1) ?? 0
   for (let start = (address + 3) & ~3; start + 8 <= address + size; start += 4) {
-    if (!isTarget(start)) continue
+    // Sections may overlap in a file that lies, tables must not.
+    if (!isTarget(start) || start - address + offset < behindLast) continue
     let end = start
     while (
       end + 4 <= address + size &&

@@ -1,5 +1,5 @@
 import { BinderyError } from '../../../base/error.ts'
-import { elfHeadSize, programHeadersEnd, readSegments } from '../../../format/elf.ts'
+import { elfHeaderSize, elfHeadSize, programHeadersEnd, readSegments } from '../../../format/elf.ts'
 import { codeCopies } from './copies.ts'
 import { guessTargets } from './guesses.ts'
 import { codeSigned } from './numbers.ts'
@@ -40,10 +40,8 @@ export type ImagePlan = { readonly copies: Copies; readonly bases: Float64Array 
 export function walkImage(walk: ImageWalk): void {
   const { coders, models, old, next, plan } = walk
   const bytes = byteCoder(walk)
-  const start = programHeadersEnd(old.bytes)
-  if (start > next.length) throw bad()
-  bytes.copy(0, 0, start)
-  const segments = readSegments(next.subarray(0, elfHeadSize), next.length)
+  const start = codeHeaders(walk, bytes)
+  const segments = readSegments(next.subarray(0, start), next.length)
   if (segments === undefined) throw bad()
   const copies = codeCopies(coders.main, models.copies, plan?.copies, { start, old: old.bytes.length, next: next.length })
   const guesses = guessTargets(old, segments, copies)
@@ -51,6 +49,17 @@ export function walkImage(walk: ImageWalk): void {
   if (walk.plainLiterals === undefined) models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
   codeBody({ walk, bytes, copies, guesses, layout, start })
   bytes.finish()
+}
+
+/** The header of the new file, which says where its program headers end, and what is up to there. */
+function codeHeaders({ old, next }: ImageWalk, bytes: ByteCoder): number {
+  const most = Math.min(old.bytes.length, next.length, elfHeadSize)
+  if (most < elfHeaderSize) throw bad()
+  bytes.copy(0, 0, elfHeaderSize)
+  const end = programHeadersEnd(next)
+  if (end > most) throw bad()
+  bytes.copy(elfHeaderSize, elfHeaderSize, end - elfHeaderSize)
+  return end
 }
 
 type Body = {
