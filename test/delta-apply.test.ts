@@ -203,6 +203,9 @@ function batchBytes({ newSize, runs, changes = [], literals = emptyBytes, sectio
     gaps: numbers(changes.map(([gap]) => gap)),
     residuals: numbers(changes.map(([, change]) => zigzag(change))),
     literals,
+    images: emptyBytes,
+    imageChanges: emptyBytes,
+    recipes: emptyBytes,
   }
   const present = streamNames.filter((name) => streams[name].length > 0)
   const coded = present.map((name) => pack[codec](streams[name]))
@@ -327,9 +330,20 @@ test('what the specification allows, and a step beyond it', async () => {
   )
   await bad(at(0, 8), [{ runs: [[8, 0, 0]], changes: [[2, 2 ** 31]] }])
 
-  // Sections: one coding is known; none said is the same.
-  await good(at(0, 10), [{ runs: [[10, 0, 0]], sections: [0, 4, 0, 6] }])
-  await bad(at(0, 10), [{ runs: [[10, 0, 0]], sections: [0, 4, 1, 6] }])
+  // Sections: none said is a plain one; runs do not reach from one to the next; images are made from executables.
+  await good(at(0, 10), [
+    {
+      newSize: 10,
+      runs: [
+        [4, 0, 0],
+        [6, 0, 0],
+      ],
+      sections: [0, 4, 0, 6],
+    },
+  ])
+  await bad(at(0, 10), [{ runs: [[10, 0, 0]], sections: [0, 4, 0, 6] }])
+  await bad(at(0, 10), [{ newSize: 10, runs: [[4, 0, 0]], sections: [0, 4, 1, 6, 0, 6] }])
+  await bad(at(0, 10), [{ newSize: 10, runs: [[4, 0, 0]], sections: [0, 4, 2, 6] }])
   await bad(at(0, 10), [{ runs: [[10, 0, 0]], sections: [0, 9] }])
   await bad(at(0, 10), [{ runs: [[10, 0, 0]], sections: [0, 0, 0, 10] }])
 

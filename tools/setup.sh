@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 # What the tests call -> the Debian package that brings it.
 tools='
 	attr:setfattr
+	binutils:objdump
 	bsdiff:bsdiff
 	busybox-static:busybox
 	bzip2:bzip2

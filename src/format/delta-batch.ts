@@ -5,7 +5,18 @@ import type { Cursor } from './varint.ts'
 /** The head of a batch (doc/spec/delta.md): how much of the new side it makes, and what its streams are. */
 
 /** Streams by their number in the format; each kind of data by itself, since each has its own statistics. */
-export const streamNames = ['sections', 'copies', 'literalRuns', 'seeks', 'gaps', 'residuals', 'literals'] as const
+export const streamNames = [
+  'sections',
+  'copies',
+  'literalRuns',
+  'seeks',
+  'gaps',
+  'residuals',
+  'literals',
+  'images',
+  'imageChanges',
+  'recipes',
+] as const
 
 export type StreamName = (typeof streamNames)[number]
 
@@ -30,7 +41,7 @@ export type BatchHead = {
   readonly streams: readonly StreamHead[]
 }
 
-/** Seven streams of four numbers, with room for codings to come. */
+/** Ten streams of four numbers, with room for codings to come. */
 export const maxBatchHeadSize = 1024
 
 /** Most bytes of each stream per byte of the new side: whoever says more would make the reader work for nothing. */
@@ -42,6 +53,9 @@ const mostPerNewByte: Readonly<Record<StreamName, number>> = {
   gaps: 8,
   residuals: 5,
   literals: 1,
+  images: 8,
+  imageChanges: 8,
+  recipes: 1,
 }
 
 /** With its length in front, so that it can be read in two steps. */

@@ -2,17 +2,26 @@ import { byteReader } from '../../base/byte-reader.ts'
 import { oneChunk } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { deltaInfo, memoryNeed } from '../../format/delta.ts'
-import { newBlocks } from './new-blocks.ts'
+import { readBytes } from '../../format/varint.ts'
+import { newChains } from './gzip/predict.ts'
+import { closeNew, openOld } from './gzip/section.ts'
+import { heldBytes } from './held.ts'
+import { imageDecoder } from './image/decode.ts'
+import { newBlocks, overhang } from './new-blocks.ts'
 import { oldWindow } from './old-window.ts'
 import { plainDecoder } from './plain-decode.ts'
 import { readBatch } from './read-batch.ts'
 import { readFront } from './read-front.ts'
-import { refuseOtherCodings } from './sections.ts'
+import { decodeSections } from './sections.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader, DeltaInfo } from '../../format/delta.ts'
 import type { NewBlocks } from './new-blocks.ts'
 import type { OldWindow } from './old-window.ts'
-import type { OldPosition } from './plain-decode.ts'
+import type { Chains } from './gzip/predict.ts'
+import type { ImageDecoder } from './image/decode.ts'
+import type { OldBytes, OldPosition, PlainDecoder } from './plain-decode.ts'
+import type { GzipSection, ImageSection, Section } from './sections.ts'
+import type { Cursor } from '../../format/varint.ts'
 import type { Batch } from './read-batch.ts'
 
 /** What a reader grants where nobody says otherwise: twice what our own writer asks for. */
@@ -64,15 +73,36 @@ function refuseOverMemory(header: DeltaHeader, memory: number): void {
   throw new BinderyError('over-limit', `the delta takes ${mib(need)} MiB of memory to apply, and ${mib(memory)} MiB are granted`)
 }
 
+/** What goes on from one batch to the next. */
+type State = {
+  readonly position: OldPosition
+  readonly old: OldWindow
+  readonly out: NewBlocks
+  readonly images: ImageDecoder
+  readonly window: number
+  /** What the header grants to sections that are not plain. */
+  readonly memory: number
+  /** Made for the first gzip file. */
+  chains: Chains | undefined
+}
+
 async function* applyBatches(reader: ReturnType<typeof byteReader>, header: DeltaHeader, old: OldWindow, out: NewBlocks): ByteStream {
-  const position: OldPosition = { at: 0 }
+  const state: State = {
+    position: { at: 0 },
+    old,
+    out,
+    images: imageDecoder(header.codingMemory),
+    window: header.window,
+    memory: header.codingMemory,
+    chains: undefined,
+  }
   let left = header.new.size
   for (;;) {
     const batch = await readBatch(reader, header.batchLimit)
     if (batch === undefined) break
     if (batch.newSize > left) throw new BinderyError('bad-format', 'the delta makes more than it says')
     left -= batch.newSize
-    yield* applyBatch(batch, position, old, out)
+    yield* applyBatch(batch, state)
   }
   if (left > 0) throw new BinderyError('bad-format', 'the delta makes less than it says')
   await old.finish()
@@ -80,13 +110,72 @@ async function* applyBatches(reader: ReturnType<typeof byteReader>, header: Delt
   if (last.length > 0) yield last
 }
 
-async function* applyBatch({ newSize, streams }: Batch, position: OldPosition, old: OldWindow, out: NewBlocks): ByteStream {
-  refuseOtherCodings(streams.sections, newSize)
-  const decoder = plainDecoder(streams, newSize, position, old, out)
+async function* applyBatch({ newSize, streams }: Batch, state: State): ByteStream {
+  const { images } = state
+  const plain = plainDecoder(streams)
+  images.begin(streams.images.bytes, streams.imageChanges.bytes)
+  for (const section of decodeSections(streams.sections, newSize)) {
+    if (section.kind === 'plain') yield* applyPlain(plain, section.size, state)
+    else if (section.kind === 'image') yield* applyImage(section, streams.literals, state)
+    else yield* applyGzip(section, plain, streams.recipes, state)
+  }
+  plain.finish()
+  images.finish()
+  if (streams.recipes.at < streams.recipes.bytes.length) throw new BinderyError('bad-format', 'a batch of the delta has recipes left over')
+}
+
+async function* applyPlain(plain: PlainDecoder, size: number, { position, old, out }: State): ByteStream {
+  plain.begin(size, position, old, out)
   for (;;) {
-    const pause = decoder.run()
+    const pause = plain.run()
     if (pause.kind === 'done') return
     if (pause.kind === 'old') await old.verifyTo(pause.end)
     else yield out.take()
+  }
+}
+
+async function* applyImage(section: ImageSection, literals: Cursor, state: State): ByteStream {
+  const fill = (part: Uint8Array): void => part.set(readBytes(literals, part.length))
+  const old = await oldBytesOf(section, state)
+  yield* putWhole(state.images.decode(old, section.size, section.hasPlainLiterals ? fill : undefined), state.out)
+}
+
+async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cursor, state: State): ByteStream {
+  const recipe = readBytes(recipes, section.recipeSize)
+  const oldContent = openOld(await oldBytesOf(section, state), section, state.memory)
+  const content = { bytes: new Uint8Array(section.contentSize + overhang), filled: 0, size: section.contentSize }
+  plain.begin(section.contentSize, { at: 0 }, wholeOf(oldContent), content)
+  if (plain.run().kind !== 'done') throw new BinderyError('bad-format', 'a gzip file in the delta copies from behind its old content')
+  yield* putWhole(closeNew(content.bytes.subarray(0, section.contentSize), recipe, section, (state.chains ??= newChains())), state.out)
+}
+
+/** All of the old bytes that a section is made from, verified. */
+async function oldBytesOf({ seek, oldSize }: Exclude<Section, { kind: 'plain' }>, { position, old, window }: State): Promise<Uint8Array> {
+  const start = position.at + seek
+  if (oldSize > window) throw new BinderyError('bad-format', 'a section of the delta is made from more than its window')
+  if (start < 0) throw new BinderyError('bad-format', 'a section of the delta is made from before the old side')
+  const held = old.begin(start, start + oldSize)
+  await old.verifyTo(start + oldSize)
+  position.at = start + oldSize
+  return heldBytes(held, start, oldSize)
+}
+
+function wholeOf(bytes: Uint8Array): OldBytes {
+  return {
+    verified: bytes.length,
+    begin: (_start, end) => {
+      if (end > bytes.length) throw new BinderyError('bad-format', 'a section of the delta copies past the end of its old content')
+      return { start: 0, bytes }
+    },
+  }
+}
+
+async function* putWhole(made: Uint8Array, out: NewBlocks): ByteStream {
+  for (let done = 0; done < made.length;) {
+    if (out.filled >= out.size) yield out.take()
+    const count = Math.min(made.length - done, out.size - out.filled)
+    out.bytes.set(made.subarray(done, done + count), out.filled)
+    out.filled += count
+    done += count
   }
 }

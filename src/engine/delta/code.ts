@@ -1,14 +1,16 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
+import { contentOf, openPair } from './gzip/section.ts'
+import { matchImage } from './image/encode.ts'
 import { matcher } from './match.ts'
 import { piecesOf } from './pieces.ts'
-import { plainEncoder } from './plain-encode.ts'
+import { deltaEncoder } from './delta-encode.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Matcher } from './match.ts'
-import type { PlainEncoder, RawBatch } from './plain-encode.ts'
+import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
 import type { DeltaPlan, Segment } from './plan.ts'
 import type { SourceView } from './source-view.ts'
 
@@ -16,11 +18,18 @@ export type CodeInput = {
   readonly old: ByteSource
   readonly new: ByteSource
   readonly plan: DeltaPlan
+  /** Segments that are pairs of executables. */
+  readonly images: ReadonlySet<Segment>
+  /** Segments that are pairs of gzip files. */
+  readonly gzips: ReadonlySet<Segment>
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
 }
+
+/** What is larger is a system, and should be applied fast. */
+const largestProgram = 64 << 20
 
 /** Equal beginnings are told in steps of this size. */
 const compareSize = 64 << 10
@@ -28,14 +37,14 @@ const compareSize = 64 << 10
 type Coder = {
   readonly old: SourceView
   readonly next: SourceView
-  readonly encoder: PlainEncoder
+  readonly encoder: DeltaEncoder
   readonly matcher: Matcher
   readonly input: CodeInput
 }
 
 /** Walks the plan and yields batches as they fill. */
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
-  const encoder = plainEncoder(input)
+  const encoder = deltaEncoder({ ...input, modelLiterals: input.new.size <= largestProgram })
   const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, matcher: matcher(), input }
   for (const segment of input.plan.segments) {
     input.signal?.throwIfAborted()
@@ -48,9 +57,18 @@ export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> 
 }
 
 /** Yields how many bytes of new are done since the last time. */
-async function* codeSegment(coder: Coder, { kind, next, old }: Segment): AsyncGenerator<number> {
+async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number> {
+  const { kind, next, old } = segment
   if (old === undefined || !isReachable(coder, old)) {
     yield* codeLiteral(coder, next)
+    return
+  }
+  if (coder.input.images.has(segment) && (await codeImage(coder, next, old))) {
+    yield next.end - next.start
+    return
+  }
+  if (coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old))) {
+    yield next.end - next.start
     return
   }
   const equal = yield* codeEqualStart(coder, next, old)
@@ -61,6 +79,25 @@ async function* codeSegment(coder: Coder, { kind, next, old }: Segment): AsyncGe
     coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
     yield rest.end - rest.start
   } else yield* codeBody(coder, rest, old, old.start + equal)
+}
+
+/** Contents are compared, not files. False where that cannot be. */
+async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment, oldBody: Range): Promise<boolean> {
+  const [oldRange, nextRange] = [contentOf(oldBody, segment.padding.old), contentOf(segment.next, segment.padding.next)]
+  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
+  if (equalBytes(oldBytes, nextBytes)) return false
+  const pair = openPair(oldBytes, nextBytes)
+  if (pair === undefined) return false
+  const code = (): void => codePiece({ encoder, matcher }, pair.content, pair.oldContent, 0, 0)
+  if (!encoder.gzip(oldRange.start, oldBytes.length, nextBytes.length, pair, code)) return false
+  encoder.literal(await next.read(nextRange.end, segment.next.end))
+  return true
+}
+
+/** False where the two are not understood, or have too little in common. */
+async function codeImage({ old, next, encoder }: Coder, nextRange: Range, oldRange: Range): Promise<boolean> {
+  const matched = matchImage(await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end))
+  return matched !== undefined && encoder.image(oldRange.start, matched)
 }
 
 /** The decoder's rule: from the window on, or in one retained range. */
@@ -121,7 +158,13 @@ function baseFor({ encoder, input: { window } }: Coder, old: Range, expected: nu
   return { start, end: Math.max(start, end) }
 }
 
-function codePiece({ encoder, matcher: { match } }: Coder, piece: Uint8Array, base: Uint8Array, baseStart: number, expected: number): void {
+function codePiece(
+  { encoder, matcher: { match } }: Pick<Coder, 'encoder' | 'matcher'>,
+  piece: Uint8Array,
+  base: Uint8Array,
+  baseStart: number,
+  expected: number,
+): void {
   const copies = match(base, piece, Math.min(Math.max(0, expected - baseStart), base.length))
   let done = 0
   for (let i = 0; i < copies.length; i += 3) {

@@ -26,3 +26,12 @@ export function byteHeld({ start, bytes }: Held, at: number): number {
 export function wordHeld(held: Held, at: number): number {
   return byteHeld(held, at) | (byteHeld(held, at + 1) << 8) | (byteHeld(held, at + 2) << 16) | (byteHeld(held, at + 3) << 24)
 }
+
+/** The bytes from `at` on in one piece: where they lie in one, without a copy. */
+export function heldBytes({ start, bytes }: Held, at: number, count: number): Uint8Array {
+  const slot = count === 0 ? 0 : (at - start) % bytes.length
+  if (slot + count <= bytes.length) return bytes.subarray(slot, slot + count)
+  const whole = new Uint8Array(count)
+  copyHeld({ start, bytes }, at, count, whole, 0)
+  return whole
+}

@@ -3,6 +3,8 @@ import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
 import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
 import { codeSegments } from './code.ts'
+import { planGzip } from './gzip/section.ts'
+import { planImages } from './image/plan.ts'
 import { pairMembers } from './pair.ts'
 import { planDelta } from './plan.ts'
 import { survey } from './survey.ts'
@@ -43,10 +45,19 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
   const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
+  const images = await planImages(plan, input.old, input.new, limits.window)
+  const gzips = await planGzip(plan, input.old, input.new)
   const { oldName, newName } = input
-  const header = { oldName, newName, old: old.side, new: next.side, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
-  yield encodeDeltaFront(header, { old: old.digests, new: next.digests })
-  yield* inOrder(codeSegments({ ...input, ...limits, plan }), atOnce, batchCompressor(next.side.size))
+  const sides = { oldName, newName, old: old.side, new: next.side }
+  yield encodeDeltaFront(
+    { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: Math.max(images.memory, gzips.memory) },
+    { old: old.digests, new: next.digests },
+  )
+  yield* inOrder(
+    codeSegments({ ...input, ...limits, plan, images: images.segments, gzips: gzips.segments }),
+    atOnce,
+    batchCompressor(next.side.size),
+  )
   yield endOfBatches
 }
 

@@ -19,21 +19,37 @@ const plainRun = 8
 const isolatedRun = 12
 /** How far alignments are compared, in bytes. */
 const horizon = 64
+/** When so many changed words were simply taken within so many bytes, the alignment is doubted, and compared this far. */
+const doubtAfter = 4
+const doubtWithin = 512
+const farHorizon = 768
 /** Most candidates looked at, those nearest to the current alignment. */
 const mostCandidates = 16
-/** What a switch must save, in changed words: about what a run's three numbers cost. */
-const switchCost = 6
+/** What a switch must save, in changed words: about what a run's three numbers cost, and more where it goes far. */
+export type SwitchCosts = { readonly near: number; readonly far: number }
+
+const nearBy = 4096
+const plainCosts: SwitchCosts = { near: 6, far: 6 }
+/** References are masked, so what is alike looks alike; and literals have a model that knows the old file. */
+export const imageCosts: SwitchCosts = { near: 3, far: 12 }
+
 /** Costs of a changed word: a small difference, a large one; and of four bytes that no old byte helps with. */
 const smallChange = 1
 const largeChange = 1.5
 const noMatch = 2.5
 
-export function matcher(): Matcher {
+export function matcher(costs: SwitchCosts = plainCosts): Matcher {
   const indexer = seedIndexer()
-  return { match: (old, next, start) => matchBytes(old, next, start, indexer) }
+  return { match: (old, next, start) => matchBytes(old, next, start, indexer, costs) }
 }
 
-function matchBytes(old: Uint8Array, next: Uint8Array, start: number, indexer: (old: Uint8Array) => SeedIndex): readonly number[] {
+function matchBytes(
+  old: Uint8Array,
+  next: Uint8Array,
+  start: number,
+  indexer: (old: Uint8Array) => SeedIndex,
+  costs: SwitchCosts,
+): readonly number[] {
   const oldSize = old.length
   const nextSize = next.length
   const oldView = new DataView(old.buffer, old.byteOffset, oldSize)
@@ -78,7 +94,7 @@ function matchBytes(old: Uint8Array, next: Uint8Array, start: number, indexer: (
   }
 
   /** The old position whose alignment is better than the current one's by more than a switch costs, or -1. */
-  const betterThan = (current: number, s: number): number => {
+  const betterThan = (current: number, s: number, far: number): number => {
     const { bits, starts, positions } = (index ??= indexer(old))
     const low = nextView.getInt32(s, true)
     const high = nextView.getInt32(s + 4, true)
@@ -91,13 +107,14 @@ function matchBytes(old: Uint8Array, next: Uint8Array, start: number, indexer: (
       first = Math.max(first, Math.min(near, last - mostCandidates))
       last = first + mostCandidates
     }
-    const end = Math.min(nextSize, s + horizon)
-    let best = costOf(current, s, end, ((end - s) / 4) * noMatch) - switchCost
+    const end = Math.min(nextSize, s + far)
+    let best = costOf(current, s, end, ((end - s) / 4) * noMatch)
     let found = -1
     for (let i = first; i < last; i++) {
       const p = positions[i] as number
       if (p === current || oldView.getInt32(p, true) !== low || oldView.getInt32(p + 4, true) !== high) continue
-      const cost = costOf(p, s, end, best)
+      const switching = Math.abs(p - current) > nearBy ? costs.far : costs.near
+      const cost = costOf(p, s, end, best - switching) + switching
       if (cost < best) {
         best = cost
         found = p
@@ -128,23 +145,38 @@ function matchBytes(old: Uint8Array, next: Uint8Array, start: number, indexer: (
   }
 
   let s = 0
+  /** Changed words taken since the doubt was last settled, and where the first of them was. */
+  let taken = 0
+  let takenSince = 0
+  let afterRun = false
   while (s + seedSize <= nextSize) {
     const run = equalRun(s + shift, s)
     if (run >= plainRun) {
+      afterRun = true
       s += run
       continue
     }
     const behindChange = s + run + 4
     const after = equalRun(behindChange + shift, behindChange)
-    if (after >= isolatedRun) {
+    const isIsolated = after >= isolatedRun
+    if (s - takenSince > doubtWithin) {
+      taken = 0
+      takenSince = s
+    }
+    if (isIsolated || afterRun) taken++
+    afterRun = false
+    const isDoubtful = taken >= doubtAfter
+    if (isIsolated && !isDoubtful) {
       s = behindChange + after
       continue
     }
-    const p = betterThan(s + shift, s)
+    if (isDoubtful) taken = 0
+    const p = betterThan(s + shift, s, isDoubtful ? farHorizon : horizon)
     if (p < 0) {
-      s++
+      s = isIsolated ? behindChange + after : s + 1
       continue
     }
+    taken = 0
     switchTo(p, s)
     s += equalRun(p, s)
   }

@@ -11,23 +11,38 @@ import type { OldWindow } from './old-window.ts'
 /**
  * Plain matching (doc/spec/delta.md, coding 0): copies of old bytes, some of them changed by a residual, and literals
  * between them. Runs without waiting until it needs something: old bytes, or room for new ones. A block that is full when
- * the batch is done stays in hand.
+ * a section is done stays in hand.
  */
-export type PlainDecoder = { run(): Pause }
+export type PlainDecoder = {
+  /** A section of so many new bytes comes next, made from `old`, where copies go on from `position`, into `out`. */
+  begin(size: number, position: OldPosition, old: OldBytes, out: NewBytes): void
+  run(): Pause
+  /** `bad-format` unless all that the batch has for plain sections was used up. */
+  finish(): void
+}
 
 export type Pause = { readonly kind: 'old'; readonly end: number } | { readonly kind: 'block' } | { readonly kind: 'done' }
 
 export type BatchStreams = Readonly<Record<StreamName, Cursor>>
+
+/** Old bytes to copy from, and room for new ones: of the sides of the delta, or of contents that lie in them. */
+export type OldBytes = Pick<OldWindow, 'verified' | 'begin'>
+export type NewBytes = Pick<NewBlocks, 'bytes' | 'filled' | 'size'>
 
 /** Where the last copy ended: the next batch goes on from there. */
 export type OldPosition = { at: number }
 
 const fewBytes = 48
 
-/** Makes `newSize` bytes from the streams of one batch, all of whose bytes must be used up by then. */
-export function plainDecoder(streams: BatchStreams, newSize: number, position: OldPosition, old: OldWindow, out: NewBlocks): PlainDecoder {
+const nothing: OldBytes = { verified: 0, begin: () => ({ start: 0, bytes: emptyBytes }) }
+const nowhere: OldPosition = { at: 0 }
+const nowhereTo: NewBytes = { bytes: emptyBytes, filled: 0, size: 0 }
+
+/** Makes the plain sections of one batch, which share its streams. */
+export function plainDecoder(streams: BatchStreams): PlainDecoder {
   const { copies, literalRuns, seeks, gaps, residuals, literals } = streams
-  let left = newSize
+  let [position, old, out] = [nowhere, nothing, nowhereTo]
+  let left = 0
   let copyLeft = 0
   let literalLeft = 0
   let gap = nextGap(gaps)
@@ -70,9 +85,13 @@ export function plainDecoder(streams: BatchStreams, newSize: number, position: O
     if (copyLeft > 0) held = old.begin(start, start + copyLeft)
   }
   return {
+    begin: (size, from, oldBytes, newBytes) => {
+      ;[left, position, old, out] = [size, from, oldBytes, newBytes]
+    },
+    finish: () => finish(streams, gap),
     run: () => {
       for (;;) {
-        if (left + copyLeft + literalLeft === 0) return finished(streams, gap)
+        if (left + copyLeft + literalLeft === 0) return { kind: 'done' }
         if (out.filled >= out.size) return { kind: 'block' }
         if (copyLeft > 0) {
           const needed = gap > 0 ? 1 : Math.min(copyLeft, 4)
@@ -91,7 +110,7 @@ function nextGap(gaps: Cursor): number {
   return gaps.at === gaps.bytes.length ? Infinity : readVarint(gaps)
 }
 
-function takeLiterals(literals: Cursor, count: number, out: NewBlocks): void {
+function takeLiterals(literals: Cursor, count: number, out: NewBytes): void {
   const { bytes, at } = literals
   if (count > bytes.length - at) throw bad('literals are missing')
   if (count > fewBytes) out.bytes.set(bytes.subarray(at, at + count), out.filled)
@@ -100,9 +119,9 @@ function takeLiterals(literals: Cursor, count: number, out: NewBlocks): void {
   out.filled += count
 }
 
-function finished(streams: BatchStreams, gap: number): Pause {
-  if (gap !== Infinity || Object.values(streams).some(({ bytes, at }) => at !== bytes.length)) throw bad('something is left over')
-  return { kind: 'done' }
+function finish({ copies, literalRuns, seeks, gaps, residuals, literals }: BatchStreams, gap: number): void {
+  const isUsed = [copies, literalRuns, seeks, gaps, residuals, literals].every(({ bytes, at }) => at === bytes.length)
+  if (gap !== Infinity || !isUsed) throw bad('something is left over')
 }
 
 function bad(message: string): BinderyError {

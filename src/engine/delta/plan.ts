@@ -12,14 +12,19 @@ export type Segment = {
   readonly next: Range
   /** Undefined where nothing of the old side helps, or can be had when it is needed. */
   readonly old: Range | undefined
+  /** How many bytes at the end of either range are the padding of a tar. */
+  readonly padding: { readonly next: number; readonly old: number }
 }
+
+const noPadding = { next: 0, old: 0 }
 
 /** The whole new side in segments, in order, and what the reader must retain for it. */
 export type DeltaPlan = { readonly segments: readonly Segment[]; readonly retained: readonly Range[] }
 
 export function planDelta(old: Survey, next: Survey, pairs: Pairs, window: number): DeltaPlan {
   const whole = { old: { start: 0, end: old.side.size }, next: { start: 0, end: next.side.size } }
-  if (old.members.length === 0 || next.members.length === 0) return { segments: [{ kind: 'body', ...whole }], retained: [] }
+  if (old.members.length === 0 || next.members.length === 0)
+    return { segments: [{ kind: 'body', ...whole, padding: noPadding }], retained: [] }
   const sources = reachable(old.members, next.members, pairs, window)
   return { segments: segmentsOf(old, next, sources.members), retained: sources.retained }
 }
@@ -86,11 +91,21 @@ function segmentsOf(old: Survey, next: Survey, sources: Sources['members']): rea
   for (const [i, member] of next.members.entries()) {
     const source = sources[i]
     if (source !== undefined) lastHeader = { start: source.headerStart, end: source.contentStart }
-    segments.push({ kind: 'header', next: { start: member.headerStart, end: member.contentStart }, old: lastHeader })
+    segments.push({ kind: 'header', next: { start: member.headerStart, end: member.contentStart }, old: lastHeader, padding: noPadding })
     const body = source === undefined ? undefined : { start: source.contentStart, end: source.end }
-    segments.push({ kind: 'body', next: { start: member.contentStart, end: member.end }, old: body })
+    const padding = { next: paddingIn(member), old: source === undefined ? 0 : paddingIn(source) }
+    segments.push({ kind: 'body', next: { start: member.contentStart, end: member.end }, old: body, padding })
   }
   const ends = { old: (old.members.at(-1) as TarMember).end, next: (next.members.at(-1) as TarMember).end }
-  segments.push({ kind: 'body', next: { start: ends.next, end: next.side.size }, old: { start: ends.old, end: old.side.size } })
+  segments.push({
+    kind: 'body',
+    next: { start: ends.next, end: next.side.size },
+    old: { start: ends.old, end: old.side.size },
+    padding: noPadding,
+  })
   return segments.filter(({ next: range }) => range.end > range.start)
+}
+
+function paddingIn({ contentStart, contentSize, end }: TarMember): number {
+  return end - contentStart - contentSize
 }

@@ -13,6 +13,8 @@ export type RunWriter = {
   endCopy(): void
   /** Writes the run in hand, if there is one. */
   close(): void
+  /** Old bytes up to `end` were used by something that is no run. */
+  jump(end: number): void
 }
 
 /** A closed run takes no more copied bytes. */
@@ -56,5 +58,10 @@ export function runWriter(window: number, out: Readonly<Record<'copies' | 'liter
       if (run !== undefined) run.closed = true
     },
     close,
+    jump: (end) => {
+      close()
+      written = end
+      furthest = Math.max(furthest, end)
+    },
   }
 }

@@ -1,24 +1,88 @@
 import { BinderyError } from '../../base/error.ts'
-import { readVarint } from '../../format/varint.ts'
+import { byteWriter, readVarint, unzigzag, zigzag } from '../../format/varint.ts'
 import type { Cursor } from '../../format/varint.ts'
 
-/** How the bytes of a section are coded, by number in the format. */
-export const codings = { plain: 0 } as const
+/**
+ * A batch may be divided into sections (doc/spec/delta.md), each a coding and how many new bytes it makes; others than plain
+ * ones also say which old bytes they are made from. Without them a batch is plain all through.
+ */
+export type Section =
+  | { readonly kind: 'plain'; readonly size: number }
+  /** `seek`: from where the last copy ended to the first byte of the old image. */
+  | ImageSection
+  | GzipSection
+
+/** `hasPlainLiterals`: they are in the stream of literals, not coded with the image. */
+export type ImageSection = {
+  readonly kind: 'image'
+  readonly size: number
+  readonly seek: number
+  readonly oldSize: number
+  readonly hasPlainLiterals: boolean
+}
+
+/** A gzip file: its content is made from that of the old one by plain matching, and closed again by a recipe. */
+export type GzipSection = {
+  readonly kind: 'gzip'
+  readonly size: number
+  readonly seek: number
+  readonly oldSize: number
+  readonly oldContentSize: number
+  readonly contentSize: number
+  readonly recipeSize: number
+}
 
 /**
- * A batch may be divided into sections, each a coding and how many new bytes it makes; without them it is plain all
- * through. Others than plain are refused: this reader knows none yet.
+ * All of an old image is looked at to make the new one, whatever little of it is used: a reader must not be made to work for
+ * nothing.
  */
-export function refuseOtherCodings(sections: Cursor, newSize: number): void {
-  if (sections.bytes.length === 0) return
-  let sum = 0
-  while (sections.at < sections.bytes.length) {
-    const coding = readVarint(sections)
-    const size = readVarint(sections)
-    if (coding !== codings.plain)
-      throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
-    if (size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
-    sum += size
+export function mayBeImage(oldSize: number, size: number): boolean {
+  return Math.min(oldSize, size) >= leastImage && oldSize <= mostOldPerNew * size
+}
+
+const leastImage = 4096
+const mostOldPerNew = 16
+
+/** By number in the format. */
+const codings = { plain: 0, image: 1, gzip: 2, plainLiteralImage: 3 } as const
+
+export function encodeSections(sections: readonly Section[]): Uint8Array {
+  const out = byteWriter()
+  for (const section of sections) {
+    out.varint(section.kind === 'image' && section.hasPlainLiterals ? codings.plainLiteralImage : codings[section.kind])
+    out.varint(section.size)
+    if (section.kind === 'plain') continue
+    out.varint(zigzag(section.seek))
+    out.varint(section.oldSize)
+    if (section.kind === 'image') continue
+    out.varint(section.oldContentSize)
+    out.varint(section.contentSize)
+    out.varint(section.recipeSize)
   }
+  return out.take()
+}
+
+/** `newSize`: what all sections together make. Checked as a whole before the first; there may be millions of them. */
+export function* decodeSections(bytes: Cursor, newSize: number): Generator<Section> {
+  if (bytes.bytes.length === 0) return yield { kind: 'plain', size: newSize }
+  const ahead = { bytes: bytes.bytes, at: bytes.at }
+  let sum = 0
+  while (ahead.at < ahead.bytes.length) sum += decodeSection(ahead).size
   if (sum !== newSize) throw new BinderyError('bad-format', 'the sections of a batch of the delta do not add up')
+  while (bytes.at < bytes.bytes.length) yield decodeSection(bytes)
+}
+
+function decodeSection(bytes: Cursor): Section {
+  const coding = readVarint(bytes)
+  const size = readVarint(bytes)
+  if (size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
+  if (coding === codings.plain) return { kind: 'plain', size }
+  if (coding > codings.plainLiteralImage)
+    throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
+  const from = { size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
+  if (coding !== codings.gzip) {
+    if (!mayBeImage(from.oldSize, size)) throw new BinderyError('bad-format', 'an executable of the delta is of an impossible size')
+    return { kind: 'image', ...from, hasPlainLiterals: coding === codings.plainLiteralImage }
+  }
+  return { kind: 'gzip', ...from, oldContentSize: readVarint(bytes), contentSize: readVarint(bytes), recipeSize: readVarint(bytes) }
 }

@@ -2,7 +2,7 @@ import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:
 import { concatBytes } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
 import type { Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
-import type { RawBatch } from './plain-encode.ts'
+import type { RawBatch } from './delta-encode.ts'
 
 /** Compresses the streams of one batch after the other, each with the codec that makes it smallest. */
 export type BatchCompressor = (batch: RawBatch) => Promise<Uint8Array>
@@ -20,6 +20,9 @@ const atOnce = 2
 /** From here on a quick look says whether a stream can be compressed at all. */
 const probedSize = 64 << 10
 const hopeless = 0.985
+
+/** Coded by themselves. */
+const coded: ReadonlySet<StreamName> = new Set(['images', 'imageChanges'])
 
 const zstdLevel = 19
 /** 16 MiB at most: what the reader grants. */
@@ -44,11 +47,11 @@ export function batchCompressor(newSize: number): BatchCompressor {
     const tasks = streamNames.flatMap((name) => {
       const raw = streams[name]
       if (raw === undefined) return []
-      const trials: Trials = isHopeless(raw) ? [] : chosen.has(name) ? ['zstd', 'brotli'] : ['zstd']
+      const trials: Trials = coded.has(name) || isHopeless(raw) ? [] : chosen.has(name) ? ['zstd', 'brotli'] : ['zstd']
       return [inTurn(() => compressStream(name, raw, trials))]
     })
-    const coded = await Promise.all(tasks)
-    return concatBytes([encodeBatchHead({ newSize: size, streams: coded.map(({ head }) => head) }), ...coded.map(({ bytes }) => bytes)])
+    const done = await Promise.all(tasks)
+    return concatBytes([encodeBatchHead({ newSize: size, streams: done.map(({ head }) => head) }), ...done.map(({ bytes }) => bytes)])
   }
 }
 

@@ -1,0 +1,37 @@
+import { inflateRawSync } from 'node:zlib'
+import { concatBytes } from '../../../base/bytes.ts'
+import { headerSize, readHeader, trailerSize } from './container.ts'
+
+/**
+ * What a gzip file holds, the contents of all its members one after the other (RFC 1952); undefined where that is more than
+ * `limit` bytes, or the first member is damaged. Check sums are not looked at: old bytes are known to be right.
+ */
+export function gzipContent(bytes: Uint8Array, limit: number): Uint8Array | undefined {
+  const contents: Uint8Array[] = []
+  let size = 0
+  for (let at = 0; ;) {
+    const header = readHeader(bytes, at)
+    if (header === undefined) break
+    const start = at + headerSize(header)
+    const inflated = inflate(bytes.subarray(start), limit - size)
+    if (inflated === undefined) return undefined
+    // A member without its end is no member, as `openGzip` has it.
+    if (bytes.length - start - inflated.used < trailerSize) break
+    contents.push(inflated.content)
+    size += inflated.content.length
+    at = start + inflated.used + trailerSize
+  }
+  return contents.length === 0 ? undefined : concatBytes(contents)
+}
+
+function inflate(bytes: Uint8Array, limit: number): { readonly content: Uint8Array; readonly used: number } | undefined {
+  try {
+    const { buffer, engine } = inflateRawSync(bytes, { maxOutputLength: Math.max(1, limit), info: true }) as unknown as {
+      buffer: Uint8Array
+      engine: { bytesWritten: number }
+    }
+    return buffer.length > limit ? undefined : { content: buffer, used: engine.bytesWritten }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,39 @@
+import { programHeadersEnd } from '../../../format/elf.ts'
+import { imageCosts, matcher } from '../match.ts'
+import { guessTargets } from './guesses.ts'
+import { maskReferences } from './mask.ts'
+import type { Copies } from './copies.ts'
+import type { Image } from './image.ts'
+
+/**
+ * Copies between two images, in two passes: the first with all references masked, the second with each showing where it is
+ * thought to lead. They begin behind the program headers of the new one, which are copied by themselves.
+ */
+export function matchImages(old: Image, next: Image, effort: { readonly passes: number }): Copies {
+  const { match } = matcher(imageCosts)
+  let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
+  for (let pass = 1; pass < effort.passes; pass++) {
+    const guesses = guessTargets(old, next.layout, copies)
+    const asGuessed = maskReferences(old, (target) => guesses.guess(guesses.numberOf(target)))
+    copies = behindHeaders(
+      match(
+        asGuessed,
+        maskReferences(next, (target) => target),
+        0,
+      ),
+      next,
+    )
+  }
+  return copies
+}
+
+function behindHeaders(copies: readonly number[], { bytes }: Image): Copies {
+  const start = programHeadersEnd(bytes)
+  const kept: number[] = []
+  for (let i = 0; i < copies.length; i += 3) {
+    const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
+    const cut = Math.max(0, start - to)
+    if (cut < length) kept.push(to + cut, from + cut, length - cut)
+  }
+  return Int32Array.from(kept)
+}

@@ -1,0 +1,65 @@
+import { equalBytes } from '../../../base/bytes.ts'
+import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
+import { mayBeImage } from '../sections.ts'
+import { imageMemory } from './memory.ts'
+import type { ByteSource } from '../../../port/source.ts'
+import type { DeltaPlan, Segment } from '../plan.ts'
+
+/** Which segments of a plan are executables that changed, and what the largest takes to apply. */
+export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number; readonly largest: number }
+
+export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, window: number): Promise<ImagePlans> {
+  const segments = new Set<Segment>()
+  let memory = 0
+  let largest = 0
+  for (const segment of plan.segments) {
+    const need = await memoryFor(segment, old, next, window)
+    if (need === undefined) continue
+    segments.add(segment)
+    memory = Math.max(memory, need)
+    largest = Math.max(largest, segment.next.end - segment.next.start)
+  }
+  return { segments, memory, largest }
+}
+
+/**
+ * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
+ * ones are coded like any other file.
+ */
+function mostMemory(window: number): number {
+  return 4 * window + (16 << 20)
+}
+
+/** Undefined for what is no pair of executables of one machine, or equal, or too large to be had as a whole. */
+async function memoryFor(
+  { kind, next, old }: Segment,
+  oldSide: ByteSource,
+  nextSide: ByteSource,
+  window: number,
+): Promise<number | undefined> {
+  if (kind !== 'body' || old === undefined) return undefined
+  const [oldSize, nextSize] = [old.end - old.start, next.end - next.start]
+  if (Math.max(oldSize, nextSize) > window || !mayBeImage(oldSize, nextSize)) return undefined
+  const [oldHead, nextHead] = [
+    await oldSide.read(old.start, old.start + elfHeadSize),
+    await nextSide.read(next.start, next.start + elfHeadSize),
+  ]
+  const machine = machineOfElf(oldHead)
+  if (machine === undefined || machine !== machineOfElf(nextHead)) return undefined
+  const [oldLayout, nextLayout] = [readSegments(oldHead, oldSize), readSegments(nextHead, nextSize)]
+  if (oldLayout === undefined || nextLayout === undefined) return undefined
+  const need = imageMemory(oldSize, nextSize, oldLayout.span)
+  if (need > mostMemory(window)) return undefined
+  if (oldSize === nextSize && (await areEqual(oldSide, old.start, nextSide, next.start, oldSize))) return undefined
+  return need
+}
+
+const compareSize = 1 << 20
+
+async function areEqual(old: ByteSource, oldStart: number, next: ByteSource, nextStart: number, size: number): Promise<boolean> {
+  for (let at = 0; at < size; at += compareSize) {
+    const end = Math.min(size, at + compareSize)
+    if (!equalBytes(await old.read(oldStart + at, oldStart + end), await next.read(nextStart + at, nextStart + end))) return false
+  }
+  return true
+}

@@ -1,0 +1,109 @@
+import { addressReader, jumpTableReader } from './addresses.ts'
+import { kindOf, placeOf } from './image.ts'
+import { codeSigned, codeSymbol, numberModel } from './numbers.ts'
+import { newModels } from './range-coder.ts'
+import { kindCount, kinds } from './reference.ts'
+import { fieldOf, fixedBits, targetOf, withField, wordOf } from './value.ts'
+import type { NumberModel } from './numbers.ts'
+import type { BinaryCoder, Models } from './range-coder.ts'
+import type { Image, ImageLayout } from './image.ts'
+import type { Guesses } from './guesses.ts'
+
+export type ReferenceModels = {
+  readonly hits: Models
+  readonly outcomes: Models
+  readonly shifts: NumberModel
+  readonly history: Uint8Array
+}
+
+const sourceCount = 4
+const historyBits = 4
+
+export function referenceModels(): ReferenceModels {
+  return {
+    hits: newModels((kindCount * sourceCount) << historyBits),
+    outcomes: newModels(kindCount * sourceCount * 4),
+    shifts: numberModel(kindCount),
+    history: new Uint8Array(kindCount),
+  }
+}
+
+/** What a reference becomes that is not what was guessed: its old word, another one, or no reference any more. */
+const outcomes = { same: 0, shifted: 1, none: 2 } as const
+
+export type ReferenceCoder = {
+  /**
+   * Codes reference `index` of the old image, a copy of which is at `nextAt`: `word` and `high` as a coder knows them. Answers
+   * false where that is no reference any more: its bytes are then coded like any others. Else the word is in `value`.
+   */
+  code(index: number, nextAt: number, word: number, high: number): boolean
+  readonly value: { word: number; high: number }
+}
+
+export function referenceCoder(
+  coder: BinaryCoder,
+  models: ReferenceModels,
+  old: Image,
+  next: ImageLayout,
+  guesses: Guesses,
+): ReferenceCoder {
+  const { packed, targets } = old.references
+  const view = new DataView(old.bytes.buffer, old.bytes.byteOffset, old.bytes.length)
+  const [oldPlace, nextPlace, tableOf] = [addressReader(old), addressReader(next), jumpTableReader(old)]
+  const value = { word: 0, high: 0 }
+  const pages = new Float64Array(32)
+
+  const learn = (number: number, kind: number, oldWord: number, here: number, table: number, guess: number): void => {
+    let target = targetOf(kind, value.word, value.high, here, table, next)
+    if (kind === kinds.page) {
+      // The low bits are told by the instructions behind it.
+      pages[oldWord & 31] = target
+      target += (guess + (next.base & 4095)) & 4095
+    } else if (kind >= kinds.low && kind <= kinds.low4) target += pages[(oldWord >>> 5) & 31] as number
+    guesses.learn(number, target < 0 ? 0 : target > next.span ? next.span : target)
+  }
+  return {
+    value,
+    code: (index, nextAt, word, high) => {
+      const oldAt = placeOf(packed[index] as number)
+      const kind = kindOf(packed[index] as number)
+      const number = guesses.numberOf(targets[index] as number)
+      const source = guesses.sourceOf(number)
+      const guess = guesses.guess(number)
+      const oldWord = view.getInt32(oldAt, true)
+      const here = nextPlace(nextAt)
+      const table = kind === kinds.table ? here - (oldPlace(oldAt) - oldPlace(tableOf(oldAt))) : 0
+      const guessed = wordOf(kind, guess, here, table, next, oldWord)
+      const guessedHigh = kind === kinds.pointer ? Math.floor((guess + next.base) / 2 ** 32) : 0
+      const context = kind * sourceCount + source
+      const history = models.history[kind] as number
+      const hit = coder.bit(models.hits, (context << historyBits) | history, guessed === word && guessedHigh === high ? 1 : 0)
+      models.history[kind] = ((history << 1) | hit) & ((1 << historyBits) - 1)
+      value.word = guessed
+      value.high = guessedHigh
+      if (hit === 0) {
+        const oldHigh = kind === kinds.pointer ? view.getInt32(oldAt + 4, true) : 0
+        const fixed = fixedBits(kind)
+        const isOther = fixed === 0 ? high !== guessedHigh : ((word ^ oldWord) & fixed) !== 0
+        const outcome = word === oldWord && high === oldHigh ? outcomes.same : isOther ? outcomes.none : outcomes.shifted
+        const coded = codeSymbol(coder, models.outcomes, context * 4, 2, outcome)
+        if (coded >= outcomes.none) return false
+        if (coded === outcomes.same) {
+          value.word = oldWord
+          value.high = oldHigh
+        } else {
+          const shift = codeSigned(coder, models.shifts, kind, (fieldOf(kind, word) - fieldOf(kind, guessed)) | 0)
+          value.word = withField(kind, oldWord, (fieldOf(kind, guessed) + shift) | 0)
+        }
+      }
+      if (hit === 1 && isExact(kind)) guesses.learn(number, guess)
+      else learn(number, kind, oldWord, here, table, guess)
+      return true
+    },
+  }
+}
+
+/** Whether a word tells all of its target: what was guessed and hit is then what is learned. */
+function isExact(kind: number): boolean {
+  return kind <= kinds.table
+}

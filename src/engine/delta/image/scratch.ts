@@ -1,0 +1,20 @@
+/**
+ * Memory that one image after the other uses: thousands of large arrays would be garbage faster than it is collected. Whoever
+ * asks again for one of the same name ends the life of the one before.
+ */
+export type Scratch = { bytes(name: string, size: number): Uint8Array; words(name: string, count: number): Uint32Array }
+
+export function newScratch(): Scratch {
+  const held = new Map<string, ArrayBuffer>()
+  const room = (name: string, size: number): ArrayBuffer => {
+    const found = held.get(name)
+    if (found !== undefined && found.byteLength >= size) return found
+    const made = new ArrayBuffer(size)
+    held.set(name, made)
+    return made
+  }
+  return {
+    bytes: (name, size) => new Uint8Array(room(name, size), 0, size).fill(0),
+    words: (name, count) => new Uint32Array(room(name, 4 * count), 0, count).fill(0),
+  }
+}

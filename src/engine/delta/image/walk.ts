@@ -1,0 +1,190 @@
+import { BinderyError } from '../../../base/error.ts'
+import { elfHeaderSize, elfHeadSize, programHeadersEnd, readSegments } from '../../../format/elf.ts'
+import { codeCopies } from './copies.ts'
+import { guessTargets } from './guesses.ts'
+import { codeSigned } from './numbers.ts'
+import { kindOf, placeOf } from './image.ts'
+import { baseCount, widthOf } from './reference.ts'
+import { referenceCoder } from './references.ts'
+import type { Copies } from './copies.ts'
+import type { Image, ImageLayout } from './image.ts'
+import type { Guesses } from './guesses.ts'
+import type { ImageModels } from './models.ts'
+import type { BinaryCoder } from './range-coder.ts'
+
+/** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
+export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
+
+export type ImageWalk = {
+  readonly coders: ImageCoders
+  readonly models: ImageModels
+  readonly old: Image
+  /** Of a coder the new image, of a decoder room for it, which is filled. */
+  readonly next: Uint8Array
+  /** Undefined for a decoder. */
+  readonly plan: ImagePlan | undefined
+  /** Keeps literals, or fills them in; undefined where they are modelled. */
+  readonly plainLiterals: PlainLiterals | undefined
+}
+
+/** Of a coder takes the next literals, of a decoder makes them. */
+export type PlainLiterals = (part: Uint8Array) => void
+
+/** What a coder knows beforehand. */
+export type ImagePlan = { readonly copies: Copies; readonly bases: Float64Array }
+
+/**
+ * Goes through the new image once, from its first byte to its last, in the same way whether it is coded or decoded
+ * (doc/spec/delta-images.md). `bad-format` where what was decoded makes no sense.
+ */
+export function walkImage(walk: ImageWalk): void {
+  const { coders, models, old, next, plan } = walk
+  const bytes = byteCoder(walk)
+  const start = codeHeaders(walk, bytes)
+  const segments = readSegments(next.subarray(0, start), next.length)
+  if (segments === undefined) throw bad()
+  const copies = codeCopies(coders.main, models.copies, plan?.copies, { start, old: old.bytes.length, next: next.length })
+  const guesses = guessTargets(old, segments, copies)
+  const layout: ImageLayout = { ...segments, layout: segments, bases: codeBases(walk, guesses) }
+  if (walk.plainLiterals === undefined) models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
+  codeBody({ walk, bytes, copies, guesses, layout, start })
+  bytes.finish()
+}
+
+/** The header of the new file, which says where its program headers end, and what is up to there. */
+function codeHeaders({ old, next }: ImageWalk, bytes: ByteCoder): number {
+  const most = Math.min(old.bytes.length, next.length, elfHeadSize)
+  if (most < elfHeaderSize) throw bad()
+  bytes.copy(0, 0, elfHeaderSize)
+  const end = programHeadersEnd(next)
+  if (end > most) throw bad()
+  bytes.copy(elfHeaderSize, elfHeaderSize, end - elfHeaderSize)
+  return end
+}
+
+type Body = {
+  readonly walk: ImageWalk
+  readonly bytes: ByteCoder
+  readonly copies: Copies
+  readonly guesses: Guesses
+  readonly layout: ImageLayout
+  readonly start: number
+}
+
+function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): void {
+  const { coders, models, old, next } = walk
+  const { count, packed } = old.references
+  let index = 0
+  const view = new DataView(next.buffer, next.byteOffset, next.length)
+  const references = referenceCoder(coders.main, models.references, old, layout, guesses)
+  let done = start
+  let doneOld = start
+  const literals = (end: number): void => {
+    if (walk.plainLiterals !== undefined) walk.plainLiterals(next.subarray(done, end))
+    else for (let at = done; at < end; at++) models.literals.code(coders.main, next, at, old.bytes[doneOld + at - done] ?? 0)
+  }
+  for (let i = 0; i < copies.length; i += 3) {
+    const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
+    literals(to)
+    done = to + length
+    doneOld = from + length
+    index = firstFrom(packed, count, from, index)
+    let oldAt = from
+    for (; index < count; index++) {
+      const place = placeOf(packed[index] as number)
+      const width = widthOf(kindOf(packed[index] as number))
+      if (place + width > doneOld) break
+      const at = place - from + to
+      bytes.copy(oldAt, oldAt - from + to, place - oldAt)
+      oldAt = place
+      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
+      view.setInt32(at, references.value.word, true)
+      if (width === 8) view.setInt32(at + 4, references.value.high, true)
+      oldAt += width
+    }
+    bytes.copy(oldAt, oldAt - from + to, doneOld - oldAt)
+  }
+  literals(next.length)
+}
+
+/** The first reference at or behind `from`, as a rule the one at `hint`. */
+function firstFrom(packed: Uint32Array, count: number, from: number, hint: number): number {
+  const isFirst = (hint === count || placeOf(packed[hint] as number) >= from) && (hint === 0 || placeOf(packed[hint - 1] as number) < from)
+  if (isFirst) return hint
+  let [low, high] = [0, count]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (placeOf(packed[middle] as number) < from) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+type ByteCoder = { copy(oldAt: number, at: number, size: number): void; finish(): void }
+
+/** Bytes that are no references, most of which are copied as they are. */
+function byteCoder(walk: ImageWalk): ByteCoder {
+  return walk.coders.changes.isDecoder ? byteDecoder(walk) : byteEncoder(walk)
+}
+
+function byteEncoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
+  let gap = 0
+  return {
+    copy: (oldAt, at, size) => {
+      for (let i = 0; i < size; i++) {
+        const [from, to] = [bytes[oldAt + i] as number, next[at + i] as number]
+        if (from === to) {
+          gap++
+          continue
+        }
+        models.changes.gap(changes, gap)
+        gap = 0
+        models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, (to - from) & 255)
+      }
+    },
+    finish: () => void models.changes.gap(changes, gap),
+  }
+}
+
+function byteDecoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
+  let gap = models.changes.gap(changes, 0)
+  return {
+    copy: (oldAt, at, size) => {
+      for (let i = 0; i < size;) {
+        const alike = Math.min(gap, size - i)
+        for (const end = i + alike; i < end; i++) next[at + i] = bytes[oldAt + i] as number
+        gap -= alike
+        if (i === size) return
+        const from = bytes[oldAt + i] as number
+        next[at + i] = from + models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, 0)
+        gap = models.changes.gap(changes, 0)
+        i++
+      }
+    },
+    finish: () => {
+      if (gap !== 0) throw bad()
+    },
+  }
+}
+
+/** The bases of the new image: as a rule where those of the old are thought to be. */
+function codeBases({ coders, models, old, plan }: ImageWalk, guesses: Guesses): Float64Array {
+  const made = new Float64Array(baseCount)
+  for (let i = 0; i < baseCount; i++) {
+    const base = old.bases[i] as number
+    if (base === 0) continue
+    const guess = guesses.guess(guesses.numberOf(base))
+    made[i] = guess + codeSigned(coders.main, models.bases, 0, plan === undefined ? 0 : ((plan.bases[i] as number) - guess) | 0)
+  }
+  return made
+}
+
+function literalsOf(copies: Copies, start: number, size: number): number {
+  let copied = 0
+  for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number
+  return size - start - copied
+}
+
+function bad(): BinderyError {
+  return new BinderyError('bad-format', 'an executable in the delta does not add up')
+}
