@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /**
@@ -28,16 +29,19 @@ export type Unit = 's' | 'bytes' | 'MiB' | 'MB/s'
 /** A bound on `ours` (in the row's unit) or on the ratio ours / peer. */
 export type Goal = { readonly of: 'ours' | 'ratio'; readonly atMost?: number; readonly atLeast?: number }
 
-export type Kit = {
+export type Kit = Meter & {
   /** A pair of real trees of about 250 MB, or under `smoke` a synthetic pair of a few MB. */
   readonly trees: TreePair
   /** True where only the working is checked: times mean nothing then. */
   readonly smoke: boolean
+}
+
+export type Meter = {
   /** An empty folder, removed afterwards. */
   readonly work: string
   /** One measured run of a bash pipeline; throws with its stderr when it fails. */
   measure(command: string): Usage
-  /** Each command `runs` times (default 5, under `smoke` 1), in turn, so that a busy moment hits all of them: medians. */
+  /** Each command `runs` times (default 5; always 1 where only the working is checked), in turn, so that a busy moment hits all of them: medians. */
   compare<Name extends string>(commands: Readonly<Record<Name, Job>>, runs?: number): Readonly<Record<Name, Usage>>
 }
 
@@ -63,6 +67,12 @@ export function quote(word: string): string {
 
 /** Makes the kit of one bench below `folder`, gives it to `use`, and removes it. */
 export async function withKit<T>(facts: { trees: TreePair; smoke: boolean; folder: string }, use: (kit: Kit) => Promise<T>): Promise<T> {
+  const { trees, smoke, folder } = facts
+  return await withMeter({ folder, ...(smoke ? { atMost: 1 } : {}) }, async (meter) => await use({ trees, smoke, ...meter }))
+}
+
+/** The part of it that needs no trees; `atMost` bounds the runs that `compare` makes. */
+export async function withMeter<T>(facts: { folder: string; atMost?: number }, use: (meter: Meter) => Promise<T>): Promise<T> {
   const work = resolve(facts.folder)
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
@@ -70,11 +80,9 @@ export async function withKit<T>(facts: { trees: TreePair; smoke: boolean; folde
   const measure = (command: string): Usage => measureOnce(command, work, report)
   try {
     return await use({
-      trees: facts.trees,
-      smoke: facts.smoke,
       work,
       measure,
-      compare: (commands, runs = 5) => compareJobs(commands, facts.smoke ? 1 : runs, measure),
+      compare: (commands, runs = 5) => compareJobs(commands, Math.min(runs, facts.atMost ?? runs), measure),
     })
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -127,4 +135,15 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}
+
+export type Machine = { readonly cores: number; readonly processor: string; readonly node: string; readonly date: string }
+
+export function machine(): Machine {
+  return {
+    cores: cpus().length,
+    processor: cpus()[0]?.model ?? 'unknown',
+    node: process.version,
+    date: new Date().toISOString().slice(0, 10),
+  }
 }
