@@ -71,13 +71,16 @@ export async function withKit<T>(facts: { trees: TreePair; smoke: boolean; folde
   return await withMeter({ folder, ...(smoke ? { atMost: 1 } : {}) }, async (meter) => await use({ trees, smoke, ...meter }))
 }
 
-/** The part of it that needs no trees; `atMost` bounds the runs that `compare` makes. */
-export async function withMeter<T>(facts: { folder: string; atMost?: number }, use: (meter: Meter) => Promise<T>): Promise<T> {
+/** The part of it that needs no trees; `atMost` bounds the runs that `compare` makes, and a command that exceeds `limitSeconds` is `Hung`. */
+export async function withMeter<T>(
+  facts: { folder: string; atMost?: number; limitSeconds?: number },
+  use: (meter: Meter) => Promise<T>,
+): Promise<T> {
   const work = resolve(facts.folder)
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
   const report = join(work, '..', `time.${process.pid}`)
-  const measure = (command: string): Usage => measureOnce(command, work, report)
+  const measure = (command: string): Usage => measureOnce(command, { work, report, limit: facts.limitSeconds ?? 0 })
   try {
     return await use({
       work,
@@ -90,13 +93,19 @@ export async function withMeter<T>(facts: { folder: string; atMost?: number }, u
   }
 }
 
-function measureOnce(command: string, cwd: string, report: string): Usage {
-  const argv = ['-q', '-f', '%e %U %S %M', '-o', report, 'bash', '-o', 'pipefail', '-c', command]
+export class Hung extends Error {}
+
+type Place = { readonly work: string; readonly report: string; readonly limit: number }
+
+function measureOnce(command: string, { work, report, limit }: Place): Usage {
+  // Killed by timeout(1), which takes the whole pipeline with it; 0 is no limit.
+  const argv = ['-q', '-f', '%e %U %S %M', '-o', report, 'timeout', '-s', 'KILL', String(limit), 'bash', '-o', 'pipefail', '-c', command]
   const started = performance.now()
-  const run = spawnSync('/usr/bin/time', argv, { cwd, stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 24 })
+  const run = spawnSync('/usr/bin/time', argv, { cwd: work, stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 24 })
   // time(1) rounds to 10 ms, which is too coarse for `check`.
   const wallSeconds = (performance.now() - started) / 1000
   if (run.error !== undefined) throw run.error
+  if (limit > 0 && wallSeconds >= limit) throw new Hung(`not done after ${limit} s: ${command}`)
   if (run.status !== 0) throw new Error(`exit status ${String(run.status)}: ${command}\n${run.stderr.toString()}`)
   const [, user, system, peak] = readFileSync(report, 'utf8').trim().split(' ').map(Number) as [number, number, number, number]
   return { wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }

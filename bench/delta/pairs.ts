@@ -60,7 +60,7 @@ export const pairs: readonly Pair[] = [
   debian('libcrypto-arm64', 'C, arm64', 'libssl3', 'arm64', 'usr/lib/*/libcrypto.so.3'),
   heldOut(npm('rollup-freebsd', 'Rust, amd64', '@rollup/rollup-freebsd-x64', '4.68.7', '4.68.8', '*.node')),
   heldOut(npm('lefthook-freebsd', 'Go, amd64: new compiler', 'lefthook-freebsd-x64', '2.1.17', '2.2.0', 'bin/lefthook')),
-  heldOut(npm('oxide', 'Rust, amd64', '@tailwindcss/oxide-linux-x64-gnu', '4.3.4', '4.3.5', '*.node')),
+  heldOut(npm('oxide', 'Rust, amd64', '@tailwindcss/oxide-linux-x64-gnu', '4.2.4', '4.3.0', '*.node')),
   heldOut(npm('lightningcss-arm64', 'Rust, arm64', 'lightningcss-linux-arm64-gnu', '1.32.0', '1.33.0', '*.node')),
   heldOut(debian('python', 'C, amd64', 'python3.11-minimal', 'amd64', 'usr/bin/python3.11')),
   heldOut(debian('perl', 'C, amd64', 'perl-base', 'amd64', 'usr/bin/perl')),
