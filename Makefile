@@ -2,10 +2,10 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo bench bench-smoke test-runtimes clean
+.PHONY: help setup build test lint typecheck format demo bench bench-smoke bench-delta bench-delta-smoke test-runtimes clean
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
 
 setup: ## install what is missing: Debian packages (as root), npm packages
 	@tools/setup.sh
@@ -38,8 +38,14 @@ bench: build ## every benchmark beside its peer, on real trees (fetched once)
 bench-smoke: build ## every benchmark on small trees: that it works, not how fast
 	@node bench/run.ts --smoke
 
+bench-delta: build ## deltas beside those of every peer, on many real pairs; ARGS='--again --only libc' and others
+	@node bench/delta/run.ts $(ARGS)
+
+bench-delta-smoke: build ## deltas of two made pairs against the bounds that they have reached
+	@node bench/delta/smoke.ts
+
 test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts
 
 clean: ## remove what was built and fetched, but for node_modules
-	rm -rf dist .cache bench/results.json
+	rm -rf dist .cache bench/results.json bench/results-delta.json

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 
 /**
@@ -28,16 +29,19 @@ export type Unit = 's' | 'bytes' | 'MiB' | 'MB/s'
 /** A bound on `ours` (in the row's unit) or on the ratio ours / peer. */
 export type Goal = { readonly of: 'ours' | 'ratio'; readonly atMost?: number; readonly atLeast?: number }
 
-export type Kit = {
+export type Kit = Meter & {
   /** A pair of real trees of about 250 MB, or under `smoke` a synthetic pair of a few MB. */
   readonly trees: TreePair
   /** True where only the working is checked: times mean nothing then. */
   readonly smoke: boolean
+}
+
+export type Meter = {
   /** An empty folder, removed afterwards. */
   readonly work: string
   /** One measured run of a bash pipeline; throws with its stderr when it fails. */
   measure(command: string): Usage
-  /** Each command `runs` times (default 5, under `smoke` 1), in turn, so that a busy moment hits all of them: medians. */
+  /** Each command `runs` times (default 5; always 1 where only the working is checked), in turn, so that a busy moment hits all of them: medians. */
   compare<Name extends string>(commands: Readonly<Record<Name, Job>>, runs?: number): Readonly<Record<Name, Usage>>
 }
 
@@ -63,18 +67,25 @@ export function quote(word: string): string {
 
 /** Makes the kit of one bench below `folder`, gives it to `use`, and removes it. */
 export async function withKit<T>(facts: { trees: TreePair; smoke: boolean; folder: string }, use: (kit: Kit) => Promise<T>): Promise<T> {
+  const { trees, smoke, folder } = facts
+  return await withMeter({ folder, ...(smoke ? { atMost: 1 } : {}) }, async (meter) => await use({ trees, smoke, ...meter }))
+}
+
+/** The part of it that needs no trees; `atMost` bounds the runs that `compare` makes, and a command that exceeds `limitSeconds` is `Hung`. */
+export async function withMeter<T>(
+  facts: { folder: string; atMost?: number; limitSeconds?: number },
+  use: (meter: Meter) => Promise<T>,
+): Promise<T> {
   const work = resolve(facts.folder)
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
   const report = join(work, '..', `time.${process.pid}`)
-  const measure = (command: string): Usage => measureOnce(command, work, report)
+  const measure = (command: string): Usage => measureOnce(command, { work, report, limit: facts.limitSeconds ?? 0 })
   try {
     return await use({
-      trees: facts.trees,
-      smoke: facts.smoke,
       work,
       measure,
-      compare: (commands, runs = 5) => compareJobs(commands, facts.smoke ? 1 : runs, measure),
+      compare: (commands, runs = 5) => compareJobs(commands, Math.min(runs, facts.atMost ?? runs), measure),
     })
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -82,13 +93,19 @@ export async function withKit<T>(facts: { trees: TreePair; smoke: boolean; folde
   }
 }
 
-function measureOnce(command: string, cwd: string, report: string): Usage {
-  const argv = ['-q', '-f', '%e %U %S %M', '-o', report, 'bash', '-o', 'pipefail', '-c', command]
+export class Hung extends Error {}
+
+type Place = { readonly work: string; readonly report: string; readonly limit: number }
+
+function measureOnce(command: string, { work, report, limit }: Place): Usage {
+  // Killed by timeout(1), which takes the whole pipeline with it; 0 is no limit.
+  const argv = ['-q', '-f', '%e %U %S %M', '-o', report, 'timeout', '-s', 'KILL', String(limit), 'bash', '-o', 'pipefail', '-c', command]
   const started = performance.now()
-  const run = spawnSync('/usr/bin/time', argv, { cwd, stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 24 })
+  const run = spawnSync('/usr/bin/time', argv, { cwd: work, stdio: ['ignore', 'ignore', 'pipe'], maxBuffer: 1 << 24 })
   // time(1) rounds to 10 ms, which is too coarse for `check`.
   const wallSeconds = (performance.now() - started) / 1000
   if (run.error !== undefined) throw run.error
+  if (limit > 0 && wallSeconds >= limit) throw new Hung(`not done after ${limit} s: ${command}`)
   if (run.status !== 0) throw new Error(`exit status ${String(run.status)}: ${command}\n${run.stderr.toString()}`)
   const [, user, system, peak] = readFileSync(report, 'utf8').trim().split(' ').map(Number) as [number, number, number, number]
   return { wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
@@ -127,4 +144,15 @@ export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+}
+
+export type Machine = { readonly cores: number; readonly processor: string; readonly node: string; readonly date: string }
+
+export function machine(): Machine {
+  return {
+    cores: cpus().length,
+    processor: cpus()[0]?.model ?? 'unknown',
+    node: process.version,
+    date: new Date().toISOString().slice(0, 10),
+  }
 }

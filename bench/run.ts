@@ -1,7 +1,6 @@
 import { existsSync, globSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { cpus } from 'node:os'
-import { withKit, type Bench, type Row, type Unit } from './harness.ts'
+import { machine, withKit, type Bench, type Row, type Unit } from './harness.ts'
 import { isMet, table, type Table } from './table.ts'
 import { realTrees, smallTrees } from './trees.ts'
 
@@ -9,7 +8,7 @@ import { realTrees, smallTrees } from './trees.ts'
  * node bench/run.ts [--smoke] [NAME ...]: runs every bench (or those named), prints a Markdown table for each and
  * writes bench/results.json. Exit status 1 where a goal is missed; under --smoke only goals for sizes and memory count.
  */
-const harness = new Set(['harness', 'run', 'table', 'trees'])
+const harness = new Set(['debian', 'harness', 'run', 'table', 'trees'])
 const judgedUnderSmoke: ReadonlySet<Unit> = new Set(['bytes', 'MiB'])
 
 async function main(words: readonly string[]): Promise<number> {
@@ -48,15 +47,6 @@ async function load(name: string): Promise<Bench> {
 function unlessTimed(row: Row): Row {
   const { goal: _goal, ...rest } = row
   return judgedUnderSmoke.has(row.unit) ? row : rest
-}
-
-function machine(): Readonly<Record<string, string | number>> {
-  return {
-    cores: cpus().length,
-    processor: cpus()[0]?.model ?? 'unknown',
-    node: process.version,
-    date: new Date().toISOString().slice(0, 10),
-  }
 }
 
 function summary(tables: readonly Table[], smoke: boolean): number {

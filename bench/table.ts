@@ -38,7 +38,7 @@ function showBound(goal: Goal, bound: number, unit: Unit): string {
   return goal.of === 'ratio' ? String(Number(bound.toPrecision(3))) : show(bound, unit)
 }
 
-function show(value: number, unit: Unit): string {
+export function show(value: number, unit: Unit): string {
   switch (unit) {
     case 'MiB':
       return `${Math.round(value)} MiB`

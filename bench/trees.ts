@@ -1,18 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { twoVersions, unpackPackages, updateLists } from './debian.ts'
 import type { TreePair } from './harness.ts'
 
 /**
@@ -31,36 +21,17 @@ export function realTrees(): TreePair {
   if (existsSync(join(home, 'versions'))) return trees
   if (process.getuid?.() !== 0) throw new Error('run it as root, so that owners and setuid bits of the packages are kept')
   rmSync(home, { recursive: true, force: true })
-  const debs = join(home, 'debs')
-  mkdirSync(debs, { recursive: true })
-  // apt's own unprivileged user must be able to write there, else it complains on every package.
-  chmodSync(debs, 0o777)
-  execFileSync('apt-get', ['update', '-qq'], { stdio: 'inherit' })
+  mkdirSync(home, { recursive: true })
+  updateLists()
   const versions = packages.split(' ').map((name) => twoVersions(name))
   for (const side of ['old', 'new'] as const) {
-    for (const version of versions) unpack(`${version.name}=${version[side]}`, debs, trees[side])
+    unpackPackages(
+      versions.map((version) => `${version.name}=${version[side]}`),
+      trees[side],
+    )
   }
-  rmSync(debs, { recursive: true })
   writeFileSync(join(home, 'versions'), versions.map((version) => `${version.name} ${version.old} ${version.new}\n`).join(''))
   return trees
-}
-
-type Versions = { readonly name: string; readonly old: string; readonly new: string }
-
-function twoVersions(name: string): Versions {
-  const lines = execFileSync('apt-cache', ['madison', name], { encoding: 'utf8' }).trim().split('\n')
-  const versions = [...new Set(lines.map((line) => (line.split('|')[1] ?? '').trim()))]
-  const [newest, before] = versions
-  if (newest === undefined || newest === '') throw new Error(`no package ${name} on the configured mirrors`)
-  return { name, old: before ?? newest, new: newest }
-}
-
-function unpack(spec: string, debs: string, tree: string): void {
-  execFileSync('apt-get', ['download', '-qq', spec], { cwd: debs, stdio: ['ignore', 'ignore', 'inherit'] })
-  for (const deb of readdirSync(debs)) {
-    execFileSync('dpkg-deb', ['-x', join(debs, deb), tree])
-    rmSync(join(debs, deb))
-  }
 }
 
 /**

@@ -21,6 +21,7 @@ tools='
 	nginx-light:nginx
 	openssl:openssl
 	python3:python3
+	rdiff:rdiff
 	signify-openbsd:signify-openbsd
 	strace:strace
 	time:/usr/bin/time

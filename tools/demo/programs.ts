@@ -1,7 +1,6 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { npm } from '../npm.ts'
+import { fetchPackage } from '../npm.ts'
 
 /** Programs for OpenBSD as their makers publish them: two adjacent releases of each. */
 export const programs: readonly Program[] = [
@@ -33,15 +32,4 @@ export function packageFolder(program: Program, side: 'old' | 'new'): string {
   const folder = resolve('.cache/demo/packages', `${program.label}-${program[side]}`)
   if (!existsSync(folder)) fetchPackage(`${program.name}@${program[side]}`, folder)
   return join(folder, 'package')
-}
-
-function fetchPackage(spec: string, folder: string): void {
-  const aside = `${folder}.part`
-  rmSync(aside, { recursive: true, force: true })
-  mkdirSync(aside, { recursive: true })
-  npm(aside, 'pack', '--silent', spec)
-  const [archive] = readdirSync(aside) as [string]
-  execFileSync('tar', ['-xzf', join(aside, archive), '-C', aside])
-  rmSync(join(aside, archive))
-  renameSync(aside, folder)
 }

@@ -1,0 +1,181 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Hung, machine, withMeter } from '../harness.ts'
+import { fetchPair, pairs } from './pairs.ts'
+import { ours, peers } from './peers.ts'
+import { drawSizes } from './picture.ts'
+import { loadResults, measuredOf, ratioToBsdiff, saveResults } from './results.ts'
+import { report } from './tables.ts'
+import type { Meter } from '../harness.ts'
+import type { Files, Pair } from './pairs.ts'
+import type { Tool } from './peers.ts'
+import type { Figures, Measured, PairResult, Results } from './results.ts'
+
+const usage = `usage: node bench/delta/run.ts [--only NAME ...] [--peers none] [--again] [--from-json] [--details]
+
+Measures bindery and its peers on every pair, prints tables, and writes bench/results-delta.json and
+doc/delta-sizes.svg. What peers did is kept below .cache/bench-delta/figures as long as pair, tool and version are the same.
+
+--only NAME ...  these pairs alone; tables only, nothing is written
+--peers none     bindery alone, applying once; tables only, nothing is written
+--again          bindery anew, the peers as in the last results
+--from-json      no measuring: tables and picture of the last results
+--details        the times and memory of every pair and tool too
+
+Pairs: ${pairs.map((pair) => pair.name).join(' ')}
+`
+
+type Options = {
+  readonly only: readonly string[]
+  readonly peers: 'measured' | 'none' | 'as before'
+  readonly fromJson: boolean
+  readonly details: boolean
+}
+
+function main(words: readonly string[]): number | Promise<number> {
+  if (!existsSync('bin/bindery')) throw new Error('run it from the top of the project')
+  const options = parseOptions(words)
+  if (options === undefined) {
+    process.stderr.write(usage)
+    return 2
+  }
+  return options.fromJson ? redraw(options) : measure(options)
+}
+
+function parseOptions(words: readonly string[]): Options | undefined {
+  const flag = { type: 'boolean', default: false } as const
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      only: { type: 'string', multiple: true, default: [] },
+      peers: { type: 'string' },
+      again: flag,
+      'from-json': flag,
+      details: flag,
+    },
+  })
+  const only = [...values.only, ...positionals]
+  const known = new Set(pairs.map((pair) => pair.name))
+  if (only.some((name) => !known.has(name)) || (values.peers ?? 'none') !== 'none') return undefined
+  const peers = values.peers === 'none' ? 'none' : values.again ? 'as before' : 'measured'
+  return { only, peers, fromJson: values['from-json'], details: values.details }
+}
+
+function redraw(options: Options): number {
+  const results = loadResults()
+  writeFileSync('doc/delta-sizes.svg', drawSizes(results))
+  process.stdout.write(report({ ...results, pairs: results.pairs.filter((pair) => isChosen(pair, options)) }, options))
+  return 0
+}
+
+async function measure(options: Options): Promise<number> {
+  const before = options.peers === 'as before' ? loadResults() : undefined
+  const tools = [ours, ...(options.peers === 'measured' ? peers : [])]
+  const versions = { ...before?.versions, ...Object.fromEntries(tools.map((tool) => [tool.name, tool.version()])) }
+  const done: PairResult[] = []
+  for (const pair of pairs.filter((one) => isChosen(one, options))) {
+    done.push(await measurePair(pair, tools, before, options))
+  }
+  const results = { machine: machine(), versions, pairs: done }
+  if (options.only.length === 0 && options.peers !== 'none') {
+    saveResults(results)
+    writeFileSync('doc/delta-sizes.svg', drawSizes(results))
+  }
+  process.stdout.write(report(results, options))
+  return 0
+}
+
+function isChosen(pair: Pick<Pair, 'name'>, { only }: Options): boolean {
+  return only.length === 0 || only.includes(pair.name)
+}
+
+async function measurePair(pair: Pair, tools: readonly Tool[], before: Results | undefined, options: Options): Promise<PairResult> {
+  const { name, kind, what, heldOut } = pair
+  const files = fetchOrTell(pair)
+  if ('missing' in files) return { name, kind, what, heldOut, missing: files.missing }
+  const { versions, oldBytes, newBytes, digest } = files
+  const earlier = before === undefined ? undefined : measuredOf(before).find((one) => one.name === name && one.digest === digest)
+  let result: Measured = { name, kind, what, heldOut, versions, oldBytes, newBytes, digest, figures: earlier?.figures ?? {} }
+  for (const tool of tools) {
+    const figures = await figuresOf(tool, files, options.peers === 'none' ? 1 : 3)
+    result = { ...result, figures: { ...result.figures, [tool.name]: figures } }
+  }
+  tell(result, earlier)
+  return result
+}
+
+function fetchOrTell(pair: Pair): Files | { readonly missing: string } {
+  try {
+    return fetchPair(pair)
+  } catch (error) {
+    const missing = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''
+    process.stderr.write(`${pair.name}: SKIPPED, it could not be fetched: ${missing}\n`)
+    return { missing }
+  }
+}
+
+/** From the files of earlier runs where it is a peer's; ours are always measured. */
+async function figuresOf(tool: Tool, files: Files, runs: number): Promise<Figures> {
+  if (tool === ours) return await measureTool(tool, files, runs)
+  const key = [files.digest, tool.version(), tool.make(files), tool.apply(files)].join('\n')
+  const kept = resolve('.cache/bench-delta/figures', `${createHash('sha256').update(key).digest('hex')}.json`)
+  if (existsSync(kept)) return JSON.parse(readFileSync(kept, 'utf8')) as Figures
+  const figures = await measureTool(tool, files, runs)
+  mkdirSync(resolve(kept, '..'), { recursive: true })
+  writeFileSync(`${kept}.new`, JSON.stringify(figures))
+  renameSync(`${kept}.new`, kept)
+  return figures
+}
+
+/**
+ * Makes once, applies `runs` times, compares each time. Node now and then hangs at exit, when all is done (nodejs/node
+ * issue 54918): ours has a limit and is then measured anew, aloud.
+ */
+async function measureTool(tool: Tool, files: Files, runs: number): Promise<Figures> {
+  process.stderr.write(`  ${tool.name}: ${tool.make(files)}\n`)
+  const setting = { folder: `.cache/bench-delta/work.${process.pid}`, ...(tool === ours ? { limitSeconds: 300 } : {}) }
+  for (let tries = 3; ; tries--) {
+    try {
+      return await withMeter(setting, async (meter) => measureIn(meter, tool, files, runs))
+    } catch (error) {
+      if (!(error instanceof Hung) || tries === 1) throw error
+      process.stderr.write(`HUNG, once more: ${error.message}\n`)
+    }
+  }
+}
+
+function measureIn({ work, measure, compare }: Meter, tool: Tool, files: Files, runs: number): Figures {
+  // Hard links: zstd takes no symbolic ones.
+  for (const side of ['old', 'new'] as const) linkSync(files[side], join(work, side))
+  const make = measure(tool.make(files))
+  const { apply } = compare(
+    {
+      apply: {
+        command: tool.apply(files),
+        before: () => rmSync(join(work, 'out'), { force: true }),
+        after: () => execFileSync('cmp', ['out', 'new'], { cwd: work, stdio: 'inherit' }),
+      },
+    },
+    runs,
+  )
+  return { bytes: statSync(join(work, 'delta')).size, make, apply }
+}
+
+/** A line while it runs: where we are, and where we were when the last results were written. */
+function tell(result: Measured, earlier: Measured | undefined): void {
+  const bytes = result.figures.bindery?.bytes ?? 0
+  const was = earlier?.figures.bindery?.bytes
+  const ratio = ratioToBsdiff(result, 'bindery')
+  const facts = [
+    `${bytes} bytes`,
+    ...(ratio === undefined ? [] : [`${ratio.toFixed(3)} of bsdiff`]),
+    ...(was === undefined ? [] : [`${(bytes / was).toFixed(3)} of before`]),
+  ]
+  process.stderr.write(`${result.name}: ${facts.join(', ')}\n`)
+}
+
+process.exitCode = await main(process.argv.slice(2))
