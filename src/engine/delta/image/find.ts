@@ -52,13 +52,10 @@ function settle({ marks }: Image): void {
 
 /** Bits for the addresses that references mean, and for the bases. Only of marks that stay: a page asks those behind it. */
 function collectTargets(image: Image): void {
-  const { marks, targets, bases, span } = image
+  const { marks, targets, bases } = image
   const targetAt = targetReader(image)
   for (let at = 0; at < marks.length; at++) if (marks[at] !== kinds.none) setBit(targets, targetAt(at, marks[at] as number))
-  for (const [i, base] of bases.entries()) {
-    if (base < 0 || base > span) bases[i] = 0
-    else setBit(targets, base)
-  }
+  for (const base of bases) setBit(targets, base)
 }
 
 function codeRanges(layout: ElfLayout): readonly CodeRange[] {

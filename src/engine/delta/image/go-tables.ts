@@ -47,7 +47,9 @@ export function findInGoTables(image: Image): readonly ElfSection[] {
   }
   const module = findModule(image, view, table.address, table.address + names)
   const text = numberAt(view, table.offset + 24) - image.base
-  image.bases[bases.goText] = text > 0 ? text : (sections.find(({ name }) => name === '.text')?.address ?? 0)
+  image.bases[bases.goText] = isWithin(image, text)
+    ? text
+    : (sections.find(({ name, isLoaded }) => name === '.text' && isLoaded)?.address ?? 0)
   if (module !== undefined) {
     image.bases[bases.goTypes] = module.types
     image.bases[bases.goFuncData] = module.functionData
@@ -82,10 +84,14 @@ function findModule(image: Image, view: DataView, table: number, names: number):
       const isOlder = word(moduleWords.endOfTypes) > word(moduleWords.types) && word(moduleWords.endOfTypes) <= image.span
       const functionData = word(isOlder ? moduleWords.functionData : moduleWords.functionDataSince126)
       const found = { types: word(moduleWords.types), functionData, index: word(moduleWords.index) }
-      return Object.values(found).every((address) => address > 0 && address < image.span) ? found : undefined
+      return Object.values(found).every((address) => isWithin(image, address)) ? found : undefined
     }
   }
   return undefined
+}
+
+function isWithin({ span }: Image, address: number): boolean {
+  return address > 0 && address < span
 }
 
 /** A bucket for every 4096 bytes of code: the number of a function, then 16 bytes. */
