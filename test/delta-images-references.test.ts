@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { forEachReference } from '../src/engine/delta/image/addresses.ts'
+import { kindOf, placeOf } from '../src/engine/delta/image/image.ts'
 import { findReferences } from '../src/engine/delta/image/find.ts'
 import { kinds } from '../src/engine/delta/image/reference.ts'
 import { readElf } from '../src/format/elf.ts'
@@ -61,11 +61,14 @@ function bare({ machine, base = 0, code = [], data = [] }: Bare): Uint8Array {
 
 /** What is found from `start` on: `place: kind -> target`, in hexadecimal, places from `start`. */
 function found(image: Image, start: number, end: number): readonly string[] {
+  const { count, packed, targets } = image.references
   const list: string[] = []
-  forEachReference(image, start, end, (at, kind, target) => {
+  for (let i = 0; i < count; i++) {
+    const [at, kind] = [placeOf(packed[i] as number), kindOf(packed[i] as number)]
+    if (at < start || at >= end) continue
     const name = kind >= kinds.based ? `based ${kind - kinds.based}` : (kindNames.find((one) => kinds[one] === kind) as string)
-    list.push(`${(at - start).toString(16)}: ${name} -> ${target.toString(16)}`)
-  })
+    list.push(`${(at - start).toString(16)}: ${name} -> ${(targets[i] as number).toString(16)}`)
+  }
   return list
 }
 

@@ -4,10 +4,9 @@ import fc from 'fast-check'
 import { concatBytes, emptyBytes } from '../../src/base/bytes.ts'
 import { sha256 } from '../../src/base/digest.ts'
 import { isBinderyError } from '../../src/base/error.ts'
-import { targetReader } from '../../src/engine/delta/image/addresses.ts'
 import { matchImage } from '../../src/engine/delta/image/encode.ts'
 import { findReferences } from '../../src/engine/delta/image/find.ts'
-import { hasBit } from '../../src/engine/delta/image/image.ts'
+import { hasBit, kindOf, placeOf } from '../../src/engine/delta/image/image.ts'
 import { imageMemory } from '../../src/engine/delta/image/memory.ts'
 import { imageModels } from '../../src/engine/delta/image/models.ts'
 import { rangeDecoder, rangeEncoder } from '../../src/engine/delta/image/range-coder.ts'
@@ -38,17 +37,15 @@ const samples = [
 function findsInBounds(bytes: Uint8Array): Image | undefined {
   const image = findReferences(bytes)
   if (image === undefined) return undefined
-  const { marks, span, targets, bases, jumpTables } = image
-  const targetAt = targetReader(image)
+  const { references, span, targets, bases, jumpTables } = image
   let free = 0
-  for (let at = 0; at < marks.length; at++) {
-    const kind = marks[at] as number
-    if (kind === kinds.none) continue
-    assert.ok(at >= free && at + widthOf(kind) <= bytes.length)
-    free = at + widthOf(kind)
-    const target = targetAt(at, kind)
-    assert.ok(Number.isInteger(target) && target >= 0 && target <= span && hasBit(targets, target))
+  for (let i = 0; i < references.count; i++) {
+    const [packed, target] = [references.packed[i] as number, references.targets[i] as number]
+    assert.ok(kindOf(packed) !== kinds.none && placeOf(packed) >= free)
+    free = placeOf(packed) + widthOf(kindOf(packed))
+    assert.ok(target <= span && hasBit(targets, target))
   }
+  assert.ok(free <= bytes.length)
   for (const base of bases) assert.ok(Number.isInteger(base) && base >= 0 && base <= span && hasBit(targets, base))
   for (let i = 1; i < jumpTables.length; i++) assert.ok((jumpTables[i] as number) >= (jumpTables[i - 1] as number))
   return image
@@ -62,10 +59,17 @@ function comesBack(old: Uint8Array, next: Uint8Array): boolean {
   const matched = matchImage(old, next)
   if (matched === undefined) return false
   const coders = { main: rangeEncoder(), changes: rangeEncoder() }
-  walkImage({ coders, models: models.coder, old: matched.old, next: next.slice(), plan: matched.plan })
+  walkImage({ coders, models: models.coder, old: matched.old, next: next.slice(), plan: matched.plan, plainLiterals: undefined })
   const decoders = { main: rangeDecoder(coders.main.take()), changes: rangeDecoder(coders.changes.take()) }
   const made = new Uint8Array(next.length)
-  walkImage({ coders: decoders, models: models.decoder, old: findReferences(old) as Image, next: made, plan: undefined })
+  walkImage({
+    coders: decoders,
+    models: models.decoder,
+    old: findReferences(old) as Image,
+    next: made,
+    plan: undefined,
+    plainLiterals: undefined,
+  })
   decoders.main.finish()
   decoders.changes.finish()
   assert.equal(sha256(made), sha256(next))
@@ -342,7 +346,7 @@ test('an image that claims more memory than its file may need has no references'
 // Deltas that lie.
 
 const refusals: readonly ErrorCode[] = ['bad-format', 'bad-digest', 'wrong-base', 'over-limit']
-const [{ good: old, other: next }] = samples as [(typeof samples)[0]]
+const [{ other: old, good: next }] = samples as [(typeof samples)[0]]
 const delta = await deltaOf(old, next)
 
 async function refusedOrRight(damaged: Uint8Array): Promise<'refused' | 'right'> {
@@ -382,6 +386,7 @@ type Crafted = {
   readonly sections: readonly number[]
   readonly images?: Uint8Array
   readonly imageChanges?: Uint8Array
+  readonly literals?: Uint8Array
   readonly memory?: number
   readonly window?: number
   readonly from?: Uint8Array
@@ -392,6 +397,7 @@ async function crafted({
   sections,
   images = emptyBytes,
   imageChanges = emptyBytes,
+  literals = emptyBytes,
   memory = 64 << 20,
   window = 1 << 20,
   from = old,
@@ -409,7 +415,7 @@ async function crafted({
   }
   const numbersOf = byteWriter()
   for (const value of sections) numbersOf.varint(value)
-  const streams: Partial<Record<StreamName, Uint8Array>> = { sections: numbersOf.take(), images, imageChanges }
+  const streams: Partial<Record<StreamName, Uint8Array>> = { sections: numbersOf.take(), literals, images, imageChanges }
   const present = streamNames.filter((name) => (streams[name]?.length ?? 0) > 0)
   const heads = present.map((name) => ({
     name,
@@ -425,16 +431,21 @@ async function crafted({
   ])
 }
 
+type Coded = Required<Pick<Crafted, 'images' | 'imageChanges' | 'literals'>>
+
 /** The streams that make `next` from `old`. */
-function codedStreams(): { readonly images: Uint8Array; readonly imageChanges: Uint8Array } {
+function codedStreams(arePlain: 'plain' | 'modelled'): Coded {
   const matched = matchImage(old, next)
   assert.ok(matched)
   const coders = { main: rangeEncoder(), changes: rangeEncoder() }
-  walkImage({ coders, models: imageModels(), old: matched.old, next: next.slice(), plan: matched.plan })
-  return { images: coders.main.take(), imageChanges: coders.changes.take() }
+  const literals: Uint8Array[] = []
+  const plainLiterals = arePlain === 'plain' ? (part: Uint8Array): void => void literals.push(part.slice()) : undefined
+  walkImage({ coders, models: imageModels(), old: matched.old, next: next.slice(), plan: matched.plan, plainLiterals })
+  return { images: coders.main.take(), imageChanges: coders.changes.take(), literals: concatBytes(literals) }
 }
 
-const streams = codedStreams()
+const streams = codedStreams('modelled')
+const plainStreams = codedStreams('plain')
 
 test('a section of an image, field by field', async () => {
   const good = [1, next.length, zigzag(0), old.length]
@@ -442,7 +453,7 @@ test('a section of an image, field by field', async () => {
   const bad = async (change: Partial<Crafted>, ...codes: readonly ErrorCode[]): Promise<void> =>
     await refusedWith(patched(await crafted({ sections: good, ...streams, ...change }), old), ...codes)
   const size = next.length
-  for (const coding of [2, 3, 2 ** 40]) await bad({ sections: [coding, size, 0, old.length] }, 'bad-format')
+  for (const coding of [2, 3, 4, 2 ** 40]) await bad({ sections: [coding, size, 0, old.length] }, 'bad-format')
   for (const other of [0, 1, size - 1, size + 1, 2 ** 52]) await bad({ sections: [1, other, 0, old.length] }, 'bad-format')
   for (const seek of [1, -1, 64, 4096, -old.length, 2 ** 51, -(2 ** 51)])
     await bad({ sections: [1, size, zigzag(seek), old.length] }, 'bad-format')
@@ -458,6 +469,13 @@ test('a section of an image, field by field', async () => {
   await bad({ images: emptyBytes, imageChanges: emptyBytes }, 'bad-format')
   await bad({ images: concatBytes([streams.images, new Uint8Array(5)]) }, 'bad-format')
   await bad({ imageChanges: concatBytes([streams.imageChanges, new Uint8Array(5)]) }, 'bad-format')
+  // Literals beside the image: all of them, and no more.
+  const plain = { sections: [3, ...good.slice(1)], ...plainStreams }
+  assert.ok(plainStreams.literals.length > 8)
+  assert.deepEqual(await patched(await crafted(plain), old), next)
+  await bad({ ...plain, literals: plainStreams.literals.subarray(1) }, 'bad-format')
+  await bad({ ...plain, literals: concatBytes([plainStreams.literals, Uint8Array.of(0)]) }, 'bad-format')
+  await bad({ ...plain, literals: plainStreams.literals.map((byte) => byte ^ 1) }, 'bad-digest')
   // Data of images without an image.
   await bad({ sections: [0, size] }, 'bad-format')
 })

@@ -20,7 +20,7 @@ import type { OldWindow } from './old-window.ts'
 import type { Chains } from './gzip/predict.ts'
 import type { ImageDecoder } from './image/decode.ts'
 import type { OldBytes, OldPosition, PlainDecoder } from './plain-decode.ts'
-import type { GzipSection, Section } from './sections.ts'
+import type { GzipSection, ImageSection, Section } from './sections.ts'
 import type { Cursor } from '../../format/varint.ts'
 import type { Batch } from './read-batch.ts'
 
@@ -116,7 +116,7 @@ async function* applyBatch({ newSize, streams }: Batch, state: State): ByteStrea
   images.begin(streams.images.bytes, streams.imageChanges.bytes)
   for (const section of decodeSections(streams.sections, newSize)) {
     if (section.kind === 'plain') yield* applyPlain(plain, section.size, state)
-    else if (section.kind === 'image') yield* applyImage(section, state)
+    else if (section.kind === 'image') yield* applyImage(section, streams.literals, state)
     else yield* applyGzip(section, plain, streams.recipes, state)
   }
   plain.finish()
@@ -134,8 +134,10 @@ async function* applyPlain(plain: PlainDecoder, size: number, { position, old, o
   }
 }
 
-async function* applyImage(section: Extract<Section, { kind: 'image' }>, state: State): ByteStream {
-  yield* putWhole(state.images.decode(await oldBytesOf(section, state), section.size), state.out)
+async function* applyImage(section: ImageSection, literals: Cursor, state: State): ByteStream {
+  const fill = (part: Uint8Array): void => part.set(readBytes(literals, part.length))
+  const old = await oldBytesOf(section, state)
+  yield* putWhole(state.images.decode(old, section.size, section.hasPlainLiterals ? fill : undefined), state.out)
 }
 
 async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cursor, state: State): ByteStream {

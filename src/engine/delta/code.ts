@@ -28,6 +28,9 @@ export type CodeInput = {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What is larger is a system, and should be applied fast. */
+const largestProgram = 64 << 20
+
 /** Equal beginnings are told in steps of this size. */
 const compareSize = 64 << 10
 
@@ -41,7 +44,7 @@ type Coder = {
 
 /** Walks the plan and yields batches as they fill. */
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
-  const encoder = deltaEncoder(input)
+  const encoder = deltaEncoder({ ...input, modelLiterals: input.new.size <= largestProgram })
   const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, matcher: matcher(), input }
   for (const segment of input.plan.segments) {
     input.signal?.throwIfAborted()

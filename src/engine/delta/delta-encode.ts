@@ -35,9 +35,10 @@ export type DeltaEncoder = {
 /** A piece of a copy adds at most one and a half times its size to the streams, and its last few bytes a little. */
 const largestPiece = 256 << 10
 
-export type EncoderLimits = { readonly window: number; readonly batchLimit: number }
+/** `modelLiterals`: those of images, which makes them small and costs a reader time. */
+export type EncoderLimits = { readonly window: number; readonly batchLimit: number; readonly modelLiterals: boolean }
 
-export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncoder {
+export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimits): DeltaEncoder {
   const out = newStreams()
   const images = imageEncoder()
   const outer = runWriter(window, out)
@@ -111,8 +112,8 @@ export function deltaEncoder({ window, batchLimit }: EncoderLimits): DeltaEncode
       if (size() + image.most > softLimit) cutBatch()
       endPlain()
       const oldSize = image.old.bytes.length
-      sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize })
-      images.code(image)
+      sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, hasPlainLiterals: !modelLiterals })
+      images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part))
       // Only bytes made to defeat every model come here; half a delta is worse than none.
       if (size() > batchLimit) throw new BinderyError('over-limit', 'an executable takes more bytes in the delta than a batch may have')
       outer.jump(start + oldSize)

@@ -9,8 +9,17 @@ import type { Cursor } from '../../format/varint.ts'
 export type Section =
   | { readonly kind: 'plain'; readonly size: number }
   /** `seek`: from where the last copy ended to the first byte of the old image. */
-  | { readonly kind: 'image'; readonly size: number; readonly seek: number; readonly oldSize: number }
+  | ImageSection
   | GzipSection
+
+/** `hasPlainLiterals`: they are in the stream of literals, not coded with the image. */
+export type ImageSection = {
+  readonly kind: 'image'
+  readonly size: number
+  readonly seek: number
+  readonly oldSize: number
+  readonly hasPlainLiterals: boolean
+}
 
 /** A gzip file: its content is made from that of the old one by plain matching, and closed again by a recipe. */
 export type GzipSection = {
@@ -35,12 +44,12 @@ const leastImage = 4096
 const mostOldPerNew = 16
 
 /** By number in the format. */
-const codings = { plain: 0, image: 1, gzip: 2 } as const
+const codings = { plain: 0, image: 1, gzip: 2, plainLiteralImage: 3 } as const
 
 export function encodeSections(sections: readonly Section[]): Uint8Array {
   const out = byteWriter()
   for (const section of sections) {
-    out.varint(codings[section.kind])
+    out.varint(section.kind === 'image' && section.hasPlainLiterals ? codings.plainLiteralImage : codings[section.kind])
     out.varint(section.size)
     if (section.kind === 'plain') continue
     out.varint(zigzag(section.seek))
@@ -68,12 +77,12 @@ function decodeSection(bytes: Cursor): Section {
   const size = readVarint(bytes)
   if (size === 0) throw new BinderyError('bad-format', 'a section of the delta makes nothing')
   if (coding === codings.plain) return { kind: 'plain', size }
-  if (coding !== codings.image && coding !== codings.gzip)
+  if (coding > codings.plainLiteralImage)
     throw new BinderyError('bad-format', `the delta has a coding unknown here (${coding})`, { hint: 'it may need a newer bindery' })
   const from = { size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
-  if (coding === codings.image) {
+  if (coding !== codings.gzip) {
     if (!mayBeImage(from.oldSize, size)) throw new BinderyError('bad-format', 'an executable of the delta is of an impossible size')
-    return { kind: 'image', ...from }
+    return { kind: 'image', ...from, hasPlainLiterals: coding === codings.plainLiteralImage }
   }
   return { kind: 'gzip', ...from, oldContentSize: readVarint(bytes), contentSize: readVarint(bytes), recipeSize: readVarint(bytes) }
 }

@@ -1,26 +1,12 @@
-import { kinds, widthOf } from './reference.ts'
+import { kinds } from './reference.ts'
 import { pairedWithin } from './arm64.ts'
-import { targetOf } from './value.ts'
-import type { Image, ImageLayout } from './image.ts'
+import { behindOperand, lowOf, targetOf } from './value.ts'
+import type { ImageLayout, Marked } from './image.ts'
 
 /** From places in the file of an image to addresses and the targets of its references. */
 
-/** Calls `use` for each reference that lies in [start, end), in order. Targets are within the image. */
-export function forEachReference(image: Image, start: number, end: number, use: (at: number, kind: number, target: number) => void): void {
-  const { marks } = image
-  const targetAt = targetReader(image)
-  for (let at = start; at < end; at++) {
-    const kind = marks[at] as number
-    if (kind === kinds.none) continue
-    const width = widthOf(kind)
-    if (at + width > end) return
-    use(at, kind, targetAt(at, kind))
-    at += width - 1
-  }
-}
-
 /** Targets of references, best asked in the order of the file. Of a page and of low bits it is the whole address. */
-export function targetReader(image: Image): (at: number, kind: number) => number {
+export function targetReader(image: Marked): (at: number, kind: number) => number {
   const { bytes, span } = image
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const place = addressReader(image)
@@ -28,10 +14,12 @@ export function targetReader(image: Image): (at: number, kind: number) => number
   const pageAt = (at: number): number => targetOf(kinds.page, view.getInt32(at, true), 0, place(at), 0, image)
   return (at, kind) => {
     const word = view.getInt32(at, true)
+    // Nearly all of them: relative to what is behind the operand.
+    if (kind <= kinds.data4) return within(place(at) + (behindOperand[kind] as number) + word, span)
     if (kind === kinds.page) return within(pageAt(at) + lowBehind(image, view, at, word & 31), span)
     if (kind >= kinds.low && kind <= kinds.low4) {
       const page = pageBefore(image, view, at, (word >>> 5) & 31)
-      return within((page < 0 ? 0 : pageAt(page)) + targetOf(kind, word, 0, 0, 0, image), span)
+      return within((page < 0 ? 0 : pageAt(page)) + lowOf(kind, word), span)
     }
     const table = kind === kinds.table ? place(tableOf(at)) : 0
     return within(targetOf(kind, word, kind === kinds.pointer ? view.getInt32(at + 4, true) : 0, place(at), table, image), span)
@@ -39,18 +27,18 @@ export function targetReader(image: Image): (at: number, kind: number) => number
 }
 
 /** The first low bits that belong to the page of an ADRP at `at`, or 0. */
-function lowBehind({ marks, ...frame }: Image, view: DataView, at: number, register: number): number {
+function lowBehind({ marks }: Marked, view: DataView, at: number, register: number): number {
   for (let next = at + 4; next <= at + pairedWithin && next + 4 <= view.byteLength; next += 4) {
     const kind = marks[next] as number
     if (kind < kinds.low || kind > kinds.low4) continue
     const word = view.getInt32(next, true)
-    if (((word >>> 5) & 31) === register) return targetOf(kind, word, 0, 0, 0, frame)
+    if (((word >>> 5) & 31) === register) return lowOf(kind, word)
   }
   return 0
 }
 
 /** Where the ADRP is that low bits at `at` belong to, or -1. */
-function pageBefore({ marks }: Image, view: DataView, at: number, register: number): number {
+function pageBefore({ marks }: Marked, view: DataView, at: number, register: number): number {
   for (let before = at - 4; before >= Math.max(0, at - pairedWithin); before -= 4) {
     if (marks[before] === kinds.page && (view.getInt32(before, true) & 31) === register) return before
   }
@@ -78,7 +66,7 @@ export function addressReader({ layout: { segments }, span }: ImageLayout): (at:
 }
 
 /** Where the jump table begins that a place is in. */
-export function jumpTableReader({ jumpTables }: Image): (at: number) => number {
+export function jumpTableReader({ jumpTables }: Marked): (at: number) => number {
   let found = 0
   return (at) => {
     if (at < (jumpTables[found] ?? 0) || at >= (jumpTables[found + 1] ?? 0)) found = lastAtMost(jumpTables, at)

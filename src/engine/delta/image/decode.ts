@@ -1,11 +1,12 @@
 import { BinderyError } from '../../../base/error.ts'
 import { readElf } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
-import { hasRoomForTargets, imageMemory } from './memory.ts'
+import { imageMemory } from './memory.ts'
 import { imageModels } from './models.ts'
 import { newScratch } from './scratch.ts'
 import { rangeDecoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
+import type { PlainLiterals } from './walk.ts'
 import type { RangeDecoder } from './range-coder.ts'
 
 /** Decodes one image after the other, as they were coded, batch by batch. */
@@ -13,7 +14,7 @@ export type ImageDecoder = {
   /** The streams of the next batch. */
   begin(images: Uint8Array, imageChanges: Uint8Array): void
   /** The next image, made from an old one; it is there until the next one is decoded. `bad-format` where it does not add up, `over-limit` past the granted memory. */
-  decode(old: Uint8Array, size: number): Uint8Array
+  decode(old: Uint8Array, size: number, plainLiterals: PlainLiterals | undefined): Uint8Array
   /** `bad-format` where streams were not used up. */
   finish(): void
 }
@@ -29,16 +30,17 @@ export function imageDecoder(memory: number): ImageDecoder {
       coders = images.length + imageChanges.length === 0 ? undefined : { main: rangeDecoder(images), changes: rangeDecoder(imageChanges) }
       isUsed = false
     },
-    decode: (old, size) => {
+    decode: (old, size, plainLiterals) => {
       if (coders === undefined) throw new BinderyError('bad-format', 'an executable in the delta has no data')
       isUsed = true
       const layout = readElf(old)
       if (layout === undefined) throw new BinderyError('bad-format', 'the delta takes for an executable what is none')
       if (imageMemory(old.length, size, layout.span) > memory) throw tooLarge()
       const image = findReferences(old, scratch)
-      if (image === undefined || !hasRoomForTargets(image)) throw tooLarge()
-      const next = scratch.bytes('next', size)
-      walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined })
+      if (image === undefined) throw tooLarge()
+      // The marks are listed by now, and their memory is free.
+      const next = scratch.bytes('marks', size)
+      walkImage({ coders, models: (models ??= imageModels()), old: image, next, plan: undefined, plainLiterals })
       return next
     },
     finish: () => {

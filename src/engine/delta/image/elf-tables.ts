@@ -2,7 +2,7 @@ import { sectionTypes } from '../../../format/elf.ts'
 import { markBased, markHere, markPointer } from './marking.ts'
 import { bases, kinds } from './reference.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './image.ts'
+import type { Marked } from './image.ts'
 
 /**
  * References in the tables of an ELF file: relocations, symbols, hash tables of them (gABI chapter 5; the GNU hash table as
@@ -10,7 +10,7 @@ import type { Image } from './image.ts'
  */
 
 /** Marks what it finds; answers the sections that need no other look. */
-export function findInElfTables(image: Image): readonly ElfSection[] {
+export function findInElfTables(image: Marked): readonly ElfSection[] {
   const { sections } = image.layout
   const symbols = sections.find(({ type, isLoaded }) => type === sectionTypes.dynamicSymbols && isLoaded)
   const strings = sections.find(({ name, isLoaded }) => name === '.dynstr' && isLoaded)
@@ -19,7 +19,7 @@ export function findInElfTables(image: Image): readonly ElfSection[] {
   return sections.filter((section) => findIn(image, section, symbols))
 }
 
-function findIn(image: Image, section: ElfSection, symbols: ElfSection | undefined): boolean {
+function findIn(image: Marked, section: ElfSection, symbols: ElfSection | undefined): boolean {
   const view = new DataView(image.bytes.buffer, image.bytes.byteOffset, image.bytes.length)
   if (section.type === sectionTypes.rela) findInRela(image, view, section, symbols)
   else if (section.type === sectionTypes.relr) findInRelr(image, view, section)
@@ -34,7 +34,7 @@ function findIn(image: Image, section: ElfSection, symbols: ElfSection | undefin
 
 const relaSize = 24
 
-function findInRela(image: Image, view: DataView, { offset, size }: ElfSection, symbols: ElfSection | undefined): void {
+function findInRela(image: Marked, view: DataView, { offset, size }: ElfSection, symbols: ElfSection | undefined): void {
   for (let at = offset; at + relaSize <= offset + size; at += relaSize) {
     markPointer(image, view, at)
     markPointer(image, view, at + 16)
@@ -43,13 +43,13 @@ function findInRela(image: Image, view: DataView, { offset, size }: ElfSection, 
 }
 
 /** Even entries are addresses, odd ones bitmaps. */
-function findInRelr(image: Image, view: DataView, { offset, size }: ElfSection): void {
+function findInRelr(image: Marked, view: DataView, { offset, size }: ElfSection): void {
   for (let at = offset; at + 8 <= offset + size; at += 8) if ((view.getUint8(at) & 1) === 0) markPointer(image, view, at)
 }
 
 const symbolSize = 24
 
-function findInSymbols(image: Image, view: DataView, section: ElfSection): void {
+function findInSymbols(image: Marked, view: DataView, section: ElfSection): void {
   const { offset, size, type } = section
   for (let at = offset; at + symbolSize <= offset + size; at += symbolSize) {
     if (type === sectionTypes.dynamicSymbols && view.getUint32(at, true) !== 0) markBased(image, view, at, bases.strings)
@@ -57,25 +57,25 @@ function findInSymbols(image: Image, view: DataView, section: ElfSection): void 
   }
 }
 
-function findInGnuHash(image: Image, view: DataView, { offset, size }: ElfSection): void {
+function findInGnuHash(image: Marked, view: DataView, { offset, size }: ElfSection): void {
   if (size < 16) return
   const start = offset + 16 + view.getUint32(offset + 8, true) * 8
   const end = Math.min(offset + size, start + view.getUint32(offset, true) * 4)
   markSymbols(image, view, start, end)
 }
 
-function findInHash(image: Image, view: DataView, { offset, size }: ElfSection): void {
+function findInHash(image: Marked, view: DataView, { offset, size }: ElfSection): void {
   markSymbols(image, view, offset + 8, offset + size)
 }
 
-function markSymbols(image: Image, view: DataView, start: number, end: number): void {
+function markSymbols(image: Marked, view: DataView, start: number, end: number): void {
   for (let at = start; at + 4 <= end; at += 4) {
     if (view.getUint32(at, true) !== 0) markBased(image, view, at, bases.symbols)
   }
 }
 
 /** A table of pairs, first address and entry in .eh_frame, both relative to the section. */
-function findInFrameIndex(image: Image, view: DataView, { offset, size, address }: ElfSection): void {
+function findInFrameIndex(image: Marked, view: DataView, { offset, size, address }: ElfSection): void {
   image.bases[bases.frameIndex] = address
   if (size >= 8) markHere(image, view, offset + 4, address + 4)
   for (let at = offset + 12; at + 4 <= offset + size; at += 4) {
@@ -85,7 +85,7 @@ function findInFrameIndex(image: Image, view: DataView, { offset, size, address 
 }
 
 /** Entries for functions (FDE) and what is common to several of them (CIE). */
-function findInFrames(image: Image, view: DataView, { offset, size, address }: ElfSection): void {
+function findInFrames(image: Marked, view: DataView, { offset, size, address }: ElfSection): void {
   const end = offset + size
   const hasHandlers = handlersReader(view, offset)
   for (let at = offset; at + 24 <= end;) {
@@ -118,7 +118,7 @@ function handlersReader(view: DataView, start: number): (at: number) => boolean 
 
 const relativeEncoding = 0x1b
 
-function findInCommonFrame(image: Image, view: DataView, at: number, end: number, here: number): void {
+function findInCommonFrame(image: Marked, view: DataView, at: number, end: number, here: number): void {
   const text = augmentationOf(view, at)
   // Behind it: alignment of code and of data, the return address, the size of what follows; each one byte in practice.
   const encoding = at + 9 + text.length + 1 + 4

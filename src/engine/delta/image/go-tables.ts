@@ -4,7 +4,7 @@ import { markBased } from './marking.ts'
 import { bases, kinds } from './reference.ts'
 import { findGoTypes } from './go-types.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './image.ts'
+import type { Marked } from './image.ts'
 
 /**
  * References in the tables that Go's run-time system keeps of its functions (Go source, runtime/symtab.go and
@@ -18,7 +18,7 @@ const functionSize = 44
 const mostTables = 16
 
 /** Marks what it finds; answers the sections that need no other look. */
-export function findInGoTables(image: Image): readonly ElfSection[] {
+export function findInGoTables(image: Marked): readonly ElfSection[] {
   const view = new DataView(image.bytes.buffer, image.bytes.byteOffset, image.bytes.length)
   const isTable = ({ isLoaded, isCode, size, offset }: ElfSection): boolean =>
     isLoaded && !isCode && size > headerSize && magics.has(view.getUint32(offset, true)) && view.getUint8(offset + 7) === 8
@@ -74,7 +74,7 @@ type GoModule = { readonly types: number; readonly functionData: number; readonl
 /** The record of the module begins with the addresses of the table and of the names in it; more of its words follow by number. */
 const moduleWords = { index: 19, types: 37, endOfTypes: 38, functionData: 40, functionDataSince126: 43 } as const
 
-function findModule(image: Image, view: DataView, table: number, names: number): GoModule | undefined {
+function findModule(image: Marked, view: DataView, table: number, names: number): GoModule | undefined {
   const wordAt = (at: number): number => numberAt(view, at) - image.base
   for (const { offset, size, isLoaded, isWritable } of image.layout.sections) {
     if (!isLoaded || !isWritable) continue
@@ -90,12 +90,12 @@ function findModule(image: Image, view: DataView, table: number, names: number):
   return undefined
 }
 
-function isWithin({ span }: Image, address: number): boolean {
+function isWithin({ span }: Marked, address: number): boolean {
   return address > 0 && address < span
 }
 
 /** A bucket for every 4096 bytes of code: the number of a function, then 16 bytes. */
-function markIndex(image: Image, view: DataView, address: number): void {
+function markIndex(image: Marked, view: DataView, address: number): void {
   const start = offsetOf(image.layout.segments, address)
   const code = image.layout.sections.find(({ name }) => name === '.text')
   if (start < 0 || code === undefined) return
@@ -106,7 +106,7 @@ function markIndex(image: Image, view: DataView, address: number): void {
 /** Where the table of functions begins, of pairs of code and entry, and where its section ends. */
 type GoFunctions = { readonly start: number; readonly count: number; readonly end: number }
 
-function findInFunctions(image: Image, view: DataView, { start, count, end }: GoFunctions): void {
+function findInFunctions(image: Marked, view: DataView, { start, count, end }: GoFunctions): void {
   for (let at = start; at < start + count * 8; at += 8) {
     markBased(image, view, at, bases.goText)
     markBased(image, view, at + 4, bases.goFunctions)
@@ -116,7 +116,7 @@ function findInFunctions(image: Image, view: DataView, { start, count, end }: Go
   markBased(image, view, start + count * 8, bases.goText)
 }
 
-function findInFunction(image: Image, view: DataView, at: number, end: number): void {
+function findInFunction(image: Marked, view: DataView, at: number, end: number): void {
   markBased(image, view, at, bases.goText)
   markBased(image, view, at + 4, bases.goNames)
   for (const place of [16, 20, 24]) if (view.getUint32(at + place, true) !== 0) markBased(image, view, at + place, bases.goTables)
@@ -136,14 +136,14 @@ function tablesOf(view: DataView, at: number): number {
   return Math.min(mostTables, view.getUint32(at + 28, true))
 }
 
-function pieceAddress(image: Image, piece: number): number {
+function pieceAddress(image: Marked, piece: number): number {
   return (image.bases[bases.goFuncData] as number) + piece
 }
 
 /** Which piece of a function's data is the tree of the calls that were inlined. */
 const treeIndex = 3
 
-function findInlined(image: Image, view: DataView, { start, count, end }: GoFunctions): void {
+function findInlined(image: Marked, view: DataView, { start, count, end }: GoFunctions): void {
   const first = offsetOf(image.layout.segments, image.bases[bases.goFuncData] as number)
   if (first < 0) return
   for (let at = start; at < start + count * 8; at += 8) {
@@ -158,7 +158,7 @@ function findInlined(image: Image, view: DataView, { start, count, end }: GoFunc
 const callSize = 16
 
 /** A tree ends at the latest where other data begin, and where somebody was before. */
-function findInTree(image: Image, view: DataView, first: number, tree: number): void {
+function findInTree(image: Marked, view: DataView, first: number, tree: number): void {
   for (let piece = tree; piece === tree || !hasBit(image.targets, pieceAddress(image, piece)); piece += callSize) {
     const at = first + piece
     if (at + callSize > image.bytes.length || view.getUint32(at, true) > 63 || image.marks[at + 4] !== kinds.none) return

@@ -2,7 +2,7 @@ import { numberAt } from '../../../format/elf.ts'
 import { offsetOf } from './image.ts'
 import { markBased } from './marking.ts'
 import { bases, kinds } from './reference.ts'
-import type { Image } from './image.ts'
+import type { Marked } from './image.ts'
 
 /**
  * References in Go's descriptions of types (Go source, internal/abi/type.go): offsets of names, types and methods. Nobody
@@ -18,7 +18,7 @@ const mapSizes = [88, 104, 112]
 const hasMethods = 1
 const mostMethods = 4096
 
-export function findGoTypes(image: Image, view: DataView): void {
+export function findGoTypes(image: Marked, view: DataView): void {
   const start = offsetOf(image.layout.segments, image.bases[bases.goTypes] as number)
   const section = image.layout.sections.find(({ offset, size }) => start >= offset && start < offset + size)
   if (section === undefined) return
@@ -26,7 +26,7 @@ export function findGoTypes(image: Image, view: DataView): void {
   for (let at = start + (-start & 7); at + typeSize <= end; at += 8) if (isType(image, view, at)) findInType(image, view, at, end)
 }
 
-function isType(image: Image, view: DataView, at: number): boolean {
+function isType(image: Marked, view: DataView, at: number): boolean {
   const kind = view.getUint8(at + 23) & 31
   if (kind === 0 || kind > 26 || view.getUint8(at + 20) > 63) return false
   if (!isAlignment(view.getUint8(at + 21)) || !isAlignment(view.getUint8(at + 22))) return false
@@ -40,12 +40,12 @@ function isAlignment(value: number): boolean {
   return value === 1 || value === 2 || value === 4 || value === 8 || value === 16
 }
 
-function isAddressOrNone(image: Image, view: DataView, at: number): boolean {
+function isAddressOrNone(image: Marked, view: DataView, at: number): boolean {
   const value = numberAt(view, at)
   return value === 0 || (value - image.base >= 0x1000 && value - image.base < image.span)
 }
 
-function findInType(image: Image, view: DataView, at: number, end: number): void {
+function findInType(image: Marked, view: DataView, at: number, end: number): void {
   markName(image, view, at + 40)
   markName(image, view, at + 44)
   const kind = view.getUint8(at + 23) & 31
@@ -55,7 +55,7 @@ function findInType(image: Image, view: DataView, at: number, end: number): void
 }
 
 /** Pairs of name and type, up to the first that has no name or is known: many types may claim the same ones. */
-function findInterfaceMethods(image: Image, view: DataView, at: number, end: number): void {
+function findInterfaceMethods(image: Marked, view: DataView, at: number, end: number): void {
   const start = offsetOf(image.layout.segments, numberAt(view, at + 56) - image.base)
   const count = numberAt(view, at + 64)
   if (start < 0 || !(count > 0 && count <= mostMethods) || start + count * 8 > end) return
@@ -64,7 +64,7 @@ function findInterfaceMethods(image: Image, view: DataView, at: number, end: num
 }
 
 /** Path of the package, how many methods, of which exported, where; each method is name, type and two addresses of code. */
-function findMethods(image: Image, view: DataView, at: number, end: number): boolean {
+function findMethods(image: Marked, view: DataView, at: number, end: number): boolean {
   if (at + 16 > end) return false
   const [count, exported, start] = [view.getUint16(at + 4, true), view.getUint16(at + 6, true), at + view.getUint32(at + 8, true)]
   if (exported > count || count > mostMethods || start < at + 16 || start + count * 16 > end || view.getUint32(at + 12, true) !== 0)
@@ -78,11 +78,11 @@ function findMethods(image: Image, view: DataView, at: number, end: number): boo
   return true
 }
 
-function isNew({ marks }: Image, at: number): boolean {
+function isNew({ marks }: Marked, at: number): boolean {
   return marks[at] === kinds.none
 }
 
 /** Answers whether there is one. */
-function markName(image: Image, view: DataView, at: number): boolean {
+function markName(image: Marked, view: DataView, at: number): boolean {
   return view.getUint32(at, true) !== 0 && markBased(image, view, at, bases.goTypes)
 }

@@ -2,7 +2,41 @@ import type { ElfLayout } from '../../../format/elf.ts'
 import type { Scratch } from './scratch.ts'
 
 /** An executable whose references are known. */
-export type Image = { readonly bytes: Uint8Array; readonly layout: ElfLayout } & Found
+export type Image = Marked & { readonly references: ReferenceList }
+
+/** One whose references are marked, and not listed yet. */
+export type Marked = Found & { readonly bytes: Uint8Array; readonly layout: ElfLayout }
+
+/** In the order of the file, without overlap. */
+export type ReferenceList = {
+  readonly count: number
+  /** Place in the file and kind, as `placeOf` and `kindOf` take them apart. */
+  readonly packed: Uint32Array
+  /** Addresses within the image. */
+  readonly targets: Uint32Array
+}
+
+const kindBits = 5
+
+/** Places have 27 bits: no image that is read as a whole is larger. */
+export const mostImageSize: number = 2 ** (32 - kindBits)
+
+/** So many references are the most that a reader makes room for. */
+export function mostReferences(size: number): number {
+  return Math.max(512, size >> 3)
+}
+
+export function packReference(at: number, kind: number): number {
+  return ((at << kindBits) | kind) >>> 0
+}
+
+export function placeOf(packed: number): number {
+  return packed >>> kindBits
+}
+
+export function kindOf(packed: number): number {
+  return packed & ((1 << kindBits) - 1)
+}
 
 /** As much of an image as its references are relative to. */
 export type ImageLayout = Pick<Image, 'base' | 'span' | 'bases'> & { readonly layout: Pick<ElfLayout, 'segments'> }

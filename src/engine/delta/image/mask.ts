@@ -1,4 +1,4 @@
-import { forEachReference } from './addresses.ts'
+import { kindOf, placeOf } from './image.ts'
 import { kinds } from './reference.ts'
 import { fixedBits } from './value.ts'
 import type { Image } from './image.ts'
@@ -10,8 +10,11 @@ import type { Image } from './image.ts'
 export function maskReferences(image: Image, tokenOf: ((target: number) => number) | undefined): Uint8Array {
   const masked = image.bytes.slice()
   const view = new DataView(masked.buffer)
-  forEachReference(image, 0, masked.length, (at, kind, target) => {
-    const token = tokenOf === undefined ? 0 : tokenOf(target)
+  const { count, packed, targets } = image.references
+  for (let i = 0; i < count; i++) {
+    const at = placeOf(packed[i] as number)
+    const kind = kindOf(packed[i] as number)
+    const token = tokenOf === undefined ? 0 : tokenOf(targets[i] as number)
     const fixed = fixedBits(kind)
     // Spread, since the free bits of an instruction are not always the low ones.
     if (fixed !== 0) view.setInt32(at, (view.getInt32(at, true) & fixed) | (scramble(token) & ~fixed), true)
@@ -19,7 +22,7 @@ export function maskReferences(image: Image, tokenOf: ((target: number) => numbe
       view.setInt32(at, token, true)
       if (kind === kinds.pointer) view.setInt32(at + 4, 0, true)
     }
-  })
+  }
   return masked
 }
 

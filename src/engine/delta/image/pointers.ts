@@ -2,10 +2,10 @@ import { sectionTypes } from '../../../format/elf.ts'
 import { markPointer } from './marking.ts'
 import { kinds } from './reference.ts'
 import type { ElfSection } from '../../../format/elf.ts'
-import type { Image } from './image.ts'
+import type { Marked } from './image.ts'
 
 /** References in data whose structure nobody tells: pointers where they are aligned, and jump tables where code points. */
-export function findPointers(image: Image, done: ReadonlySet<ElfSection>): void {
+export function findPointers(image: Marked, done: ReadonlySet<ElfSection>): void {
   for (const section of dataRanges(image)) {
     if (done.has(section)) continue
     findInData(image, section)
@@ -22,7 +22,7 @@ const dataTypes: ReadonlySet<number> = new Set([
 ])
 
 /** In the order of the file; segments where there are no sections. */
-function dataRanges({ layout }: Image): readonly ElfSection[] {
+function dataRanges({ layout }: Marked): readonly ElfSection[] {
   if (layout.sections.length > 0) {
     const data = layout.sections.filter(({ type, isLoaded, isCode }) => isLoaded && !isCode && dataTypes.has(type))
     return data.sort((a, b) => a.offset - b.offset)
@@ -34,7 +34,7 @@ function dataRanges({ layout }: Image): readonly ElfSection[] {
 /** Small numbers in data are seldom addresses. */
 const leastAddress = 0x10000
 
-function findInData(image: Image, { offset, size, address }: ElfSection): void {
+function findInData(image: Marked, { offset, size, address }: ElfSection): void {
   const view = new DataView(image.bytes.buffer, image.bytes.byteOffset, image.bytes.length)
   const first = offset + ((8 - ((address + image.base) & 7)) & 7)
   for (let at = first; at + 8 <= offset + size; at += 8) {
@@ -44,13 +44,19 @@ function findInData(image: Image, { offset, size, address }: ElfSection): void {
   }
 }
 
+/** More than programs have; they are listed in memory that nobody counts. */
+function mostTables(size: number): number {
+  return Math.max(64, size >> 7)
+}
+
 /** Entries are addresses of code relative to the table; they end where the next table begins or one makes no sense. */
-function findJumpTables(image: Image, { offset, size, address }: ElfSection): void {
+function findJumpTables(image: Marked, { offset, size, address }: ElfSection): void {
   const { marks, dataTargets, jumpTables, bytes } = image
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const isTarget = (place: number): boolean => ((dataTargets[place >>> 7] as number) & (1 << ((place >>> 2) & 31))) !== 0
   const behindLast = jumpTables.at(-1) ?? 0
-  for (let start = (address + 3) & ~3; start + 8 <= address + size; start += 4) {
+  const most = 2 * mostTables(bytes.length)
+  for (let start = (address + 3) & ~3; start + 8 <= address + size && jumpTables.length < most; start += 4) {
     // Sections may overlap in a file that lies, tables must not.
     if (!isTarget(start) || start - address + offset < behindLast) continue
     let end = start
@@ -69,7 +75,7 @@ function findJumpTables(image: Image, { offset, size, address }: ElfSection): vo
 }
 
 /** Code that a table refers to: not close to the table itself, as small numbers would be. */
-function isCodeAt({ layout: { segments } }: Image, start: number, value: number): boolean {
+function isCodeAt({ layout: { segments } }: Marked, start: number, value: number): boolean {
   if (value > -16 && value < 16) return false
   const target = start + value
   return segments.some(({ isCode, address, fileSize }) => isCode && target >= address && target < address + fileSize)

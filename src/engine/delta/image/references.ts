@@ -1,4 +1,5 @@
-import { addressReader, jumpTableReader, targetReader } from './addresses.ts'
+import { addressReader, jumpTableReader } from './addresses.ts'
+import { kindOf, placeOf } from './image.ts'
 import { codeSigned, codeSymbol, numberModel } from './numbers.ts'
 import { newModels } from './range-coder.ts'
 import { kindCount, kinds } from './reference.ts'
@@ -32,10 +33,10 @@ const outcomes = { same: 0, shifted: 1, none: 2 } as const
 
 export type ReferenceCoder = {
   /**
-   * Codes the reference of `kind` at `oldAt`, a copy of which is at `nextAt`: `word` and `high` as a coder knows them. Answers
-   * false where that is no reference any more: its bytes are then coded like any others. The word is then in `value`.
+   * Codes reference `index` of the old image, a copy of which is at `nextAt`: `word` and `high` as a coder knows them. Answers
+   * false where that is no reference any more: its bytes are then coded like any others. Else the word is in `value`.
    */
-  code(oldAt: number, nextAt: number, kind: number, word: number, high: number): boolean
+  code(index: number, nextAt: number, word: number, high: number): boolean
   readonly value: { word: number; high: number }
 }
 
@@ -46,7 +47,7 @@ export function referenceCoder(
   next: ImageLayout,
   guesses: Guesses,
 ): ReferenceCoder {
-  const targetAt = targetReader(old)
+  const { packed, targets } = old.references
   const view = new DataView(old.bytes.buffer, old.bytes.byteOffset, old.bytes.length)
   const [oldPlace, nextPlace, tableOf] = [addressReader(old), addressReader(next), jumpTableReader(old)]
   const value = { word: 0, high: 0 }
@@ -63,8 +64,10 @@ export function referenceCoder(
   }
   return {
     value,
-    code: (oldAt, nextAt, kind, word, high) => {
-      const number = guesses.numberOf(targetAt(oldAt, kind))
+    code: (index, nextAt, word, high) => {
+      const oldAt = placeOf(packed[index] as number)
+      const kind = kindOf(packed[index] as number)
+      const number = guesses.numberOf(targets[index] as number)
       const source = guesses.sourceOf(number)
       const guess = guesses.guess(number)
       const oldWord = view.getInt32(oldAt, true)
@@ -93,8 +96,14 @@ export function referenceCoder(
           value.word = withField(kind, oldWord, (fieldOf(kind, guessed) + shift) | 0)
         }
       }
-      learn(number, kind, oldWord, here, table, guess)
+      if (hit === 1 && isExact(kind)) guesses.learn(number, guess)
+      else learn(number, kind, oldWord, here, table, guess)
       return true
     },
   }
+}
+
+/** Whether a word tells all of its target: what was guessed and hit is then what is learned. */
+function isExact(kind: number): boolean {
+  return kind <= kinds.table
 }

@@ -3,6 +3,9 @@ import { baseUnits, kinds } from './reference.ts'
 /** What the values of references are relative to, in one image. */
 export type Frame = { readonly base: number; readonly bases: Float64Array }
 
+/** Of the kinds relative to the instruction pointer: from the operand's first byte to the end of the instruction. */
+export const behindOperand: readonly number[] = [0, 4, 4, 5, 6, 8]
+
 /** Bits of an instruction that are no part of its reference. */
 export function fixedBits(kind: number): number {
   switch (kind) {
@@ -33,13 +36,10 @@ export function targetOf(kind: number, word: number, high: number, here: number,
   switch (kind) {
     case kinds.branch:
     case kinds.data:
-      return here + 4 + word
     case kinds.data1:
-      return here + 5 + word
     case kinds.data2:
-      return here + 6 + word
     case kinds.data4:
-      return here + 8 + word
+      return here + (behindOperand[kind] as number) + word
     case kinds.here:
       return here + word
     case kinds.pointer:
@@ -61,7 +61,7 @@ export function targetOf(kind: number, word: number, high: number, here: number,
     case kinds.low2:
     case kinds.low3:
     case kinds.low4:
-      return fieldOf(kind, word) << (kind - kinds.low)
+      return lowOf(kind, word)
     default: {
       const number = kind - kinds.based
       return (frame.bases[number] as number) + (baseUnits[number] as number) * (kind === kinds.based ? word : word >>> 0)
@@ -74,13 +74,10 @@ export function wordOf(kind: number, target: number, here: number, table: number
   switch (kind) {
     case kinds.branch:
     case kinds.data:
-      return (target - here - 4) | 0
     case kinds.data1:
-      return (target - here - 5) | 0
     case kinds.data2:
-      return (target - here - 6) | 0
     case kinds.data4:
-      return (target - here - 8) | 0
+      return (target - here - (behindOperand[kind] as number)) | 0
     case kinds.here:
       return (target - here) | 0
     case kinds.pointer:
@@ -107,6 +104,11 @@ export function wordOf(kind: number, target: number, here: number, table: number
       return Math.floor((target - (frame.bases[number] as number)) / (baseUnits[number] as number)) | 0
     }
   }
+}
+
+/** Of the low kinds. */
+export function lowOf(kind: number, word: number): number {
+  return ((word >>> 10) & 0xfff) << (kind - kinds.low)
 }
 
 /** The bits of a word that are its reference, as a number. */

@@ -3,7 +3,8 @@ import { elfHeaderSize, elfHeadSize, programHeadersEnd, readSegments } from '../
 import { codeCopies } from './copies.ts'
 import { guessTargets } from './guesses.ts'
 import { codeSigned } from './numbers.ts'
-import { baseCount, kinds, widthOf } from './reference.ts'
+import { kindOf, placeOf } from './image.ts'
+import { baseCount, widthOf } from './reference.ts'
 import { referenceCoder } from './references.ts'
 import type { Copies } from './copies.ts'
 import type { Image, ImageLayout } from './image.ts'
@@ -22,7 +23,12 @@ export type ImageWalk = {
   readonly next: Uint8Array
   /** Undefined for a decoder. */
   readonly plan: ImagePlan | undefined
+  /** Keeps literals, or fills them in; undefined where they are modelled. */
+  readonly plainLiterals: PlainLiterals | undefined
 }
+
+/** Of a coder takes the next literals, of a decoder makes them. */
+export type PlainLiterals = (part: Uint8Array) => void
 
 /** What a coder knows beforehand. */
 export type ImagePlan = { readonly copies: Copies; readonly bases: Float64Array }
@@ -40,7 +46,7 @@ export function walkImage(walk: ImageWalk): void {
   const copies = codeCopies(coders.main, models.copies, plan?.copies, { start, old: old.bytes.length, next: next.length })
   const guesses = guessTargets(old, segments, copies)
   const layout: ImageLayout = { ...segments, layout: segments, bases: codeBases(walk, guesses) }
-  models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
+  if (walk.plainLiterals === undefined) models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
   codeBody({ walk, bytes, copies, guesses, layout, start })
   bytes.finish()
 }
@@ -67,45 +73,51 @@ type Body = {
 
 function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): void {
   const { coders, models, old, next } = walk
-  const { marks } = old
+  const { count, packed } = old.references
+  let index = 0
   const view = new DataView(next.buffer, next.byteOffset, next.length)
   const references = referenceCoder(coders.main, models.references, old, layout, guesses)
   let done = start
   let doneOld = start
   const literals = (end: number): void => {
-    for (let at = done; at < end; at++) models.literals.code(coders.main, next, at, old.bytes[doneOld + at - done] ?? 0)
+    if (walk.plainLiterals !== undefined) walk.plainLiterals(next.subarray(done, end))
+    else for (let at = done; at < end; at++) models.literals.code(coders.main, next, at, old.bytes[doneOld + at - done] ?? 0)
   }
   for (let i = 0; i < copies.length; i += 3) {
     const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
     literals(to)
     done = to + length
     doneOld = from + length
-    for (let at = to, oldAt = from; at < done;) {
-      const kind = marks[oldAt] as number
-      if (kind === kinds.none) {
-        const size = unmarked(marks, oldAt, oldAt + done - at)
-        bytes.copy(oldAt, at, size)
-        at += size
-        oldAt += size
-        continue
-      }
-      const width = widthOf(kind)
-      if (at + width <= done && references.code(oldAt, at, kind, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) {
-        view.setInt32(at, references.value.word, true)
-        if (width === 8) view.setInt32(at + 4, references.value.high, true)
-        at += width
-        oldAt += width
-      } else bytes.copy(oldAt++, at++, 1)
+    index = firstFrom(packed, count, from, index)
+    let oldAt = from
+    for (; index < count; index++) {
+      const place = placeOf(packed[index] as number)
+      const width = widthOf(kindOf(packed[index] as number))
+      if (place + width > doneOld) break
+      const at = place - from + to
+      bytes.copy(oldAt, oldAt - from + to, place - oldAt)
+      oldAt = place
+      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
+      view.setInt32(at, references.value.word, true)
+      if (width === 8) view.setInt32(at + 4, references.value.high, true)
+      oldAt += width
     }
+    bytes.copy(oldAt, oldAt - from + to, doneOld - oldAt)
   }
   literals(next.length)
 }
 
-/** How many bytes from `start` on begin no reference. */
-function unmarked(marks: Uint8Array, start: number, end: number): number {
-  let at = start
-  while (at < end && marks[at] === kinds.none) at++
-  return at - start
+/** The first reference at or behind `from`, as a rule the one at `hint`. */
+function firstFrom(packed: Uint32Array, count: number, from: number, hint: number): number {
+  const isFirst = (hint === count || placeOf(packed[hint] as number) >= from) && (hint === 0 || placeOf(packed[hint - 1] as number) < from)
+  if (isFirst) return hint
+  let [low, high] = [0, count]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (placeOf(packed[middle] as number) < from) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 type ByteCoder = { copy(oldAt: number, at: number, size: number): void; finish(): void }
