@@ -63,7 +63,7 @@ export function findInGoTables(image: Marked): readonly ElfSection[] {
     findInlined(image, view, entries)
     findGoTypes(image, view)
   }
-  const links = sections.find(({ name }) => name === '.typelink')
+  const links = module === undefined ? undefined : sections.find(({ name }) => name === '.typelink')
   if (links === undefined) return [table]
   for (let at = links.offset; at + 4 <= links.offset + links.size; at += 4) markBased(image, view, at, bases.goTypes)
   return [table, links]
@@ -125,7 +125,7 @@ function findInFunction(image: Marked, view: DataView, at: number, end: number):
   let next = at + functionSize
   for (let i = 0; i < tables && next + 4 <= end; i++, next += 4)
     if (view.getUint32(next, true) !== 0) markBased(image, view, next, bases.goTables)
-  const data = Math.min(mostTables, view.getUint8(at + 43))
+  const data = image.bases[bases.goFuncData] === 0 ? 0 : Math.min(mostTables, view.getUint8(at + 43))
   for (let i = 0; i < data && next + 4 <= end; i++, next += 4) {
     const piece = view.getUint32(next, true)
     if (piece !== 0xffff_ffff && markBased(image, view, next, bases.goFuncData)) setBit(image.targets, pieceAddress(image, piece))
