@@ -42,11 +42,13 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
  * where there are more than a reader has room for.
  */
 function listReferences(image: Marked): ReferenceList | undefined {
-  const { marks, targets, bases, span, scratch } = image
+  const { marks, targets, bases, scratch } = image
   const room = mostReferences(marks.length)
   const [packed, listed] = [scratch.words('references', room), scratch.words('referenceTargets', room)]
   const words = new Uint32Array(marks.buffer, marks.byteOffset, marks.length >> 2)
   const targetAt = targetReader(image)
+  // Finders note here what they come to; of a mark that does not count nothing stays.
+  targets.fill(0)
   let count = 0
   for (let at = 0; at < marks.length; at++) {
     while ((at & 3) === 0 && words[at >> 2] === 0) at += 4
@@ -61,10 +63,7 @@ function listReferences(image: Marked): ReferenceList | undefined {
     listed[count++] = target
     at = end - 1
   }
-  for (const [i, base] of bases.entries()) {
-    if (base < 0 || base > span) bases[i] = 0
-    else setBit(targets, base)
-  }
+  for (const base of bases) setBit(targets, base)
   return { count, packed, targets: listed }
 }
 

@@ -47,7 +47,9 @@ export function findInGoTables(image: Marked): readonly ElfSection[] {
   }
   const module = findModule(image, view, table.address, table.address + names)
   const text = numberAt(view, table.offset + 24) - image.base
-  image.bases[bases.goText] = text > 0 ? text : (sections.find(({ name }) => name === '.text')?.address ?? 0)
+  image.bases[bases.goText] = isWithin(image, text)
+    ? text
+    : (sections.find(({ name, isLoaded }) => name === '.text' && isLoaded)?.address ?? 0)
   if (module !== undefined) {
     image.bases[bases.goTypes] = module.types
     image.bases[bases.goFuncData] = module.functionData
@@ -61,7 +63,7 @@ export function findInGoTables(image: Marked): readonly ElfSection[] {
     findInlined(image, view, entries)
     findGoTypes(image, view)
   }
-  const links = sections.find(({ name }) => name === '.typelink')
+  const links = module === undefined ? undefined : sections.find(({ name }) => name === '.typelink')
   if (links === undefined) return [table]
   for (let at = links.offset; at + 4 <= links.offset + links.size; at += 4) markBased(image, view, at, bases.goTypes)
   return [table, links]
@@ -82,10 +84,14 @@ function findModule(image: Marked, view: DataView, table: number, names: number)
       const isOlder = word(moduleWords.endOfTypes) > word(moduleWords.types) && word(moduleWords.endOfTypes) <= image.span
       const functionData = word(isOlder ? moduleWords.functionData : moduleWords.functionDataSince126)
       const found = { types: word(moduleWords.types), functionData, index: word(moduleWords.index) }
-      return Object.values(found).every((address) => address > 0 && address < image.span) ? found : undefined
+      return Object.values(found).every((address) => isWithin(image, address)) ? found : undefined
     }
   }
   return undefined
+}
+
+function isWithin({ span }: Marked, address: number): boolean {
+  return address > 0 && address < span
 }
 
 /** A bucket for every 4096 bytes of code: the number of a function, then 16 bytes. */
@@ -119,7 +125,7 @@ function findInFunction(image: Marked, view: DataView, at: number, end: number):
   let next = at + functionSize
   for (let i = 0; i < tables && next + 4 <= end; i++, next += 4)
     if (view.getUint32(next, true) !== 0) markBased(image, view, next, bases.goTables)
-  const data = Math.min(mostTables, view.getUint8(at + 43))
+  const data = image.bases[bases.goFuncData] === 0 ? 0 : Math.min(mostTables, view.getUint8(at + 43))
   for (let i = 0; i < data && next + 4 <= end; i++, next += 4) {
     const piece = view.getUint32(next, true)
     if (piece !== 0xffff_ffff && markBased(image, view, next, bases.goFuncData)) setBit(image.targets, pieceAddress(image, piece))

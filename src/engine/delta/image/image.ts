@@ -54,7 +54,7 @@ export type Found = {
   readonly targets: Uint32Array
   /** Where jump tables begin and end in the file, in turn, ascending. */
   readonly jumpTables: number[]
-  /** Addresses that `based` references count from; see `bases`. */
+  /** Addresses within the image that `based` references count from, or 0; see `bases`. */
   readonly bases: Float64Array
   /** For whoever works on this image. */
   readonly scratch: Scratch

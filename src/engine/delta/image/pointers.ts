@@ -44,13 +44,19 @@ function findInData(image: Marked, { offset, size, address }: ElfSection): void 
   }
 }
 
+/** More than programs have; they are listed in memory that nobody counts. */
+function mostTables(size: number): number {
+  return Math.max(64, size >> 7)
+}
+
 /** Entries are addresses of code relative to the table; they end where the next table begins or one makes no sense. */
 function findJumpTables(image: Marked, { offset, size, address }: ElfSection): void {
   const { marks, dataTargets, jumpTables, bytes } = image
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const isTarget = (place: number): boolean => ((dataTargets[place >>> 7] as number) & (1 << ((place >>> 2) & 31))) !== 0
   const behindLast = jumpTables.at(-1) ?? 0
-  for (let start = (address + 3) & ~3; start + 8 <= address + size; start += 4) {
+  const most = 2 * mostTables(bytes.length)
+  for (let start = (address + 3) & ~3; start + 8 <= address + size && jumpTables.length < most; start += 4) {
     // Sections may overlap in a file that lies, tables must not.
     if (!isTarget(start) || start - address + offset < behindLast) continue
     let end = start
