@@ -2,6 +2,7 @@ import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
 import { contentOf, openPair } from './gzip/section.ts'
 import { matchImage } from './image/encode.ts'
+import { largestProgram } from './image/plan.ts'
 import { matcher } from './match.ts'
 import { piecesOf } from './pieces.ts'
 import { deltaEncoder } from './delta-encode.ts'
@@ -27,9 +28,6 @@ export type CodeInput = {
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
 }
-
-/** What is larger is a system, and should be applied fast. */
-const largestProgram = 64 << 20
 
 /** Equal beginnings are told in steps of this size. */
 const compareSize = 64 << 10

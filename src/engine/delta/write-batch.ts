@@ -1,6 +1,7 @@
 import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:zlib'
 import { concatBytes } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
+import { largestProgram } from './image/plan.ts'
 import type { Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
 import type { RawBatch } from './delta-encode.ts'
 
@@ -12,7 +13,6 @@ export type BatchCompressor = (batch: RawBatch) => Promise<Uint8Array>
  * it, the small streams of a batch first: single programs get it all through.
  */
 const brotliBudgets = { program: 3 << 20, system: 512 << 10 }
-const largestProgram = 64 << 20
 
 /** zstd at level 19 takes a hundred megabytes for a stream of eight. */
 const atOnce = 2

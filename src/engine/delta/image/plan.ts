@@ -6,21 +6,35 @@ import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
 
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
-export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number; readonly largest: number }
+export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
+
+/** What is larger is a system, and should be applied fast. */
+export const largestProgram: number = 64 << 20
 
 export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, window: number): Promise<ImagePlans> {
   const segments = new Set<Segment>()
   let memory = 0
-  let largest = 0
+  let room = roomForImages(next.size)
   for (const segment of plan.segments) {
-    const need = await memoryFor(segment, old, next, window)
+    const size = segment.next.end - segment.next.start
+    const need = size > room ? undefined : await memoryFor(segment, old, next, window)
     if (need === undefined) continue
     segments.add(segment)
     memory = Math.max(memory, need)
-    largest = Math.max(largest, segment.next.end - segment.next.start)
+    room -= size
   }
-  return { segments, memory, largest }
+  return { segments, memory }
 }
+
+/**
+ * How many new bytes may be images. Applying one takes about ten times as long as plain matching does: of a program all may
+ * be, of a system so much that a reader still makes 100 MB/s.
+ */
+function roomForImages(newSize: number): number {
+  return newSize <= largestProgram ? newSize : Math.floor(newSize / systemShare)
+}
+
+const systemShare = 16
 
 /**
  * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
@@ -30,7 +44,7 @@ function mostMemory(window: number): number {
   return 4 * window + (16 << 20)
 }
 
-/** Undefined for what is no pair of executables of one machine, or equal, or too large to be had as a whole. */
+/** Undefined for what is no pair of executables of one machine, or as good as equal, or too large to be had as a whole. */
 async function memoryFor(
   { kind, next, old }: Segment,
   oldSide: ByteSource,
@@ -50,16 +64,23 @@ async function memoryFor(
   if (oldLayout === undefined || nextLayout === undefined) return undefined
   const need = imageMemory(oldSize, nextSize, oldLayout.span)
   if (need > mostMemory(window)) return undefined
-  if (oldSize === nextSize && (await areEqual(oldSide, old.start, nextSide, next.start, oldSize))) return undefined
+  if (oldSize === nextSize && (await isNearlyEqual(oldSide, old.start, nextSide, next.start, oldSize))) return undefined
   return need
 }
 
 const compareSize = 1 << 20
 
-async function areEqual(old: ByteSource, oldStart: number, next: ByteSource, nextStart: number, size: number): Promise<boolean> {
+/** A program that was only built anew differs by its build id: plain matching costs less than a model that learns nothing. */
+const fewDifferences = 128
+
+async function isNearlyEqual(old: ByteSource, oldStart: number, next: ByteSource, nextStart: number, size: number): Promise<boolean> {
+  let differences = 0
   for (let at = 0; at < size; at += compareSize) {
     const end = Math.min(size, at + compareSize)
-    if (!equalBytes(await old.read(oldStart + at, oldStart + end), await next.read(nextStart + at, nextStart + end))) return false
+    const [a, b] = [await old.read(oldStart + at, oldStart + end), await next.read(nextStart + at, nextStart + end)]
+    if (equalBytes(a, b)) continue
+    for (let i = 0; i < a.length && differences <= fewDifferences; i++) if (a[i] !== b[i]) differences++
+    if (differences > fewDifferences) return false
   }
   return true
 }
