@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
+import { rootPath } from '../src/base/path.ts'
 import { writeDist } from '../src/engine/dist/write.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
@@ -118,6 +119,21 @@ describe('local changes', () => {
     await write(disk, 'f.new', 'merged by hand')
     assert.deepEqual((await install(disk, c, b)).kept, [{ path: 'f', reason: 'modified', beside: 'f.new.1' }])
     assert.equal(await text(disk, 'f.new'), 'merged by hand')
+  })
+
+  test('where a name has no room for .new, it loses its end for it, in whole characters', async () => {
+    const [a, b] = [`${'n'.repeat(250)}\u00c3\u00a4-1`, `${'n'.repeat(250)}\u00c3\u00a4-2`]
+    const { disk, kept } = await step({ [a]: '1', [b]: '1' }, { [a]: 'new a', [b]: 'new b' }, async (on) => {
+      for (const path of [a, b]) await write(on, path, 'mine')
+    })
+    const besides = [`${'n'.repeat(250)}.new`, `${'n'.repeat(249)}.new.1`].map(at)
+    assert.deepEqual(
+      kept.map(({ beside }) => beside),
+      besides,
+    )
+    assert.deepEqual(await Promise.all([a, b, ...besides].map(async (path) => await text(disk, path))), ['mine', 'mine', 'new a', 'new b'])
+    await back(disk)
+    assert.deepEqual([...(await disk.readdir(rootPath))].sort(), [a, b, 'var'])
   })
 
   test('a modified file that the release drops stays', async () => {

@@ -221,8 +221,10 @@ async function isMountPoint(disk: DiskReader, path: RelPath): Promise<boolean> {
 }
 
 async function placeBeside(draft: Draft, { disk, base, next, scope, suffix }: ChangeInput): Promise<void> {
+  const taken = new Set<RelPath>()
   for (const [path, node] of draft.besides) {
-    const beside = await findBeside(disk, path, node, { suffix, base, next, scope })
+    const beside = await findBeside(disk, path, node, { suffix, base, next, scope, isTaken: (name) => taken.has(name) })
+    if (beside !== undefined) taken.add(beside.path)
     const kept = draft.kept.get(path) as Kept
     draft.kept.set(path, { ...kept, ...(beside === undefined ? {} : { beside: beside.path }) })
     if (beside === undefined || beside.kind === 'there') continue
