@@ -1,7 +1,7 @@
 import { BinderyError, isBinderyError, unreachable } from '../../../base/error.ts'
 import { baseName, joinPath, parentPath, showPath } from '../../../base/path.ts'
 import { stageFolder, stageSlot, storeSlot } from './area.ts'
-import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile } from './aside.ts'
+import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile, tellingOf } from './aside.ts'
 import { nameBeside } from './beside.ts'
 import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTouched } from './folders.ts'
 import { inodeKey } from './links.ts'
@@ -24,7 +24,8 @@ export async function carryOut(disk: Disk, journal: Journal): Promise<readonly K
   const { actions: all } = journal
   const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(all), several: severalTimes(all), comings: comingsOf(all) }
   await openFolders(disk, journal)
-  for (const action of inDirection(journal)) await (journal.direction === 'forward' ? doAction(run, action) : undoAction(run, action))
+  const carry = journal.direction === 'forward' ? doAction : undoAction
+  for (const action of inDirection(journal)) await tellingOf(action.path, async () => await carry(run, action))
   await setLeafTimes(disk, run.times)
   await closeFolders(disk, journal)
   await syncTouched(disk, journal)
