@@ -179,8 +179,46 @@ describe('local changes', () => {
       await on.append(at('log'), oneChunk(utf8(', stopped')))
       await on.setTimes([{ path: at('log'), mtime: { sec: 1_690_000_000, nsec: 0 } }])
     })
-    assert.deepEqual(kept, [])
+    assert.deepEqual(kept, [{ path: 'log', reason: 'modified' }])
     assert.deepEqual([(await disk.lstat(at('log')))?.mtime.sec, (await disk.lstat(at('same')))?.mtime.sec], [1_690_000_000, 1_650_000_000])
+  })
+
+  test('what stays is told also where the release only links otherwise', async () => {
+    const four = { 'hl/2': hardlink('hl/1'), 'hl/3': hardlink('hl/1'), 'hl/4': hardlink('hl/1') }
+    const pairs = { 'hl/2': hardlink('hl/1'), 'hl/3': 'four', 'hl/4': hardlink('hl/3'), k2: hardlink('k1') }
+    const { disk, kept } = await step(
+      { 'hl/1': 'four', ...four, k1: 'kk', k2: 'kk' },
+      { 'hl/1': 'four', ...pairs, k1: 'kk' },
+      async (on) => {
+        await on.unlink(at('hl/4'))
+        await write(on, 'k2', 'HH')
+      },
+    )
+    assert.deepEqual(kept, [
+      { path: 'hl/4', reason: 'removed' },
+      { path: 'k2', reason: 'modified' },
+    ])
+    assert.deepEqual([await disk.lstat(at('hl/4')), await text(disk, 'k2')], [undefined, 'HH'])
+  })
+
+  test('what stays is told also where the release only has other attributes', async () => {
+    const tree = (sec: number, mode: number): Literal => {
+      const any = { mtime: { sec, nsec: 0 }, mode }
+      return { gone: file('1', any), edited: file('1', any), turned: file('1', any), touched: file('1', any), same: 'same', lost: 'lost' }
+    }
+    const { disk, kept } = await step(tree(1_600_000_000, 0o644), tree(1_650_000_000, 0o600), async (on) => {
+      for (const path of ['gone', 'turned', 'lost']) await on.unlink(at(path))
+      await on.symlink(at('turned'), 'edited')
+      for (const path of ['edited', 'same']) await write(on, path, '2')
+      await on.setTimes([{ path: at('touched'), mtime: { sec: 1_690_000_000, nsec: 0 } }])
+    })
+    // What the release leaves as it was is not looked at.
+    assert.deepEqual(kept, [
+      { path: 'edited', reason: 'modified' },
+      { path: 'gone', reason: 'removed' },
+      { path: 'turned', reason: 'modified' },
+    ])
+    assert.deepEqual([await text(disk, 'edited'), (await disk.lstat(at('touched')))?.mode], ['2', 0o600])
   })
 
   test('a folder that goes stays while files of others are in it', async () => {
