@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { BinderyError, isBinderyError } from '../src/base/error.ts'
+import { rootPath } from '../src/base/path.ts'
 import { writeDist } from '../src/engine/dist/write.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { storeSlot } from '../src/engine/client/apply/area.ts'
@@ -121,6 +122,21 @@ describe('local changes', () => {
     assert.equal(await text(disk, 'f.new'), 'merged by hand')
   })
 
+  test('where a name has no room for .new, it loses its end for it, in whole characters', async () => {
+    const [a, b] = [`${'n'.repeat(250)}\u00c3\u00a4-1`, `${'n'.repeat(250)}\u00c3\u00a4-2`]
+    const { disk, kept } = await step({ [a]: '1', [b]: '1' }, { [a]: 'new a', [b]: 'new b' }, async (on) => {
+      for (const path of [a, b]) await write(on, path, 'mine')
+    })
+    const besides = [`${'n'.repeat(250)}.new`, `${'n'.repeat(249)}.new.1`].map(at)
+    assert.deepEqual(
+      kept.map(({ beside }) => beside),
+      besides,
+    )
+    assert.deepEqual(await Promise.all([a, b, ...besides].map(async (path) => await text(disk, path))), ['mine', 'mine', 'new a', 'new b'])
+    await back(disk)
+    assert.deepEqual([...(await disk.readdir(rootPath))].sort(), [a, b, 'var'])
+  })
+
   test('a modified file that the release drops stays', async () => {
     const { disk, kept } = await step({ d: dir(), 'd/f': 'old' }, {}, async (on) => await write(on, 'd/f', 'mine'))
     assert.deepEqual(kept, [{ path: 'd/f', reason: 'modified' }])
@@ -164,8 +180,46 @@ describe('local changes', () => {
       await on.append(at('log'), oneChunk(utf8(', stopped')))
       await on.setTimes([{ path: at('log'), mtime: { sec: 1_690_000_000, nsec: 0 } }])
     })
-    assert.deepEqual(kept, [])
+    assert.deepEqual(kept, [{ path: 'log', reason: 'modified' }])
     assert.deepEqual([(await disk.lstat(at('log')))?.mtime.sec, (await disk.lstat(at('same')))?.mtime.sec], [1_690_000_000, 1_650_000_000])
+  })
+
+  test('what stays is told also where the release only links otherwise', async () => {
+    const four = { 'hl/2': hardlink('hl/1'), 'hl/3': hardlink('hl/1'), 'hl/4': hardlink('hl/1') }
+    const pairs = { 'hl/2': hardlink('hl/1'), 'hl/3': 'four', 'hl/4': hardlink('hl/3'), k2: hardlink('k1') }
+    const { disk, kept } = await step(
+      { 'hl/1': 'four', ...four, k1: 'kk', k2: 'kk' },
+      { 'hl/1': 'four', ...pairs, k1: 'kk' },
+      async (on) => {
+        await on.unlink(at('hl/4'))
+        await write(on, 'k2', 'HH')
+      },
+    )
+    assert.deepEqual(kept, [
+      { path: 'hl/4', reason: 'removed' },
+      { path: 'k2', reason: 'modified' },
+    ])
+    assert.deepEqual([await disk.lstat(at('hl/4')), await text(disk, 'k2')], [undefined, 'HH'])
+  })
+
+  test('what stays is told also where the release only has other attributes', async () => {
+    const tree = (sec: number, mode: number): Literal => {
+      const any = { mtime: { sec, nsec: 0 }, mode }
+      return { gone: file('1', any), edited: file('1', any), turned: file('1', any), touched: file('1', any), same: 'same', lost: 'lost' }
+    }
+    const { disk, kept } = await step(tree(1_600_000_000, 0o644), tree(1_650_000_000, 0o600), async (on) => {
+      for (const path of ['gone', 'turned', 'lost']) await on.unlink(at(path))
+      await on.symlink(at('turned'), 'edited')
+      for (const path of ['edited', 'same']) await write(on, path, '2')
+      await on.setTimes([{ path: at('touched'), mtime: { sec: 1_690_000_000, nsec: 0 } }])
+    })
+    // What the release leaves as it was is not looked at.
+    assert.deepEqual(kept, [
+      { path: 'edited', reason: 'modified' },
+      { path: 'gone', reason: 'removed' },
+      { path: 'turned', reason: 'modified' },
+    ])
+    assert.deepEqual([await text(disk, 'edited'), (await disk.lstat(at('touched')))?.mode], ['2', 0o600])
   })
 
   test('a folder that goes stays while files of others are in it', async () => {

@@ -4,14 +4,22 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { conclude } from '../src/command/outcome.ts'
+import { rollback } from '../src/engine/client/apply/rollback.ts'
+import { scanTree } from '../src/engine/tree/scan.ts'
+import { defaultConfig } from '../src/format/conf.ts'
 import { decodeJournal, encodeJournal } from '../src/format/journal.ts'
+import { hostDisk } from '../src/host/disk.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
+import { install } from './helpers/client-world.ts'
 import { plant, relPath } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
+import type { RelPath } from '../src/base/path.ts'
 import type { Context } from '../src/command/command.ts'
 import type { Done } from '../src/engine/client/apply/transaction.ts'
 import type { PostStep } from '../src/format/update.ts'
+import type { Release } from './helpers/client-world.ts'
 
 /** install, rollback, recover and audit as a user types them, from a repository on the disk. */
 
@@ -181,6 +189,43 @@ test('a rollback goes back, and the channel with it', async () => {
   assert.match(await good('-C', root, 'check'), /base-1\.1/)
   await good('-q', '-C', root, 'install')
   await good('-C', root, 'rollback', '--to', 'base-1.0-20260101-amd64')
+})
+
+/** Releases 1.1 and 1.2 over 1.0, and a rollback of the second that stopped before its first live path. */
+async function stoppedRollback(): Promise<string> {
+  const root = await machine()
+  await good('-q', '-C', root, 'install')
+  const disk = hostDisk(at(root))
+  plantTree('r1.2', { 'bin/sh': 'shell 3', 'bin/ls': 'ls', 'etc/motd': 'welcome to 1.2', 'etc/fresh': 'new' })
+  const releaseIn = async (folder: string, revision: string): Promise<Release> => {
+    const tree = hostDisk(at(folder))
+    return { disk: tree, manifest: await scanTree(tree), name: { product: 'base', revision, date: '20260101', arch: 'amd64' } }
+  }
+  await install(disk, await releaseIn('r1.1', '1.1'), await releaseIn('r1.2', '1.2'))
+  const rename = async (from: RelPath, to: RelPath): Promise<void> => {
+    if (!to.startsWith('var/')) throw new BinderyError('io', 'the disk failed', { subject: from })
+    await disk.rename(from, to)
+  }
+  const back = rollback({ disk: { ...disk, rename }, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 1e12 } })
+  await assert.rejects(back, (error) => isBinderyError(error, 'interrupted'))
+  return root
+}
+
+test('a rollback that was stopped and is asked for again is the same one', async () => {
+  const finished =
+    'bindery: rollback: finished the rollback from base-1.2-20260101-amd64 to base-1.1-20260101-amd64, after an interruption\n'
+  for (const [words, shell] of [
+    [[], 'shell 2'],
+    [['--steps', '1'], 'shell 2'],
+    [['--to', 'base-1.1-20260101-amd64'], 'shell 2'],
+    [['--to', 'base-1.0-20260101-amd64'], 'shell 1'],
+  ] as const) {
+    const root = await stoppedRollback()
+    assert.equal((await run(['-C', root, 'rollback', '-n'])).status, 4)
+    assert.deepEqual(await run(['-C', root, 'rollback', ...words]), { status: 0, out: '', talk: finished })
+    assert.equal(read(root, 'bin/sh'), shell)
+    await good('-C', root, 'audit')
+  }
 })
 
 test('what cannot be rolled back is one line', async () => {

@@ -77,9 +77,11 @@ test("bindery's own state is no part of a tree", async () => {
     'var/db/bindery2': 'kept',
     'usr/.bindery/stage/1/0': 'x',
     '.bindery/store/1': 'x',
+    'etc/.bindery-7-12': 'x',
+    'etc/.bindery-7': 'kept',
     'etc/.bindery.conf': 'kept',
   })
-  assert.deepEqual(await pathsOf(disk), ['.', 'etc', 'etc/.bindery.conf', 'usr', 'var', 'var/db', 'var/db/bindery2'])
+  assert.deepEqual(await pathsOf(disk), ['.', 'etc', 'etc/.bindery-7', 'etc/.bindery.conf', 'usr', 'var', 'var/db', 'var/db/bindery2'])
   assert.deepEqual(
     ['var/db/bindery', 'var/db/bindery/x', '.bindery', 'a/.bindery/b'].map((path) => isOwnState(relPath(path))),
     [true, true, true, true],

@@ -69,6 +69,12 @@ export function isBinderyError(error: unknown, code?: ErrorCode): error is Binde
   return error instanceof BinderyError && (code === undefined || error.code === code)
 }
 
+/** The same failure, told of what the user knows it by; what is no failure of ours stays as it is. */
+export function toldOf(error: unknown, subject: string, hint?: string): unknown {
+  if (!(error instanceof BinderyError)) return error
+  return new BinderyError(error.code, error.message, { subject, hint: hint ?? error.hint, cause: error })
+}
+
 /** The reader of our output went away (`bindery list | head -1`). */
 export function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'

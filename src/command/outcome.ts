@@ -65,8 +65,9 @@ export async function recoverFirst(context: Context, { disk, config }: Session):
   return await conclude(context, disk, recovered)
 }
 
-/** `finished install of base-1.1-20260201-amd64`. */
+/** `finished the install of base-1.1-20260201-amd64`. */
 export function describeRecovered({ kind, receipt }: Exclude<Recovered, { kind: 'nothing' }>): string {
-  const names = receipt.releases.map((release) => release.new).join(', ')
-  return `${kind} the ${receipt.purpose}${names === '' ? '' : ` of ${names}`}`
+  const isRollback = receipt.purpose === 'rollback'
+  const which = receipt.releases.map((release) => (isRollback ? `from ${release.old} to ${release.new}` : `of ${release.new}`))
+  return [`${kind} the ${receipt.purpose}`, ...which].join(' ')
 }

@@ -1,4 +1,6 @@
 import { BinderyError } from '../base/error.ts'
+import { isRepeated } from '../engine/client/apply/history.ts'
+import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
@@ -30,22 +32,38 @@ export const rollback: Command = {
   },
 }
 
-function goalOf(input: Input): Goal {
+const newest: Goal = { kind: 'steps', count: 1 }
+
+/** Undefined where none is named. */
+function goalOf(input: Input): Goal | undefined {
   const [steps, to] = [input.value('steps'), input.value('to')]
   if (steps !== undefined && to !== undefined) throw new BinderyError('usage', '--steps and --to exclude each other')
   if (to !== undefined) return { kind: 'release', name: to }
-  if (!/^[1-9][0-9]{0,3}$/.test(steps ?? '1')) throw new BinderyError('usage', `'${steps ?? ''}' is no number of installs`)
-  return { kind: 'steps', count: Number(steps ?? '1') }
+  if (steps === undefined) return undefined
+  if (!/^[1-9][0-9]{0,3}$/.test(steps)) throw new BinderyError('usage', `'${steps}' is no number of installs`)
+  return { kind: 'steps', count: Number(steps) }
 }
 
-async function goBack(context: Context, session: Session, input: Input, goal: Goal): Promise<number> {
+async function goBack(context: Context, session: Session, input: Input, goal: Goal | undefined): Promise<number> {
   const { disk, config, clock, signal } = session
-  const status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
-  const work = { disk, config, clock, signal, goal }
+  const begun = input.flag('dry-run')
+    ? { status: await refuseInterrupted(session), isAll: false }
+    : await finishBegun(context, session, goal)
+  if (begun.isAll) return begun.status
+  const work = { disk, config, clock, signal, goal: goal ?? newest }
   const plan = await planRollback(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   const done = await rollbackPlan(work, plan)
   for (const { old, new: next } of done.receipt.releases) context.explain(`${old} -> ${next}`)
-  return Math.max(status, await conclude(context, disk, done))
+  return Math.max(begun.status, await conclude(context, disk, done))
+}
+
+type Begun = { readonly status: number; readonly isAll: boolean }
+
+/** An interrupted rollback that is asked for once more is the one that is wanted; any other run comes before it. */
+async function finishBegun(context: Context, session: Session, goal: Goal | undefined): Promise<Begun> {
+  const journal = await readJournal(session.disk)
+  const isAll = journal !== undefined && (await isRepeated(session.disk, journal, goal))
+  return { status: await recoverFirst(context, session), isAll }
 }

@@ -8,8 +8,6 @@ const known: Readonly<Record<string, { readonly code: ErrorCode; readonly messag
   // The parents were looked at: it is the last component that is none.
   ENOTDIR: { code: 'wrong-type', message: 'is no directory' },
   ENOSYS: { code: 'not-supported', message: 'not supported by this system' },
-  // A bind mount may have the device number of what it shows, and still refuse.
-  EXDEV: { code: 'not-supported', message: 'is on another file system' },
   // What FreeBSD and NetBSD answer to O_NOFOLLOW, where others say ELOOP.
   EMLINK: { code: 'wrong-type', message: 'is a symbolic link' },
   EFTYPE: { code: 'wrong-type', message: 'is a symbolic link' },

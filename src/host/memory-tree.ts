@@ -1,5 +1,5 @@
 import { BinderyError } from '../base/error.ts'
-import { baseName, isWithin, parentPath, rootPath, showPath } from '../base/path.ts'
+import { baseName, isWithin, maxNameBytes, parentPath, rootPath, showPath } from '../base/path.ts'
 import type { Timestamp, Xattrs } from '../base/entry.ts'
 import type { ErrorCode } from '../base/error.ts'
 import type { RelPath } from '../base/path.ts'
@@ -80,6 +80,7 @@ export function memoryTree(mounts: Mounts): MemoryTree {
     if (path === rootPath) return root
     let dir = root
     const names = path.split('/')
+    checkNames(path)
     for (const [i, name] of names.slice(0, -1).entries()) {
       const next = dir.children.get(name)
       if (next === undefined) return undefined
@@ -96,6 +97,7 @@ export function memoryTree(mounts: Mounts): MemoryTree {
   }
 
   const parentForWriting = (path: RelPath): MemoryInode => {
+    checkNames(path)
     const parent = get(parentPath(path))
     if (parent.kind !== 'dir') throw failure('hostile', parentPath(path), 'is on the way and is no directory')
     if (mountOf(path).readOnly === true) throw failure('read-only', path, 'its file system is mounted read-only')
@@ -117,6 +119,11 @@ export function memoryTree(mounts: Mounts): MemoryTree {
 
   for (const top of tops) if (top !== rootPath) addMountPoint(add, find, top)
   return { find, get, parentForWriting, add, touch, mountOf }
+}
+
+function checkNames(path: RelPath): void {
+  if (path.length > maxNameBytes && path.split('/').some((name) => name.length > maxNameBytes))
+    throw failure('io', path, 'the name is too long for the file system')
 }
 
 function addMountPoint(add: MemoryTree['add'], find: MemoryTree['find'], top: RelPath): void {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { getSystemErrorMap } from 'node:util'
 import { BinderyError } from '../base/error.ts'
 import type { ErrorCode } from '../base/error.ts'
 
@@ -9,6 +10,10 @@ const known: Readonly<Record<string, { readonly code: ErrorCode; readonly messag
   EEXIST: { code: 'exists', message: 'exists already' },
   EACCES: { code: 'permission', message: 'permission denied' },
   EPERM: { code: 'permission', message: 'operation not permitted' },
+  EBUSY: { code: 'io', message: 'is in use by the system; is something mounted on it?' },
+  ETXTBSY: { code: 'io', message: 'is a program that is running' },
+  EIO: { code: 'io', message: 'the disk failed' },
+  EXDEV: { code: 'not-supported', message: 'is on another file system' },
   EROFS: { code: 'read-only', message: 'the file system is read-only' },
   ENOSPC: { code: 'no-space', message: 'no space left' },
   EDQUOT: { code: 'no-space', message: 'the disk quota is used up' },
@@ -26,7 +31,13 @@ export function systemError(error: unknown, subject: string): unknown {
   if (error instanceof BinderyError || !(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error
   if (error.code === 'EPIPE') return error
   const meaning = known[String(error.code)]
-  return new BinderyError(meaning?.code ?? 'io', meaning?.message ?? error.message, { subject, cause: error })
+  return new BinderyError(meaning?.code ?? 'io', meaning?.message ?? textOf(error as NodeJS.ErrnoException), { subject, cause: error })
+}
+
+/** Node's message ends in the paths of the call, and those may be our own ways to a file (/proc/self/fd). */
+function textOf(error: NodeJS.ErrnoException): string {
+  const text = getSystemErrorMap().get(error.errno ?? 0)?.[1]
+  return text === undefined ? `${error.syscall ?? ''} failed (${error.code ?? ''})` : `${text} (${error.code ?? ''})`
 }
 
 /** From the current directory, which somebody may have removed while we were in it. */

@@ -8,6 +8,7 @@ import { char, dir, fifo, file, hardlink, plant, relPath, symlink } from '../hel
 import type { TestContext } from 'node:test'
 import type { ByteStream } from '../../src/base/bytes.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
+import type { RelPath } from '../../src/base/path.ts'
 import type { Disk, DiskCapabilities, ReadOptions, Stat } from '../../src/port/disk.ts'
 
 /** An empty disk for each test. */
@@ -80,6 +81,17 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
     }
     assert.equal(await disk.create(relPath('zeros'), pieces(new Uint8Array(200_000), 7)), 200_000)
     assert.deepEqual(await disk.digest(relPath('zeros')), { size: 200_000, sha256: sha256(new Uint8Array(200_000)) })
+  })
+
+  on('a name of 255 bytes is one, and a longer one is refused', async (disk) => {
+    const [longest, longer] = [relPath('n'.repeat(255)), 'n'.repeat(256) as RelPath]
+    await disk.create(longest, chunks('1'))
+    await disk.link(relPath('f'), longest)
+    await refuses('io', disk.lstat(longer))
+    await refuses('io', disk.create(longer, chunks('2')))
+    await refuses('io', disk.rename(relPath('f'), longer))
+    await refuses('io', disk.link(longer, longest))
+    assert.deepEqual([...(await disk.readdir(rootPath))].sort(), ['f', longest])
   })
 
   on('a file whose content fails half-way is not left behind', async (disk) => {

@@ -54,10 +54,10 @@ export function faultyDisk(inner: Disk, fault: Fault): FaultyDisk {
     (name: (typeof writers)[number]) =>
     async (...args: readonly unknown[]): Promise<unknown> => {
       if (crashed) stop()
-      calls.push(`${name} ${typeof args[0] === 'string' ? args[0] : ''}`.trimEnd())
+      calls.push(`${name} ${name === 'setTimes' ? '' : firstPath(args[0])}`.trimEnd())
       const call = inner[name] as (...args: readonly unknown[]) => Promise<unknown>
       if (fault.kind === 'none' || calls.length !== fault.at) return await call(...args)
-      if (fault.kind === 'fail') throw new BinderyError(fault.code, 'a fault of the test', { subject: String(args[0]) })
+      if (fault.kind === 'fail') throw new BinderyError(fault.code, 'a fault of the test', { subject: firstPath(args[0]) })
       if (fault.when === 'after') await call(...args)
       if (fault.when === 'midway' && (name === 'create' || name === 'append'))
         await inner.append(args[0] as never, half(args[1] as ByteStream))
@@ -73,6 +73,10 @@ export function faultyDisk(inner: Disk, fault: Fault): FaultyDisk {
     (writers as readonly string[]).includes(name) ? changing(name as (typeof writers)[number]) : reading(name),
   ])
   return { disk: Object.fromEntries(wrapped) as Disk, calls }
+}
+
+function firstPath(arg: unknown): string {
+  return typeof arg === 'string' ? arg : ((arg as Parameters<DiskWriter['setTimes']>[0])[0]?.path ?? '.')
 }
 
 /** The first half of the first chunk. */

@@ -55,9 +55,9 @@ async function lstatOrNothing(disk: DiskReader, path: RelPath): Promise<Stat | u
   }
 }
 
-const ownState = /^var\/db\/bindery(?:\/|$)|(?:^|\/)\.bindery(?:\/|$)/
+const ownState = /^var\/db\/bindery(?:\/|$)|(?:^|\/)\.bindery(?:-[0-9]+-[0-9]+)?(?:\/|$)/
 
-/** bindery's state, and its folders on other file systems of the tree: never scanned, cut or compared. */
+/** bindery's state, its folders on other file systems of the tree, and copies on their way: never scanned, cut or compared. */
 export function isOwnState(path: RelPath): boolean {
   return ownState.test(path)
 }

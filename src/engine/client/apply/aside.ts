@@ -1,4 +1,5 @@
-import { isBinderyError } from '../../../base/error.ts'
+import { isBinderyError, toldOf } from '../../../base/error.ts'
+import { showPath } from '../../../base/path.ts'
 import { writeXattrs } from '../../tree/attributes.ts'
 import { sameXattrs } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -8,6 +9,15 @@ import type { Disk, DiskReader, DiskWriter, Stat } from '../../../port/disk.ts'
 /** Small moves of single files between the live tree and its slots. */
 
 export type PathTime = Parameters<DiskWriter['setTimes']>[0][number]
+
+/** A slot says nothing to anybody: whatever fails on the way between it and its path is told of the path. */
+export async function tellingOf<T>(path: RelPath, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw toldOf(error, `/${showPath(path)}`)
+  }
+}
 
 /**
  * Gives a live path a second name in its slot, so that replacing the path cannot lose it; where the file system has no

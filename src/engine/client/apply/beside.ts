@@ -1,4 +1,4 @@
-import { baseName, maxNameBytes } from '../../../base/path.ts'
+import { baseName, joinPath, maxNameBytes, parentPath, parseRelPath } from '../../../base/path.ts'
 import { lookAt } from './look.ts'
 import { sameContent } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -19,20 +19,34 @@ export type BesideOptions = {
   readonly base: NodeTree
   readonly next: NodeTree
   readonly scope: NodeScope
+  /** By another path whose name has the same beginning. */
+  readonly isTaken: (path: RelPath) => boolean
 }
 
 const maxTries = 100
 
-/** Undefined where the name would be too long, or a hundred names are taken. Never takes what a user may have edited. */
+/** Undefined where the path would be too long, or a hundred names are taken. Never takes what a user may have edited. */
 export async function findBeside(disk: DiskReader, path: RelPath, node: Node, options: BesideOptions): Promise<Beside | undefined> {
   for (let i = 0; i < maxTries; i++) {
-    const candidate = `${path}${options.suffix}${i === 0 ? '' : `.${i}`}` as RelPath
-    if (baseName(candidate).length > maxNameBytes) return undefined
-    if (options.base.nodes.has(candidate) || options.next.nodes.has(candidate)) continue
+    const candidate = nameBeside(path, `${options.suffix}${i === 0 ? '' : `.${i}`}`)
+    if (parseRelPath(candidate) === undefined) return undefined
+    if (options.base.nodes.has(candidate) || options.next.nodes.has(candidate) || options.isTaken(candidate)) continue
     const beside = await tryName(disk, path, candidate, node, options)
     if (beside !== undefined) return beside
   }
   return undefined
+}
+
+/** The suffix is never left out: a name that would be longer than names can be loses its end for it, in whole characters of UTF-8. */
+export function nameBeside(path: RelPath, suffix: string): RelPath {
+  const name = baseName(path)
+  let end = Math.min(name.length, maxNameBytes - suffix.length)
+  for (let i = 0; i < 3 && isContinuation(name.charCodeAt(end)); i++) end--
+  return joinPath(parentPath(path), `${name.slice(0, end)}${suffix}`)
+}
+
+function isContinuation(byte: number): boolean {
+  return byte >> 6 === 0b10
 }
 
 async function tryName(

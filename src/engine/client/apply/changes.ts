@@ -78,15 +78,23 @@ function pathsToLookAt({ base, next, relinked }: ChangeInput): readonly RelPath[
   return [...paths].sort()
 }
 
-/** Only a file whose content decides something is read. */
+/**
+ * Only a file whose content decides something is read. Where the release brings no other content, one that has its size and
+ * time is taken for unmodified: a release that was built anew changes the times of thousands.
+ */
 function digestGuess({ base, next, relinked }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
   return (path, stat) => {
     const files = [base.nodes.get(path), next.nodes.get(path)].filter((node) => node?.kind === 'file')
     const [first, second] = files
     const matters = relinked?.has(path) === true || isRelinked(base, next, path) || base.groups.has(path) || next.groups.has(path)
-    if (first !== undefined && second !== undefined && sameContent(first, second) && !matters) return first.sha256
+    if (first !== undefined && second !== undefined && sameContent(first, second))
+      return !matters && first.size === stat.size && isTimeOf(first, stat) ? first.sha256 : undefined
     return files.some((file) => file.size === stat.size) ? undefined : unreadDigest
   }
+}
+
+function isTimeOf({ mtime }: Node, stat: Stat): boolean {
+  return stat.mtime.sec === mtime.sec && stat.mtime.nsec === mtime.nsec
 }
 
 function decideOne({ base, next, isProtected, relinked }: ChangeInput, live: LiveView, path: RelPath): Decision {
@@ -119,7 +127,7 @@ class Draft {
   take(path: RelPath, decision: Decision): void {
     const donor = this.#donors.get(path)
     const origin = { of: path, ...(donor === undefined ? {} : { donor }) }
-    if ('clash' in decision && decision.clash) this.kept.set(path, { path, reason: 'attributes' })
+    if ('told' in decision && decision.told !== undefined) this.kept.set(path, { path, reason: decision.told })
     switch (decision.kind) {
       case 'keep':
         return
@@ -221,8 +229,10 @@ async function isMountPoint(disk: DiskReader, path: RelPath): Promise<boolean> {
 }
 
 async function placeBeside(draft: Draft, { disk, base, next, scope, suffix }: ChangeInput): Promise<void> {
+  const taken = new Set<RelPath>()
   for (const [path, node] of draft.besides) {
-    const beside = await findBeside(disk, path, node, { suffix, base, next, scope })
+    const beside = await findBeside(disk, path, node, { suffix, base, next, scope, isTaken: (name) => taken.has(name) })
+    if (beside !== undefined) taken.add(beside.path)
     const kept = draft.kept.get(path) as Kept
     draft.kept.set(path, { ...kept, ...(beside === undefined ? {} : { beside: beside.path }) })
     if (beside === undefined || beside.kind === 'there') continue

@@ -1,7 +1,8 @@
 import { BinderyError, isBinderyError, unreachable } from '../../../base/error.ts'
-import { parentPath, showPath } from '../../../base/path.ts'
+import { baseName, joinPath, parentPath, showPath } from '../../../base/path.ts'
 import { stageFolder, stageSlot, storeSlot } from './area.ts'
-import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile } from './aside.ts'
+import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile, tellingOf } from './aside.ts'
+import { nameBeside } from './beside.ts'
 import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTouched } from './folders.ts'
 import { inodeKey } from './links.ts'
 import { unreadDigest } from './look.ts'
@@ -23,7 +24,8 @@ export async function carryOut(disk: Disk, journal: Journal): Promise<readonly K
   const { actions: all } = journal
   const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(all), several: severalTimes(all), comings: comingsOf(all) }
   await openFolders(disk, journal)
-  for (const action of inDirection(journal)) await (journal.direction === 'forward' ? doAction(run, action) : undoAction(run, action))
+  const carry = journal.direction === 'forward' ? doAction : undoAction
+  for (const action of inDirection(journal)) await tellingOf(action.path, async () => await carry(run, action))
   await setLeafTimes(disk, run.times)
   await closeFolders(disk, journal)
   await syncTouched(disk, journal)
@@ -139,7 +141,7 @@ async function isSaved(run: Run, path: RelPath, live: Stat, out: RelPath, old: L
 
 async function unput(run: Run, path: RelPath, from: RelPath, put: Leaf): Promise<void> {
   const isCome = (await run.disk.lstat(from)) === undefined
-  if (!isCome) await removeHalfMoved(run, path)
+  if (!isCome) await removeHalfMoved(run, from, path)
   const live = await lstatDeep(run.disk, path)
   if (live === undefined || live.kind === 'dir') return
   if (isCome ? looksLike(run, live, put) : isCopyOf(run, live, put)) await run.disk.unlink(path)
@@ -149,7 +151,7 @@ async function unput(run: Run, path: RelPath, from: RelPath, put: Leaf): Promise
 async function unswap(run: Run, { path, old, new: next }: Extract<Action, { kind: 'swap' }>, from: RelPath, out: RelPath): Promise<void> {
   // What was not taken from its slot never came.
   const isCome = (await run.disk.lstat(from)) === undefined || (await isCopied(run, path, out, { leaving: old, coming: next }))
-  if (!isCome) return await removeHalfMoved(run, path)
+  if (!isCome) return await removeHalfMoved(run, from, path)
   if ((await run.disk.lstat(out)) === undefined) return
   if (await isCopied(run, path, out, { leaving: next, coming: old })) return await run.disk.unlink(out)
   const live = await lstatDeep(run.disk, path)
@@ -219,7 +221,7 @@ async function move(run: Run, from: RelPath, to: RelPath, node: Leaf): Promise<v
   try {
     await run.disk.rename(from, to)
   } catch (error) {
-    if (isBinderyError(error, 'not-supported')) return await moveByCopy(run.disk, from, to, node)
+    if (isBinderyError(error, 'not-supported')) return await moveByCopy(run, from, to, node)
     if (!isBinderyError(error, 'not-found') && !isBinderyError(error, 'hostile')) throw error
     // The folder was taken away after the plan was made.
     run.late.push({ path: to, reason: 'removed' })
@@ -227,9 +229,10 @@ async function move(run: Run, from: RelPath, to: RelPath, node: Leaf): Promise<v
 }
 
 /** A bind mount refuses the rename although its device number is the slot's: then the copy beside is what is renamed. */
-async function moveByCopy(disk: Disk, from: RelPath, to: RelPath, node: Leaf): Promise<void> {
-  const half = halfMoved(to)
-  if ((await disk.lstat(half)) !== undefined) await disk.unlink(half)
+async function moveByCopy(run: Run, from: RelPath, to: RelPath, node: Leaf): Promise<void> {
+  const { disk } = run
+  const half = halfMoved(run, from, to)
+  await removeHalfMoved(run, from, to)
   await finishCopies(disk, [await copyNode(disk, from, half, node)])
   await disk.rename(half, to)
   await disk.unlink(from)
@@ -251,18 +254,20 @@ function isCopyOf(run: Run, live: Stat, node: Leaf): boolean {
   return !(node.kind === 'file' && node.sha256 === unreadDigest) && looksLike(run, live, node)
 }
 
-function halfMoved(path: RelPath): RelPath {
-  return `${path}.bindery-moving` as RelPath
+/** Named by the slot that it comes from: whoever recovers finds it, and it is short where the path's own name is not. */
+function halfMoved({ journal }: Run, slot: RelPath, to: RelPath): RelPath {
+  return joinPath(parentPath(to), `.bindery-${journal.transaction}-${baseName(slot)}`)
 }
 
-async function removeHalfMoved({ disk }: Run, path: RelPath): Promise<void> {
-  if ((await lstatDeep(disk, halfMoved(path))) !== undefined) await disk.unlink(halfMoved(path))
+async function removeHalfMoved(run: Run, slot: RelPath, to: RelPath): Promise<void> {
+  const half = halfMoved(run, slot, to)
+  if ((await lstatDeep(run.disk, half)) !== undefined) await run.disk.unlink(half)
 }
 
 /** Somebody put something here after the plan was made: it gets a name beside, so that it is not lost. */
 async function setAside({ disk, late }: Pick<Run, 'disk' | 'late'>, path: RelPath): Promise<void> {
-  let beside = `${path}.local` as RelPath
-  for (let i = 1; (await disk.lstat(beside)) !== undefined; i++) beside = `${path}.local.${i}` as RelPath
+  let beside = nameBeside(path, '.local')
+  for (let i = 1; (await disk.lstat(beside)) !== undefined; i++) beside = nameBeside(path, `.local.${i}`)
   await disk.rename(path, beside)
   late.push({ path, reason: 'late', beside })
 }

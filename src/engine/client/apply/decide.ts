@@ -23,8 +23,8 @@ export type Situation = {
 export type Decision =
   | { readonly kind: 'keep' }
   | { readonly kind: 'add'; readonly new: Node }
-  | { readonly kind: 'replace'; readonly old: Node; readonly new: Node; readonly clash: boolean }
-  | { readonly kind: 'attr'; readonly old: Node; readonly new: Node; readonly clash: boolean }
+  /** `told`: what of it is a local change that stays. */
+  | { readonly kind: 'replace' | 'attr'; readonly old: Node; readonly new: Node; readonly told: KeptReason | undefined }
   | { readonly kind: 'remove'; readonly old: Node }
   /** A local change that stays; `beside` is what would have been there. */
   | { readonly kind: 'kept'; readonly reason: KeptReason; readonly beside?: Node }
@@ -52,11 +52,14 @@ function decideAddition({ live }: Situation, next: Node): Decision {
   return next.kind === 'dir' ? { kind: 'blocked' } : { kind: 'kept', reason: 'in-the-way', beside: next }
 }
 
-/** Nothing but attributes changed in the release; whatever the content is here, it stays. */
+/** Nothing but attributes and links changed in the release; whatever the content is here, it stays. */
 function decideAttributes({ live }: Situation, base: Node, next: Node): Decision {
   if (next.kind === 'dir' && live !== undefined && live.kind !== 'dir') return { kind: 'blocked' }
-  if (live === undefined || live.kind !== next.kind) return keep
-  return withAttributes(base, next, live)
+  if (live === undefined) return { kind: 'kept', reason: 'removed' }
+  if (live.kind !== next.kind) return { kind: 'kept', reason: 'modified' }
+  const decision = withAttributes(base, next, live)
+  if (sameContent(live, next)) return decision
+  return decision.kind === 'attr' ? { ...decision, told: decision.told ?? 'modified' } : { kind: 'kept', reason: 'modified' }
 }
 
 function decideContent({ live, guarded }: Situation, base: Node, next: Node): Decision {
@@ -65,7 +68,7 @@ function decideContent({ live, guarded }: Situation, base: Node, next: Node): De
   if (!sameContent(live, base)) return next.kind === 'dir' ? { kind: 'blocked' } : { kind: 'kept', reason: 'modified', beside: next }
   if (guarded && next.kind !== 'dir') return { kind: 'kept', reason: 'protected', beside: next }
   const { merged, clash } = mergeAttributes(base, next, live)
-  return { kind: 'replace', old: live, new: { ...merged, mtime: next.mtime }, clash }
+  return { kind: 'replace', old: live, new: { ...merged, mtime: next.mtime }, told: clash ? 'attributes' : undefined }
 }
 
 function withAttributes(base: Node, next: Node, live: Node): Decision {
@@ -75,7 +78,7 @@ function withAttributes(base: Node, next: Node, live: Node): Decision {
   const wanted = { ...merged, mtime: isUntouched ? next.mtime : live.mtime }
   if (sameAttributes(wanted, live) && !clash) return keep
   // The content is what is there, and not what the release says of it.
-  return { kind: 'attr', old: live, new: withAttributesOf(live, wanted), clash }
+  return { kind: 'attr', old: live, new: withAttributesOf(live, wanted), told: clash ? 'attributes' : undefined }
 }
 
 /** Three ways for each kind of attribute; `clash` where both sides changed one, and the local one stayed. */

@@ -5,7 +5,7 @@ import { sameContent } from './nodes.ts'
 import { readReceipt, readReceiptHeads } from './receipts.ts'
 import { stateFolder } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
-import type { ReleaseChange } from '../../../format/journal.ts'
+import type { Journal, ReleaseChange } from '../../../format/journal.ts'
 import type { Node } from '../../../format/journal-node.ts'
 import type { DiskReader } from '../../../port/disk.ts'
 import type { NodeTree } from './nodes.ts'
@@ -33,6 +33,19 @@ function whyNot(goal: Goal, known: number): string {
   return goal.kind === 'steps'
     ? `only ${known} ${known === 1 ? 'install' : 'installs'} can be rolled back`
     : `no way leads back to ${goal.name}`
+}
+
+/**
+ * Whether an interrupted rollback was on its way to `goal`, or to wherever without one: who is asked for the same again has
+ * been asked once.
+ */
+export async function isRepeated(disk: DiskReader, journal: Journal, goal: Goal | undefined): Promise<boolean> {
+  const { purpose, direction, releases, undoes } = journal
+  if (purpose !== 'rollback' || direction !== 'forward') return false
+  if (goal === undefined) return true
+  if (goal.kind === 'release') return releases.some((release) => release.new === goal.name)
+  const undone = (await readReceiptHeads(disk)).filter(({ transaction }) => undoes.includes(transaction))
+  return undone.filter((head) => head.purpose === 'install').length === goal.count
 }
 
 /** Several receipts as one step: what is there because of the newest, and what was there before the oldest. */

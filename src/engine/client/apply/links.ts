@@ -87,7 +87,7 @@ function relink(state: State, path: RelPath, donor: RelPath | undefined): void {
   const decision = state.decisions.get(path) as Decision
   const old = state.live.nodes.get(path) as Node
   const wanted = decision.kind === 'attr' ? decision.new : old
-  state.decisions.set(path, { kind: 'replace', old, new: wanted, clash: decision.kind === 'attr' && decision.clash })
+  state.decisions.set(path, { kind: 'replace', old, new: wanted, told: decision.kind === 'attr' ? decision.told : undefined })
   if (donor !== undefined) state.donors.set(path, donor)
 }
 

@@ -2,7 +2,7 @@ import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { inParallel } from '../../../base/parallel.ts'
 import { showPath } from '../../../base/path.ts'
 import { stageSlot, storeSlot } from './area.ts'
-import { copyNode, finishCopies, keepAside, makeSpecial, setAttributes, syncFile, tryLink } from './aside.ts'
+import { copyNode, finishCopies, keepAside, makeSpecial, setAttributes, syncFile, tellingOf, tryLink } from './aside.ts'
 import { checked } from './contents.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { FileEntry } from '../../../base/entry.ts'
@@ -24,16 +24,16 @@ const syncWidth = 16
 export async function fillStage(disk: Disk, plan: Plan, options: StageOptions): Promise<void> {
   await fillContents(disk, plan, options)
   const times: PathTime[] = []
-  const synced: RelPath[] = []
+  const synced: { readonly slot: RelPath; readonly path: RelPath }[] = []
   for (const item of plan.stage) {
     options.signal?.throwIfAborted()
     const path = stageSlot(plan.journal, item.slot)
     if (!(await namingPath(item, path, async () => await prepareSlot(disk, plan.journal, item, path)))) continue
-    if (item.node.kind === 'file') synced.push(path)
+    if (item.node.kind === 'file') synced.push({ slot: path, path: item.node.path })
     times.push({ path, mtime: item.node.mtime })
   }
   if (times.length > 0) await disk.setTimes(times)
-  await inParallel(synced, syncWidth, async (path) => await syncFile(disk, path))
+  await inParallel(synced, syncWidth, async ({ slot, path }) => await tellingOf(path, async () => await syncFile(disk, slot)))
 }
 
 /** An error about a slot says nothing to anybody: it is told of the path that the slot is for. */
@@ -102,7 +102,8 @@ export async function saveOld(disk: Disk, journal: Journal): Promise<void> {
   const copies: PathTime[] = []
   for (const action of journal.actions) {
     if (!savesOld(action) || isImmutable(action)) continue
-    const copy = await keepAside(disk, action.path, storeSlot(journal, action.slot), action.old)
+    const slot = storeSlot(journal, action.slot)
+    const copy = await tellingOf(action.path, async () => await keepAside(disk, action.path, slot, action.old))
     if (copy === undefined) continue
     await refuseUnlinkable(disk, action.path, copy.path)
     copies.push(copy)

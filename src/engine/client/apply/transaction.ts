@@ -129,7 +129,7 @@ async function settled(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
 function interrupted(error: unknown): unknown {
   if (!(error instanceof BinderyError)) return error
   return new BinderyError('interrupted', `stopped in the middle: ${error.message}`, {
-    subject: error.subject,
+    subject: error.subject === undefined || error.subject.startsWith('/') ? error.subject : `/${error.subject}`,
     hint: "'bindery recover' goes on when the cause is gone, 'bindery recover --undo' goes back",
     cause: error,
   })

@@ -1,6 +1,6 @@
 import { storeFolder, storeSlot } from './area.ts'
 import { removeBelow } from './area-folders.ts'
-import { copyNode, finishCopies, lstatDeep, tryLink } from './aside.ts'
+import { copyNode, finishCopies, lstatDeep, tellingOf, tryLink } from './aside.ts'
 import { inodeKey } from './links.ts'
 import { savesOld } from './stage.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -19,24 +19,32 @@ export async function separateTwins(disk: Disk, journal: Journal): Promise<void>
   const separated = new Map<string, RelPath>()
   for (const { action, slot, saved, twin } of await twinsOf(disk, journal)) {
     if (inodeKey(saved) !== inodeKey(twin)) continue
-    const half = await halfOf(disk, slot)
     const before = separated.get(inodeKey(saved))
-    if (before === undefined || !(await tryLink(disk, half, before)))
-      await finishCopies(disk, [await copyNode(disk, slot, half, action.old)])
-    await disk.rename(half, slot)
+    await tellingOf(action.path, async () => await separate(disk, action, slot, before))
     separated.set(inodeKey(saved), slot)
   }
   await syncStores(disk, journal)
+}
+
+/** `before` is the store's own file of the same twin, where it has one already. */
+async function separate(disk: Disk, { old }: SavingAction, slot: RelPath, before: RelPath | undefined): Promise<void> {
+  const half = await halfOf(disk, slot)
+  if (before === undefined || !(await tryLink(disk, half, before))) await finishCopies(disk, [await copyNode(disk, slot, half, old)])
+  await disk.rename(half, slot)
 }
 
 /** Before going back: the store holds the twin's own file again, so that the path becomes another name of it. */
 export async function joinTwins(disk: Disk, journal: Journal): Promise<void> {
   for (const { action, slot, saved, twin } of await twinsOf(disk, journal)) {
     if (inodeKey(saved) === inodeKey(twin) || !(await holds(disk, action))) continue
-    const half = await halfOf(disk, slot)
-    if (await tryLink(disk, half, action.twin as RelPath)) await disk.rename(half, slot)
+    await tellingOf(action.path, async () => await join(disk, action, slot))
   }
   await syncStores(disk, journal)
+}
+
+async function join(disk: Disk, { twin }: SavingAction, slot: RelPath): Promise<void> {
+  const half = await halfOf(disk, slot)
+  if (await tryLink(disk, half, twin as RelPath)) await disk.rename(half, slot)
 }
 
 type Twin = { readonly action: SavingAction; readonly slot: RelPath; readonly saved: Stat; readonly twin: Stat }

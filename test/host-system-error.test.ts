@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isBinderyError } from '../src/base/error.ts'
+import { diskError } from '../src/host/disk-error.ts'
+import type { ErrorCode } from '../src/base/error.ts'
+
+/** What the system's errors become: the code of the port, and words without the way that we took to the file. */
+
+function refusal(code: string, errno: number): Error {
+  const way = "rename '/proc/self/fd/23/7' -> '/proc/self/fd/24/motd'"
+  return Object.assign(new Error(`${code}: as libuv says it, ${way}`), { code, errno, syscall: 'rename' })
+}
+
+const meanings: readonly (readonly [string, number, ErrorCode])[] = [
+  ['EBUSY', -16, 'io'],
+  ['EPERM', -1, 'permission'],
+  ['EXDEV', -18, 'not-supported'],
+  ['ETXTBSY', -26, 'io'],
+  ['EIO', -5, 'io'],
+  ['EMFILE', -24, 'io'],
+  ['EUCLEAN', -117, 'io'],
+]
+
+for (const [errno, number, code] of meanings) {
+  test(`${errno} is told in words, of the path`, () => {
+    const error = diskError(refusal(errno, number), 'etc/motd')
+    assert.ok(isBinderyError(error, code))
+    assert.equal(error.subject, 'etc/motd')
+    assert.doesNotMatch(error.message, /\/proc\/|^E[A-Z]+:/)
+  })
+}
