@@ -80,12 +80,6 @@ export function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'
 }
 
-/** The same failure, told of what the user knows it by; what is no failure of ours stays as it is. */
-export function toldOf(error: unknown, subject: string, hint?: string): unknown {
-  if (!(error instanceof BinderyError)) return error
-  return new BinderyError(error.code, error.message, { subject, hint: hint ?? error.hint, cause: error })
-}
-
 /** For `default:` arms of exhaustive switches: a new variant becomes a type error here. */
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`)

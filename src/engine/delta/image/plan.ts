@@ -34,7 +34,7 @@ function roomForImages(newSize: number): number {
   return newSize <= largestProgram ? newSize : Math.floor(newSize / systemShare)
 }
 
-const systemShare = 16
+const systemShare = 32
 
 /**
  * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
