@@ -9,7 +9,7 @@ import { recover } from '../../src/engine/client/apply/recover.ts'
 import { rollback } from '../../src/engine/client/apply/rollback.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
-import { channelState, incoming, install, leftovers, machine, picture, release, text } from '../helpers/client-world.ts'
+import { incoming, install, leftovers, machine, release, text, whole } from '../helpers/client-world.ts'
 import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { faultyDisk } from '../helpers/faulty-disk.ts'
@@ -45,10 +45,6 @@ async function world(): Promise<World> {
   const oldPicture = await whole(before)
   await install(before, old, next)
   return { old, next, pictures: { old: oldPicture, new: await whole(before) } }
-}
-
-async function whole(disk: Disk): Promise<string> {
-  return `${await picture(disk)}${JSON.stringify(await channelState(disk))}`
 }
 
 const everyWorld = world()

@@ -54,6 +54,23 @@ function isFolder(plant: Plant | string | undefined): boolean {
   return typeof plant === 'object' && plant.kind === 'dir'
 }
 
+/** The same with names that have no room for anything more; `lengthen` is for its paths and edits. */
+export function lengthened(tree: Literal): Literal {
+  return Object.fromEntries(
+    Object.entries(tree).map(([path, plant]) => [
+      lengthen(path),
+      typeof plant === 'object' && plant.kind === 'hardlink' ? hardlink(lengthen(plant.leader)) : plant,
+    ]),
+  )
+}
+
+export function lengthen(path: string): string {
+  return path
+    .split('/')
+    .map((name) => name.padEnd(255, '-'))
+    .join('/')
+}
+
 /** What a user may do to a tree. */
 export type Edit = { readonly path: string; readonly what: 'write' | 'append' | 'chmod' | 'remove' | 'link' | 'touch' }
 

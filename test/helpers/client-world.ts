@@ -114,6 +114,11 @@ export async function picture(disk: Disk): Promise<string> {
   return `${latin1(encodeManifest(manifest))}${links.join('\n')}`
 }
 
+/** Tree and channel. */
+export async function whole(disk: Disk): Promise<string> {
+  return `${await picture(disk)}${JSON.stringify(await channelState(disk))}`
+}
+
 /** The state of the channel, by file. */
 export async function channelState(disk: Disk): Promise<Readonly<Record<string, string>>> {
   const folder = 'var/db/bindery/channel/base-amd64' as RelPath
