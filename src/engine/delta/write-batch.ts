@@ -1,7 +1,7 @@
 import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:zlib'
 import { concatBytes } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
-import { largestProgram } from './image/plan.ts'
+import { largestProgram } from './reader-time.ts'
 import type { Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
 import type { RawBatch } from './delta-encode.ts'
 

@@ -2,6 +2,8 @@ import { BinderyError } from '../../../base/error.ts'
 import { closeGzip } from './close-gzip.ts'
 import { gzipContent } from './content.ts'
 import { openGzip } from './open-gzip.ts'
+import { roomForCostly } from '../reader-time.ts'
+import { equalBytes } from '../../../base/bytes.ts'
 import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { Chains } from './predict.ts'
@@ -25,12 +27,15 @@ export type GzipPlans = { readonly segments: ReadonlySet<Segment>; readonly memo
 export async function planGzip(plan: DeltaPlan, old: ByteSource, next: ByteSource): Promise<GzipPlans> {
   const segments = new Set<Segment>()
   let memory = 0
+  let room = roomForCostly(next.size)
   for (const segment of plan.segments) {
     if (segment.kind !== 'body' || segment.old === undefined) continue
     const oldSize = await toldContentSize(old, contentOf(segment.old, segment.padding.old))
     const nextRange = contentOf(segment.next, segment.padding.next)
     const nextSize = await toldContentSize(next, nextRange)
-    if (oldSize === undefined || nextSize === undefined) continue
+    if (oldSize === undefined || nextSize === undefined || nextSize > room) continue
+    if (await isSame(old, contentOf(segment.old, segment.padding.old), next, nextRange)) continue
+    room -= nextSize
     segments.add(segment)
     memory = Math.max(memory, gzipMemory(oldSize, nextSize, nextRange.end - nextRange.start))
   }
@@ -51,6 +56,12 @@ async function toldContentSize(source: ByteSource, { start, end }: Range): Promi
   const tail = await source.read(end - 4, end)
   const size = new DataView(tail.buffer, tail.byteOffset, 4).getUint32(0, true)
   return size <= mostContent ? size : undefined
+}
+
+/** Most have not changed, and need not be opened. */
+async function isSame(old: ByteSource, oldRange: Range, next: ByteSource, nextRange: Range): Promise<boolean> {
+  if (oldRange.end - oldRange.start !== nextRange.end - nextRange.start) return false
+  return equalBytes(await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end))
 }
 
 /** Undefined where one of the two is not as its end says, or cannot be made again. */

@@ -1,5 +1,6 @@
 import { equalBytes } from '../../../base/bytes.ts'
 import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
+import { roomForCostly } from '../reader-time.ts'
 import { mayBeImage } from '../sections.ts'
 import { imageMemory } from './memory.ts'
 import type { ByteSource } from '../../../port/source.ts'
@@ -8,13 +9,10 @@ import type { DeltaPlan, Segment } from '../plan.ts'
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
 export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
 
-/** What is larger is a system, and should be applied fast. */
-export const largestProgram: number = 64 << 20
-
 export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, window: number): Promise<ImagePlans> {
   const segments = new Set<Segment>()
   let memory = 0
-  let room = roomForImages(next.size)
+  let room = roomForCostly(next.size)
   for (const segment of plan.segments) {
     const size = segment.next.end - segment.next.start
     const need = size > room ? undefined : await memoryFor(segment, old, next, window)
@@ -25,16 +23,6 @@ export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSou
   }
   return { segments, memory }
 }
-
-/**
- * How many new bytes may be images. Applying one takes about ten times as long as plain matching does: of a program all may
- * be, of a system so much that a reader still makes 100 MB/s.
- */
-function roomForImages(newSize: number): number {
-  return newSize <= largestProgram ? newSize : Math.floor(newSize / systemShare)
-}
-
-const systemShare = 32
 
 /**
  * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
