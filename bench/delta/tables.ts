@@ -162,7 +162,7 @@ function setting({ machine, versions, pairs }: Results): string {
   const programs = Object.entries(versions).map(([name, version]) => `${name} (${version})`)
   const files = pairs.flatMap((pair) => ('versions' in pair ? [`${pair.name} ${pair.versions.join(' to ')}`] : []))
   const hangs = pairs.reduce((count, pair) => count + ('figures' in pair ? (pair.figures.bindery?.hangs ?? 0) : 0), 0)
-  const hung = hangs === 0 ? '' : `bindery did not end ${hangs} times, was killed and measured anew.\n\n`
+  const hung = hangs === 0 ? '' : `bindery did not end in ${hangs} of its runs, was killed and measured anew.\n\n`
   return `${hung}${machine.date}, ${machine.cores} cores of ${machine.processor}, Node ${machine.node}; ${programs.join(', ')}. Pairs: ${files.join('; ')}.\n`
 }
 
