@@ -105,7 +105,7 @@ function measureOnce(command: string, { work, report, limit }: Place): Usage {
   // time(1) rounds to 10 ms, which is too coarse for `check`.
   const wallSeconds = (performance.now() - started) / 1000
   if (run.error !== undefined) throw run.error
-  if (limit > 0 && wallSeconds >= limit) throw new Hung(`not done after ${limit} s: ${command}`)
+  if (limit > 0 && wallSeconds >= limit) throw new Hung(`not done after ${Math.round(limit)} s: ${command}`)
   if (run.status !== 0) throw new Error(`exit status ${String(run.status)}: ${command}\n${run.stderr.toString()}`)
   const [, user, system, peak] = readFileSync(report, 'utf8').trim().split(' ').map(Number) as [number, number, number, number]
   return { wallSeconds, cpuSeconds: user + system, peakMiB: peak / 1024 }
@@ -132,7 +132,7 @@ function measureJob(job: Job, measure: (command: string) => Usage): Usage {
   return usage
 }
 
-function medianUsage(usages: readonly Usage[]): Usage {
+export function medianUsage(usages: readonly Usage[]): Usage {
   return {
     wallSeconds: median(usages.map((usage) => usage.wallSeconds)),
     cpuSeconds: median(usages.map((usage) => usage.cpuSeconds)),

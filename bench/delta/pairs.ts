@@ -197,7 +197,7 @@ function fetchTree(source: Source & { kind: 'debian-tree' }, folder: string): re
     rmSync(tree, { recursive: true })
   }
   const changed = versions.filter((one) => one.old !== one.new).length
-  return [`${changed} packages`, `updated, ${versions.length - changed} as they were`]
+  return [`${changed} of ${versions.length} packages`, 'their updates']
 }
 
 function takeFile(tree: string, glob: string, to: string): void {

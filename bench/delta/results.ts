@@ -21,7 +21,8 @@ export type Measured = Pick<Pair, 'name' | 'kind' | 'what' | 'heldOut'> &
 /** A pair that could not be fetched, and why. */
 export type Missing = Pick<Pair, 'name' | 'kind' | 'what' | 'heldOut'> & { readonly missing: string }
 
-export type Figures = { readonly bytes: number; readonly make: Usage; readonly apply: Usage }
+/** `hangs`: how often the program did not end and was measured anew; absent for never. */
+export type Figures = { readonly bytes: number; readonly make: Usage; readonly apply: Usage; readonly hangs?: number }
 
 const file = 'bench/results-delta.json'
 

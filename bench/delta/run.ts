@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { Hung, machine, withMeter } from '../harness.ts'
+import { Hung, machine, medianUsage, withMeter } from '../harness.ts'
 import { fetchPair, pairs } from './pairs.ts'
 import { ours, peers } from './peers.ts'
 import { drawSizes } from './picture.ts'
 import { loadResults, measuredOf, ratioToBsdiff, saveResults } from './results.ts'
 import { report } from './tables.ts'
-import type { Meter } from '../harness.ts'
+import type { Meter, Usage } from '../harness.ts'
 import type { Files, Pair } from './pairs.ts'
 import type { Tool } from './peers.ts'
 import type { Figures, Measured, PairResult, Results } from './results.ts'
@@ -131,38 +131,41 @@ async function figuresOf(tool: Tool, files: Files, runs: number): Promise<Figure
   return figures
 }
 
-/**
- * Makes once, applies `runs` times, compares each time. Node now and then hangs at exit, when all is done (nodejs/node
- * issue 54918): ours has a limit and is then measured anew, aloud.
- */
+/** Makes once, applies `runs` times, compares each time. */
 async function measureTool(tool: Tool, files: Files, runs: number): Promise<Figures> {
   process.stderr.write(`  ${tool.name}: ${tool.make(files)}\n`)
-  const setting = { folder: `.cache/bench-delta/work.${process.pid}`, ...(tool === ours ? { limitSeconds: 300 } : {}) }
-  for (let tries = 3; ; tries--) {
+  const folder = `.cache/bench-delta/work.${process.pid}`
+  // Peers take as long as they take.
+  const limit = tool === ours ? { limitSeconds: 60 + files.newBytes / 1e6 } : {}
+  return await withMeter({ folder, ...limit }, async (meter) => measureIn(meter, tool, files, runs))
+}
+
+function measureIn({ work, measure }: Meter, tool: Tool, files: Files, runs: number): Figures {
+  // Hard links: zstd takes no symbolic ones.
+  for (const side of ['old', 'new'] as const) linkSync(files[side], join(work, side))
+  const hangs: string[] = []
+  const make = untilDone(() => measure(tool.make(files)), hangs)
+  const applied = Array.from({ length: runs }, () => {
+    rmSync(join(work, 'out'), { force: true })
+    const usage = untilDone(() => measure(tool.apply(files)), hangs)
+    execFileSync('cmp', ['out', 'new'], { cwd: work, stdio: 'inherit' })
+    return usage
+  })
+  const figures = { bytes: statSync(join(work, 'delta')).size, make, apply: medianUsage(applied) }
+  return hangs.length === 0 ? figures : { ...figures, hangs: hangs.length }
+}
+
+/** Node now and then hangs at exit, when all is done (nodejs/node issue 54918): measured anew, told and counted. */
+function untilDone(measure: () => Usage, hangs: string[]): Usage {
+  for (let tries = 5; ; tries--) {
     try {
-      return await withMeter(setting, async (meter) => measureIn(meter, tool, files, runs))
+      return measure()
     } catch (error) {
       if (!(error instanceof Hung) || tries === 1) throw error
+      hangs.push(error.message)
       process.stderr.write(`HUNG, once more: ${error.message}\n`)
     }
   }
-}
-
-function measureIn({ work, measure, compare }: Meter, tool: Tool, files: Files, runs: number): Figures {
-  // Hard links: zstd takes no symbolic ones.
-  for (const side of ['old', 'new'] as const) linkSync(files[side], join(work, side))
-  const make = measure(tool.make(files))
-  const { apply } = compare(
-    {
-      apply: {
-        command: tool.apply(files),
-        before: () => rmSync(join(work, 'out'), { force: true }),
-        after: () => execFileSync('cmp', ['out', 'new'], { cwd: work, stdio: 'inherit' }),
-      },
-    },
-    runs,
-  )
-  return { bytes: statSync(join(work, 'delta')).size, make, apply }
 }
 
 /** A line while it runs: where we are, and where we were when the last results were written. */

@@ -161,7 +161,9 @@ function everything(results: Results): string {
 function setting({ machine, versions, pairs }: Results): string {
   const programs = Object.entries(versions).map(([name, version]) => `${name} (${version})`)
   const files = pairs.flatMap((pair) => ('versions' in pair ? [`${pair.name} ${pair.versions.join(' to ')}`] : []))
-  return `${machine.date}, ${machine.cores} cores of ${machine.processor}, Node ${machine.node}; ${programs.join(', ')}. Pairs: ${files.join('; ')}.\n`
+  const hangs = pairs.reduce((count, pair) => count + ('figures' in pair ? (pair.figures.bindery?.hangs ?? 0) : 0), 0)
+  const hung = hangs === 0 ? '' : `bindery did not end in ${hangs} of its runs, was killed and measured anew.\n\n`
+  return `${hung}${machine.date}, ${machine.cores} cores of ${machine.processor}, Node ${machine.node}; ${programs.join(', ')}. Pairs: ${files.join('; ')}.\n`
 }
 
 /** Without the columns of what was not measured. */
