@@ -6,6 +6,9 @@ if (version[0] < 22 || (version[0] === 22 && version[1] < 15)) {
   process.stderr.write('bindery: hint: set BINDERY_NODE to a newer node\n')
   process.exitCode = 1
 } else {
+  // While its baseline compiler works in a thread of its own, V8 may wait for itself for ever when the process ends (nodejs/node
+  // issue 54918; seen as a patch that had written everything and never came back).
+  require('node:v8').setFlagsFromString('--no-concurrent-sparkplug')
   var fs = require('node:fs')
   var path = require('node:path')
   var dist = path.join(__dirname, '..', 'dist')

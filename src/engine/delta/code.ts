@@ -1,6 +1,6 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
-import { contentOf, openPair } from './gzip/section.ts'
+import { contentOf, openPair } from './gzip/plan.ts'
 import { matchImage } from './image/encode.ts'
 import { largestProgram } from './reader-time.ts'
 import { matcher } from './match.ts'

@@ -6,7 +6,7 @@ import { runWriter } from './run-writer.ts'
 import { encodeSections } from './sections.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
-import type { OpenedPair } from './gzip/section.ts'
+import type { OpenedPair } from './gzip/plan.ts'
 import type { ImageEncoder, MatchedImage } from './image/encode.ts'
 import type { Section } from './sections.ts'
 

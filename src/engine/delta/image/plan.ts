@@ -1,6 +1,6 @@
 import { equalBytes } from '../../../base/bytes.ts'
 import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
-import { roomForCostly } from '../reader-time.ts'
+import { roomForImages } from '../reader-time.ts'
 import { mayBeImage } from '../sections.ts'
 import { imageMemory } from './memory.ts'
 import type { ByteSource } from '../../../port/source.ts'
@@ -12,7 +12,7 @@ export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly mem
 export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, window: number): Promise<ImagePlans> {
   const segments = new Set<Segment>()
   let memory = 0
-  let room = roomForCostly(next.size)
+  let room = roomForImages(next.size)
   for (const segment of plan.segments) {
     const size = segment.next.end - segment.next.start
     const need = size > room ? undefined : await memoryFor(segment, old, next, window)
