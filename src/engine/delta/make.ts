@@ -3,6 +3,7 @@ import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
 import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
 import { codeSegments } from './code.ts'
+import { largestProgram } from './reader-time.ts'
 import { planGzip } from './gzip/plan.ts'
 import { planImages } from './image/plan.ts'
 import { pairMembers } from './pair.ts'
@@ -70,7 +71,9 @@ const largeBlock = 16 << 20
 function usualLimits(size: number): DeltaLimits {
   let blockSize = size <= largeBlock ? largeBlock : 4 << 20
   while (size / blockSize > maxBlocks) blockSize *= 2
-  return { window: 32 << 20, batchLimit: 8 << 20, blockSize }
+  // An executable is one section, and a section is never divided: what it takes at worst must fit into a batch.
+  const batchLimit = size > largestProgram || size <= largeBlock / 2 ? 8 << 20 : 16 << 20
+  return { window: 32 << 20, batchLimit, blockSize }
 }
 
 const readSize = 1 << 20
