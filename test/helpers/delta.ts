@@ -68,6 +68,20 @@ export async function refusedWith(work: Promise<unknown>, ...codes: readonly Err
   })
 }
 
+/** Of a damaged delta. */
+export const refusals: readonly ErrorCode[] = ['bad-format', 'bad-digest', 'wrong-base', 'over-limit']
+
+/** What comes of a damaged delta: a refusal by one of the codes that there are for it, or exactly `next`. Anything else fails. */
+export async function refusedOrRight(damaged: Uint8Array, old: Uint8Array, next: Uint8Array): Promise<'refused' | 'right'> {
+  try {
+    assert.ok(Buffer.compare(await patched(damaged, old), next) === 0, 'something wrong was handed out')
+    return 'right'
+  } catch (error) {
+    if (isBinderyError(error) && refusals.includes(error.code)) return 'refused'
+    throw error
+  }
+}
+
 /** Two files of which the second was made from the first: parts kept, changed, moved, put in, left out. */
 export const arbitraryPair: fc.Arbitrary<{ readonly old: Uint8Array; readonly next: Uint8Array }> = fc
   .record({
