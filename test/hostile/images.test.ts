@@ -458,7 +458,11 @@ test('a section of an image, field by field', async () => {
   await bad({ images: concatBytes([streams.images, new Uint8Array(5)]) }, 'bad-format')
   await bad({ imageChanges: concatBytes([streams.imageChanges, new Uint8Array(5)]) }, 'bad-format')
   // Literals beside the image: all of them, and no more.
-  const plain = { sections: [3, ...good.slice(1)], ...plainStreams }
+  const { length } = plainStreams.literals
+  const plain = { sections: [3, ...good.slice(1), length], ...plainStreams }
+  for (const count of [0, length - 1, length + 1, size, 2 ** 52])
+    await bad({ ...plain, sections: [3, ...good.slice(1), count] }, 'bad-format')
+  await bad({ ...plain, sections: [3, ...good.slice(1)] }, 'bad-format')
   assert.ok(plainStreams.literals.length > 8)
   assert.deepEqual(await patched(await crafted(plain), old), next)
   await bad({ ...plain, literals: plainStreams.literals.subarray(1) }, 'bad-format')

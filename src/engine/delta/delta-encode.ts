@@ -112,8 +112,10 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       if (size() + image.most > softLimit) cutBatch()
       endPlain()
       const oldSize = image.old.bytes.length
-      sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, hasPlainLiterals: !modelLiterals })
+      const before = out.literals.size
       images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part))
+      const plainLiterals = modelLiterals ? undefined : out.literals.size - before
+      sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, plainLiterals })
       // Only bytes made to defeat every model come here; half a delta is worse than none.
       if (size() > batchLimit) throw new BinderyError('over-limit', 'an executable takes more bytes in the delta than a batch may have')
       outer.jump(start + oldSize)

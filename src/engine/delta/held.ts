@@ -27,11 +27,9 @@ export function wordHeld(held: Held, at: number): number {
   return byteHeld(held, at) | (byteHeld(held, at + 1) << 8) | (byteHeld(held, at + 2) << 16) | (byteHeld(held, at + 3) << 24)
 }
 
-/** The bytes from `at` on in one piece: where they lie in one, without a copy. */
-export function heldBytes({ start, bytes }: Held, at: number, count: number): Uint8Array {
+/** The bytes from `at` on, without a copy: in two pieces where they lie around the end of a ring. */
+export function heldPieces({ start, bytes }: Held, at: number, count: number): readonly Uint8Array[] {
   const slot = count === 0 ? 0 : (at - start) % bytes.length
-  if (slot + count <= bytes.length) return bytes.subarray(slot, slot + count)
-  const whole = new Uint8Array(count)
-  copyHeld({ start, bytes }, at, count, whole, 0)
-  return whole
+  if (slot + count <= bytes.length) return [bytes.subarray(slot, slot + count)]
+  return [bytes.subarray(slot), bytes.subarray(0, slot + count - bytes.length)]
 }

@@ -12,13 +12,13 @@ export type Section =
   | ImageSection
   | GzipSection
 
-/** `hasPlainLiterals`: they are in the stream of literals, not coded with the image. */
+/** `plainLiterals`: how many there are in the stream of literals; undefined where they are coded with the image. */
 export type ImageSection = {
   readonly kind: 'image'
   readonly size: number
   readonly seek: number
   readonly oldSize: number
-  readonly hasPlainLiterals: boolean
+  readonly plainLiterals: number | undefined
 }
 
 /** A gzip file: its content is made from that of the old one by plain matching, and closed again by a recipe. */
@@ -49,12 +49,16 @@ const codings = { plain: 0, image: 1, gzip: 2, plainLiteralImage: 3 } as const
 export function encodeSections(sections: readonly Section[]): Uint8Array {
   const out = byteWriter()
   for (const section of sections) {
-    out.varint(section.kind === 'image' && section.hasPlainLiterals ? codings.plainLiteralImage : codings[section.kind])
+    const hasPlainLiterals = section.kind === 'image' && section.plainLiterals !== undefined
+    out.varint(hasPlainLiterals ? codings.plainLiteralImage : codings[section.kind])
     out.varint(section.size)
     if (section.kind === 'plain') continue
     out.varint(zigzag(section.seek))
     out.varint(section.oldSize)
-    if (section.kind === 'image') continue
+    if (section.kind === 'image') {
+      if (section.plainLiterals !== undefined) out.varint(section.plainLiterals)
+      continue
+    }
     out.varint(section.oldContentSize)
     out.varint(section.contentSize)
     out.varint(section.recipeSize)
@@ -82,7 +86,7 @@ function decodeSection(bytes: Cursor): Section {
   const from = { size, seek: unzigzag(readVarint(bytes)), oldSize: readVarint(bytes) }
   if (coding !== codings.gzip) {
     if (!mayBeImage(from.oldSize, size)) throw new BinderyError('bad-format', 'an executable of the delta is of an impossible size')
-    return { kind: 'image', ...from, hasPlainLiterals: coding === codings.plainLiteralImage }
+    return { kind: 'image', ...from, plainLiterals: coding === codings.plainLiteralImage ? readVarint(bytes) : undefined }
   }
   return { kind: 'gzip', ...from, oldContentSize: readVarint(bytes), contentSize: readVarint(bytes), recipeSize: readVarint(bytes) }
 }

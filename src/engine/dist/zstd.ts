@@ -1,6 +1,6 @@
 import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } from 'node:zlib'
 import { byteReader } from '../../base/byte-reader.ts'
-import { concatBytes, emptyBytes } from '../../base/bytes.ts'
+import { concatBytes, emptyBytes, release } from '../../base/bytes.ts'
 import { sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { maxFrames } from '../../format/frames.ts'
@@ -51,14 +51,6 @@ export async function* compressZstd(make: (room: Room) => ByteStream, level: num
 
 /** `isLast`: of its encoder, whose memory it ends. */
 type Encoded = { readonly frame: Uint8Array; readonly isLast: boolean }
-
-/**
- * Gives the memory of an encoder back at once. Until the garbage collector comes by the next one would be made of fresh
- * pages, and a page that is touched for the first time costs as much as compressing what it holds.
- */
-function release(frame: Uint8Array): void {
-  ;(frame.buffer as ArrayBuffer).transfer(0)
-}
 
 /** ZSTD_compressBound: with room for the worst case zstd takes its straight way, and the frame depends on the block alone. */
 const frameBound = frameInput + (frameInput >> 8)

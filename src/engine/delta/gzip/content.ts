@@ -24,9 +24,14 @@ export function gzipContent(bytes: Uint8Array, limit: number): Uint8Array | unde
   return contents.length === 0 ? undefined : concatBytes(contents)
 }
 
+/** zlib asks for room until there is some left when it is done. */
+function oneBuffer(limit: number): { readonly chunkSize: number; readonly maxOutputLength: number } {
+  return { chunkSize: Math.max(64, limit + 1), maxOutputLength: Math.max(1, limit) }
+}
+
 function inflate(bytes: Uint8Array, limit: number): { readonly content: Uint8Array; readonly used: number } | undefined {
   try {
-    const { buffer, engine } = inflateRawSync(bytes, { maxOutputLength: Math.max(1, limit), info: true }) as unknown as {
+    const { buffer, engine } = inflateRawSync(bytes, { ...oneBuffer(limit), info: true }) as unknown as {
       buffer: Uint8Array
       engine: { bytesWritten: number }
     }

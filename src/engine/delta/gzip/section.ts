@@ -20,7 +20,7 @@ export function openOld(old: Uint8Array, section: GzipSection, memory: number): 
   return content
 }
 
-export function closeNew(content: Uint8Array, recipe: Uint8Array, { size }: GzipSection, chains: Chains): Uint8Array {
+export function closeNew(content: Uint8Array, recipe: Uint8Array, size: number, chains: Chains): Uint8Array {
   const made = closeGzip(content, recipe, size, chains)
   if (made.length !== size) throw new BinderyError('bad-format', 'a gzip file in the delta has another size than it says')
   return made
