@@ -24,7 +24,7 @@ async function fetched(session: Session): Promise<Incoming> {
     return incoming
   })
   assert.deepEqual(used?.broken, [])
-  return (used as NonNullable<typeof used>).result
+  return used.result
 }
 
 /** Which deltas of tars were asked for: `2-3 50000-` is the one from the second release to the third, from that byte on. */
