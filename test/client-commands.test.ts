@@ -50,7 +50,7 @@ async function good(...words: readonly string[]): Promise<string> {
   return out
 }
 
-/** The release 1.0 is small, 1.1 brings a large file, 1.2 only changes a small one. */
+/** The release 1.0 is small, 1.1 brings a large file, 1.2 another one. */
 function plantTree(name: string, revision: string, large: boolean): void {
   for (const folder of ['bin', 'etc', 'var/db']) mkdirSync(join(work, name, folder), { recursive: true })
   writeFileSync(join(work, name, 'bin/sh'), noise(200_000, 1).content)
@@ -167,11 +167,11 @@ test('an update is told, fetched whole or as a delta, and then nothing is left t
   assert.ok(relay.passed.received < 2000, `${relay.passed.received} bytes`)
 })
 
-test('killed again and again, a fetch goes on where it was', async () => {
-  const root = await machine()
+/** Fetches behind a slow line, and is killed each time when a sixth of the large file has come. */
+async function killedOften(root: string, times: number): Promise<void> {
   relay.reset()
   relay.throttle(40_000)
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < times; i++) {
     const child = start(['-C', root, 'fetch'])
     const done = finished(child)
     const target = relay.passed.received + payload / 6
@@ -180,6 +180,11 @@ test('killed again and again, a fetch goes on where it was', async () => {
     assert.equal((await done).status, null)
   }
   relay.throttle(Infinity)
+}
+
+test('killed again and again, a fetch goes on where it was', async () => {
+  const root = await machine()
+  await killedOften(root, 4)
   await good('-C', root, 'fetch')
   // What a killed process had not yet read from its socket was sent in vain: some 100 kB each time at most.
   assert.ok(relay.passed.received >= payload && relay.passed.received < payload * 1.25, `${relay.passed.received} bytes for ${payload}`)
@@ -217,4 +222,15 @@ test('a repository on a disk is one, too', async () => {
   assert.match(await good('-C', root, 'check'), /base-1\.1/)
   await good('-C', root, 'fetch')
   assert.ok(!existsSync(join(work, root, 'var/db/bindery/channel/base-amd64/base.tar.zst')))
+})
+
+test('killed again and again, a chain of deltas goes on where it was', async () => {
+  const root = await machine()
+  cpSync(join(work, 'r1.1'), join(work, 'r1.2'), { recursive: true })
+  writeFileSync(join(work, 'r1.2/bin/larger'), noise(payload, 3).content)
+  await publish('1.2')
+  await killedOften(root, 8)
+  const { route, steps } = JSON.parse(await good('-C', root, 'fetch', '--json')) as Record<string, unknown>
+  assert.deepEqual([route, steps], ['deltas', 2])
+  assert.ok(relay.passed.received >= 2 * payload && relay.passed.received < 2 * payload * 1.25, `${relay.passed.received} bytes`)
 })

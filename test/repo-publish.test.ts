@@ -144,7 +144,7 @@ test('deltas come from so many releases at most, and every release before is rea
   for (const old of updates.slice(0, 3)) assert.equal(cheapestRoute({ updates, from: old.release.tar.sha256 }).kind, 'deltas')
 })
 
-test('a direct delta that saves less than a tenth of the chain is left out', async () => {
+test('a direct delta that saves less than a twentieth of the chain is left out', async () => {
   const { store, publish } = await openWorkshop()
   // Each release changes another file: the direct delta is the sum of the two.
   const seeds = [

@@ -85,7 +85,7 @@ test('a delta from a release whose record is gone still serves', () => {
 })
 
 test('already there: no steps; nowhere to go: none', () => {
-  assert.deepEqual(cheapestRoute({ updates: line, from: nameOf(4) }), { kind: 'deltas', steps: [], bytes: 0, manifest: 'deltas' })
+  assert.deepEqual(cheapestRoute({ updates: line, from: nameOf(4) }), { kind: 'deltas', steps: [], bytes: 0, left: 0, manifest: 'deltas' })
   assert.equal(cheapestRoute({ updates: [], from: nameOf(4) }).kind, 'none')
   assert.equal(cheapestRoute({ updates: line, from: nameOf(4), to: 'base-9-20260101-amd64' }).kind, 'none')
   assert.equal(cheapestRoute({ updates: [update(1, undefined, {})], from: undefined }).kind, 'none')
@@ -128,29 +128,52 @@ test('the whole costs its manifest, too', () => {
 /** Every simple path, tried. */
 function bruteForce(input: RouteInput & { readonly to: string }): number {
   const goal = input.updates.find((one) => formatDistName(one.release.name) === input.to) as Update
+  const left = ({ target, size }: TargetRef): number => Math.max(0, size - (input.here?.get(target) ?? 0))
   /** `manifests`: the sum of their deltas so far. */
   const walk = (at: string, cost: number, manifests: number, seen: readonly string[]): number => {
-    if (at === goal.release.tar.sha256) return cost + Math.min(manifests, goal.manifest.size)
+    if (at === goal.release.tar.sha256) return cost + Math.min(manifests, left(goal.manifest))
     const costs = input.updates.flatMap((next) =>
       next.deltas
         .filter((delta) => delta.fromSha256 === at && !seen.includes(next.release.tar.sha256))
         .map((delta) =>
-          walk(next.release.tar.sha256, cost + delta.size + stepCost, manifests + (delta.manifest?.size ?? Infinity), [
-            ...seen,
+          walk(
             next.release.tar.sha256,
-          ]),
+            cost + left(delta) + stepCost,
+            manifests + (delta.manifest === undefined ? Infinity : left(delta.manifest)),
+            [...seen, next.release.tar.sha256],
+          ),
         ),
     )
     return Math.min(Infinity, ...costs)
   }
   const start = input.updates.find((one) => formatDistName(one.release.name) === input.from)?.release.tar.sha256 ?? ''
-  return Math.min(Math.max(0, walk(start, 0, 0, [start]) - stepCost), ...goal.full.map((way) => way.size + goal.manifest.size))
+  return Math.min(Math.max(0, walk(start, 0, 0, [start]) - stepCost), ...goal.full.map((way) => left(way) + left(goal.manifest)))
 }
 
 const square = (count: number, most: number): fc.Arbitrary<(number | undefined)[][]> => {
   const constraints = { minLength: count, maxLength: count }
   return fc.array(fc.array(fc.option(fc.nat(most), { nil: undefined }), constraints), constraints)
 }
+
+/** Of some targets a part is here, of others nothing or all. */
+function partsOf(updates: readonly Update[], shares: readonly number[]): ReadonlyMap<string, number> {
+  const refs = updates.flatMap(({ manifest, full, deltas }) => [
+    manifest,
+    ...full,
+    ...deltas.flatMap((delta) => [delta, delta.manifest ?? []]),
+  ])
+  return new Map(refs.flat().map(({ target, size }, i) => [target, Math.floor(size * (shares[i % shares.length] as number))]))
+}
+
+test('what is here already costs nothing more', () => {
+  const targets = releaseTargets(release(4))
+  const whole = cheapestRoute({ updates: line, from: nameOf(2), here: new Map([[targets.full('zstd'), 49 * MB + 1]]) })
+  assert.deepEqual([show(whole), routeCost(whole as Exclude<Route, { kind: 'none' }>)], [`full ${nameOf(4)}`, MB])
+  const chain = cheapestRoute({ updates: line, from: nameOf(2), here: new Map([[targets.delta(nameOf(3)), MB]]) })
+  assert.equal(show(chain), `deltas ${nameOf(2)}`)
+  const half = new Map([[releaseTargets(release(3)).delta(nameOf(2)), 1.5 * MB]])
+  assert.equal(show(cheapestRoute({ updates: line, from: nameOf(2), here: half })), `deltas ${nameOf(2)} ${nameOf(3)}`)
+})
 
 test('agrees with trying every path, backward deltas and cycles included', () => {
   const graph = fc
@@ -163,10 +186,11 @@ test('agrees with trying every path, backward deltas and cycles included', () =>
         fc.nat(256 << 10),
         fc.integer({ min: 1, max: count }),
         fc.integer({ min: 1, max: count }),
+        fc.array(fc.constantFrom(0, 0, 1, 0.5), { minLength: 7, maxLength: 7 }),
       ),
     )
   fc.assert(
-    fc.property(graph, ([fulls, sizes, manifests, manifest, from, to]) => {
+    fc.property(graph, ([fulls, sizes, manifests, manifest, from, to, shares]) => {
       const updates = fulls.map((full, i) => {
         const deltas = (sizes[i] as (number | undefined)[]).flatMap((size, j) =>
           size === undefined || i === j ? [] : [[j + 1, size] as const],
@@ -174,7 +198,7 @@ test('agrees with trying every path, backward deltas and cycles included', () =>
         const ofManifests = (manifests[i] as (number | undefined)[]).map((size, j) => [j + 1, size] as const)
         return update(i + 1, full, Object.fromEntries(deltas), manifest, Object.fromEntries(ofManifests))
       })
-      const input = { updates, from: nameOf(from), to: nameOf(to) }
+      const input = { updates, from: nameOf(from), to: nameOf(to), here: partsOf(updates, shares) }
       const best = bruteForce(input)
       const route = cheapestRoute(input)
       assert.equal(route.kind === 'none' ? Infinity : routeCost(route), best)

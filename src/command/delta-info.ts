@@ -5,6 +5,7 @@ import { readDeltaInfo } from '../engine/delta/apply.ts'
 import { bsdiffFormat, bsdiffMagicSize } from '../format/bsdiff.ts'
 import { openInput } from '../host/source.ts'
 import { checkBase } from './tar-file.ts'
+import type { ByteStream } from '../base/bytes.ts'
 import type { DeltaInfo } from '../format/delta.ts'
 import type { Context, Input } from './command.ts'
 
@@ -14,14 +15,15 @@ export async function deltaInfoOf(context: Context, input: Input): Promise<numbe
   for (const name of ['output', 'format'])
     if (input.value(name) !== undefined) throw new BinderyError('usage', `--${name} means nothing with --info`)
   if (file === '-' && base === '-') throw new BinderyError('usage', 'DELTA and BASE cannot both be stdin')
-  const info = await about(file, async () => await readInfo(context, file))
+  const info = await about(file, async () => await readBinderyInfo(await openInput(file, context.stdin), file))
   if (base === undefined) await context.out(input.flag('json') ? `${JSON.stringify(jsonOf(info))}\n` : textOf(info))
   else await checkBase({ file: base, raw: input.flag('raw') }, info, context)
   return 0
 }
 
-async function readInfo(context: Context, file: string): Promise<DeltaInfo> {
-  const reader = byteReader(await openInput(file, context.stdin), file)
+/** `not-supported` for a patch of another program, which does not tell. */
+export async function readBinderyInfo(delta: ByteStream, file: string): Promise<DeltaInfo> {
+  const reader = byteReader(delta, file)
   try {
     const format = bsdiffFormat(await reader.peek(bsdiffMagicSize))
     if (format === undefined) return await readDeltaInfo(reader.stream(Infinity))

@@ -1,11 +1,10 @@
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
-import { deltaFileName } from '../base/name.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
 import { makeDelta } from '../engine/delta/make.ts'
 import { deltaInfoOf } from './delta-info.ts'
+import { mergeDeltas } from './delta-merge.ts'
+import { deltaOutput } from './delta-output.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
@@ -15,25 +14,30 @@ import type { Command, Context, Input } from './command.ts'
 
 export const delta: Command = {
   name: 'delta',
-  summary: 'make a delta between two dists or other files, or tell what one applies to',
-  operands: 'OLD NEW | --info DELTA [BASE]',
-  operandCount: { min: 1, max: 2 },
+  summary: 'make a delta between two dists or other files, join two, or tell what one applies to',
+  operands: 'OLD NEW | --merge DELTA NEXT OLD | --info DELTA [BASE]',
+  operandCount: { min: 1, max: 3 },
   options: {
     output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
     raw: { kind: 'flag', help: 'take compressed files as they are' },
+    merge: { kind: 'flag', help: 'join DELTA and NEXT, which goes on from it, into one delta from OLD, where that is smaller' },
     info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
-    json: { ...sharedFlags.json, help: 'with --info: print JSON' },
+    json: { ...sharedFlags.json, help: 'with --info or --merge: print JSON' },
   },
   examples: [
     'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
     'bindery delta old.tgz new.tgz -o update.delta',
     'bindery delta --format bsdiff old new -o update.bsdiff',
+    'bindery delta --merge 1.0_to_1.1.delta 1.1_to_1.2.delta 1.0.tar.zst -o 1.0_to_1.2.delta',
     'bindery delta --info update.delta old.tgz && bindery patch update.delta old.tgz -o new.tar',
   ],
   run: async (context, input) => {
+    if (input.flag('info') && input.flag('merge')) throw new BinderyError('usage', '--info and --merge do not go together')
+    if (input.flag('merge')) return await mergeDeltas(context, input)
+    if (input.operands.length > 2) throw new BinderyError('usage', `unexpected operand '${input.operands[2] as string}'`)
     if (input.flag('info')) return await deltaInfoOf(context, input)
-    if (input.flag('json')) throw new BinderyError('usage', '--json means nothing without --info')
+    if (input.flag('json')) throw new BinderyError('usage', '--json means nothing without --info or --merge')
     await makeFromFiles(context, input)
     return 0
   },
@@ -68,7 +72,7 @@ function formatOf(input: Input): 'bindery' | 'bsdiff' {
 
 async function makeBetween(context: Context, input: Input, sides: Sides, format: 'bindery' | 'bsdiff'): Promise<void> {
   const names = { oldName: await distNameIn(sides.old), newName: await distNameIn(sides.new) }
-  const output = outputFile(context, input, names, format)
+  const output = deltaOutput(context, input, names, format)
   const meter = context.progress.start('delta', sides.new.size)
   try {
     const made = format === 'bindery' ? makeDelta({ ...sides, ...names, meter, signal: context.signal }) : bsdiff(sides)
@@ -77,24 +81,6 @@ async function makeBetween(context: Context, input: Input, sides: Sides, format:
   } finally {
     meter.end()
   }
-}
-
-type Names = { readonly oldName: string; readonly newName: string }
-
-function outputFile(context: Context, input: Input, names: Names, format: 'bindery' | 'bsdiff'): string {
-  const given = input.value('output')
-  if (given === '-' && context.isTerminal.stdout)
-    throw new BinderyError('usage', 'a delta is nothing for a terminal', { hint: 'name a file with -o' })
-  const isFolder = given !== undefined && given !== '-' && statSync(given, { throwIfNoEntry: false })?.isDirectory() === true
-  if (given !== undefined && !isFolder) return given
-  return join(isFolder ? given : '', usualName(names, format))
-}
-
-function usualName({ oldName, newName }: Names, format: 'bindery' | 'bsdiff'): string {
-  if (oldName === '' || newName === '')
-    throw new BinderyError('usage', '--output is missing', { hint: 'only between two dists has a delta a name by itself' })
-  const name = deltaFileName(oldName, newName)
-  return format === 'bindery' ? name : name.replace(/delta$/, 'bsdiff')
 }
 
 /** The format has no parts that could be made one after the other: both files are in memory. */

@@ -6,7 +6,7 @@ const makerVerbs: readonly Verb[] = [
   { name: 'cut', summary: 'cut a dist from a tree', load: async () => (await import('./cut.ts')).cut },
   {
     name: 'delta',
-    summary: 'make a delta between two dists or other files, or tell what one applies to',
+    summary: 'make a delta between two dists or other files, join two, or tell what one applies to',
     load: async () => (await import('./delta.ts')).delta,
   },
   { name: 'keygen', summary: 'make a signify key pair', load: async () => (await import('./keygen.ts')).keygen },

@@ -203,15 +203,20 @@ async function syncDirectory(folder: string): Promise<void> {
   }
 }
 
-/** Keeps a stream in a temporary file that has no name any more, for random access; gone when closed or killed. */
-export async function spoolToSource(stream: ByteStream): Promise<OpenSource> {
-  const file = join(process.env['TMPDIR'] ?? tmpdir(), `bindery-${randomBytes(8).toString('hex')}`)
-  const handle = await open(file, 'wx+', 0o600).catch((cause: unknown) => Promise.reject(systemError(cause, file)))
+/**
+ * Keeps a stream in a temporary file that has no name any more, for random access; gone when closed or killed. In `folder`,
+ * or where temporary files usually are.
+ */
+export async function spoolToSource(stream: ByteStream, folder?: string): Promise<OpenSource> {
+  const file = join(folder ?? process.env['TMPDIR'] ?? tmpdir(), `.bindery-${randomBytes(8).toString('hex')}`)
+  // The name would say nothing to whoever chose the folder.
+  const subject = folder ?? file
+  const handle = await open(file, 'wx+', 0o600).catch((cause: unknown) => Promise.reject(systemError(cause, subject)))
   try {
     await unlink(file)
     return sourceOf(handle, await drainIntoFile(handle, stream), 'temporary file')
   } catch (error) {
     await handle.close()
-    throw systemError(error, file)
+    throw systemError(error, subject)
   }
 }

@@ -6,7 +6,7 @@ import type { SeedIndex } from './seed-index.ts'
  * frame is that of C. Percival, "Matching with Mismatches and Assorted Applications" (2006): stay on an alignment while
  * it does well, look for another one where it fails, and stretch both towards each other. Candidates come from hashed
  * seeds instead of a suffix array, runs of equal bytes are skipped without a search, and every comparison of candidates
- * is bounded: the time is linear whatever the bytes.
+ * and every stretch is bounded: the time is linear whatever the bytes.
  */
 export type Matcher = {
   /** Triples (start in next, start in old, length), ascending and disjoint in next. `start`: the old byte to begin with. */
@@ -25,6 +25,9 @@ const doubtWithin = 512
 const farHorizon = 768
 /** Most candidates looked at, those nearest to the current alignment. */
 const mostCandidates = 16
+/** How far a new alignment reaches back over what older ones claim: some bytes, and so many for each since the last switch. */
+const backBytes = 512
+const backPerByte = 4
 /** What a switch must save, in changed words: about what a run's three numbers cost, and more where it goes far. */
 export type SwitchCosts = { readonly near: number; readonly far: number }
 
@@ -127,11 +130,15 @@ function matchBytes(
   let copyNext = 0
   let copyOld = start
   let shift = start
+  /** Where the last switch was. */
+  let switched = 0
 
   /** Ends the copy in hand somewhere before next[s], where a copy of old[p] begins: it may reach back as well. */
   const switchTo = (p: number, s: number): void => {
     let length = forwardReach(old, next, copyOld, copyNext, s)
-    let back = backwardReach(old, next, p, s, copyNext)
+    // Periodic bytes are alike on every alignment: without this bound each switch would go back to where all of them began.
+    const first = Math.max(copyNext, s - backBytes - backPerByte * (s - switched))
+    let back = backwardReach(old, next, p, s, first)
     const overlap = copyNext + length - (s - back)
     if (overlap > 0) {
       const kept = bestSplit(old, next, copyOld + length - overlap, p - back, s - back, overlap)
@@ -142,6 +149,7 @@ function matchBytes(
     copyNext = s - back
     copyOld = p - back
     shift = p - s
+    switched = s
   }
 
   let s = 0

@@ -3,8 +3,8 @@ import { BinderyError } from '../../base/error.ts'
 import { formatDistName } from '../../base/name.ts'
 import { makeDelta } from '../delta/make.ts'
 import { readDeltaInfo } from '../delta/apply.ts'
-import { composeUpdate, releaseTargets } from '../update/compose.ts'
-import { cheapestRoute, routeCost } from '../update/route.ts'
+import { releaseTargets } from '../update/compose.ts'
+import { worthOf } from './delta-worth.ts'
 import { blobOfBytes, blobOfSource, sourceStream } from './blob.ts'
 import type { Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
@@ -32,26 +32,14 @@ export type DeltaInput = {
   readonly explain: (line: string) => void
 }
 
-/**
- * Deltas from the releases before, the newest first, each only where it pays: with the manifest, it must be smaller than
- * the whole release, and save a tenth of the cost of the cheapest chain over the deltas so far.
- */
+/** Deltas from the releases before, the newest first, each only where it pays. */
 export async function makeReleaseDeltas(input: DeltaInput): Promise<readonly DeltaIngredient[]> {
   const kept: DeltaIngredient[] = []
-  const whole = Math.min(...input.release.full.map(({ size }) => size)) + input.release.manifestSize
   for (const old of input.before.toReversed().slice(0, input.count)) {
-    const limit = Math.min(whole, 0.9 * chainCost(input, kept, old))
-    const delta = await makeWithin(input, old, limit)
+    const delta = await makeWithin(input, old, worthOf({ ...input, kept }, old))
     if (delta !== undefined) kept.push(delta)
   }
   return kept
-}
-
-/** What a client at `old` pays without a direct delta, manifest included. */
-function chainCost({ release, before }: DeltaInput, kept: readonly DeltaIngredient[], old: Update): number {
-  const update = { ...composeUpdate({ ...release, deltas: kept }), full: [] }
-  const route = cheapestRoute({ updates: [...before, update], from: old.release.tar.sha256, to: formatDistName(update.release.name) })
-  return route.kind === 'none' ? Infinity : routeCost(route)
 }
 
 async function makeWithin(input: DeltaInput, old: Update, limit: number): Promise<DeltaIngredient | undefined> {

@@ -5,12 +5,18 @@ import type { DeltaWay, FullWay, TargetRef, Update } from '../../format/update.t
 
 /**
  * How to come by the tar and the manifest of a release: whole, or by deltas applied one after the other to what one has.
- * `bytes` are those of both over the network.
+ * `bytes` are those of both over the network, `left` those of them that are not here yet.
  */
 export type Route =
-  | { readonly kind: 'full'; readonly update: Update; readonly way: FullWay; readonly bytes: number }
+  | { readonly kind: 'full'; readonly update: Update; readonly way: FullWay; readonly bytes: number; readonly left: number }
   /** No steps: what one has is the release already. `manifest`: by the deltas of the steps, which all have one, or whole. */
-  | { readonly kind: 'deltas'; readonly steps: readonly RouteStep[]; readonly manifest: 'deltas' | 'whole'; readonly bytes: number }
+  | {
+      readonly kind: 'deltas'
+      readonly steps: readonly RouteStep[]
+      readonly manifest: 'deltas' | 'whole'
+      readonly bytes: number
+      readonly left: number
+    }
   | { readonly kind: 'none' }
 
 /** One delta and the update that it leads to. */
@@ -27,6 +33,8 @@ export type RouteInput = {
   readonly memory?: number
   /** Leave out these targets: not in the repository any more, or found broken. */
   readonly without?: ReadonlySet<string>
+  /** How many bytes of targets are here already, say of a download that was cut off. */
+  readonly here?: ReadonlyMap<string, number>
 }
 
 /**
@@ -36,7 +44,7 @@ export type RouteInput = {
 export const stepCost = 4 << 10
 
 export function routeCost(route: Exclude<Route, { kind: 'none' }>): number {
-  return route.bytes + (route.kind === 'full' ? 0 : stepCost * Math.max(0, route.steps.length - 1))
+  return route.left + (route.kind === 'full' ? 0 : stepCost * Math.max(0, route.steps.length - 1))
 }
 
 /** The way of the lowest `routeCost`; in a tie deltas win, for the manifest too. */
@@ -58,8 +66,19 @@ function goalOf(input: RouteInput): Update | undefined {
 
 function cheapestFull(input: RouteInput, goal: Update): Extract<Route, { kind: 'full' }> | undefined {
   const ways = goal.full.filter((full) => !input.without?.has(full.target))
-  const way = ways.reduce<FullWay | undefined>((best, full) => (best === undefined || full.size < best.size ? full : best), undefined)
-  return way === undefined ? undefined : { kind: 'full', update: goal, way, bytes: way.size + goal.manifest.size }
+  const routes = ways.map((way) => ({ kind: 'full' as const, update: goal, way, ...amountOf(input, [way, goal.manifest]) }))
+  return routes.reduce<(typeof routes)[number] | undefined>(
+    (best, one) => (best === undefined || one.left < best.left ? one : best),
+    undefined,
+  )
+}
+
+type Amount = { readonly bytes: number; readonly left: number }
+
+function amountOf({ here }: RouteInput, refs: readonly TargetRef[]): Amount {
+  const bytes = refs.reduce((sum, { size }) => sum + size, 0)
+  const left = refs.reduce((sum, { target, size }) => sum + Math.max(0, size - (here?.get(target) ?? 0)), 0)
+  return { bytes, left }
 }
 
 type Chain = Extract<Route, { kind: 'deltas' }>
@@ -71,15 +90,15 @@ type Chain = Extract<Route, { kind: 'deltas' }>
 function cheapestChain(input: RouteInput, goal: Update, manifest: Chain['manifest']): Chain | undefined {
   const start = startOf(input)
   if (start === undefined) return undefined
-  const bytes = manifest === 'whole' ? goal.manifest.size : 0
-  const reached = new Map<Sha256, Chain>([[start, { kind: 'deltas', bytes, steps: [], manifest }]])
+  const before = amountOf(input, manifest === 'whole' ? [goal.manifest] : [])
+  const reached = new Map<Sha256, Chain>([[start, { kind: 'deltas', ...before, steps: [], manifest }]])
   const done = new Set<Sha256>()
   for (;;) {
     const here = nearest(reached, done)
     if (here === undefined) return undefined
     if (here === goal.release.tar.sha256) return reached.get(here)
     done.add(here)
-    for (const step of stepsFrom(input, here, manifest)) improve(reached, here, step)
+    for (const step of stepsFrom(input, here, manifest)) improve(input, reached, here, step)
   }
 }
 
@@ -112,10 +131,11 @@ function stepsFrom(input: RouteInput, release: Sha256, manifest: Chain['manifest
   return input.updates.flatMap((update) => update.deltas.filter(usable).map((delta) => ({ update, delta })))
 }
 
-function improve(reached: Map<Sha256, Chain>, from: Sha256, step: RouteStep): void {
+function improve(input: RouteInput, reached: Map<Sha256, Chain>, from: Sha256, step: RouteStep): void {
   const before = reached.get(from) as Chain
-  const more = step.delta.size + (before.manifest === 'deltas' ? (step.delta.manifest?.size ?? 0) : 0)
-  const chain: Chain = { ...before, bytes: before.bytes + more, steps: [...before.steps, step] }
+  const { manifest } = step.delta
+  const more = amountOf(input, before.manifest === 'whole' || manifest === undefined ? [step.delta] : [step.delta, manifest])
+  const chain: Chain = { ...before, bytes: before.bytes + more.bytes, left: before.left + more.left, steps: [...before.steps, step] }
   const to = step.update.release.tar.sha256
   const known = reached.get(to)
   if (known === undefined || routeCost(chain) < routeCost(known)) reached.set(to, chain)

@@ -6,7 +6,7 @@ import { readStateFile, statePaths, writeStateFile } from '../state.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { RelPath } from '../../../base/path.ts'
-import type { Disk } from '../../../port/disk.ts'
+import type { Disk, DiskReader } from '../../../port/disk.ts'
 import type { LinesFormat } from '../../../format/lines.ts'
 
 /** `cache/`: complete files by their digest, `*.part` while they are incomplete, `*.from` to resume those. */
@@ -67,6 +67,17 @@ export async function packIntoCache(disk: Disk, name: string, content: ByteStrea
   await disk.sync(aside)
   await disk.rename(aside, cachePath(packed.sha256))
   return { path: cachePath(packed.sha256), ...packed }
+}
+
+/** How many bytes of each file are here, complete or not; nothing has been verified. */
+export async function cachedSizes(disk: DiskReader): Promise<ReadonlyMap<Sha256, number>> {
+  const sizes = new Map<Sha256, number>()
+  for (const name of await disk.readdir(statePaths.cache)) {
+    if (!/^[0-9a-f]{64}(?:\.part)?$/.test(name)) continue
+    const stat = await disk.lstat(joinPath(statePaths.cache, name))
+    if (stat?.kind === 'file') sizes.set(name.slice(0, 64) as Sha256, stat.size)
+  }
+  return sizes
 }
 
 /** Removes what the coming steps do not need: other downloads, and parts of downloads that nobody will resume. */

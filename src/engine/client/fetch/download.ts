@@ -49,7 +49,8 @@ export async function downloadBlob(session: Session, place: Place, target: Verif
   return markVerified(blob)
 }
 
-async function isIntact({ disk }: Session, blob: Pick<CachedBlob, 'path' | 'size' | 'sha256'>): Promise<boolean> {
+/** Whether a file of the cache is complete and as it should be. */
+export async function isIntact({ disk }: Pick<Session, 'disk'>, blob: Pick<CachedBlob, 'path' | 'size' | 'sha256'>): Promise<boolean> {
   const stat = await disk.lstat(blob.path)
   return stat?.kind === 'file' && stat.size === blob.size && (await disk.digest(blob.path)).sha256 === blob.sha256
 }

@@ -7,7 +7,7 @@ import { downloadBlob, streamBlob } from './download.ts'
 import { blaming } from './fault.ts'
 import { fetchManifest } from './manifest.ts'
 import { nextBase } from './next-base.ts'
-import { newestOf, routeOf } from './offer.ts'
+import { newestOf, routeOf, targetsHere } from './offer.ts'
 import { openOldTar } from './old-tar.ts'
 import { needTarget } from './releases.ts'
 import { stateFilesOf } from './state-files.ts'
@@ -20,7 +20,7 @@ import type { CachedBlob } from './download.ts'
 import type { Fault, FaultFinder } from './fault.ts'
 import type { Incoming } from '../incoming.ts'
 import type { FetchedRoute } from './next-base.ts'
-import type { Offer } from './offer.ts'
+import type { KnownTargets, Offer } from './offer.ts'
 import type { OldTar } from './old-tar.ts'
 import type { Session } from './session.ts'
 
@@ -47,7 +47,8 @@ export async function withIncoming<T>(
   for (;;) {
     const finder: FaultFinder = { found: undefined }
     try {
-      const incoming = await fetchIncoming(session, { offer, update, broken, baseIsGood, finder })
+      const known = { broken, here: await targetsHere(session, offer) }
+      const incoming = await fetchIncoming(session, { offer, update, known, baseIsGood, finder })
       return { result: await use(incoming), broken: [...broken] }
     } catch (error) {
       if (finder.found === undefined) throw error
@@ -67,7 +68,7 @@ function report(session: Session, fault: Fault): void {
 type Attempt = {
   readonly offer: Offer
   readonly update: Verified<Update>
-  readonly broken: ReadonlySet<string>
+  readonly known: KnownTargets
   readonly baseIsGood: boolean
   readonly finder: FaultFinder
 }
@@ -75,8 +76,8 @@ type Attempt = {
 async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incoming> {
   const { offer, update } = attempt
   const old = await oldTarFor(session, attempt)
-  const route = usableRoute(offer, routeOf(offer, old !== undefined, attempt.broken))
-  const meter = session.progress.start(`fetching ${formatDistName(update.value.release.name)}`, route.bytes)
+  const route = usableRoute(offer, routeOf(offer, old !== undefined, attempt.known))
+  const meter = session.progress.start(`fetching ${formatDistName(update.value.release.name)}`, route.left)
   const fetchTarget = async (path: string): Promise<Verified<CachedBlob>> =>
     await downloadBlob(session, { urls: offer.enrolled.urls, meter }, await needTarget(offer.trust, path))
   try {
@@ -108,11 +109,11 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
 }
 
 /** Only looked for when a delta would be worth it: with `--basis installed` this reads the tree. */
-async function oldTarFor(session: Session, { offer, broken, baseIsGood }: Attempt): Promise<OldTar | undefined> {
-  const hoped = routeOf(offer, baseIsGood, broken)
+async function oldTarFor(session: Session, { offer, known, baseIsGood }: Attempt): Promise<OldTar | undefined> {
+  const hoped = routeOf(offer, baseIsGood, known)
   if (hoped.kind !== 'deltas') return undefined
-  const whole = routeOf(offer, false, broken)
-  return await openOldTar(session, offer, whole.kind === 'none' ? Infinity : whole.bytes - hoped.bytes)
+  const whole = routeOf(offer, false, known)
+  return await openOldTar(session, offer, whole.kind === 'none' ? Infinity : whole.left - hoped.left)
 }
 
 type UsableRoute = Exclude<Route, { kind: 'none' }>

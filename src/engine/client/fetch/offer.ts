@@ -1,6 +1,7 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { channelRole, formatChannel } from '../../../base/name.ts'
 import { cheapestRoute } from '../../update/route.ts'
+import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
 import { openTrust } from './open-trust.ts'
 import { listReleases, readUpdate } from './releases.ts'
@@ -27,8 +28,8 @@ export type Offer = {
   readonly updates: readonly Verified<Update>[]
   /** The digests of those records. */
   readonly records: readonly Sha256[]
-  /** The targets that the channel's role lists: what a record names beside them has been pruned. */
-  readonly listed: ReadonlySet<string>
+  /** The targets that the channel's role lists, with their digests: what a record names beside them has been pruned. */
+  readonly listed: ReadonlyMap<string, Sha256>
   /** bindery.conf says that this channel stays as it is. */
   readonly isHeld: boolean
 }
@@ -78,7 +79,7 @@ async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Prom
   const newer = (await listReleases(trust, channel)).filter(({ sequence }) => sequence > installed.sequence).slice(0, maxRecords)
   const updates: Verified<Update>[] = []
   for (const listed of newer) updates.unshift(await readUpdate(session, { urls, meter: silentMeter }, trust, listed))
-  const listed = new Set((await trust.targetsOf(channelRole(channel))).value.map(({ path }) => path))
+  const listed = new Map((await trust.targetsOf(channelRole(channel))).value.map(({ path, sha256 }) => [path, sha256] as const))
   const names = [formatChannel(channel), 'all']
   return {
     enrolled,
@@ -96,12 +97,24 @@ export function newestOf(offer: Offer): Verified<Update> | undefined {
   return offer.updates.at(-1)
 }
 
-/** The cheapest way that the repository still has. `broken` are targets that were found to be of no use. */
-export function routeOf(offer: Offer, hasBase: boolean, broken: ReadonlySet<string> = new Set()): Route {
+/** What is known of targets on this machine: those that were found to be of no use, and how many bytes of others are here. */
+export type KnownTargets = { readonly broken: ReadonlySet<string>; readonly here: ReadonlyMap<string, number> }
+
+/** The cheapest way that the repository still has. */
+export function routeOf(offer: Offer, hasBase: boolean, { broken, here }: KnownTargets = nothingKnown): Route {
   const updates = offer.updates.map((update) => update.value)
   const named = updates.flatMap(({ full, deltas }) => [...full, ...deltas, ...manifestsOf(deltas)].map(({ target }) => target))
   const without = new Set([...broken, ...named.filter((target) => !offer.listed.has(target))])
-  return cheapestRoute({ updates, from: hasBase ? offer.installed.tar.sha256 : undefined, without })
+  return cheapestRoute({ updates, from: hasBase ? offer.installed.tar.sha256 : undefined, without, here })
+}
+
+const nothingKnown: KnownTargets = { broken: new Set(), here: new Map() }
+
+/** What an interrupted run has left of the channel's targets. */
+export async function targetsHere({ disk }: Session, { listed }: Offer): Promise<ReadonlyMap<string, number>> {
+  const sizes = await cachedSizes(disk)
+  const found = [...listed].map(([target, sha256]) => [target, sizes.get(sha256)] as const)
+  return new Map(found.filter((one): one is readonly [string, number] => one[1] !== undefined))
 }
 
 function manifestsOf(deltas: readonly DeltaWay[]): readonly TargetRef[] {

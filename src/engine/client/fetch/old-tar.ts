@@ -1,6 +1,8 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { findModified, openKeptTar, rebuildTar } from './basis.ts'
+import { cachePath } from './cache.ts'
+import { isIntact } from './download.ts'
 import { fetchFrames, planFrames } from './frames.ts'
 import { distinctContents, gatherFiles } from './gather.ts'
 import { readInstalledManifest } from '../installed.ts'
@@ -36,7 +38,8 @@ async function openInstalledTar(session: Session, offer: Offer, budget: number):
   const manifest = await readInstalledManifest(session.disk, enrolled.channel, installed)
   const modified = await findModified(session, installed.name, manifest)
   const distinct = distinctWanted(modified)
-  if (distinct.length > 0 && !(await fetchModified(session, offer, distinct, budget))) return undefined
+  const missing = await missingOf(session, distinct)
+  if (missing.length > 0 && !(await fetchModified(session, offer, missing, budget))) return undefined
   const paths = new Set(modified.map(({ entry }) => entry.path))
   return { open: () => rebuildTar(session, installed.name, manifest, paths), files: distinct }
 }
@@ -44,6 +47,16 @@ async function openInstalledTar(session: Session, offer: Offer, budget: number):
 function distinctWanted(wanted: readonly Wanted[]): readonly Wanted[] {
   const kept = new Set(distinctContents(wanted.map(({ entry }) => entry)))
   return wanted.filter(({ entry }) => kept.has(entry))
+}
+
+/** Those that no earlier run has brought here. */
+async function missingOf(session: Session, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
+  const missing: Wanted[] = []
+  for (const one of wanted) {
+    const { sha256, size } = one.entry
+    if (!(await isIntact(session, { path: cachePath(sha256), sha256, size }))) missing.push(one)
+  }
+  return missing
 }
 
 async function fetchModified(session: Session, offer: Offer, wanted: readonly Wanted[], budget: number): Promise<boolean> {
