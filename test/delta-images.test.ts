@@ -181,6 +181,23 @@ test('a new file with more or fewer program headers than the old one', async () 
   }
 })
 
+test('a program that defeats every model is matched plainly, and nothing is lost for those behind it', async () => {
+  const limits = { window: 1 << 20, batchLimit: 64 << 10, blockSize: 64 << 10 }
+  const code = Buffer.from(noise(190_000, 21).content)
+  const program = randomProgram(usual, 60, 22)
+  const [old, next] = [link(program), link(edited(program, [{ kind: 'grow', at: 20, seed: 40 }]))]
+  const before = concatBytes([old, code])
+  // Equal enough for a copy all along, and each change another one: three times what a byte of a copy is thought to cost.
+  const changes = noise(before.length, 23).content
+  const after = before.map((byte, i) => (i > 0x1000 && i % 5 < 2 ? (changes[i] as number) : byte))
+  const tarOf = (a: Uint8Array, b: Uint8Array): Uint8Array =>
+    concatBytes([...[b, a, b].map((bytes, i) => member({ name: `bin/${i}`, mode: 0o755 }, latin1Of(bytes))), end])
+  const delta = await comesBack(tarOf(before, old), tarOf(after, next), 4095, limits)
+  assert.equal(await imagesIn(delta), 2)
+  const alone = await deltaOf(before, after, limits)
+  assert.ok(delta.length < alone.length + 2000, `${delta.length} bytes, ${alone.length} of the program alone`)
+})
+
 /** Programs of the set-up's packages; each test says which it missed. */
 const programs = ['/usr/bin/bsdiff', '/usr/bin/xdelta3', '/usr/bin/openssl', '/bin/busybox'].filter(existsSync)
 

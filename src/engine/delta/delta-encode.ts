@@ -1,4 +1,4 @@
-import { BinderyError } from '../../base/error.ts'
+import { mostPerNewByte } from '../../format/delta-batch.ts'
 import { byteWriter } from '../../format/varint.ts'
 import { writeDifferences } from './differences.ts'
 import { imageEncoder } from './image/encode.ts'
@@ -35,6 +35,9 @@ export type DeltaEncoder = {
 /** A piece of a copy adds at most one and a half times its size to the streams, and its last few bytes a little. */
 const largestPiece = 256 << 10
 
+/** Seven varints, of which none is that large. */
+const largestSection = 48
+
 /** `modelLiterals`: those of images, which makes them small and costs a reader time. */
 export type EncoderLimits = { readonly window: number; readonly batchLimit: number; readonly modelLiterals: boolean }
 
@@ -46,6 +49,7 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   let runs = outer
   const pieceSize = Math.min(largestPiece, batchLimit >> 2)
   const softLimit = batchLimit - 2 * pieceSize
+  const mostSections = Math.max(1, Math.floor(pieceSize / largestSection))
   const done: RawBatch[] = []
   let newSize = 0
   let gap = 0
@@ -71,6 +75,15 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
     newSize += length
     plainSize += length
     if (runs === outer && size() >= softLimit) cutBatch()
+  }
+  const isFull = (): boolean => size() >= softLimit || sections.length >= mostSections
+  /** Bytes made to defeat every model take more than was thought, and have to be made in another way. */
+  const codeImage = (image: MatchedImage): boolean => {
+    const before = out.literals.size
+    const room = Math.min(softLimit + pieceSize - size() - (modelLiterals ? 0 : image.literals), mostPerNewByte.images * image.next.length)
+    if (images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part), room)) return true
+    out.literals.cutTo(before)
+    return false
   }
   const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
     runs.copy(start, next.length)
@@ -110,15 +123,13 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
     image: (start, image) => {
       if (image.most > softLimit) return false
       if (size() + image.most > softLimit) cutBatch()
+      if (!codeImage(image)) return false
       endPlain()
       const oldSize = image.old.bytes.length
       sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, hasPlainLiterals: !modelLiterals })
-      images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part))
-      // Only bytes made to defeat every model come here; half a delta is worse than none.
-      if (size() > batchLimit) throw new BinderyError('over-limit', 'an executable takes more bytes in the delta than a batch may have')
       outer.jump(start + oldSize)
       newSize += image.next.length
-      if (size() >= softLimit) cutBatch()
+      if (isFull()) cutBatch()
       return true
     },
     gzip: (start, oldSize, fileSize, { oldContent, content, recipe }, code) => {
@@ -138,7 +149,7 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       sections.push({ kind: 'gzip', size: fileSize, seek, oldSize, ...sizes })
       newSize = before + fileSize
       plainSize = 0
-      if (size() >= softLimit) cutBatch()
+      if (isFull()) cutBatch()
       return true
     },
     take: (last) => {

@@ -2,15 +2,24 @@ import { programHeadersEnd } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
 import { mostCopies } from './copies.ts'
 import { matchImages } from './match-image.ts'
+import { modelKeeper } from './keep-models.ts'
 import { imageModels } from './models.ts'
 import { rangeEncoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
 import type { Image } from './image.ts'
+import type { ModelKeeper } from './keep-models.ts'
 import type { ImageModels } from './models.ts'
 import type { ImagePlan, PlainLiterals } from './walk.ts'
 
 /** An image that can be coded: how it is made from the old one, and at most so many bytes of streams, about. */
-export type MatchedImage = { readonly old: Image; readonly next: Uint8Array; readonly plan: ImagePlan; readonly most: number }
+export type MatchedImage = {
+  readonly old: Image
+  readonly next: Uint8Array
+  readonly plan: ImagePlan
+  /** Bytes of it that no copy gives. */
+  readonly literals: number
+  readonly most: number
+}
 
 /** Bytes that a reference costs that is not guessed, and a copy, about. */
 const missCost = 7
@@ -27,25 +36,45 @@ export function matchImage(old: Uint8Array, next: Uint8Array): MatchedImage | un
   if (copies.length / 3 > mostCopies(next.length) || copied < next.length / 4) return undefined
   const most =
     Math.ceil(1.25 * (next.length - copied)) + missCost * oldImage.references.count + copyCost * (copies.length / 3) + (copied >> 3)
-  return { old: oldImage, next, plan: { copies, bases: nextImage.bases }, most }
+  const literals = next.length - programHeadersEnd(next) - copied
+  return { old: oldImage, next, plan: { copies, bases: nextImage.bases }, literals, most }
 }
 
 /** Codes one image after the other into two streams. */
 export type ImageEncoder = {
   readonly size: number
-  code(image: MatchedImage, plainLiterals: PlainLiterals | undefined): void
+  /** False, and nothing has happened to streams and models, where the image takes more than `room` bytes of both streams. */
+  code(image: MatchedImage, plainLiterals: PlainLiterals | undefined, room: number): boolean
   /** What was coded since the last time. */
   take(): { readonly images: Uint8Array; readonly imageChanges: Uint8Array }
 }
 
 export function imageEncoder(): ImageEncoder {
-  let models: ImageModels | undefined
+  let learned: Learned | undefined
   const coders = { main: rangeEncoder(), changes: rangeEncoder() }
+  const size = (): number => coders.main.size + coders.changes.size
   return {
     get size() {
-      return coders.main.size + coders.changes.size
+      return size()
     },
-    code: ({ old, next, plan }, plainLiterals) => walkImage({ coders, models: (models ??= imageModels()), old, next, plan, plainLiterals }),
+    code: ({ old, next, plan }, plainLiterals, room) => {
+      const { models, keeper } = (learned ??= newLearned())
+      keeper.keep()
+      const marks = [coders.main.mark(), coders.changes.mark()]
+      const before = size()
+      walkImage({ coders, models, old, next, plan, plainLiterals })
+      if (size() - before <= room) return true
+      keeper.restore()
+      for (const takeBack of marks) takeBack()
+      return false
+    },
     take: () => ({ images: coders.main.take(), imageChanges: coders.changes.take() }),
   }
+}
+
+type Learned = { readonly models: ImageModels; readonly keeper: ModelKeeper }
+
+function newLearned(): Learned {
+  const models = imageModels()
+  return { models, keeper: modelKeeper(models) }
 }
