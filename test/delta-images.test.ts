@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { byteReader } from '../src/base/byte-reader.ts'
-import { concatBytes, oneChunk } from '../src/base/bytes.ts'
+import { concatBytes, oneChunk, utf8 } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
+import { readDeltaInfo, usualMemory } from '../src/engine/delta/apply.ts'
 import { makeBsdiff } from '../src/engine/delta/bsdiff.ts'
 import { readBatch } from '../src/engine/delta/read-batch.ts'
 import { readFront } from '../src/engine/delta/read-front.ts'
@@ -235,3 +237,32 @@ for (const path of programs) {
     }
   })
 }
+
+test('the header grants what images and gzip files take together, and all of it is within what a reader usually grants', async () => {
+  const program = randomProgram(usual, 60, 31)
+  const [old, next] = [link(program), link(edited(program, [{ kind: 'grow', at: 20, seed: 40 }]))]
+  const text = utf8(Array.from({ length: 3000 }, (_, i) => `line ${i * 7}`).join('\n'))
+  const files = {
+    image: [member({ name: 'bin/a', mode: 0o755 }, latin1Of(old)), member({ name: 'bin/a', mode: 0o755 }, latin1Of(next))],
+    gzip: [text, concatBytes([utf8('new'), text])].map((bytes) => member({ name: 'a.gz' }, latin1Of(gzipSync(bytes, { level: 9 })))),
+  } as const
+  const delta = async (names: readonly (keyof typeof files)[], limits?: DeltaLimits): Promise<Uint8Array> => {
+    const side = (which: 0 | 1): Uint8Array => concatBytes([...names.map((name) => files[name][which] as Uint8Array), end])
+    return await comesBack(side(0), side(1), 4095, limits)
+  }
+  const granted = async (bytes: Uint8Array): Promise<number> => (await readFront(byteReader(oneChunk(bytes), 'it'))).header.codingMemory
+  const [image, gzip] = [await granted(await delta(['image'])), await granted(await delta(['gzip']))]
+  assert.ok(image > 10 << 20 && gzip > 1 << 20)
+  assert.equal(await granted(await delta(['image', 'gzip'])), image + gzip)
+  // Batches so large that the reader has little left for codings.
+  for (const [batchLimit, expected] of [
+    [105 << 20, image + gzip],
+    [(221 << 19) - (1 << 17), image],
+    [112 << 20, gzip],
+    [(231 << 19) + (1 << 18), 0],
+  ] as const) {
+    const made = await delta(['image', 'gzip'], { window: 1 << 20, batchLimit, blockSize: 64 << 10 })
+    assert.equal(await granted(made), expected, `batches of ${batchLimit}`)
+    assert.ok((await readDeltaInfo(made)).memory <= usualMemory)
+  }
+})

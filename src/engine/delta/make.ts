@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
+import { encodeDeltaFront, maxBlocks, memoryNeed } from '../../format/delta.ts'
 import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
+import { usualMemory } from './apply.ts'
 import { codeSegments } from './code.ts'
 import { largestProgram } from './reader-time.ts'
 import { planGzip } from './gzip/plan.ts'
@@ -46,14 +47,15 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
   const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
-  const images = await planImages(plan, input.old, input.new, limits.window)
-  const gzips = await planGzip(plan, input.old, input.new)
   const { oldName, newName } = input
   const sides = { oldName, newName, old: old.side, new: next.side }
-  yield encodeDeltaFront(
-    { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: Math.max(images.memory, gzips.memory) },
-    { old: old.digests, new: next.digests },
-  )
+  const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
+  const room = roomForCodings(header)
+  const images = await planImages(plan, input.old, input.new, { window: limits.window, memory: room })
+  const gzips = await planGzip(plan, input.old, input.new, room - images.memory)
+  // Each takes its room for all of the delta: a reader may have both at the same time.
+  const codingMemory = images.memory + gzips.memory
+  yield encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
   yield* inOrder(
     codeSegments({ ...input, ...limits, plan, images: images.segments, gzips: gzips.segments }),
     atOnce,
@@ -74,6 +76,11 @@ function usualLimits(size: number): DeltaLimits {
   // An executable is one section, and a section is never divided: what it takes at worst must fit into a batch.
   const batchLimit = size > largestProgram || size <= largeBlock / 2 ? 8 << 20 : 16 << 20
   return { window: 32 << 20, batchLimit, blockSize }
+}
+
+/** What images and gzip files may take of a reader's memory: with all else never more than it usually grants. */
+function roomForCodings(header: DeltaHeader): number {
+  return Math.min(4 * header.window + (16 << 20), usualMemory - memoryNeed(header))
 }
 
 const readSize = 1 << 20
