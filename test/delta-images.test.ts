@@ -8,10 +8,8 @@ import { concatBytes, oneChunk, utf8 } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
 import { readDeltaInfo, usualMemory } from '../src/engine/delta/apply.ts'
 import { makeBsdiff } from '../src/engine/delta/bsdiff.ts'
-import { readBatch } from '../src/engine/delta/read-batch.ts'
 import { readFront } from '../src/engine/delta/read-front.ts'
-import { decodeSections } from '../src/engine/delta/sections.ts'
-import { deltaOf, patched } from './helpers/delta.ts'
+import { deltaOf, patched, sectionsIn } from './helpers/delta.ts'
 import { layouts, link, machines, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
 import { makeDist, releaseName } from './helpers/repository.ts'
@@ -39,14 +37,7 @@ const nameOf = ({ machine, layout, isFixed, isBare, isGo }: Kind): string =>
 
 /** How many sections of a delta are images. */
 async function imagesIn(delta: Uint8Array): Promise<number> {
-  const reader = byteReader(oneChunk(delta), 'the delta')
-  const { header } = await readFront(reader)
-  let count = 0
-  for (;;) {
-    const batch = await readBatch(reader, header.batchLimit)
-    if (batch === undefined) return count
-    for (const { kind } of decodeSections(batch.streams.sections, batch.newSize)) if (kind === 'image') count++
-  }
+  return (await sectionsIn(delta)).filter((kind) => kind === 'image').length
 }
 
 /** The delta, which was seen to make `next`. */
@@ -247,7 +238,7 @@ test('the header grants what images and gzip files take together, and all of it 
     gzip: [text, concatBytes([utf8('new'), text])].map((bytes) => member({ name: 'a.gz' }, latin1Of(gzipSync(bytes, { level: 9 })))),
   } as const
   const delta = async (names: readonly (keyof typeof files)[], limits?: DeltaLimits): Promise<Uint8Array> => {
-    const side = (which: 0 | 1): Uint8Array => concatBytes([...names.map((name) => files[name][which] as Uint8Array), end])
+    const side = (which: 0 | 1): Uint8Array => concatBytes([...names.map((name) => files[name][which]), end])
     return await comesBack(side(0), side(1), 4095, limits)
   }
   const granted = async (bytes: Uint8Array): Promise<number> => (await readFront(byteReader(oneChunk(bytes), 'it'))).header.codingMemory

@@ -6,6 +6,7 @@ import { deltaFileName } from '../base/name.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
 import { makeDelta } from '../engine/delta/make.ts'
 import { deltaInfoOf } from './delta-info.ts'
+import { effortOf, effortOption } from './effort.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
@@ -21,6 +22,7 @@ export const delta: Command = {
   options: {
     output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
+    ...effortOption,
     raw: { kind: 'flag', help: 'take compressed files as they are' },
     info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
     json: { ...sharedFlags.json, help: 'with --info: print JSON' },
@@ -28,6 +30,7 @@ export const delta: Command = {
   examples: [
     'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
     'bindery delta old.tgz new.tgz -o update.delta',
+    'bindery delta --effort 9 old.tar new.tar -o update.delta',
     'bindery delta --format bsdiff old new -o update.bsdiff',
     'bindery delta --info update.delta old.tgz && bindery patch update.delta old.tgz -o new.tar',
   ],
@@ -46,6 +49,8 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
+  if (format === 'bsdiff' && input.value('effort') !== undefined)
+    throw new BinderyError('usage', '--effort means nothing with --format bsdiff')
   const raw = input.flag('raw')
   const old = await openTarFile({ file: oldFile, raw }, context)
   try {
@@ -71,7 +76,8 @@ async function makeBetween(context: Context, input: Input, sides: Sides, format:
   const output = outputFile(context, input, names, format)
   const meter = context.progress.start('delta', sides.new.size)
   try {
-    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, meter, signal: context.signal }) : bsdiff(sides)
+    const made =
+      format === 'bindery' ? makeDelta({ ...sides, ...names, effort: effortOf(input), meter, signal: context.signal }) : bsdiff(sides)
     const size = await writeOutput(context, output, made)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {

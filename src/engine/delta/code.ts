@@ -1,17 +1,18 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
+import { codePiece } from './code-piece.ts'
 import { contentOf, openPair } from './gzip/plan.ts'
-import { matchImage } from './image/encode.ts'
 import { largestProgram } from './reader-time.ts'
-import { matcher } from './match.ts'
 import { piecesOf } from './pieces.ts'
 import { deltaEncoder } from './delta-encode.ts'
+import { smallestImage, smallestMatcher } from './smallest.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Matcher } from './match.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
+import type { Means } from './effort.ts'
 import type { DeltaPlan, Segment } from './plan.ts'
 import type { SourceView } from './source-view.ts'
 
@@ -23,6 +24,7 @@ export type CodeInput = {
   readonly images: ReadonlySet<Segment>
   /** Segments that are pairs of gzip files. */
   readonly gzips: ReadonlySet<Segment>
+  readonly means: Means
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
@@ -43,7 +45,13 @@ type Coder = {
 /** Walks the plan and yields batches as they fill. */
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
   const encoder = deltaEncoder({ ...input, modelLiterals: input.new.size <= largestProgram })
-  const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, matcher: matcher(), input }
+  const coder = {
+    old: sourceView(input.old),
+    next: sourceView(input.new),
+    encoder,
+    matcher: smallestMatcher(input.means.searches),
+    input,
+  }
   for (const segment of input.plan.segments) {
     input.signal?.throwIfAborted()
     for await (const size of codeSegment(coder, segment)) {
@@ -86,16 +94,18 @@ async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment
   if (equalBytes(oldBytes, nextBytes)) return false
   const pair = openPair(oldBytes, nextBytes)
   if (pair === undefined) return false
-  const code = (): void => codePiece({ encoder, matcher }, pair.content, pair.oldContent, 0, 0)
+  const { oldContent, content } = pair
+  const code = (): void => codePiece(encoder, matcher.match(oldContent, content, 0), content, { bytes: oldContent, start: 0 })
   if (!encoder.gzip(oldRange.start, oldBytes.length, nextBytes.length, pair, code)) return false
   encoder.literal(await next.read(nextRange.end, segment.next.end))
   return true
 }
 
 /** False where the two are not understood, or have too little in common. */
-async function codeImage({ old, next, encoder }: Coder, nextRange: Range, oldRange: Range): Promise<boolean> {
-  const matched = matchImage(await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end))
-  return matched !== undefined && encoder.image(oldRange.start, matched)
+async function codeImage({ old, next, encoder, matcher, input }: Coder, nextRange: Range, oldRange: Range): Promise<boolean> {
+  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
+  const image = smallestImage(encoder, matcher, input.means.images, oldBytes, nextBytes)
+  return image !== undefined && encoder.image(oldRange.start, image)
 }
 
 /** The decoder's rule: from the window on, or in one retained range. */
@@ -142,7 +152,9 @@ async function* codeBody(coder: Coder, next: Range, old: Range, start: number): 
     const bytes = await coder.next.read(piece.start, piece.end)
     const expected = Math.max(old.start, piece.expected ?? position)
     const base = fits ? old : baseFor(coder, old, expected, bytes.length)
-    codePiece(coder, bytes, whole ?? (await coder.old.read(base.start, base.end)), base.start, expected)
+    const from = whole ?? (await coder.old.read(base.start, base.end))
+    const copies = coder.matcher.match(from, bytes, Math.min(Math.max(0, expected - base.start), from.length))
+    codePiece(coder.encoder, copies, bytes, { bytes: from, start: base.start })
     position = coder.encoder.position
     yield bytes.length
   }
@@ -154,22 +166,4 @@ function baseFor({ encoder, input: { window } }: Coder, old: Range, expected: nu
   const start = Math.max(old.start, encoder.furthest - window, Math.min(expected, old.end) - reachBack)
   const end = Math.min(old.end, start + window, Math.max(start, expected) + size + reachAhead)
   return { start, end: Math.max(start, end) }
-}
-
-function codePiece(
-  { encoder, matcher: { match } }: Pick<Coder, 'encoder' | 'matcher'>,
-  piece: Uint8Array,
-  base: Uint8Array,
-  baseStart: number,
-  expected: number,
-): void {
-  const copies = match(base, piece, Math.min(Math.max(0, expected - baseStart), base.length))
-  let done = 0
-  for (let i = 0; i < copies.length; i += 3) {
-    const [start, from, length] = copies.slice(i, i + 3) as [number, number, number]
-    encoder.literal(piece.subarray(done, start))
-    encoder.copy(baseStart + from, base.subarray(from, from + length), piece.subarray(start, start + length))
-    done = start + length
-  }
-  encoder.literal(piece.subarray(done))
 }

@@ -4,6 +4,7 @@ import { writeDifferences } from './differences.ts'
 import { imageEncoder } from './image/encode.ts'
 import { runWriter } from './run-writer.ts'
 import { encodeSections } from './sections.ts'
+import { compressedSize } from './write-batch.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
 import type { OpenedPair } from './gzip/plan.ts'
@@ -24,6 +25,8 @@ export type DeltaEncoder = {
   /** The next `length` bytes are those of old from `start` on. */
   same(start: number, length: number): void
   literal(next: Uint8Array): void
+  /** How many bytes of the delta the image would take, about. */
+  imageSize(image: MatchedImage): number
   /** The next bytes are an executable, made from the one at `start`. False where its streams might not fit into a batch. */
   image(start: number, image: MatchedImage): boolean
   /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False as above. */
@@ -119,6 +122,11 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
         advance(part.length)
         at += part.length
       }
+    },
+    imageSize: (image) => {
+      if (modelLiterals) return images.sizeOf(image, undefined)
+      const literals = byteWriter()
+      return images.sizeOf(image, (part) => literals.bytes(part)) + compressedSize(literals.take())
     },
     image: (start, image) => {
       if (image.most > softLimit) return false

@@ -4,6 +4,7 @@ import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
 import { usualMemory } from './apply.ts'
 import { codeSegments } from './code.ts'
+import { meansOf, usualEffort } from './effort.ts'
 import { largestProgram } from './reader-time.ts'
 import { planGzip } from './gzip/plan.ts'
 import { planImages } from './image/plan.ts'
@@ -15,6 +16,7 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
+import type { Effort } from './effort.ts'
 import type { DigestOf } from './pair.ts'
 
 export type DeltaInput = {
@@ -23,6 +25,8 @@ export type DeltaInput = {
   /** Names of dists, or empty. */
   readonly oldName: string
   readonly newName: string
+  /** `usualEffort` where nothing is said. */
+  readonly effort?: Effort | undefined
   /** Advanced by bytes of the new side. */
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
@@ -51,15 +55,16 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const sides = { oldName, newName, old: old.side, new: next.side }
   const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
   const room = roomForCodings(header)
-  const images = await planImages(plan, input.old, input.new, { window: limits.window, memory: room })
-  const gzips = await planGzip(plan, input.old, input.new, room - images.memory)
+  const means = meansOf(input.effort ?? usualEffort)
+  const images = await planImages(plan, input.old, input.new, { window: limits.window, memory: means.images.length === 0 ? 0 : room })
+  const gzips = await planGzip(plan, input.old, input.new, means.opensGzip ? room - images.memory : 0)
   // Each takes its room for all of the delta: a reader may have both at the same time.
   const codingMemory = images.memory + gzips.memory
   yield encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
   yield* inOrder(
-    codeSegments({ ...input, ...limits, plan, images: images.segments, gzips: gzips.segments }),
+    codeSegments({ ...input, ...limits, plan, means, images: images.segments, gzips: gzips.segments }),
     atOnce,
-    batchCompressor(next.side.size),
+    batchCompressor(next.side.size, means.codecs),
   )
   yield endOfBatches
 }

@@ -1,13 +1,14 @@
 import { programHeadersEnd } from '../../../format/elf.ts'
 import { findReferences } from './find.ts'
 import { mostCopies } from './copies.ts'
-import { matchImages } from './match-image.ts'
+import { matchImages, usualImageEffort } from './match-image.ts'
 import { modelKeeper } from './keep-models.ts'
 import { imageModels } from './models.ts'
 import { rangeEncoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
 import type { Image } from './image.ts'
 import type { ModelKeeper } from './keep-models.ts'
+import type { ImageEffort } from './match-image.ts'
 import type { ImageModels } from './models.ts'
 import type { ImagePlan, PlainLiterals } from './walk.ts'
 
@@ -26,11 +27,11 @@ const missCost = 7
 const copyCost = 12
 
 /** Undefined where the two are no executables that are understood, or have little in common. */
-export function matchImage(old: Uint8Array, next: Uint8Array): MatchedImage | undefined {
+export function matchImage(old: Uint8Array, next: Uint8Array, effort: ImageEffort = usualImageEffort): MatchedImage | undefined {
   const [oldImage, nextImage] = [findReferences(old), findReferences(next)]
   if (oldImage === undefined || nextImage === undefined) return undefined
   if (programHeadersEnd(next) > old.length) return undefined
-  const copies = matchImages(oldImage, nextImage, { passes: 2 })
+  const copies = matchImages(oldImage, nextImage, effort)
   let copied = 0
   for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number
   if (copies.length / 3 > mostCopies(next.length) || copied < next.length / 4) return undefined
@@ -43,6 +44,8 @@ export function matchImage(old: Uint8Array, next: Uint8Array): MatchedImage | un
 /** Codes one image after the other into two streams. */
 export type ImageEncoder = {
   readonly size: number
+  /** How many bytes of both streams the image would take; nothing has happened to them, nor to the models. */
+  sizeOf(image: MatchedImage, plainLiterals: PlainLiterals | undefined): number
   /** False, and nothing has happened to streams and models, where the image takes more than `room` bytes of both streams. */
   code(image: MatchedImage, plainLiterals: PlainLiterals | undefined, room: number): boolean
   /** What was coded since the last time. */
@@ -53,24 +56,38 @@ export function imageEncoder(): ImageEncoder {
   let learned: Learned | undefined
   const coders = { main: rangeEncoder(), changes: rangeEncoder() }
   const size = (): number => coders.main.size + coders.changes.size
+  const tryImage = ({ old, next, plan }: MatchedImage, plainLiterals: PlainLiterals | undefined): Tried => {
+    const { models, keeper } = (learned ??= newLearned())
+    keeper.keep()
+    const marks = [coders.main.mark(), coders.changes.mark()]
+    const before = size()
+    walkImage({ coders, models, old, next, plan, plainLiterals })
+    const takeBack = (): void => {
+      keeper.restore()
+      for (const back of marks) back()
+    }
+    return { size: size() - before, takeBack }
+  }
   return {
     get size() {
       return size()
     },
-    code: ({ old, next, plan }, plainLiterals, room) => {
-      const { models, keeper } = (learned ??= newLearned())
-      keeper.keep()
-      const marks = [coders.main.mark(), coders.changes.mark()]
-      const before = size()
-      walkImage({ coders, models, old, next, plan, plainLiterals })
-      if (size() - before <= room) return true
-      keeper.restore()
-      for (const takeBack of marks) takeBack()
-      return false
+    sizeOf: (image, plainLiterals) => {
+      const tried = tryImage(image, plainLiterals)
+      tried.takeBack()
+      return tried.size
+    },
+    code: (image, plainLiterals, room) => {
+      const tried = tryImage(image, plainLiterals)
+      if (tried.size > room) tried.takeBack()
+      return tried.size <= room
     },
     take: () => ({ images: coders.main.take(), imageChanges: coders.changes.take() }),
   }
 }
+
+/** An image that is coded, how many bytes it took, and how it is undone. */
+type Tried = { readonly size: number; takeBack(): void }
 
 type Learned = { readonly models: ImageModels; readonly keeper: ModelKeeper }
 
