@@ -4,7 +4,9 @@ import { oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { deltaFileName } from '../base/name.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
+import { deltaAccountant } from '../engine/delta/account.ts'
 import { makeDelta } from '../engine/delta/make.ts'
+import { tellAccount } from './delta-account.ts'
 import { deltaInfoOf } from './delta-info.ts'
 import { effortOf, effortOption } from './effort.ts'
 import { sharedFlags } from './flags.ts'
@@ -23,20 +25,22 @@ export const delta: Command = {
     output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
     ...effortOption,
+    explain: { kind: 'flag', help: 'tell what each file costs in the delta, and how it is made' },
     raw: { kind: 'flag', help: 'take compressed files as they are' },
     info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
-    json: { ...sharedFlags.json, help: 'with --info: print JSON' },
+    json: { ...sharedFlags.json, help: 'with --info or --explain: print JSON' },
   },
   examples: [
     'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
     'bindery delta old.tgz new.tgz -o update.delta',
     'bindery delta --effort 9 old.tar new.tar -o update.delta',
+    'bindery delta --explain old.tar new.tar -o update.delta',
     'bindery delta --format bsdiff old new -o update.bsdiff',
     'bindery delta --info update.delta old.tgz && bindery patch update.delta old.tgz -o new.tar',
   ],
   run: async (context, input) => {
     if (input.flag('info')) return await deltaInfoOf(context, input)
-    if (input.flag('json')) throw new BinderyError('usage', '--json means nothing without --info')
+    if (input.flag('json') && !input.flag('explain')) throw new BinderyError('usage', '--json means nothing without --info or --explain')
     await makeFromFiles(context, input)
     return 0
   },
@@ -49,8 +53,8 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
-  if (format === 'bsdiff' && input.value('effort') !== undefined)
-    throw new BinderyError('usage', '--effort means nothing with --format bsdiff')
+  if (format === 'bsdiff' && (input.value('effort') !== undefined || input.flag('explain')))
+    throw new BinderyError('usage', '--effort and --explain mean nothing with --format bsdiff')
   const raw = input.flag('raw')
   const old = await openTarFile({ file: oldFile, raw }, context)
   try {
@@ -74,15 +78,19 @@ function formatOf(input: Input): 'bindery' | 'bsdiff' {
 async function makeBetween(context: Context, input: Input, sides: Sides, format: 'bindery' | 'bsdiff'): Promise<void> {
   const names = { oldName: await distNameIn(sides.old), newName: await distNameIn(sides.new) }
   const output = outputFile(context, input, names, format)
+  if (output === '-' && input.flag('json'))
+    throw new BinderyError('usage', '--json needs stdout, where the delta goes', { hint: 'name a file with -o' })
+  const watch = input.flag('explain') ? deltaAccountant(sides.new.size) : undefined
   const meter = context.progress.start('delta', sides.new.size)
   try {
-    const made =
-      format === 'bindery' ? makeDelta({ ...sides, ...names, effort: effortOf(input), meter, signal: context.signal }) : bsdiff(sides)
+    const { signal } = context
+    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, effort: effortOf(input), watch, meter, signal }) : bsdiff(sides)
     const size = await writeOutput(context, output, made)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {
     meter.end()
   }
+  if (watch !== undefined) await tellAccount(context, watch.account(), { isJson: input.flag('json'), output })
 }
 
 type Names = { readonly oldName: string; readonly newName: string }

@@ -1,6 +1,7 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
 import { codePiece } from './code-piece.ts'
+import { fileKindOf, fileKindSize } from './file-kind.ts'
 import { contentOf, openPair } from './gzip/plan.ts'
 import { largestProgram } from './reader-time.ts'
 import { piecesOf } from './pieces.ts'
@@ -13,8 +14,11 @@ import type { ByteSource } from '../../port/source.ts'
 import type { Matcher } from './match.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
 import type { Means } from './effort.ts'
+import type { FileKind } from './file-kind.ts'
+import type { ReferenceTally } from './image/references.ts'
 import type { DeltaPlan, Segment } from './plan.ts'
 import type { SourceView } from './source-view.ts'
+import type { Coded, DeltaWatch } from './watch.ts'
 
 export type CodeInput = {
   readonly old: ByteSource
@@ -28,6 +32,7 @@ export type CodeInput = {
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
+  readonly watch?: DeltaWatch | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -39,52 +44,75 @@ type Coder = {
   readonly next: SourceView
   readonly encoder: DeltaEncoder
   readonly matcher: Matcher
+  /** Of images. */
+  readonly modelsLiterals: boolean
   readonly input: CodeInput
 }
 
 /** Walks the plan and yields batches as they fill. */
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
-  const encoder = deltaEncoder({ ...input, modelLiterals: input.new.size <= largestProgram })
+  const modelsLiterals = input.new.size <= largestProgram
+  const encoder = deltaEncoder({ ...input, modelLiterals: modelsLiterals })
   const coder = {
     old: sourceView(input.old),
     next: sourceView(input.new),
     encoder,
     matcher: smallestMatcher(input.means.searches),
+    modelsLiterals,
     input,
   }
   for (const segment of input.plan.segments) {
     input.signal?.throwIfAborted()
-    for await (const size of codeSegment(coder, segment)) {
-      input.meter?.advance(size)
+    // Nobody else asks what the file is.
+    const kind = input.watch === undefined ? 'other' : await kindOf(coder, segment)
+    const steps = codeSegment(coder, segment)
+    let step = await steps.next()
+    for (; step.done !== true; step = await steps.next()) {
+      input.meter?.advance(step.value)
       yield* encoder.take(false)
     }
+    input.watch?.coded(segment, { kind, ...step.value }, encoder.written)
   }
   yield* encoder.take(true)
 }
 
+async function kindOf({ next: view }: Coder, { kind, next }: Segment): Promise<FileKind> {
+  return kind === 'header' ? 'other' : fileKindOf(await view.read(next.start, Math.min(next.end, next.start + fileKindSize)))
+}
+
+type HowCoded = Omit<Coded, 'kind'>
+
 /** Yields how many bytes of new are done since the last time. */
-async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number> {
+async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number, HowCoded> {
   const { kind, next, old } = segment
+  const size = next.end - next.start
   if (old === undefined || !isReachable(coder, old)) {
     yield* codeLiteral(coder, next)
-    return
+    return { coding: 'new' }
   }
-  if (coder.input.images.has(segment) && (await codeImage(coder, next, old))) {
-    yield next.end - next.start
-    return
-  }
-  if (coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old))) {
-    yield next.end - next.start
-    return
+  const opened = await codeOpened(coder, segment, old)
+  if (opened !== undefined) {
+    yield size
+    return opened
   }
   const equal = yield* codeEqualStart(coder, next, old)
   const rest = { start: next.start + equal, end: next.end }
-  if (rest.start === rest.end) return
-  if (kind === 'header' && next.end - next.start === old.end - old.start) {
+  if (equal === size) return { coding: 'equal' }
+  if (kind === 'header' && size === old.end - old.start) {
     const oldStart = old.start + equal
     coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
     yield rest.end - rest.start
   } else yield* codeBody(coder, rest, old, old.start + equal)
+  return { coding: 'plain' }
+}
+
+/** By what is in the files. Undefined where they are none that are opened, or cannot be. */
+async function codeOpened(coder: Coder, segment: Segment, old: Range): Promise<HowCoded | undefined> {
+  if (coder.input.images.has(segment)) {
+    const references = await codeImage(coder, segment.next, old)
+    if (references !== undefined) return { coding: coder.modelsLiterals ? 'image' : 'image, plain literals', references }
+  }
+  return coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old)) ? { coding: 'gzip' } : undefined
 }
 
 /** Contents are compared, not files. False where that cannot be. */
@@ -101,11 +129,15 @@ async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment
   return true
 }
 
-/** False where the two are not understood, or have too little in common. */
-async function codeImage({ old, next, encoder, matcher, input }: Coder, nextRange: Range, oldRange: Range): Promise<boolean> {
+/** How well references were guessed. Undefined where the two are not understood, or have too little in common. */
+async function codeImage(
+  { old, next, encoder, matcher, input }: Coder,
+  nextRange: Range,
+  oldRange: Range,
+): Promise<ReferenceTally | undefined> {
   const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
   const image = smallestImage(encoder, matcher, input.means.images, oldBytes, nextBytes)
-  return image !== undefined && encoder.image(oldRange.start, image)
+  return image && encoder.image(oldRange.start, image)
 }
 
 /** The decoder's rule: from the window on, or in one retained range. */

@@ -9,7 +9,9 @@ import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
 import type { OpenedPair } from './gzip/plan.ts'
 import type { ImageEncoder, MatchedImage } from './image/encode.ts'
+import type { ReferenceTally } from './image/references.ts'
 import type { Section } from './sections.ts'
+import type { StreamSizes } from './watch.ts'
 
 /** A batch before compression. */
 export type RawBatch = { readonly newSize: number; readonly streams: Readonly<Partial<Record<StreamName, Uint8Array>>> }
@@ -27,10 +29,12 @@ export type DeltaEncoder = {
   literal(next: Uint8Array): void
   /** How many bytes of the delta the image would take, about. */
   imageSize(image: MatchedImage): number
-  /** The next bytes are an executable, made from the one at `start`. False where its streams might not fit into a batch. */
-  image(start: number, image: MatchedImage): boolean
-  /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False as above. */
+  /** The next bytes are an executable, made from the one at `start`. Undefined where its streams might not fit into a batch. */
+  image(start: number, image: MatchedImage): ReferenceTally | undefined
+  /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False where it might not fit. */
   gzip(start: number, oldSize: number, size: number, pair: OpenedPair, code: () => void): boolean
+  /** Bytes of each stream so far, about; but for that of sections, which is made with its batch. */
+  readonly written: StreamSizes
   /** Batches completed since the last call; with `last`, everything there is. */
   take(last: boolean): readonly RawBatch[]
 }
@@ -54,6 +58,8 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   const softLimit = batchLimit - 2 * pieceSize
   const mostSections = Math.max(1, Math.floor(pieceSize / largestSection))
   const done: RawBatch[] = []
+  /** What streams had in all batches that are done. */
+  const before: Partial<Record<StreamName, number>> = {}
   let newSize = 0
   let gap = 0
   /** Complete ones; what is plain behind them is not one yet. */
@@ -68,7 +74,11 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   }
   const cutBatch = (): void => {
     endPlain()
-    if (newSize > 0) done.push({ newSize, streams: taken(out, sections, images) })
+    if (newSize > 0) {
+      const streams = taken(out, sections, images)
+      for (const [name, { length }] of Object.entries(streams)) before[name as StreamName] = (before[name as StreamName] ?? 0) + length
+      done.push({ newSize, streams })
+    }
     newSize = 0
     gap = 0
     sections = []
@@ -81,12 +91,12 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   }
   const isFull = (): boolean => size() >= softLimit || sections.length >= mostSections
   /** Bytes made to defeat every model take more than was thought, and have to be made in another way. */
-  const codeImage = (image: MatchedImage): boolean => {
-    const before = out.literals.size
+  const codeImage = (image: MatchedImage): ReferenceTally | undefined => {
+    const literals = out.literals.size
     const room = Math.min(softLimit + pieceSize - size() - (modelLiterals ? 0 : image.literals), mostPerNewByte.images * image.next.length)
-    if (images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part), room)) return true
-    out.literals.cutTo(before)
-    return false
+    const tally = images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part), room)
+    if (tally === undefined) out.literals.cutTo(literals)
+    return tally
   }
   const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
     runs.copy(start, next.length)
@@ -129,23 +139,24 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       return images.sizeOf(image, (part) => literals.bytes(part)) + compressedSize(literals.take())
     },
     image: (start, image) => {
-      if (image.most > softLimit) return false
+      if (image.most > softLimit) return undefined
       if (size() + image.most > softLimit) cutBatch()
-      if (!codeImage(image)) return false
+      const tally = codeImage(image)
+      if (tally === undefined) return undefined
       endPlain()
       const oldSize = image.old.bytes.length
       sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, hasPlainLiterals: !modelLiterals })
       outer.jump(start + oldSize)
       newSize += image.next.length
       if (isFull()) cutBatch()
-      return true
+      return tally
     },
     gzip: (start, oldSize, fileSize, { oldContent, content, recipe }, code) => {
       const most = 2 * content.length + recipe.length
       if (most > softLimit) return false
       if (size() + most > softLimit) cutBatch()
       endPlain()
-      const before = newSize
+      const sizeBefore = newSize
       const seek = start - outer.position
       runs = runWriter(Infinity, out)
       code()
@@ -155,10 +166,14 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       out.recipes.bytes(recipe)
       const sizes = { oldContentSize: oldContent.length, contentSize: content.length, recipeSize: recipe.length }
       sections.push({ kind: 'gzip', size: fileSize, seek, oldSize, ...sizes })
-      newSize = before + fileSize
+      newSize = sizeBefore + fileSize
       plainSize = 0
       if (isFull()) cutBatch()
       return true
+    },
+    get written() {
+      const now = { ...Object.fromEntries(Object.entries(out).map(([name, writer]) => [name, writer.size])), ...images.written }
+      return Object.fromEntries(Object.entries(now).map(([name, size]) => [name, size + (before[name as StreamName] ?? 0)]))
     },
     take: (last) => {
       if (last) cutBatch()

@@ -18,6 +18,7 @@ import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Effort } from './effort.ts'
 import type { DigestOf } from './pair.ts'
+import type { DeltaWatch } from './watch.ts'
 
 export type DeltaInput = {
   readonly old: ByteSource
@@ -30,6 +31,7 @@ export type DeltaInput = {
   /** Advanced by bytes of the new side. */
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
+  readonly watch?: DeltaWatch | undefined
   /** For readers with less memory than usual, at the cost of larger deltas. */
   readonly limits?: DeltaLimits | undefined
 }
@@ -50,7 +52,8 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const limits = input.limits ?? usualLimits(Math.max(input.old.size, input.new.size))
   const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
-  const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
+  const pairs = await pairMembers(old.members, next.members, digestOf(input))
+  const plan = planDelta(old, next, pairs, limits.window)
   const { oldName, newName } = input
   const sides = { oldName, newName, old: old.side, new: next.side }
   const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
@@ -60,12 +63,14 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const gzips = await planGzip(plan, input.old, input.new, means.opensGzip ? room - images.memory : 0)
   // Each takes its room for all of the delta: a reader may have both at the same time.
   const codingMemory = images.memory + gzips.memory
-  yield encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
-  yield* inOrder(
-    codeSegments({ ...input, ...limits, plan, means, images: images.segments, gzips: gzips.segments }),
-    atOnce,
-    batchCompressor(next.side.size, means.codecs),
-  )
+  const front = encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
+  input.watch?.planned({ old: old.members, next: next.members, pairs, frontSize: front.length })
+  yield front
+  const batches = codeSegments({ ...input, ...limits, plan, means, images: images.segments, gzips: gzips.segments })
+  for await (const { head, bytes } of inOrder(batches, atOnce, batchCompressor(next.side.size, means.codecs))) {
+    input.watch?.compressed(head, bytes.length)
+    yield bytes
+  }
   yield endOfBatches
 }
 

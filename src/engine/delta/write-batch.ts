@@ -2,11 +2,14 @@ import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:
 import { concatBytes } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
 import { largestProgram } from './reader-time.ts'
-import type { Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
+import type { BatchHead, Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
 import type { RawBatch } from './delta-encode.ts'
 
 /** Compresses the streams of one batch after the other, each with the codec that makes it smallest. */
-export type BatchCompressor = (batch: RawBatch) => Promise<Uint8Array>
+export type BatchCompressor = (batch: RawBatch) => Promise<CodedBatch>
+
+/** `bytes`: with the head in front. */
+export type CodedBatch = { readonly head: BatchHead; readonly bytes: Uint8Array }
 
 export type CodecEffort = {
   readonly zstdLevel: number
@@ -67,7 +70,8 @@ export function batchCompressor(newSize: number, effort: CodecEffort): BatchComp
       return [inTurn(() => compressStream(name, raw, trials))]
     })
     const done = await Promise.all(tasks)
-    return concatBytes([encodeBatchHead({ newSize: size, streams: done.map(({ head }) => head) }), ...done.map(({ bytes }) => bytes)])
+    const head = { newSize: size, streams: done.map((one) => one.head) }
+    return { head, bytes: concatBytes([encodeBatchHead(head), ...done.map(({ bytes }) => bytes)]) }
   }
 }
 

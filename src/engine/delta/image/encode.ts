@@ -10,6 +10,7 @@ import type { Image } from './image.ts'
 import type { ModelKeeper } from './keep-models.ts'
 import type { ImageEffort } from './match-image.ts'
 import type { ImageModels } from './models.ts'
+import type { ReferenceTally } from './references.ts'
 import type { ImagePlan, PlainLiterals } from './walk.ts'
 
 /** An image that can be coded: how it is made from the old one, and at most so many bytes of streams, about. */
@@ -44,10 +45,12 @@ export function matchImage(old: Uint8Array, next: Uint8Array, effort: ImageEffor
 /** Codes one image after the other into two streams. */
 export type ImageEncoder = {
   readonly size: number
+  /** Bytes that are written already. */
+  readonly written: Readonly<Record<'images' | 'imageChanges', number>>
   /** How many bytes of both streams the image would take; nothing has happened to them, nor to the models. */
   sizeOf(image: MatchedImage, plainLiterals: PlainLiterals | undefined): number
-  /** False, and nothing has happened to streams and models, where the image takes more than `room` bytes of both streams. */
-  code(image: MatchedImage, plainLiterals: PlainLiterals | undefined, room: number): boolean
+  /** How well its references were guessed. Undefined, and nothing has happened to streams and models, where the image takes more than `room` bytes of both streams. */
+  code(image: MatchedImage, plainLiterals: PlainLiterals | undefined, room: number): ReferenceTally | undefined
   /** What was coded since the last time. */
   take(): { readonly images: Uint8Array; readonly imageChanges: Uint8Array }
 }
@@ -61,16 +64,19 @@ export function imageEncoder(): ImageEncoder {
     keeper.keep()
     const marks = [coders.main.mark(), coders.changes.mark()]
     const before = size()
-    walkImage({ coders, models, old, next, plan, plainLiterals })
+    const tally = walkImage({ coders, models, old, next, plan, plainLiterals })
     const takeBack = (): void => {
       keeper.restore()
       for (const back of marks) back()
     }
-    return { size: size() - before, takeBack }
+    return { size: size() - before, tally, takeBack }
   }
   return {
     get size() {
       return size()
+    },
+    get written() {
+      return { images: coders.main.written, imageChanges: coders.changes.written }
     },
     sizeOf: (image, plainLiterals) => {
       const tried = tryImage(image, plainLiterals)
@@ -79,15 +85,16 @@ export function imageEncoder(): ImageEncoder {
     },
     code: (image, plainLiterals, room) => {
       const tried = tryImage(image, plainLiterals)
-      if (tried.size > room) tried.takeBack()
-      return tried.size <= room
+      if (tried.size <= room) return tried.tally
+      tried.takeBack()
+      return undefined
     },
     take: () => ({ images: coders.main.take(), imageChanges: coders.changes.take() }),
   }
 }
 
 /** An image that is coded, how many bytes it took, and how it is undone. */
-type Tried = { readonly size: number; takeBack(): void }
+type Tried = { readonly size: number; readonly tally: ReferenceTally; takeBack(): void }
 
 type Learned = { readonly models: ImageModels; readonly keeper: ModelKeeper }
 
