@@ -50,7 +50,7 @@ function reader(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     },
     readdir: async (path) => await look(path, (real) => namesIn(real, path)),
     readlink: async (path) => await look(path, (real) => targetOf(real, path)),
-    read: (path, options = {}) => readRange(path, () => openForReading(paths.forReading(path), path), options),
+    read: (path, options = {}) => readRange(path, () => openForReading(paths.forReading(path), path, options.seen), options),
     digest: async (path) => {
       await breathe()
       return await told(path, () => digestFile(openForReading(paths.forReading(path), path)))

@@ -27,24 +27,37 @@ const framesAtOnce = { encoding: 3, decoding: 2 } as const
 export async function* compressZstd(make: (room: Room) => ByteStream, level: number | undefined): ByteStream {
   const pool = blockPool(frameInput)
   const idle: FrameEncoder[] = []
-  const encode = async (block: Uint8Array): Promise<Uint8Array> => {
+  const encode = async (block: Uint8Array): Promise<Encoded> => {
     const encoder = idle.pop() ?? frameEncoder(level)
     const frame = await encoder.encode(block)
-    if (encoder.hasRoom()) idle.push(encoder)
-    else encoder.close()
+    const isLast = !encoder.hasRoom()
+    if (isLast) encoder.close()
+    else idle.push(encoder)
     pool.give(block)
-    return frame
+    return { frame, isLast }
   }
   let empty = true
   try {
-    for await (const frame of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
+    for await (const { frame, isLast } of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
       empty = false
       yield frame
+      if (isLast) release(frame)
     }
-    if (empty) yield await encode(emptyBytes)
+    if (empty) yield (await encode(emptyBytes)).frame
   } finally {
     for (const encoder of idle) encoder.close()
   }
+}
+
+/** `isLast`: of its encoder, whose memory it ends. */
+type Encoded = { readonly frame: Uint8Array; readonly isLast: boolean }
+
+/**
+ * Gives the memory of an encoder back at once. Until the garbage collector comes by the next one would be made of fresh
+ * pages, and a page that is touched for the first time costs as much as compressing what it holds.
+ */
+function release(frame: Uint8Array): void {
+  ;(frame.buffer as ArrayBuffer).transfer(0)
 }
 
 /** ZSTD_compressBound: with room for the worst case zstd takes its straight way, and the frame depends on the block alone. */

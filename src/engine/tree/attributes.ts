@@ -31,6 +31,10 @@ export async function readAttributes(
   }
 }
 
+export function joinAttributes(parts: readonly Attributes[]): Attributes {
+  return { xattrs: new Map(parts.flatMap(({ xattrs }) => [...xattrs])), flags: new Map(parts.flatMap(({ flags }) => [...flags])) }
+}
+
 /** Makes the attributes of the tree exactly these, and leaves those of the machine as they are. */
 export async function writeXattrs(disk: Disk, path: RelPath, xattrs: Xattrs): Promise<void> {
   const present = (await disk.xattrsOf([path])).get(path) ?? new Map<string, string>()

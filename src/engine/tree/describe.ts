@@ -1,5 +1,5 @@
 import { unreachable } from '../../base/error.ts'
-import { readAttributes } from './attributes.ts'
+import { joinAttributes, readAttributes } from './attributes.ts'
 import { readOwners } from './owners.ts'
 import type { Entry, EntryMeta, HardlinkEntry } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
@@ -28,6 +28,35 @@ export async function describe(disk: DiskReader, path: RelPath, surroundings?: S
 export async function surroundingsOf(disk: DiskReader, paths: readonly RelPath[]): Promise<Surroundings> {
   const [owners, attributes] = await Promise.all([readOwners(disk), readAttributes(disk, paths)])
   return { owners, attributes }
+}
+
+/** So many paths are worth starting the programs that tell attributes. */
+const pathsAtOnce = 4096
+
+export type GatheredSurroundings = { add(path: RelPath): void; all(): Promise<Surroundings> }
+
+/** The same while paths are still being found: the programs that tell attributes work on another core meanwhile. */
+export function gatherSurroundings(disk: DiskReader): GatheredSurroundings {
+  const parts: Promise<Surroundings>[] = []
+  let paths: RelPath[] = []
+  const ask = (): void => {
+    const part = surroundingsOf(disk, paths)
+    // A failure is met at the end, or never if the walk fails before.
+    part.catch(() => {})
+    parts.push(part)
+    paths = []
+  }
+  return {
+    add: (path) => {
+      paths.push(path)
+      if (paths.length === pathsAtOnce) ask()
+    },
+    all: async () => {
+      ask()
+      const [first, ...others] = (await Promise.all(parts)) as [Surroundings, ...Surroundings[]]
+      return { owners: first.owners, attributes: joinAttributes([first, ...others].map(({ attributes }) => attributes)) }
+    },
+  }
 }
 
 export async function contentOf(disk: DiskReader, path: RelPath, stat: Stat): Promise<Content> {

@@ -1,11 +1,11 @@
 import { isBinderyError } from '../../base/error.ts'
 import { comparePaths, joinPath, rootPath } from '../../base/path.ts'
-import { contentOf, metaOf, surroundingsOf } from './describe.ts'
+import { contentOf, gatherSurroundings, metaOf, surroundingsOf } from './describe.ts'
 import type { Entry, EntryHeader, EntryMeta, HardlinkEntry, Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { DiskReader, Stat } from '../../port/disk.ts'
-import type { Content } from './describe.ts'
+import type { Content, Surroundings } from './describe.ts'
 
 export type ScanOptions = {
   /** Left out, with everything below. */
@@ -19,14 +19,20 @@ export type ScanOptions = {
 
 /** Describes the whole tree, apart from bindery's own state. What vanishes during the scan is left out. */
 export async function scanTree(disk: DiskReader, options: ScanOptions = {}): Promise<Manifest> {
-  return { entries: await describeAll(disk, await walk(disk, options), options, contentOf) }
+  return { entries: await describeTree(disk, options, contentOf) }
 }
 
 /** The same for who is about to read the files anyway: no content is read, and the sizes are those of lstat(2). */
 export async function walkTree(disk: DiskReader, options: Omit<ScanOptions, 'meter'> = {}): Promise<readonly EntryHeader[]> {
-  return await describeAll(disk, await walk(disk, options), options, async (_, path, stat) =>
+  return await describeTree(disk, options, async (_, path, stat) =>
     stat.kind === 'file' ? { kind: stat.kind, size: stat.size } : await contentOf(disk, path, stat),
   )
+}
+
+async function describeTree<C extends AnyContent>(disk: DiskReader, options: ScanOptions, look: Look<C>): Promise<Described<C>[]> {
+  const surroundings = gatherSurroundings(disk)
+  const stats = await walk(disk, options, surroundings.add)
+  return await describeAll(disk, stats, surroundings.all(), options, look)
 }
 
 /**
@@ -43,7 +49,9 @@ export async function describePaths(
     const stat = await lstatOrNothing(disk, path)
     if (stat !== undefined) found.set(path, stat)
   }
-  return new Map((await describeAll(disk, found, options, contentOf)).map((entry) => [entry.path, entry]))
+  return new Map(
+    (await describeAll(disk, found, surroundingsOf(disk, [...found.keys()]), options, contentOf)).map((entry) => [entry.path, entry]),
+  )
 }
 
 async function lstatOrNothing(disk: DiskReader, path: RelPath): Promise<Stat | undefined> {
@@ -63,12 +71,13 @@ export function isOwnState(path: RelPath): boolean {
 }
 
 /** Every path with its stat, in byte order. */
-async function walk(disk: DiskReader, options: ScanOptions): Promise<ReadonlyMap<RelPath, Stat>> {
+async function walk(disk: DiskReader, options: ScanOptions, seen: (path: RelPath) => void): Promise<ReadonlyMap<RelPath, Stat>> {
   const found: [RelPath, Stat][] = []
   const root = await disk.lstat(rootPath)
   const open: RelPath[] = []
   const add = (path: RelPath, stat: Stat): void => {
     found.push([path, stat])
+    seen(path)
     if (stat.kind === 'dir' && (options.oneFileSystem !== true || stat.device === root?.device)) open.push(path)
   }
   if (root !== undefined) add(rootPath, root)
@@ -114,10 +123,11 @@ type Found<C> = {
 async function describeAll<C extends AnyContent>(
   disk: DiskReader,
   stats: ReadonlyMap<RelPath, Stat>,
+  asked: Promise<Surroundings>,
   options: ScanOptions,
   look: Look<C>,
 ): Promise<Described<C>[]> {
-  const [surroundings, found] = await Promise.all([surroundingsOf(disk, [...stats.keys()]), readContents(disk, stats, options, look)])
+  const [surroundings, found] = await Promise.all([asked, readContents(disk, stats, options, look)])
   const byPath = new Map<RelPath, Described<C>>()
   for (const { path, stat, content } of found) {
     // The names of a group were looked at one after the other: what they share is taken from the first look.
