@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { isBinderyError } from '../src/base/error.ts'
 import { changeModel } from '../src/engine/delta/image/changes.ts'
 import { codeCopies, copyModels } from '../src/engine/delta/image/copies.ts'
+import { imageEncoder, matchImage } from '../src/engine/delta/image/encode.ts'
 import { literalModel } from '../src/engine/delta/image/literals.ts'
 import { newMixer } from '../src/engine/delta/image/mixer.ts'
 import { codeNumber, codeSigned, codeSymbol, numberModel } from '../src/engine/delta/image/numbers.ts'
@@ -12,7 +13,9 @@ import { numberSet, numberTargets } from '../src/engine/delta/image/targets.ts'
 import { newScratch } from '../src/engine/delta/image/scratch.ts'
 import { fieldOf, targetOf, withField, wordOf } from '../src/engine/delta/image/value.ts'
 import { kinds } from '../src/engine/delta/image/reference.ts'
+import { link, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
+import type { MatchedImage } from '../src/engine/delta/image/encode.ts'
 import type { BinaryCoder } from '../src/engine/delta/image/range-coder.ts'
 
 /** What `walk` codes and what it makes of it again, and how many bytes that took. */
@@ -303,4 +306,29 @@ test('numbers of targets are ranks, and the nearest below is found', () => {
       assert.equal(set.atMost(address), sorted.findLast((one) => one <= address) ?? -1)
     }),
   )
+})
+
+test('an image that takes more than there is room for leaves no trace, with and without a model of literals', () => {
+  const usual = { machine: 'x86-64', layout: 'linux', isFixed: false, isBare: false, isGo: false } as const
+  const programs = [1, 2, 3, 4].map((seed) => randomProgram(usual, 45, seed))
+  const [first, tooLarge, last] = programs.map((program, i) => {
+    const other = { ...program, functions: program.functions.slice(1 + i), data: program.data.slice(2) }
+    return matchImage(link(program), link(other)) as MatchedImage
+  }) as [MatchedImage, MatchedImage, MatchedImage]
+  const coded = (images: readonly MatchedImage[], arePlain: boolean): object => {
+    const encoder = imageEncoder()
+    const literals: number[] = []
+    const keep = arePlain ? (part: Uint8Array): void => void literals.push(part.length) : undefined
+    for (const image of images) {
+      const before = encoder.size
+      const tally = encoder.code(image, keep, image === tooLarge ? 20 : Infinity)
+      assert.equal(tally !== undefined, image !== tooLarge)
+      assert.equal(encoder.size > before, image !== tooLarge)
+    }
+    return encoder.take()
+  }
+  for (const arePlain of [false, true]) {
+    assert.deepEqual(coded([first, tooLarge, last], arePlain), coded([first, last], arePlain))
+    assert.deepEqual(coded([tooLarge, first], arePlain), coded([first], arePlain))
+  }
 })

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { byteReader } from '../src/base/byte-reader.ts'
-import { concatBytes, oneChunk } from '../src/base/bytes.ts'
+import { concatBytes, oneChunk, utf8 } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
+import { readDeltaInfo, usualMemory } from '../src/engine/delta/apply.ts'
 import { makeBsdiff } from '../src/engine/delta/bsdiff.ts'
-import { readBatch } from '../src/engine/delta/read-batch.ts'
 import { readFront } from '../src/engine/delta/read-front.ts'
-import { decodeSections } from '../src/engine/delta/sections.ts'
-import { deltaOf, patched } from './helpers/delta.ts'
+import { deltaOf, patched, sectionsIn } from './helpers/delta.ts'
 import { layouts, link, machines, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
 import { makeDist, releaseName } from './helpers/repository.ts'
@@ -37,14 +37,7 @@ const nameOf = ({ machine, layout, isFixed, isBare, isGo }: Kind): string =>
 
 /** How many sections of a delta are images. */
 async function imagesIn(delta: Uint8Array): Promise<number> {
-  const reader = byteReader(oneChunk(delta), 'the delta')
-  const { header } = await readFront(reader)
-  let count = 0
-  for (;;) {
-    const batch = await readBatch(reader, header.batchLimit)
-    if (batch === undefined) return count
-    for (const { kind } of decodeSections(batch.streams.sections, batch.newSize)) if (kind === 'image') count++
-  }
+  return (await sectionsIn(delta)).filter((kind) => kind === 'image').length
 }
 
 /** The delta, which was seen to make `next`. */
@@ -181,6 +174,23 @@ test('a new file with more or fewer program headers than the old one', async () 
   }
 })
 
+test('a program that defeats every model is matched plainly, and nothing is lost for those behind it', async () => {
+  const limits = { window: 1 << 20, batchLimit: 64 << 10, blockSize: 64 << 10 }
+  const code = Buffer.from(noise(190_000, 21).content)
+  const program = randomProgram(usual, 60, 22)
+  const [old, next] = [link(program), link(edited(program, [{ kind: 'grow', at: 20, seed: 40 }]))]
+  const before = concatBytes([old, code])
+  // Equal enough for a copy all along, and each change another one: three times what a byte of a copy is thought to cost.
+  const changes = noise(before.length, 23).content
+  const after = before.map((byte, i) => (i > 0x1000 && i % 5 < 2 ? (changes[i] as number) : byte))
+  const tarOf = (a: Uint8Array, b: Uint8Array): Uint8Array =>
+    concatBytes([...[b, a, b].map((bytes, i) => member({ name: `bin/${i}`, mode: 0o755 }, latin1Of(bytes))), end])
+  const delta = await comesBack(tarOf(before, old), tarOf(after, next), 4095, limits)
+  assert.equal(await imagesIn(delta), 2)
+  const alone = await deltaOf(before, after, limits)
+  assert.ok(delta.length < alone.length + 2000, `${delta.length} bytes, ${alone.length} of the program alone`)
+})
+
 /** Programs of the set-up's packages; each test says which it missed. */
 const programs = ['/usr/bin/bsdiff', '/usr/bin/xdelta3', '/usr/bin/openssl', '/bin/busybox'].filter(existsSync)
 
@@ -218,3 +228,32 @@ for (const path of programs) {
     }
   })
 }
+
+test('the header grants what images and gzip files take together, and all of it is within what a reader usually grants', async () => {
+  const program = randomProgram(usual, 60, 31)
+  const [old, next] = [link(program), link(edited(program, [{ kind: 'grow', at: 20, seed: 40 }]))]
+  const text = utf8(Array.from({ length: 3000 }, (_, i) => `line ${i * 7}`).join('\n'))
+  const files = {
+    image: [member({ name: 'bin/a', mode: 0o755 }, latin1Of(old)), member({ name: 'bin/a', mode: 0o755 }, latin1Of(next))],
+    gzip: [text, concatBytes([utf8('new'), text])].map((bytes) => member({ name: 'a.gz' }, latin1Of(gzipSync(bytes, { level: 9 })))),
+  } as const
+  const delta = async (names: readonly (keyof typeof files)[], limits?: DeltaLimits): Promise<Uint8Array> => {
+    const side = (which: 0 | 1): Uint8Array => concatBytes([...names.map((name) => files[name][which]), end])
+    return await comesBack(side(0), side(1), 4095, limits)
+  }
+  const granted = async (bytes: Uint8Array): Promise<number> => (await readFront(byteReader(oneChunk(bytes), 'it'))).header.codingMemory
+  const [image, gzip] = [await granted(await delta(['image'])), await granted(await delta(['gzip']))]
+  assert.ok(image > 10 << 20 && gzip > 1 << 20)
+  assert.equal(await granted(await delta(['image', 'gzip'])), image + gzip)
+  // Batches so large that the reader has little left for codings.
+  for (const [batchLimit, expected] of [
+    [105 << 20, image + gzip],
+    [(221 << 19) - (1 << 17), image],
+    [112 << 20, gzip],
+    [(231 << 19) + (1 << 18), 0],
+  ] as const) {
+    const made = await delta(['image', 'gzip'], { window: 1 << 20, batchLimit, blockSize: 64 << 10 })
+    assert.equal(await granted(made), expected, `batches of ${batchLimit}`)
+    assert.ok((await readDeltaInfo(made)).memory <= usualMemory)
+  }
+})

@@ -38,7 +38,7 @@ const contents = async (_side: string, member: TarMember): Promise<string> =>
 
 async function pairsOf(old: readonly string[], next: readonly string[]): Promise<readonly (string | undefined)[]> {
   const before = members(...old)
-  return (await pairMembers(before, members(...next), contents)).map((i) => (i === undefined ? undefined : (before[i] as TarMember).path))
+  return (await pairMembers(before, members(...next), contents)).map((pair) => pair && (before[pair.member] as TarMember).path)
 }
 
 test('members are paired by path, then content, then path without numbers, then last name', async () => {

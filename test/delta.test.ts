@@ -97,6 +97,60 @@ test('--format bsdiff writes BSDIFF40 between the uncompressed files', async () 
   })
 })
 
+test('--explain tells what costs how much, beside the same delta', async () => {
+  await withFiles(async (files) => {
+    await run(files.old, files.new, '-o', files.delta)
+    const plain = readFileSync(files.delta)
+    const { status, stdout, stderr } = await run(files.old, files.new, '-o', files.delta, '--explain')
+    assert.deepEqual([status, stderr], [0, []])
+    assert.deepEqual(readFileSync(files.delta), plain)
+    assert.match(stdout, new RegExp(`^${plain.length} bytes: [0-9]+ of header and digests, [0-9]+ of frame, the rest in streams\n`))
+    assert.match(stdout, /^ *[0-9]+ +4 +plain +etc\/motd$/m)
+    assert.match(stdout, /^ *[0-9]+ +30000 +equal +bin\/sh$/m)
+    const aside = await run(files.old, files.new, '-o', '-', '--explain')
+    assert.deepEqual(Buffer.from(aside.stdout, 'latin1'), plain)
+    assert.equal(aside.stderr.map((line) => `${line}\n`).join(''), stdout)
+  })
+})
+
+test('--explain --json: the whole, then each file, the dearest first', async () => {
+  await withFiles(async (files) => {
+    const { stdout } = await run(files.old, files.new, '-o', files.delta, '--explain', '--json')
+    const [all, ...members] = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    assert.equal(all?.['size'], readFileSync(files.delta).length)
+    const costs = members.map(({ cost }) => cost as number)
+    assert.deepEqual(
+      costs,
+      costs.toSorted((a, b) => b - a),
+    )
+    const motd = members.find(({ path }) => path === 'etc/motd')
+    assert.deepEqual([motd?.['coding'], motd?.['from']], ['plain', { path: 'etc/motd', size: 4, by: 'path' }])
+  })
+})
+
+test('--explain lists twenty files, and says what stands out', async () => {
+  await withFiles(async (files) => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`doc/${i}`, noise(500, i)]))
+    writeFileSync(files.new, await makeDist(releaseName('1.1'), { '.': dir(), 'bin/sh': program, 'etc/motd': file('old\n'), ...many }))
+    const { stdout } = await run(files.old, files.new, '-o', files.delta, '--explain')
+    assert.equal(stdout.match(/^ *[0-9]+ +500 +new +doc\//gm)?.length, 20)
+    assert.match(stdout, /^and [0-9]+ more, [0-9]+ bytes together/m)
+    assert.match(stdout, /^[0-9]+ % of the delta, 40 files: new: /m)
+  })
+})
+
+test('--effort: from quick to thorough, and all of them lead there', async () => {
+  await withFiles(async (files) => {
+    for (const effort of ['0', '9']) {
+      assert.deepEqual(await run(files.old, files.new, '-o', files.delta, '--effort', effort), silence)
+      assert.deepEqual(await patched(readFileSync(files.delta), old), next)
+    }
+  })
+})
+
 test('--info tells what a delta leads from and to', async () => {
   await withFiles(async (files) => {
     await run(files.old, files.new, '-o', files.delta)
@@ -155,6 +209,12 @@ test('usage', async () => {
       ['-', '-', '-o', files.delta],
       [files.old, files.new, '-o', files.delta, '--format', 'xdelta'],
       [files.old, files.new, '-o', files.delta, '--json'],
+      [files.old, files.new, '-o', files.delta, '--effort', '10'],
+      [files.old, files.new, '-o', files.delta, '--format', 'bsdiff', '--effort', '1'],
+      [files.old, files.new, '-o', files.delta, '--format', 'bsdiff', '--explain'],
+      [files.old, files.new, '-o', '-', '--explain', '--json'],
+      ['--info', files.delta, '--explain'],
+      ['--info', files.delta, '--effort', '1'],
       ['--info', files.delta, '-o', files.old],
       ['--info', '-', '-'],
     ])

@@ -224,6 +224,7 @@ test('what is missing or senseless is told in one line', async () => {
     await refused(runCommand(publish, ['-r', repo, '-k', keys]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--reboot', 'now', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--deltas', '-1', file]), 'usage', 2)
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--effort', '10', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '--unsigned', path('a'), '--signed', path('b')]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '--signed', path('b'), file]), 'usage', 2)
     await refused(runCommand(fsck, ['-r', keys]), 'not-found', 1)

@@ -19,6 +19,7 @@ import { memoryStore } from '../src/host/memory-store.ts'
 import { file } from './helpers/plant.ts'
 import { makeDist, makeKeys, namesOf, noise, noQuestions, openWorkshop, releaseName, smallDist } from './helpers/repository.ts'
 import { resign } from './helpers/resign.ts'
+import type { Effort } from '../src/engine/delta/effort.ts'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { TargetFile, TufKey } from '../src/format/tuf.ts'
 import { encodeUpdate } from '../src/format/update.ts'
@@ -142,6 +143,21 @@ test('deltas come from so many releases at most, and every release before is rea
     [true, true, true, true],
   )
   for (const old of updates.slice(0, 3)) assert.equal(cheapestRoute({ updates, from: old.release.tar.sha256 }).kind, 'deltas')
+})
+
+test('effort reaches the deltas', async () => {
+  const text = (seed: number): string => [...noise(seed, 6000)].map((byte) => `word${byte % 97}`).join(' ')
+  const sizeWith = async (effort: Effort): Promise<number> => {
+    const { store, input, keyring } = await openWorkshop()
+    for (const [i, seed] of [1, 2].entries())
+      await publishDists({
+        ...input([await makeDist(releaseName(`1.${i}`), { a: text(seed), b: file(noise(9, 100_000)) })], { effort }),
+        keyring,
+      })
+    return (await updatesOf(store))[1]?.deltas[0]?.size ?? 0
+  }
+  const [quick, thorough] = [await sizeWith(0), await sizeWith(9)]
+  assert.ok(thorough > 0 && thorough < quick, `${thorough} and ${quick} bytes`)
 })
 
 test('a direct delta that saves less than a twentieth of the chain is left out', async () => {

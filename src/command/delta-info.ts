@@ -12,8 +12,9 @@ import type { Context, Input } from './command.ts'
 /** `delta --info`: what a delta says of itself, or, with a base, only whether it fits (`wrong-base` if not). */
 export async function deltaInfoOf(context: Context, input: Input): Promise<number> {
   const [file, base] = input.operands as [string, string | undefined]
-  for (const name of ['output', 'format'])
-    if (input.value(name) !== undefined) throw new BinderyError('usage', `--${name} means nothing with --info`)
+  const given =
+    ['output', 'format', 'effort'].find((name) => input.value(name) !== undefined) ?? (input.flag('explain') ? 'explain' : undefined)
+  if (given !== undefined) throw new BinderyError('usage', `--${given} means nothing with --info`)
   if (file === '-' && base === '-') throw new BinderyError('usage', 'DELTA and BASE cannot both be stdin')
   const info = await about(file, async () => await readBinderyInfo(await openInput(file, context.stdin), file))
   if (base === undefined) await context.out(input.flag('json') ? `${JSON.stringify(jsonOf(info))}\n` : textOf(info))

@@ -1,10 +1,13 @@
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
+import { deltaAccountant } from '../engine/delta/account.ts'
 import { makeDelta } from '../engine/delta/make.ts'
+import { tellAccount } from './delta-account.ts'
 import { deltaInfoOf } from './delta-info.ts'
 import { mergeDeltas } from './delta-merge.ts'
 import { deltaOutput } from './delta-output.ts'
+import { effortOf, effortOption } from './effort.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
@@ -20,14 +23,18 @@ export const delta: Command = {
   options: {
     output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
+    ...effortOption,
+    explain: { kind: 'flag', help: 'tell what each file costs in the delta, and how it is made' },
     raw: { kind: 'flag', help: 'take compressed files as they are' },
     merge: { kind: 'flag', help: 'join DELTA and NEXT, which goes on from it, into one delta from OLD, where that is smaller' },
     info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
-    json: { ...sharedFlags.json, help: 'with --info or --merge: print JSON' },
+    json: { ...sharedFlags.json, help: 'with --info, --merge or --explain: print JSON' },
   },
   examples: [
     'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
     'bindery delta old.tgz new.tgz -o update.delta',
+    'bindery delta --effort 9 old.tar new.tar -o update.delta',
+    'bindery delta --explain old.tar new.tar -o update.delta',
     'bindery delta --format bsdiff old new -o update.bsdiff',
     'bindery delta --merge 1.0_to_1.1.delta 1.1_to_1.2.delta 1.0.tar.zst -o 1.0_to_1.2.delta',
     'bindery delta --info update.delta old.tgz && bindery patch update.delta old.tgz -o new.tar',
@@ -37,7 +44,8 @@ export const delta: Command = {
     if (input.flag('merge')) return await mergeDeltas(context, input)
     if (input.operands.length > 2) throw new BinderyError('usage', `unexpected operand '${input.operands[2] as string}'`)
     if (input.flag('info')) return await deltaInfoOf(context, input)
-    if (input.flag('json')) throw new BinderyError('usage', '--json means nothing without --info or --merge')
+    if (input.flag('json') && !input.flag('explain'))
+      throw new BinderyError('usage', '--json means nothing without --info, --merge or --explain')
     await makeFromFiles(context, input)
     return 0
   },
@@ -50,6 +58,8 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
+  if (format === 'bsdiff' && (input.value('effort') !== undefined || input.flag('explain')))
+    throw new BinderyError('usage', '--effort and --explain mean nothing with --format bsdiff')
   const raw = input.flag('raw')
   const old = await openTarFile({ file: oldFile, raw }, context)
   try {
@@ -73,14 +83,19 @@ function formatOf(input: Input): 'bindery' | 'bsdiff' {
 async function makeBetween(context: Context, input: Input, sides: Sides, format: 'bindery' | 'bsdiff'): Promise<void> {
   const names = { oldName: await distNameIn(sides.old), newName: await distNameIn(sides.new) }
   const output = deltaOutput(context, input, names, format)
+  if (output === '-' && input.flag('json'))
+    throw new BinderyError('usage', '--json needs stdout, where the delta goes', { hint: 'name a file with -o' })
+  const watch = input.flag('explain') ? deltaAccountant(sides.new.size) : undefined
   const meter = context.progress.start('delta', sides.new.size)
   try {
-    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, meter, signal: context.signal }) : bsdiff(sides)
+    const { signal } = context
+    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, effort: effortOf(input), watch, meter, signal }) : bsdiff(sides)
     const size = await writeOutput(context, output, made)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {
     meter.end()
   }
+  if (watch !== undefined) await tellAccount(context, watch.account(), { isJson: input.flag('json'), output })
 }
 
 /** The format has no parts that could be made one after the other: both files are in memory. */

@@ -8,7 +8,9 @@ import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
-import { keyringOf, lifetimeOptions, lifetimesOf, wholeOf } from './repository-options.ts'
+import { effortOf, effortOption } from './effort.ts'
+import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
+import { wholeOf } from './whole-number.ts'
 import type { PublishInput } from '../engine/repo/publish.ts'
 import type { DraftedRelease } from '../engine/repo/release-draft.ts'
 import type { UpdateNotes } from '../engine/update/compose.ts'
@@ -28,6 +30,7 @@ export const publish: Command = {
     unsigned: { kind: 'value', value: 'DIR', help: 'write into DIR what is to be signed elsewhere; no key is needed' },
     signed: { kind: 'value', value: 'DIR', help: 'publish what was signed in DIR' },
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
+    ...effortOption,
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
     security: { kind: 'flag', help: 'the release mends a security problem' },
     reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
@@ -93,6 +96,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     clock: context.clock,
     spool: spoolToSource,
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
+    effort: effortOf(input),
     notes: notesOf(input),
     lifetimes: lifetimesOf(input),
     progress: context.progress,

@@ -45,7 +45,7 @@ export type BatchHead = {
 export const maxBatchHeadSize = 1024
 
 /** Most bytes of each stream per byte of the new side: whoever says more would make the reader work for nothing. */
-const mostPerNewByte: Readonly<Record<StreamName, number>> = {
+export const mostPerNewByte: Readonly<Record<StreamName, number>> = {
   sections: 16,
   copies: 8,
   literalRuns: 8,

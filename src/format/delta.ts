@@ -53,7 +53,7 @@ export type DeltaHeader = {
   readonly batchLimit: number
   /** Old bytes that stay at hand when the window has left them: ascending, without overlap. */
   readonly retained: readonly Range[]
-  /** Bytes that the codings of this delta's sections need beyond all else; 0 for plain matching. */
+  /** Bytes that the codings of this delta's sections need beyond all else, the largest image and the largest gzip file together; 0 for plain matching. */
   readonly codingMemory: number
 }
 

@@ -15,6 +15,8 @@ export type ByteWriter = {
   /** 0 to 2^53-1. */
   varint(value: number): void
   bytes(part: Uint8Array): void
+  /** Takes back what was written behind the first `size` bytes. */
+  cutTo(size: number): void
   /** A copy of what was written since the last call; the writer starts again and keeps its memory. */
   take(): Uint8Array
 }
@@ -53,6 +55,9 @@ export function byteWriter(): ByteWriter {
       grow(part.length)
       held.set(part, size)
       size += part.length
+    },
+    cutTo: (to) => {
+      size = Math.min(size, to)
     },
     take: () => {
       const taken = held.slice(0, size)

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { collectBytes, concatBytes } from '../../src/base/bytes.ts'
+import { byteReader } from '../../src/base/byte-reader.ts'
+import { collectBytes, concatBytes, oneChunk } from '../../src/base/bytes.ts'
 import { isBinderyError } from '../../src/base/error.ts'
 import { applyDelta } from '../../src/engine/delta/apply.ts'
 import { makeDelta } from '../../src/engine/delta/make.ts'
+import { readBatch } from '../../src/engine/delta/read-batch.ts'
+import { readFront } from '../../src/engine/delta/read-front.ts'
+import { decodeSections } from '../../src/engine/delta/sections.ts'
 import type { ByteStream } from '../../src/base/bytes.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
 import type { ApplyOptions } from '../../src/engine/delta/apply.ts'
+import type { Effort } from '../../src/engine/delta/effort.ts'
 import type { DeltaLimits } from '../../src/engine/delta/make.ts'
+import type { Section } from '../../src/engine/delta/sections.ts'
 import type { ByteSource } from '../../src/port/source.ts'
 
 export function sourceOf(bytes: Uint8Array): ByteSource {
@@ -34,8 +40,8 @@ export async function* chunked(bytes: Uint8Array, size: number): ByteStream {
 /** So small that a few kilobytes meet every boundary. */
 export const smallLimits: DeltaLimits = { window: 4096, batchLimit: 2048, blockSize: 4096 }
 
-export async function deltaOf(old: Uint8Array, next: Uint8Array, limits?: DeltaLimits): Promise<Uint8Array> {
-  return await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits }))
+export async function deltaOf(old: Uint8Array, next: Uint8Array, limits?: DeltaLimits, effort?: Effort): Promise<Uint8Array> {
+  return await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits, effort }))
 }
 
 export async function patched(
@@ -45,6 +51,18 @@ export async function patched(
 ): Promise<Uint8Array> {
   const chunk = options.chunk ?? 64 << 10
   return await whole(applyDelta(oneStream(delta), chunked(old, chunk), options))
+}
+
+/** The kinds of its sections, in order. */
+export async function sectionsIn(delta: Uint8Array): Promise<readonly Section['kind'][]> {
+  const reader = byteReader(oneChunk(delta), 'the delta')
+  const { header } = await readFront(reader)
+  const kinds: Section['kind'][] = []
+  for (;;) {
+    const batch = await readBatch(reader, header.batchLimit)
+    if (batch === undefined) return kinds
+    for (const { kind } of decodeSections(batch.streams.sections, batch.newSize)) kinds.push(kind)
+  }
 }
 
 async function* oneStream(bytes: Uint8Array): ByteStream {

@@ -1,19 +1,24 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { findAnchors } from './anchors.ts'
+import { codePiece } from './code-piece.ts'
+import { fileKindOf, fileKindSize } from './file-kind.ts'
 import { contentOf, openPair } from './gzip/plan.ts'
-import { matchImage } from './image/encode.ts'
 import { largestProgram } from './reader-time.ts'
-import { matcher } from './match.ts'
 import { piecesOf } from './pieces.ts'
 import { deltaEncoder } from './delta-encode.ts'
+import { smallestImage, smallestMatcher } from './smallest.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Matcher } from './match.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
+import type { Means } from './effort.ts'
+import type { FileKind } from './file-kind.ts'
+import type { ReferenceTally } from './image/references.ts'
 import type { DeltaPlan, Segment } from './plan.ts'
 import type { SourceView } from './source-view.ts'
+import type { Coded, DeltaWatch } from './watch.ts'
 
 export type CodeInput = {
   readonly old: ByteSource
@@ -23,9 +28,11 @@ export type CodeInput = {
   readonly images: ReadonlySet<Segment>
   /** Segments that are pairs of gzip files. */
   readonly gzips: ReadonlySet<Segment>
+  readonly means: Means
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
+  readonly watch?: DeltaWatch | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -37,46 +44,75 @@ type Coder = {
   readonly next: SourceView
   readonly encoder: DeltaEncoder
   readonly matcher: Matcher
+  /** Of images. */
+  readonly modelsLiterals: boolean
   readonly input: CodeInput
 }
 
 /** Walks the plan and yields batches as they fill. */
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
-  const encoder = deltaEncoder({ ...input, modelLiterals: input.new.size <= largestProgram })
-  const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, matcher: matcher(), input }
+  const modelsLiterals = input.new.size <= largestProgram
+  const encoder = deltaEncoder({ ...input, modelLiterals: modelsLiterals })
+  const coder = {
+    old: sourceView(input.old),
+    next: sourceView(input.new),
+    encoder,
+    matcher: smallestMatcher(input.means.searches),
+    modelsLiterals,
+    input,
+  }
   for (const segment of input.plan.segments) {
     input.signal?.throwIfAborted()
-    for await (const size of codeSegment(coder, segment)) {
-      input.meter?.advance(size)
+    // Nobody else asks what the file is.
+    const kind = input.watch === undefined ? 'other' : await kindOf(coder, segment)
+    const steps = codeSegment(coder, segment)
+    let step = await steps.next()
+    for (; step.done !== true; step = await steps.next()) {
+      input.meter?.advance(step.value)
       yield* encoder.take(false)
     }
+    input.watch?.coded(segment, { kind, ...step.value }, encoder.written)
   }
   yield* encoder.take(true)
 }
 
+async function kindOf({ next: view }: Coder, { kind, next }: Segment): Promise<FileKind> {
+  return kind === 'header' ? 'other' : fileKindOf(await view.read(next.start, Math.min(next.end, next.start + fileKindSize)))
+}
+
+type HowCoded = Omit<Coded, 'kind'>
+
 /** Yields how many bytes of new are done since the last time. */
-async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number> {
+async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number, HowCoded> {
   const { kind, next, old } = segment
+  const size = next.end - next.start
   if (old === undefined || !isReachable(coder, old)) {
     yield* codeLiteral(coder, next)
-    return
+    return { coding: 'new' }
   }
-  if (coder.input.images.has(segment) && (await codeImage(coder, next, old))) {
-    yield next.end - next.start
-    return
-  }
-  if (coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old))) {
-    yield next.end - next.start
-    return
+  const opened = await codeOpened(coder, segment, old)
+  if (opened !== undefined) {
+    yield size
+    return opened
   }
   const equal = yield* codeEqualStart(coder, next, old)
   const rest = { start: next.start + equal, end: next.end }
-  if (rest.start === rest.end) return
-  if (kind === 'header' && next.end - next.start === old.end - old.start) {
+  if (equal === size) return { coding: 'equal' }
+  if (kind === 'header' && size === old.end - old.start) {
     const oldStart = old.start + equal
     coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
     yield rest.end - rest.start
   } else yield* codeBody(coder, rest, old, old.start + equal)
+  return { coding: 'plain' }
+}
+
+/** By what is in the files. Undefined where they are none that are opened, or cannot be. */
+async function codeOpened(coder: Coder, segment: Segment, old: Range): Promise<HowCoded | undefined> {
+  if (coder.input.images.has(segment)) {
+    const references = await codeImage(coder, segment.next, old)
+    if (references !== undefined) return { coding: coder.modelsLiterals ? 'image' : 'image, plain literals', references }
+  }
+  return coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old)) ? { coding: 'gzip' } : undefined
 }
 
 /** Contents are compared, not files. False where that cannot be. */
@@ -86,16 +122,22 @@ async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment
   if (equalBytes(oldBytes, nextBytes)) return false
   const pair = openPair(oldBytes, nextBytes)
   if (pair === undefined) return false
-  const code = (): void => codePiece({ encoder, matcher }, pair.content, pair.oldContent, 0, 0)
+  const { oldContent, content } = pair
+  const code = (): void => codePiece(encoder, matcher.match(oldContent, content, 0), content, { bytes: oldContent, start: 0 })
   if (!encoder.gzip(oldRange.start, oldBytes.length, nextBytes.length, pair, code)) return false
   encoder.literal(await next.read(nextRange.end, segment.next.end))
   return true
 }
 
-/** False where the two are not understood, or have too little in common. */
-async function codeImage({ old, next, encoder }: Coder, nextRange: Range, oldRange: Range): Promise<boolean> {
-  const matched = matchImage(await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end))
-  return matched !== undefined && encoder.image(oldRange.start, matched)
+/** How well references were guessed. Undefined where the two are not understood, or have too little in common. */
+async function codeImage(
+  { old, next, encoder, matcher, input }: Coder,
+  nextRange: Range,
+  oldRange: Range,
+): Promise<ReferenceTally | undefined> {
+  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
+  const image = smallestImage(encoder, matcher, input.means.images, oldBytes, nextBytes)
+  return image && encoder.image(oldRange.start, image)
 }
 
 /** The decoder's rule: from the window on, or in one retained range. */
@@ -142,7 +184,9 @@ async function* codeBody(coder: Coder, next: Range, old: Range, start: number): 
     const bytes = await coder.next.read(piece.start, piece.end)
     const expected = Math.max(old.start, piece.expected ?? position)
     const base = fits ? old : baseFor(coder, old, expected, bytes.length)
-    codePiece(coder, bytes, whole ?? (await coder.old.read(base.start, base.end)), base.start, expected)
+    const from = whole ?? (await coder.old.read(base.start, base.end))
+    const copies = coder.matcher.match(from, bytes, Math.min(Math.max(0, expected - base.start), from.length))
+    codePiece(coder.encoder, copies, bytes, { bytes: from, start: base.start })
     position = coder.encoder.position
     yield bytes.length
   }
@@ -154,22 +198,4 @@ function baseFor({ encoder, input: { window } }: Coder, old: Range, expected: nu
   const start = Math.max(old.start, encoder.furthest - window, Math.min(expected, old.end) - reachBack)
   const end = Math.min(old.end, start + window, Math.max(start, expected) + size + reachAhead)
   return { start, end: Math.max(start, end) }
-}
-
-function codePiece(
-  { encoder, matcher: { match } }: Pick<Coder, 'encoder' | 'matcher'>,
-  piece: Uint8Array,
-  base: Uint8Array,
-  baseStart: number,
-  expected: number,
-): void {
-  const copies = match(base, piece, Math.min(Math.max(0, expected - baseStart), base.length))
-  let done = 0
-  for (let i = 0; i < copies.length; i += 3) {
-    const [start, from, length] = copies.slice(i, i + 3) as [number, number, number]
-    encoder.literal(piece.subarray(done, start))
-    encoder.copy(baseStart + from, base.subarray(from, from + length), piece.subarray(start, start + length))
-    done = start + length
-  }
-  encoder.literal(piece.subarray(done))
 }

@@ -1,14 +1,17 @@
-import { BinderyError } from '../../base/error.ts'
+import { mostPerNewByte } from '../../format/delta-batch.ts'
 import { byteWriter } from '../../format/varint.ts'
 import { writeDifferences } from './differences.ts'
 import { imageEncoder } from './image/encode.ts'
 import { runWriter } from './run-writer.ts'
 import { encodeSections } from './sections.ts'
+import { compressedSize } from './write-batch.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { ByteWriter } from '../../format/varint.ts'
 import type { OpenedPair } from './gzip/plan.ts'
 import type { ImageEncoder, MatchedImage } from './image/encode.ts'
+import type { ReferenceTally } from './image/references.ts'
 import type { Section } from './sections.ts'
+import type { StreamSizes } from './watch.ts'
 
 /** A batch before compression. */
 export type RawBatch = { readonly newSize: number; readonly streams: Readonly<Partial<Record<StreamName, Uint8Array>>> }
@@ -24,16 +27,23 @@ export type DeltaEncoder = {
   /** The next `length` bytes are those of old from `start` on. */
   same(start: number, length: number): void
   literal(next: Uint8Array): void
-  /** The next bytes are an executable, made from the one at `start`. False where its streams might not fit into a batch. */
-  image(start: number, image: MatchedImage): boolean
-  /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False as above. */
+  /** How many bytes of the delta the image would take, about. */
+  imageSize(image: MatchedImage): number
+  /** The next bytes are an executable, made from the one at `start`. Undefined where its streams might not fit into a batch. */
+  image(start: number, image: MatchedImage): ReferenceTally | undefined
+  /** The next bytes are a gzip file, made from the one of `oldSize` bytes at `start`; `code` writes its content. False where it might not fit. */
   gzip(start: number, oldSize: number, size: number, pair: OpenedPair, code: () => void): boolean
+  /** Bytes of each stream so far, about; but for that of sections, which is made with its batch. */
+  readonly written: StreamSizes
   /** Batches completed since the last call; with `last`, everything there is. */
   take(last: boolean): readonly RawBatch[]
 }
 
 /** A piece of a copy adds at most one and a half times its size to the streams, and its last few bytes a little. */
 const largestPiece = 256 << 10
+
+/** Seven varints, of which none is that large. */
+const largestSection = 48
 
 /** `modelLiterals`: those of images, which makes them small and costs a reader time. */
 export type EncoderLimits = { readonly window: number; readonly batchLimit: number; readonly modelLiterals: boolean }
@@ -46,7 +56,10 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   let runs = outer
   const pieceSize = Math.min(largestPiece, batchLimit >> 2)
   const softLimit = batchLimit - 2 * pieceSize
+  const mostSections = Math.max(1, Math.floor(pieceSize / largestSection))
   const done: RawBatch[] = []
+  /** What streams had in all batches that are done. */
+  const before: Partial<Record<StreamName, number>> = {}
   let newSize = 0
   let gap = 0
   /** Complete ones; what is plain behind them is not one yet. */
@@ -61,7 +74,11 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
   }
   const cutBatch = (): void => {
     endPlain()
-    if (newSize > 0) done.push({ newSize, streams: taken(out, sections, images) })
+    if (newSize > 0) {
+      const streams = taken(out, sections, images)
+      for (const [name, { length }] of Object.entries(streams)) before[name as StreamName] = (before[name as StreamName] ?? 0) + length
+      done.push({ newSize, streams })
+    }
     newSize = 0
     gap = 0
     sections = []
@@ -71,6 +88,15 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
     newSize += length
     plainSize += length
     if (runs === outer && size() >= softLimit) cutBatch()
+  }
+  const isFull = (): boolean => size() >= softLimit || sections.length >= mostSections
+  /** Bytes made to defeat every model take more than was thought, and have to be made in another way. */
+  const codeImage = (image: MatchedImage): ReferenceTally | undefined => {
+    const literals = out.literals.size
+    const room = Math.min(softLimit + pieceSize - size() - (modelLiterals ? 0 : image.literals), mostPerNewByte.images * image.next.length)
+    const tally = images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part), room)
+    if (tally === undefined) out.literals.cutTo(literals)
+    return tally
   }
   const copyPiece = (start: number, old: Uint8Array, next: Uint8Array): void => {
     runs.copy(start, next.length)
@@ -107,28 +133,32 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
         at += part.length
       }
     },
+    imageSize: (image) => {
+      if (modelLiterals) return images.sizeOf(image, undefined)
+      const literals = byteWriter()
+      return images.sizeOf(image, (part) => literals.bytes(part)) + compressedSize(literals.take())
+    },
     image: (start, image) => {
-      if (image.most > softLimit) return false
+      if (image.most > softLimit) return undefined
       if (size() + image.most > softLimit) cutBatch()
+      const literalsBefore = out.literals.size
+      const tally = codeImage(image)
+      if (tally === undefined) return undefined
+      const plainLiterals = modelLiterals ? undefined : out.literals.size - literalsBefore
       endPlain()
       const oldSize = image.old.bytes.length
-      const before = out.literals.size
-      images.code(image, modelLiterals ? undefined : (part) => out.literals.bytes(part))
-      const plainLiterals = modelLiterals ? undefined : out.literals.size - before
       sections.push({ kind: 'image', size: image.next.length, seek: start - outer.position, oldSize, plainLiterals })
-      // Only bytes made to defeat every model come here; half a delta is worse than none.
-      if (size() > batchLimit) throw new BinderyError('over-limit', 'an executable takes more bytes in the delta than a batch may have')
       outer.jump(start + oldSize)
       newSize += image.next.length
-      if (size() >= softLimit) cutBatch()
-      return true
+      if (isFull()) cutBatch()
+      return tally
     },
     gzip: (start, oldSize, fileSize, { oldContent, content, recipe }, code) => {
       const most = 2 * content.length + recipe.length
       if (most > softLimit) return false
       if (size() + most > softLimit) cutBatch()
       endPlain()
-      const before = newSize
+      const sizeBefore = newSize
       const seek = start - outer.position
       runs = runWriter(Infinity, out)
       code()
@@ -138,10 +168,14 @@ export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimit
       out.recipes.bytes(recipe)
       const sizes = { oldContentSize: oldContent.length, contentSize: content.length, recipeSize: recipe.length }
       sections.push({ kind: 'gzip', size: fileSize, seek, oldSize, ...sizes })
-      newSize = before + fileSize
+      newSize = sizeBefore + fileSize
       plainSize = 0
-      if (size() >= softLimit) cutBatch()
+      if (isFull()) cutBatch()
       return true
+    },
+    get written() {
+      const now = { ...Object.fromEntries(Object.entries(out).map(([name, writer]) => [name, writer.size])), ...images.written }
+      return Object.fromEntries(Object.entries(now).map(([name, size]) => [name, size + (before[name as StreamName] ?? 0)]))
     },
     take: (last) => {
       if (last) cutBatch()

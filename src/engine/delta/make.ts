@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
-import { encodeDeltaFront, maxBlocks } from '../../format/delta.ts'
+import { encodeDeltaFront, maxBlocks, memoryNeed } from '../../format/delta.ts'
 import { endOfBatches } from '../../format/delta-batch.ts'
 import { inOrder } from '../dist/blocks.ts'
+import { usualMemory } from './apply.ts'
 import { codeSegments } from './code.ts'
+import { meansOf, usualEffort } from './effort.ts'
 import { largestProgram } from './reader-time.ts'
 import { planGzip } from './gzip/plan.ts'
 import { planImages } from './image/plan.ts'
@@ -14,7 +16,9 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
+import type { Effort } from './effort.ts'
 import type { DigestOf } from './pair.ts'
+import type { DeltaWatch } from './watch.ts'
 
 export type DeltaInput = {
   readonly old: ByteSource
@@ -22,9 +26,12 @@ export type DeltaInput = {
   /** Names of dists, or empty. */
   readonly oldName: string
   readonly newName: string
+  /** `usualEffort` where nothing is said. */
+  readonly effort?: Effort | undefined
   /** Advanced by bytes of the new side. */
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
+  readonly watch?: DeltaWatch | undefined
   /** For readers with less memory than usual, at the cost of larger deltas. */
   readonly limits?: DeltaLimits | undefined
 }
@@ -45,20 +52,25 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const limits = input.limits ?? usualLimits(Math.max(input.old.size, input.new.size))
   const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
-  const plan = planDelta(old, next, await pairMembers(old.members, next.members, digestOf(input)), limits.window)
-  const images = await planImages(plan, input.old, input.new, limits.window)
-  const gzips = await planGzip(plan, input.old, input.new)
+  const pairs = await pairMembers(old.members, next.members, digestOf(input))
+  const plan = planDelta(old, next, pairs, limits.window)
   const { oldName, newName } = input
   const sides = { oldName, newName, old: old.side, new: next.side }
-  yield encodeDeltaFront(
-    { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: Math.max(images.memory, gzips.memory) },
-    { old: old.digests, new: next.digests },
-  )
-  yield* inOrder(
-    codeSegments({ ...input, ...limits, plan, images: images.segments, gzips: gzips.segments }),
-    atOnce,
-    batchCompressor(next.side.size),
-  )
+  const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
+  const room = roomForCodings(header)
+  const means = meansOf(input.effort ?? usualEffort)
+  const images = await planImages(plan, input.old, input.new, { window: limits.window, memory: means.images.length === 0 ? 0 : room })
+  const gzips = await planGzip(plan, input.old, input.new, means.opensGzip ? room - images.memory : 0)
+  // Each takes its room for all of the delta: a reader may have both at the same time.
+  const codingMemory = images.memory + gzips.memory
+  const front = encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
+  input.watch?.planned({ old: old.members, next: next.members, pairs, frontSize: front.length })
+  yield front
+  const batches = codeSegments({ ...input, ...limits, plan, means, images: images.segments, gzips: gzips.segments })
+  for await (const { head, bytes } of inOrder(batches, atOnce, batchCompressor(next.side.size, means.codecs))) {
+    input.watch?.compressed(head, bytes.length)
+    yield bytes
+  }
   yield endOfBatches
 }
 
@@ -74,6 +86,11 @@ function usualLimits(size: number): DeltaLimits {
   // An executable is one section, and a section is never divided: what it takes at worst must fit into a batch.
   const batchLimit = size > largestProgram || size <= largeBlock / 2 ? 8 << 20 : 16 << 20
   return { window: 32 << 20, batchLimit, blockSize }
+}
+
+/** What images and gzip files may take of a reader's memory: with all else never more than it usually grants. */
+function roomForCodings(header: DeltaHeader): number {
+  return Math.min(4 * header.window + (16 << 20), usualMemory - memoryNeed(header))
 }
 
 const readSize = 1 << 20

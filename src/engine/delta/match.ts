@@ -17,22 +17,31 @@ export type Matcher = {
 const plainRun = 8
 /** So is one changed word between equal bytes when this many follow it. */
 const isolatedRun = 12
-/** How far alignments are compared, in bytes. */
-const horizon = 64
-/** When so many changed words were simply taken within so many bytes, the alignment is doubted, and compared this far. */
+/** When so many changed words were simply taken within so many bytes, the alignment is doubted. */
 const doubtAfter = 4
 const doubtWithin = 512
-const farHorizon = 768
-/** Most candidates looked at, those nearest to the current alignment. */
-const mostCandidates = 16
 /** How far a new alignment reaches back over what older ones claim: some bytes, and so many for each since the last switch. */
 const backBytes = 512
 const backPerByte = 4
+
+/** How hard is searched. */
+export type Search = {
+  /** How far alignments are compared, in bytes, and how far where the one in hand is doubted. */
+  readonly horizon: number
+  readonly farHorizon: number
+  /** Most candidates looked at, those nearest to the current alignment. */
+  readonly candidates: number
+  /** Of the distances between seeds: a power of two. */
+  readonly strideScale: number
+}
+
+export const usualSearch: Search = { horizon: 64, farHorizon: 768, candidates: 16, strideScale: 1 }
+
 /** What a switch must save, in changed words: about what a run's three numbers cost, and more where it goes far. */
 export type SwitchCosts = { readonly near: number; readonly far: number }
 
 const nearBy = 4096
-const plainCosts: SwitchCosts = { near: 6, far: 6 }
+export const plainCosts: SwitchCosts = { near: 6, far: 6 }
 /** References are masked, so what is alike looks alike; and literals have a model that knows the old file. */
 export const imageCosts: SwitchCosts = { near: 3, far: 12 }
 
@@ -41,9 +50,9 @@ const smallChange = 1
 const largeChange = 1.5
 const noMatch = 2.5
 
-export function matcher(costs: SwitchCosts = plainCosts): Matcher {
-  const indexer = seedIndexer()
-  return { match: (old, next, start) => matchBytes(old, next, start, indexer, costs) }
+export function matcher(costs: SwitchCosts = plainCosts, search: Search = usualSearch): Matcher {
+  const indexer = seedIndexer(search.strideScale)
+  return { match: (old, next, start) => matchBytes(old, next, start, indexer, costs, search) }
 }
 
 function matchBytes(
@@ -52,6 +61,7 @@ function matchBytes(
   start: number,
   indexer: (old: Uint8Array) => SeedIndex,
   costs: SwitchCosts,
+  { horizon, farHorizon, candidates }: Search,
 ): readonly number[] {
   const oldSize = old.length
   const nextSize = next.length
@@ -105,10 +115,10 @@ function matchBytes(
     let first = starts[hash] as number
     let last = starts[hash + 1] as number
     if (first === last) return -1
-    if (last - first > mostCandidates) {
-      const near = lowerBound(positions, first, last, current) - (mostCandidates >> 1)
-      first = Math.max(first, Math.min(near, last - mostCandidates))
-      last = first + mostCandidates
+    if (last - first > candidates) {
+      const near = lowerBound(positions, first, last, current) - (candidates >> 1)
+      first = Math.max(first, Math.min(near, last - candidates))
+      last = first + candidates
     }
     const end = Math.min(nextSize, s + far)
     let best = costOf(current, s, end, ((end - s) / 4) * noMatch)

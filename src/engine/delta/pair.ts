@@ -1,7 +1,13 @@
 import type { TarMember } from '../../format/tar-members.ts'
 
-/** Per member of the new tar, the index of the old member that it most likely comes from. */
-export type Pairs = readonly (number | undefined)[]
+/** Per member of the new tar, the old member that it most likely comes from. */
+export type Pairs = readonly (Pair | undefined)[]
+
+/** `member`: its index. */
+export type Pair = { readonly member: number; readonly by: PairedBy }
+
+/** What the two have in common. */
+export type PairedBy = 'path' | 'content' | 'path of another type' | 'similar path' | 'similar name'
 
 /** Digest of a member's content; asked only of members that share their size with one of the other side. */
 export type DigestOf = (side: 'old' | 'new', member: TarMember) => Promise<string>
@@ -12,13 +18,13 @@ export type DigestOf = (side: 'old' | 'new', member: TarMember) => Promise<strin
  * then by a last name that does, in whatever folder.
  */
 export async function pairMembers(old: readonly TarMember[], next: readonly TarMember[], digestOf: DigestOf): Promise<Pairs> {
-  const pairs: (number | undefined)[] = next.map(() => undefined)
+  const pairs: (Pair | undefined)[] = next.map(() => undefined)
   const isFree = old.map(() => true)
-  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${path}`)
+  pairByKey(old, next, pairs, isFree, 'path', ({ path, type }) => `${type} ${path}`)
   await pairByContent(old, next, pairs, isFree, digestOf)
-  pairByKey(old, next, pairs, isFree, ({ path }) => path)
-  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${withoutNumbers(path)}`)
-  pairByKey(old, next, pairs, isFree, ({ path, type }) => `${type} ${withoutNumbers(lastName(path))}`)
+  pairByKey(old, next, pairs, isFree, 'path of another type', ({ path }) => path)
+  pairByKey(old, next, pairs, isFree, 'similar path', ({ path, type }) => `${type} ${withoutNumbers(path)}`)
+  pairByKey(old, next, pairs, isFree, 'similar name', ({ path, type }) => `${type} ${withoutNumbers(lastName(path))}`)
   return pairs
 }
 
@@ -26,8 +32,9 @@ export async function pairMembers(old: readonly TarMember[], next: readonly TarM
 function pairByKey(
   old: readonly TarMember[],
   next: readonly TarMember[],
-  pairs: (number | undefined)[],
+  pairs: (Pair | undefined)[],
   isFree: boolean[],
+  by: PairedBy,
   keyOf: (member: TarMember) => string,
 ): void {
   const waiting = new Map<string, number[]>()
@@ -43,7 +50,7 @@ function pairByKey(
     if (pairs[i] !== undefined) continue
     const found = waiting.get(keyOf(member))?.pop()
     if (found === undefined) continue
-    pairs[i] = found
+    pairs[i] = { member: found, by }
     isFree[found] = false
   }
 }
@@ -52,7 +59,7 @@ function pairByKey(
 async function pairByContent(
   old: readonly TarMember[],
   next: readonly TarMember[],
-  pairs: (number | undefined)[],
+  pairs: (Pair | undefined)[],
   isFree: boolean[],
   digestOf: DigestOf,
 ): Promise<void> {
@@ -70,7 +77,7 @@ async function pairByContent(
     if (pairs[i] !== undefined || !oldSizes.has(member.contentSize)) continue
     const found = byContent.get(await digestOf('new', member))
     if (found === undefined) continue
-    pairs[i] = found
+    pairs[i] = { member: found, by: 'content' }
     isFree[found] = false
   }
 }

@@ -9,6 +9,8 @@ import type { Survey } from './survey.ts'
 export type Segment = {
   /** A header is compared with a header byte by byte; a body is searched for what moved. */
   readonly kind: 'header' | 'body'
+  /** Of which member of the new tar; undefined behind the last one, and where the new side is no tar. */
+  readonly member: number | undefined
   readonly next: Range
   /** Undefined where nothing of the old side helps, or can be had when it is needed. */
   readonly old: Range | undefined
@@ -24,7 +26,7 @@ export type DeltaPlan = { readonly segments: readonly Segment[]; readonly retain
 export function planDelta(old: Survey, next: Survey, pairs: Pairs, window: number): DeltaPlan {
   const whole = { old: { start: 0, end: old.side.size }, next: { start: 0, end: next.side.size } }
   if (old.members.length === 0 || next.members.length === 0)
-    return { segments: [{ kind: 'body', ...whole, padding: noPadding }], retained: [] }
+    return { segments: [{ kind: 'body', member: undefined, ...whole, padding: noPadding }], retained: [] }
   const sources = reachable(old.members, next.members, pairs, window)
   return { segments: segmentsOf(old, next, sources.members), retained: sources.retained }
 }
@@ -47,7 +49,7 @@ function reachable(old: readonly TarMember[], next: readonly TarMember[], pairs:
   const members = next.map((_, i) => {
     const pair = pairs[i]
     if (pair === undefined) return undefined
-    const member = old[pair] as TarMember
+    const member = old[pair.member] as TarMember
     const size = member.end - member.headerStart
     if (inOrder.has(i)) line = member.end
     else if (member.end > line + window / 2) return undefined
@@ -63,7 +65,9 @@ function reachable(old: readonly TarMember[], next: readonly TarMember[], pairs:
 }
 
 function membersInOrder(old: readonly TarMember[], pairs: Pairs): ReadonlySet<number> {
-  const paired = pairs.flatMap((place, i) => (place === undefined ? [] : [{ i, place, weight: sizeOf(old[place] as TarMember) }]))
+  const paired = pairs.flatMap((pair, i) =>
+    pair === undefined ? [] : [{ i, place: pair.member, weight: sizeOf(old[pair.member] as TarMember) }],
+  )
   const chosen = heaviestAscending(paired, old.length)
   return new Set(paired.filter((_, at) => chosen.has(at)).map(({ i }) => i))
 }
@@ -91,14 +95,21 @@ function segmentsOf(old: Survey, next: Survey, sources: Sources['members']): rea
   for (const [i, member] of next.members.entries()) {
     const source = sources[i]
     if (source !== undefined) lastHeader = { start: source.headerStart, end: source.contentStart }
-    segments.push({ kind: 'header', next: { start: member.headerStart, end: member.contentStart }, old: lastHeader, padding: noPadding })
+    segments.push({
+      kind: 'header',
+      member: i,
+      next: { start: member.headerStart, end: member.contentStart },
+      old: lastHeader,
+      padding: noPadding,
+    })
     const body = source === undefined ? undefined : { start: source.contentStart, end: source.end }
     const padding = { next: paddingIn(member), old: source === undefined ? 0 : paddingIn(source) }
-    segments.push({ kind: 'body', next: { start: member.contentStart, end: member.end }, old: body, padding })
+    segments.push({ kind: 'body', member: i, next: { start: member.contentStart, end: member.end }, old: body, padding })
   }
   const ends = { old: (old.members.at(-1) as TarMember).end, next: (next.members.at(-1) as TarMember).end }
   segments.push({
     kind: 'body',
+    member: undefined,
     next: { start: ends.next, end: next.side.size },
     old: { start: ends.old, end: old.side.size },
     padding: noPadding,

@@ -14,9 +14,9 @@ export const seedSize = 8
 /** More buckets than this miss the cache more often than they save a comparison. */
 const mostBits = 20
 
-/** Every position of a small file; of a large one so many that the index stays about as large as the file. */
-export function strideFor(oldSize: number): number {
-  return oldSize <= 1 << 20 ? 1 : oldSize <= 8 << 20 ? 2 : 4
+/** Every position of a small file; of a large one so many that the index stays about as large as the file. `scale`: a power of two. */
+export function strideFor(oldSize: number, scale = 1): number {
+  return Math.max(1, (oldSize <= 1 << 20 ? 1 : oldSize <= 8 << 20 ? 2 : 4) * scale)
 }
 
 /** Multiplicative hash of eight bytes as two words (Knuth, TAOCP 3, 6.4). */
@@ -28,11 +28,12 @@ export function seedHash(low: number, high: number, bits: number): number {
 /** Memory that one index after the other is built in. */
 export type SeedIndexer = (old: Uint8Array) => SeedIndex
 
-export function seedIndexer(): SeedIndexer {
+/** `scale`: of the strides. */
+export function seedIndexer(scale = 1): SeedIndexer {
   let starts = new Int32Array(0)
   let positions = new Int32Array(0)
   return (old) => {
-    const stride = strideFor(old.length)
+    const stride = strideFor(old.length, scale)
     const count = Math.max(0, Math.floor((old.length - seedSize) / stride) + 1)
     const bits = Math.min(mostBits, Math.max(8, 32 - Math.clz32(count)))
     if (starts.length < (1 << bits) + 2) starts = new Int32Array((1 << bits) + 2)

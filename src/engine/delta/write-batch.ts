@@ -2,17 +2,37 @@ import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:
 import { concatBytes } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
 import { largestProgram } from './reader-time.ts'
-import type { Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
+import type { BatchHead, Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
 import type { RawBatch } from './delta-encode.ts'
 
 /** Compresses the streams of one batch after the other, each with the codec that makes it smallest. */
-export type BatchCompressor = (batch: RawBatch) => Promise<Uint8Array>
+export type BatchCompressor = (batch: RawBatch) => Promise<CodedBatch>
 
-/**
- * brotli at its best takes ten times as long as zstd at its best for a twentieth less. So many bytes of a delta are worth
- * it, the small streams of a batch first: single programs get it all through.
- */
-const brotliBudgets = { program: 3 << 20, system: 512 << 10 }
+/** `bytes`: with the head in front. */
+export type CodedBatch = { readonly head: BatchHead; readonly bytes: Uint8Array }
+
+export type CodecEffort = {
+  readonly zstdLevel: number
+  /** Bytes of a delta that are tried with brotli, the small streams of a batch first: of one program, and of a system. */
+  readonly brotli: { readonly program: number; readonly system: number }
+  /** Brotli's usual way alone, or whatever else may come out smaller. */
+  readonly brotliWays: keyof typeof brotliWays
+}
+
+type BrotliWay = Readonly<Record<number, number>>
+
+const bestBrotli: BrotliWay = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY }
+const smallBlocks: BrotliWay = { ...bestBrotli, [constants.BROTLI_PARAM_LGBLOCK]: 16 }
+
+const brotliWays = {
+  usual: [bestBrotli],
+  all: [
+    bestBrotli,
+    smallBlocks,
+    { ...smallBlocks, [constants.BROTLI_PARAM_MODE]: constants.BROTLI_MODE_FONT },
+    { ...smallBlocks, [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY - 1 },
+  ],
+} as const satisfies Readonly<Record<string, readonly BrotliWay[]>>
 
 /** zstd at level 19 takes a hundred megabytes for a stream of eight. */
 const atOnce = 2
@@ -24,12 +44,11 @@ const hopeless = 0.985
 /** Coded by themselves. */
 const coded: ReadonlySet<StreamName> = new Set(['images', 'imageChanges'])
 
-const zstdLevel = 19
 /** 16 MiB at most: what the reader grants. */
 const brotliWindowBits = { least: 10, most: 24 }
 
-export function batchCompressor(newSize: number): BatchCompressor {
-  let budget = newSize <= largestProgram ? brotliBudgets.program : brotliBudgets.system
+export function batchCompressor(newSize: number, effort: CodecEffort): BatchCompressor {
+  let budget = newSize <= largestProgram ? effort.brotli.program : effort.brotli.system
   const forBrotli = (streams: RawBatch['streams']): ReadonlySet<StreamName> => {
     const chosen = new Set<StreamName>()
     const sizes = streamNames.flatMap((name) => (streams[name] === undefined ? [] : [{ name, size: streams[name].length }]))
@@ -47,15 +66,25 @@ export function batchCompressor(newSize: number): BatchCompressor {
     const tasks = streamNames.flatMap((name) => {
       const raw = streams[name]
       if (raw === undefined) return []
-      const trials: Trials = coded.has(name) || isHopeless(raw) ? [] : chosen.has(name) ? ['zstd', 'brotli'] : ['zstd']
+      const trials = coded.has(name) || isHopeless(raw) ? [] : trialsOf(effort, chosen.has(name))
       return [inTurn(() => compressStream(name, raw, trials))]
     })
     const done = await Promise.all(tasks)
-    return concatBytes([encodeBatchHead({ newSize: size, streams: done.map(({ head }) => head) }), ...done.map(({ bytes }) => bytes)])
+    const head = { newSize: size, streams: done.map((one) => one.head) }
+    return { head, bytes: concatBytes([encodeBatchHead(head), ...done.map(({ bytes }) => bytes)]) }
   }
 }
 
-type Trials = readonly Exclude<Codec, 'raw'>[]
+/** A codec in one of its ways. */
+type Trial = { readonly codec: Exclude<Codec, 'raw'>; compress(bytes: Uint8Array): Promise<Uint8Array> }
+
+function trialsOf({ zstdLevel, brotliWays: ways }: CodecEffort, isWorthBrotli: boolean): readonly Trial[] {
+  const zstd = { codec: 'zstd', compress: async (bytes: Uint8Array) => await zstdCompressed(bytes, zstdLevel) } as const
+  const brotli = brotliWays[ways].map(
+    (way) => ({ codec: 'brotli', compress: async (bytes: Uint8Array) => await brotliCompressed(bytes, way) }) as const,
+  )
+  return isWorthBrotli ? [zstd, ...brotli] : [zstd]
+}
 
 /** Runs what it is given, at most `most` at a time. */
 function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
@@ -77,10 +106,10 @@ function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
 type Coded = { readonly head: StreamHead; readonly bytes: Uint8Array }
 
 /** The smallest of raw and what the codecs make; the first of equals. */
-async function compressStream(name: StreamName, raw: Uint8Array, trials: Trials): Promise<Coded> {
+async function compressStream(name: StreamName, raw: Uint8Array, trials: readonly Trial[]): Promise<Coded> {
   let best: Coded = { head: { name, codec: 'raw', size: raw.length, codedSize: raw.length }, bytes: raw }
-  for (const codec of trials) {
-    const bytes = await compressors[codec](raw)
+  for (const { codec, compress } of trials) {
+    const bytes = await compress(raw)
     // The size of a coded stream takes up to four bytes in the head.
     if (bytes.length + 4 < best.bytes.length) best = { head: { name, codec, size: raw.length, codedSize: bytes.length }, bytes }
   }
@@ -91,9 +120,19 @@ function isHopeless(bytes: Uint8Array): boolean {
   return bytes.length >= probedSize && zstdCompressSync(bytes, zstdOptions(1, bytes.length)).length > bytes.length * hopeless
 }
 
-const compressors: Readonly<Record<Exclude<Codec, 'raw'>, (bytes: Uint8Array) => Promise<Uint8Array>>> = {
-  zstd: (bytes) => promised((done) => zstdCompress(bytes, zstdOptions(zstdLevel, bytes.length), done)),
-  brotli: (bytes) => promised((done) => brotliCompress(bytes, brotliOptions(bytes.length), done)),
+/** Of a stream, by a look that is quick for what it says. */
+export function compressedSize(bytes: Uint8Array): number {
+  return Math.min(bytes.length, zstdCompressSync(bytes, zstdOptions(bestZstd, bytes.length)).length)
+}
+
+const bestZstd = 19
+
+async function zstdCompressed(bytes: Uint8Array, level: number): Promise<Uint8Array> {
+  return await promised((done) => zstdCompress(bytes, zstdOptions(level, bytes.length), done))
+}
+
+async function brotliCompressed(bytes: Uint8Array, way: BrotliWay): Promise<Uint8Array> {
+  return await promised((done) => brotliCompress(bytes, brotliOptions(bytes.length, way), done))
 }
 
 /** The size first: else each stream of some bytes gets the tables of eight megabytes, which take 0.2 s to clear. */
@@ -101,13 +140,13 @@ function zstdOptions(level: number, size: number): { pledgedSrcSize: number; par
   return { pledgedSrcSize: size, params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 0 } }
 }
 
-function brotliOptions(size: number): { params: Record<number, number> } {
+function brotliOptions(size: number, way: BrotliWay): { params: Record<number, number> } {
   const bits = Math.min(brotliWindowBits.most, Math.max(brotliWindowBits.least, 32 - Math.clz32(size - 1)))
   return {
     params: {
-      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
       [constants.BROTLI_PARAM_LGWIN]: bits,
       [constants.BROTLI_PARAM_SIZE_HINT]: size,
+      ...way,
     },
   }
 }

@@ -16,6 +16,7 @@ import type { Update } from '../../format/update.ts'
 import type { Meter, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
+import type { Effort } from '../delta/effort.ts'
 import type { DistDescription } from '../dist/read.ts'
 import type { WireCodec } from '../dist/wire.ts'
 import type { FullIngredient, Ingredients, ReleaseTargets, UpdateNotes } from '../update/compose.ts'
@@ -31,6 +32,8 @@ export type ReleaseInput = {
   readonly shelf: TarShelf
   readonly spool: Spool
   readonly deltas: number
+  /** For each of them. */
+  readonly effort?: Effort | undefined
   readonly notes: UpdateNotes
   readonly progress: Progress
   readonly signal: AbortSignal

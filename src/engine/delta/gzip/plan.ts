@@ -18,16 +18,19 @@ const mostContent = 8 << 20
 /** Which segments of a plan are gzip files that may be opened, and what the largest takes to apply. */
 export type GzipPlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
 
-export async function planGzip(plan: DeltaPlan, old: ByteSource, next: ByteSource): Promise<GzipPlans> {
+/** `granted`: the memory that a reader has for one. */
+export async function planGzip(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: number): Promise<GzipPlans> {
   const segments = new Set<Segment>()
   let memory = 0
   let room = roomForGzip(next.size)
   // Small ones first: closing one takes longer for each byte the larger it is.
   for (const { segment, oldSize, nextSize, fileSize } of (await changedPairs(plan, old, next)).sort((a, b) => a.nextSize - b.nextSize)) {
+    const need = gzipMemory(oldSize, nextSize, fileSize)
+    if (need > granted) continue
     room -= nextSize
     if (room < 0) break
     segments.add(segment)
-    memory = Math.max(memory, gzipMemory(oldSize, nextSize, fileSize))
+    memory = Math.max(memory, need)
   }
   return { segments, memory }
 }

@@ -1,4 +1,5 @@
 import { newMixer } from './mixer.ts'
+import type { Mixer } from './mixer.ts'
 import type { BinaryCoder } from './range-coder.ts'
 
 /**
@@ -9,6 +10,8 @@ import type { BinaryCoder } from './range-coder.ts'
 export type LiteralModel = {
   /** Codes `next[at]`, or fills it in. `alike`: the byte of old that stands where it would be. */
   code(coder: BinaryCoder, next: Uint8Array, at: number, alike: number): void
+  /** What goes on from image to image. */
+  readonly learned: Mixer['learned']
   /** Before the first of `literals` bytes of an image made from `old`. */
   begin(old: Uint8Array, literals: number): void
 }
@@ -27,6 +30,7 @@ export function literalModel(): LiteralModel {
   const slots = new Int32Array(mixer.starts.length)
   const match = matchFinder()
   return {
+    learned: mixer.learned,
     begin: match.begin,
     code: (coder, next, at, alike) => {
       match.look(next, at)

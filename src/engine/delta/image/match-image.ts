@@ -1,16 +1,22 @@
 import { programHeadersEnd } from '../../../format/elf.ts'
-import { imageCosts, matcher } from '../match.ts'
+import { imageCosts, matcher, usualSearch } from '../match.ts'
 import { guessTargets } from './guesses.ts'
 import { maskReferences } from './mask.ts'
 import type { Copies } from './copies.ts'
+import type { Search, SwitchCosts } from '../match.ts'
 import type { Image } from './image.ts'
+
+/** How often two images are matched, at least once, and how. */
+export type ImageEffort = { readonly passes: number; readonly search: Search; readonly costs: SwitchCosts }
+
+export const usualImageEffort: ImageEffort = { passes: 2, search: usualSearch, costs: imageCosts }
 
 /**
  * Copies between two images, in two passes: the first with all references masked, the second with each showing where it is
  * thought to lead. They begin behind the program headers of the new one, which are copied by themselves.
  */
-export function matchImages(old: Image, next: Image, effort: { readonly passes: number }): Copies {
-  const { match } = matcher(imageCosts)
+export function matchImages(old: Image, next: Image, effort: ImageEffort): Copies {
+  const { match } = matcher(effort.costs, effort.search)
   let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
   for (let pass = 1; pass < effort.passes; pass++) {
     const guesses = guessTargets(old, next.layout, copies)

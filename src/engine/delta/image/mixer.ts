@@ -1,5 +1,5 @@
 import { learn, newModels } from './range-coder.ts'
-import type { BinaryCoder } from './range-coder.ts'
+import type { BinaryCoder, Models } from './range-coder.ts'
 
 /**
  * Mixes what several models say of a bit, by weights that learn which of them to believe (M. Mahoney, "Adaptive Weighing of
@@ -9,6 +9,8 @@ import type { BinaryCoder } from './range-coder.ts'
 export type Mixer = {
   /** Of each of the inputs where its models begin in the table: what a slot is counted from. */
   readonly starts: readonly number[]
+  /** All that changes as it codes. */
+  readonly learned: readonly [table: Models, weights: Int32Array]
   /** `slots[i]`: the model that speaks for input i. `select` chooses the set of weights. */
   code(coder: BinaryCoder, slots: Int32Array, select: number, bit: number): number
 }
@@ -51,6 +53,7 @@ export function newMixer(sizes: readonly number[], sets: number): Mixer {
   const inputs = new Int32Array(count)
   return {
     starts,
+    learned: [table, weights],
     code: (coder, slots, select, bit) => {
       const first = select * count
       let sum = 0

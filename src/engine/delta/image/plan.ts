@@ -9,13 +9,16 @@ import type { DeltaPlan, Segment } from '../plan.ts'
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
 export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
 
-export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, window: number): Promise<ImagePlans> {
+/** What a reader grants: old bytes of one image, and memory for one. */
+export type ImageRoom = { readonly window: number; readonly memory: number }
+
+export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: ImageRoom): Promise<ImagePlans> {
   const segments = new Set<Segment>()
   let memory = 0
   let room = roomForImages(next.size)
   for (const segment of plan.segments) {
     const size = segment.next.end - segment.next.start
-    const need = size > room ? undefined : await memoryFor(segment, old, next, window)
+    const need = size > room ? undefined : await memoryFor(segment, old, next, granted)
     if (need === undefined) continue
     segments.add(segment)
     memory = Math.max(memory, need)
@@ -24,24 +27,16 @@ export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSou
   return { segments, memory }
 }
 
-/**
- * What images may take of a reader's memory, by the window: together with all else no more than it usually grants. Larger
- * ones are coded like any other file.
- */
-function mostMemory(window: number): number {
-  return 4 * window + (16 << 20)
-}
-
 /** Undefined for what is no pair of executables of one machine, or as good as equal, or too large to be had as a whole. */
 async function memoryFor(
   { kind, next, old }: Segment,
   oldSide: ByteSource,
   nextSide: ByteSource,
-  window: number,
+  granted: ImageRoom,
 ): Promise<number | undefined> {
   if (kind !== 'body' || old === undefined) return undefined
   const [oldSize, nextSize] = [old.end - old.start, next.end - next.start]
-  if (Math.max(oldSize, nextSize) > window || !mayBeImage(oldSize, nextSize)) return undefined
+  if (Math.max(oldSize, nextSize) > granted.window || !mayBeImage(oldSize, nextSize)) return undefined
   const [oldHead, nextHead] = [
     await oldSide.read(old.start, old.start + elfHeadSize),
     await nextSide.read(next.start, next.start + elfHeadSize),
@@ -51,7 +46,7 @@ async function memoryFor(
   const [oldLayout, nextLayout] = [readSegments(oldHead, oldSize), readSegments(nextHead, nextSize)]
   if (oldLayout === undefined || nextLayout === undefined) return undefined
   const need = imageMemory(oldSize, nextSize, oldLayout.span)
-  if (need > mostMemory(window)) return undefined
+  if (need > granted.memory) return undefined
   if (oldSize === nextSize && (await isNearlyEqual(oldSide, old.start, nextSide, next.start, oldSize))) return undefined
   return need
 }

@@ -42,7 +42,12 @@ function chanceOf(models: Models, at: number): number {
 }
 
 export type RangeEncoder = BinaryCoder & {
+  /** At most, were it taken now. */
   readonly size: number
+  /** Bytes that are written already. */
+  readonly written: number
+  /** Answers how to take back what is coded from now on. */
+  mark(): () => void
   /** Ends the stream and starts another one. */
   take(): Uint8Array
 }
@@ -66,6 +71,17 @@ export function rangeEncoder(): RangeEncoder {
     isDecoder: false,
     get size() {
       return out.size + 4
+    },
+    get written() {
+      return out.size
+    },
+    mark: () => {
+      const kept = { size: out.size, low, high }
+      return () => {
+        out.cutTo(kept.size)
+        low = kept.low
+        high = kept.high
+      }
     },
     bit: (models, at, bit) => {
       split(chanceOf(models, at), bit)

@@ -28,6 +28,9 @@ export function referenceModels(): ReferenceModels {
   }
 }
 
+/** Of the references of an old image: how many copies have, and of how many the guess was right. */
+export type ReferenceTally = { readonly copied: number; readonly guessed: number }
+
 /** What a reference becomes that is not what was guessed: its old word, another one, or no reference any more. */
 const outcomes = { same: 0, shifted: 1, none: 2 } as const
 
@@ -38,6 +41,8 @@ export type ReferenceCoder = {
    */
   code(index: number, nextAt: number, word: number, high: number): boolean
   readonly value: { word: number; high: number }
+  /** So far. */
+  readonly tally: ReferenceTally
 }
 
 export function referenceCoder(
@@ -51,6 +56,7 @@ export function referenceCoder(
   const view = new DataView(old.bytes.buffer, old.bytes.byteOffset, old.bytes.length)
   const [oldPlace, nextPlace, tableOf] = [addressReader(old), addressReader(next), jumpTableReader(old)]
   const value = { word: 0, high: 0 }
+  const tally = { copied: 0, guessed: 0 }
   const pages = new Float64Array(32)
 
   const learn = (number: number, kind: number, oldWord: number, here: number, table: number, guess: number): void => {
@@ -64,6 +70,7 @@ export function referenceCoder(
   }
   return {
     value,
+    tally,
     code: (index, nextAt, word, high) => {
       const oldAt = placeOf(packed[index] as number)
       const kind = kindOf(packed[index] as number)
@@ -79,6 +86,8 @@ export function referenceCoder(
       const history = models.history[kind] as number
       const hit = coder.bit(models.hits, (context << historyBits) | history, guessed === word && guessedHigh === high ? 1 : 0)
       models.history[kind] = ((history << 1) | hit) & ((1 << historyBits) - 1)
+      tally.copied++
+      tally.guessed += hit
       value.word = guessed
       value.high = guessedHigh
       if (hit === 0) {

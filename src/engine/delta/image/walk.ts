@@ -11,6 +11,7 @@ import type { Image, ImageLayout } from './image.ts'
 import type { Guesses } from './guesses.ts'
 import type { ImageModels } from './models.ts'
 import type { BinaryCoder } from './range-coder.ts'
+import type { ReferenceTally } from './references.ts'
 
 /** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
 export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
@@ -35,9 +36,9 @@ export type ImagePlan = { readonly copies: Copies; readonly bases: Float64Array 
 
 /**
  * Goes through the new image once, from its first byte to its last, in the same way whether it is coded or decoded
- * (doc/spec/delta-images.md). `bad-format` where what was decoded makes no sense.
+ * (doc/spec/delta-images.md); answers how well references were guessed. `bad-format` where what was decoded makes no sense.
  */
-export function walkImage(walk: ImageWalk): void {
+export function walkImage(walk: ImageWalk): ReferenceTally {
   const { coders, models, old, next, plan } = walk
   const bytes = byteCoder(walk)
   const start = codeHeaders(walk, bytes)
@@ -47,8 +48,9 @@ export function walkImage(walk: ImageWalk): void {
   const guesses = guessTargets(old, segments, copies)
   const layout: ImageLayout = { ...segments, layout: segments, bases: codeBases(walk, guesses) }
   if (walk.plainLiterals === undefined) models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
-  codeBody({ walk, bytes, copies, guesses, layout, start })
+  const tally = codeBody({ walk, bytes, copies, guesses, layout, start })
   bytes.finish()
+  return tally
 }
 
 /** The header of the new file, which says where its program headers end, and what is up to there. */
@@ -71,7 +73,7 @@ type Body = {
   readonly start: number
 }
 
-function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): void {
+function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): ReferenceTally {
   const { coders, models, old, next } = walk
   const { count, packed } = old.references
   let index = 0
@@ -105,6 +107,7 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): void {
     bytes.copy(oldAt, oldAt - from + to, doneOld - oldAt)
   }
   literals(next.length)
+  return references.tally
 }
 
 /** The first reference at or behind `from`, as a rule the one at `hint`. */
