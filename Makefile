@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo bench bench-smoke bench-delta bench-delta-smoke test-runtimes clean
+.PHONY: help setup build test lint typecheck format demo bench bench-smoke bench-delta bench-delta-smoke test-runtimes fuzz-delta delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -46,6 +46,12 @@ bench-delta-smoke: build ## deltas of two made pairs against the bounds that the
 
 test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts
+
+fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
+	@node test/hostile/fuzz-delta.ts $(ARGS)
+
+delta-vectors: setup ## write test/vectors/delta.jsonl anew, where the format has changed
+	@node tools/delta-vectors/run.ts
 
 clean: ## remove what was built and fetched, but for node_modules
 	rm -rf dist .cache bench/results.json bench/results-delta.json

@@ -10,6 +10,7 @@ import { concatBytes, emptyBytes, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { closeGzip } from '../src/engine/delta/gzip/close-gzip.ts'
 import { openGzip } from '../src/engine/delta/gzip/open-gzip.ts'
+import { proseOf } from './helpers/delta-samples.ts'
 import { noise } from './helpers/noise.ts'
 import { needs } from './helpers/programs.ts'
 import type { Level } from 'pako'
@@ -105,6 +106,13 @@ test('every level, with content that fills many blocks', needs('gzip'), () => {
 test('stored blocks of zlib at level 0 are a few exceptions', () => {
   for (const size of [0, 1, 70_000, 1_000_000]) {
     const content = noise(size, 6).content
+    isPlain(zlibGzip(content, { level: 0, memLevel: 8 }), content, 40)
+  }
+})
+
+test('stored blocks whose ends are within what would be a match', () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const content = utf8(proseOf(1500, seed)).subarray(0, 65_536)
     isPlain(zlibGzip(content, { level: 0, memLevel: 8 }), content, 40)
   }
 })

@@ -124,3 +124,12 @@ test('the two halves of the client, fetch and apply, do not know each other', ()
   )
   assert.deepEqual(wrong, [])
 })
+
+test('the second decoder of deltas shares nothing with the engine', () => {
+  const imports = globSync('test/second-decoder/*.ts').flatMap((file) => importsOf(file).map(({ path }) => path))
+  assert.ok(imports.length > 20)
+  assert.deepEqual(
+    imports.filter((path) => !path.startsWith('./') && !['node:zlib', 'node:crypto'].includes(path)),
+    [],
+  )
+})

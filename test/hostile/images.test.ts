@@ -18,6 +18,7 @@ import { readElf } from '../../src/format/elf.ts'
 import { byteWriter, zigzag } from '../../src/format/varint.ts'
 import { deltaOf, patched, refusals, refusedOrRight, refusedWith, sourceOf } from '../helpers/delta.ts'
 import { layouts, link, linkWithMap, machines, randomProgram } from '../helpers/executable.ts'
+import { codedImage } from '../helpers/coded-image.ts'
 import { noise } from '../helpers/noise.ts'
 import { numbers } from '../helpers/numbers.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
@@ -419,21 +420,8 @@ async function crafted({
   ])
 }
 
-type Coded = Required<Pick<Crafted, 'images' | 'imageChanges' | 'literals'>>
-
-/** The streams that make `next` from `old`. */
-function codedStreams(arePlain: 'plain' | 'modelled'): Coded {
-  const matched = matchImage(old, next)
-  assert.ok(matched)
-  const coders = { main: rangeEncoder(), changes: rangeEncoder() }
-  const literals: Uint8Array[] = []
-  const plainLiterals = arePlain === 'plain' ? (part: Uint8Array): void => void literals.push(part.slice()) : undefined
-  walkImage({ coders, models: imageModels(), old: matched.old, next: next.slice(), plan: matched.plan, plainLiterals })
-  return { images: coders.main.take(), imageChanges: coders.changes.take(), literals: concatBytes(literals) }
-}
-
-const streams = codedStreams('modelled')
-const plainStreams = codedStreams('plain')
+const streams = codedImage(old, next, 'modelled')
+const plainStreams = codedImage(old, next, 'plain')
 
 test('a section of an image, field by field', async () => {
   const good = [1, next.length, zigzag(0), old.length]

@@ -1,12 +1,17 @@
-import { execFileSync } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { smallTrees } from '../../bench/trees.ts'
+import { exitStatusOf } from '../../src/base/error.ts'
 import { npm } from '../../tools/npm.ts'
+import { deltaVectors } from '../helpers/delta-vectors.ts'
+import type { ErrorCode } from '../../src/base/error.ts'
 
 /**
  * Runs the short road on every line of Node that is supported: the maker's verbs from the whole bundle, the client's from
- * a folder that holds the client bundle alone. Runtimes come from the npm registry, once.
+ * a folder that holds the client bundle alone, which also patches by the test vectors of deltas; so does the second decoder.
+ * Runtimes come from the npm registry, once.
  */
 const versions = ['22.15.0', '24.21.0', '26.10.0']
 const home = resolve('.cache/runtimes')
@@ -24,9 +29,21 @@ function main(): void {
       env,
       stdio: ['ignore', 'ignore', 'inherit'],
     })
+    patchVectors(work, join(client, 'bin/bindery'), env)
+    execFileSync(node, ['--experimental-strip-types', '--disable-warning=ExperimentalWarning', 'test/runtimes/vectors.ts'])
     rmSync(work, { recursive: true })
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
     process.stdout.write(`test-runtimes: ${execFileSync(node, ['--version'], { encoding: 'utf8' }).trim()}: ok, ${seconds} s\n`)
+  }
+}
+
+/** By the client bundle: the right bytes, or the status of the error. */
+function patchVectors(work: string, launcher: string, env: NodeJS.ProcessEnv): void {
+  for (const { name, delta, old, result } of deltaVectors()) {
+    writeFileSync(join(work, 'vector.delta'), delta)
+    const { status, stdout } = spawnSync(launcher, ['patch', 'vector.delta'], { cwd: work, env, input: old, maxBuffer: 1 << 26 })
+    assert.equal(status, result.kind === 'new' ? 0 : exitStatusOf[result.code as ErrorCode], name)
+    if (result.kind === 'new') assert.ok(Buffer.compare(stdout, result.bytes) === 0, name)
   }
 }
 

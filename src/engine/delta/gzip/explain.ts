@@ -168,11 +168,12 @@ function settleBlock(attempt: Attempt, block: Block, at: number, next: number): 
   const due = attempt.count === attempt.question && closesBlock(p, attempt.tokens, attempt.count, attempt.start, at)
   if (attempt.count === attempt.question) attempt.question = due ? Infinity : nextQuestion(p.rules, attempt.count)
   const ends = next >= block.end && (block.kind === 'stored' || attempt.token === block.tokens)
+  // Only where a stored block has invisible tokens: they are others than these.
+  if (ends && next > block.end) attempt.failed = true
   if (!ends || (next === p.end && !due)) {
     attempt.overdue ||= due
     return next
   }
-  if (next > block.end) attempt.failed = true
   endBlock(attempt, next, at, { final: false, sized: attempt.overdue || !due })
   return beginBlock(attempt, next)
 }
