@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Threads, Works } from '../port/thread.ts'
 
 /** Threads that are none: tasks are copied and done later, as on a real one, but here. */
@@ -15,6 +16,7 @@ export function sameThread(works: Works): Threads {
           last = after(last, structuredClone(task, { transfer: [...takes] }))
           await last
         },
+        breathe: async () => await setImmediate(),
         end: async () => {},
       }
     },

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import { setImmediate } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import type { ErrorCode } from '../base/error.ts'
@@ -44,6 +45,7 @@ function threadOf(worker: Worker): Thread {
       worker.postMessage(task, takes)
       await done
     },
+    breathe: async () => await setImmediate(),
     end: async () => void (await worker.terminate()),
   }
 }

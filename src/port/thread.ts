@@ -11,6 +11,8 @@ export type Thread = {
    * copied on its way, but for views of shared memory, and for the memory that it takes with it.
    */
   run(task: unknown, takes?: readonly ArrayBuffer[]): Promise<void>
+  /** Lets answers in that are there. */
+  breathe(): Promise<void>
   end(): Promise<void>
 }
 

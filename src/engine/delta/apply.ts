@@ -86,11 +86,11 @@ function refuseOverMemory(header: DeltaHeader, memory: number): void {
 }
 
 /** Where sections are made that are not plain, and how many blocks may wait for them. */
-type Way = { readonly maker: SectionMaker; readonly ahead: number; readonly memory: number }
+type Way = { readonly maker: SectionMaker; readonly here: SectionMaker; readonly ahead: number; readonly memory: number }
 
 /** What a thread takes besides what it works on. */
 const threadMemory = 24 << 20
-const mostAhead = 8 << 20
+const mostAhead = 4 << 20
 
 /** A thread costs time and memory: one is for systems, and for who has granted enough. */
 function wayFor(header: DeltaHeader, { threads, memory = usualMemory }: ApplyOptions): Way {
@@ -99,7 +99,8 @@ function wayFor(header: DeltaHeader, { threads, memory = usualMemory }: ApplyOpt
   const isLong = codingMemory > 0 && header.new.size > largestProgram && ahead > 0
   const mayThread = isLong && memoryNeed(header) + ahead * blockSize + threadMemory <= memory
   const onThread = mayThread && threads !== undefined ? makerOnThread(threads, codingMemory) : undefined
-  return { maker: onThread ?? makerHere(codingMemory), ahead: onThread === undefined ? 0 : ahead, memory: codingMemory }
+  const here = makerHere(codingMemory)
+  return { maker: onThread ?? here, here, ahead: onThread === undefined ? 0 : ahead, memory: codingMemory }
 }
 
 /** What goes on from one batch to the next. */
@@ -178,7 +179,7 @@ async function* applyImage(section: ImageSection, literals: Cursor, state: State
   const { start, pieces } = await oldBytesOf(section, state)
   const done = state.maker.run({ kind: 'image', old: pieces, size, plainLiterals })
   if (done !== undefined) state.old.pin(start, done)
-  yield* putMade(size, state)
+  yield* putMade(size, state.maker, state)
 }
 
 async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cursor, state: State): ByteStream {
@@ -190,8 +191,10 @@ async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cu
   plain.begin(contentSize, { at: 0 }, wholeOf(oldContent), content)
   if (plain.run().kind !== 'done') throw new BinderyError('bad-format', 'a gzip file in the delta copies from behind its old content')
   release(oldContent)
-  void state.maker.run({ kind: 'gzip', content: content.bytes.subarray(0, contentSize), recipe, size })
-  yield* putMade(size, state)
+  // They have nothing to do with each other, and come in clusters: whoever has time makes the next one.
+  const maker = (await state.maker.isBusy()) ? state.here : state.maker
+  void maker.run({ kind: 'gzip', content: content.bytes.subarray(0, contentSize), recipe, size })
+  yield* putMade(size, maker, state)
 }
 
 type OldPieces = { readonly start: number; readonly pieces: readonly Uint8Array[] }
@@ -217,8 +220,8 @@ function wholeOf(bytes: Uint8Array): OldBytes {
   }
 }
 
-async function* putMade(size: number, state: State): ByteStream {
-  const { out, maker, ahead } = state
+async function* putMade(size: number, maker: SectionMaker, state: State): ByteStream {
+  const { out, ahead } = state
   for (let left = size; left > 0;) {
     if (out.filled >= out.size) {
       out.next()

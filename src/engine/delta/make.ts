@@ -81,11 +81,12 @@ const largeBlock = 16 << 20
  * has blocks of 4 MiB, and what is larger than 256 GiB larger ones.
  */
 function usualLimits(size: number): DeltaLimits {
-  let blockSize = size <= largeBlock ? largeBlock : 4 << 20
+  const isSystem = size > largestProgram
+  let blockSize = size <= largeBlock ? largeBlock : isSystem ? 2 << 20 : 4 << 20
   while (size / blockSize > maxBlocks) blockSize *= 2
   // An executable is one section, and a section is never divided: what it takes at worst must fit into a batch.
-  const batchLimit = size > largestProgram || size <= largeBlock / 2 ? 8 << 20 : 16 << 20
-  return { window: 32 << 20, batchLimit, blockSize }
+  const batchLimit = isSystem || size <= largeBlock / 2 ? 8 << 20 : 16 << 20
+  return { window: (isSystem ? 16 : 32) << 20, batchLimit, blockSize }
 }
 
 /** What images and gzip files may take of a reader's memory: with all else never more than it usually grants. */

@@ -13,5 +13,5 @@ export function roomForImages(newSize: number): number {
 
 /** How many bytes of contents of gzip files. */
 export function roomForGzip(newSize: number): number {
-  return newSize <= largestProgram ? Infinity : Math.floor(newSize / 64)
+  return newSize <= largestProgram ? Infinity : Math.floor(newSize / 24)
 }

@@ -5,6 +5,8 @@ import type { SectionTask } from './section-work.ts'
 
 /** Where executables and gzip files are made: here, or on a thread while plain sections are made here. */
 export type SectionMaker = {
+  /** Whether so much is to do that the next task is done sooner by somebody else. */
+  isBusy(): Promise<boolean>
   /** Undefined when the task is done already. */
   run(task: SectionTask): Promise<void> | undefined
   /** When all tasks are done; fails as the first one did that failed. */
@@ -16,6 +18,7 @@ export type SectionMaker = {
 export function makerHere(memory: number): SectionMaker {
   const work = sectionWork(memory)
   return {
+    isBusy: async () => false,
     run: (task) => {
       work(task)
       return undefined
@@ -25,17 +28,26 @@ export function makerHere(memory: number): SectionMaker {
   }
 }
 
+/** Tasks that keep a thread busy until the next ones come. */
+const mostPending = 6
+
 /** Undefined where there are no threads. */
 export function makerOnThread(threads: Threads, memory: number): SectionMaker | undefined {
   const thread = threads.start('sections', memory)
   if (thread === undefined) return undefined
   let last: Promise<void> = Promise.resolve()
+  let pending = 0
   return {
+    isBusy: async () => {
+      if (pending > mostPending) await thread.breathe()
+      return pending > mostPending
+    },
     run: (task) => {
+      pending++
       const sent = sendable(task)
       last = thread.run(sent, memoryOf(sent))
       // Once a task has failed all do, and the last one is waited for.
-      last.catch(() => {})
+      last.finally(() => pending--).catch(() => {})
       return last
     },
     settled: async () => await last,
