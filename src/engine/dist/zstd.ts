@@ -1,6 +1,6 @@
 import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } from 'node:zlib'
 import { byteReader } from '../../base/byte-reader.ts'
-import { concatBytes, emptyBytes, release } from '../../base/bytes.ts'
+import { concatBytes, emptyBytes } from '../../base/bytes.ts'
 import { sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { maxFrames } from '../../format/frames.ts'
@@ -27,30 +27,25 @@ const framesAtOnce = { encoding: 3, decoding: 2 } as const
 export async function* compressZstd(make: (room: Room) => ByteStream, level: number | undefined): ByteStream {
   const pool = blockPool(frameInput)
   const idle: FrameEncoder[] = []
-  const encode = async (block: Uint8Array): Promise<Encoded> => {
+  const encode = async (block: Uint8Array): Promise<Uint8Array> => {
     const encoder = idle.pop() ?? frameEncoder(level)
     const frame = await encoder.encode(block)
-    const isLast = !encoder.hasRoom()
-    if (isLast) encoder.close()
-    else idle.push(encoder)
+    if (encoder.hasRoom()) idle.push(encoder)
+    else encoder.close()
     pool.give(block)
-    return { frame, isLast }
+    return frame
   }
   let empty = true
   try {
-    for await (const { frame, isLast } of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
+    for await (const frame of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
       empty = false
       yield frame
-      if (isLast) release(frame)
     }
-    if (empty) yield (await encode(emptyBytes)).frame
+    if (empty) yield await encode(emptyBytes)
   } finally {
     for (const encoder of idle) encoder.close()
   }
 }
-
-/** `isLast`: of its encoder, whose memory it ends. */
-type Encoded = { readonly frame: Uint8Array; readonly isLast: boolean }
 
 /** ZSTD_compressBound: with room for the worst case zstd takes its straight way, and the frame depends on the block alone. */
 const frameBound = frameInput + (frameInput >> 8)
