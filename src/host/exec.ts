@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { access, constants } from 'node:fs/promises'
+import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
 import { concatBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
@@ -70,10 +70,11 @@ function collector(stop: () => void): { add(chunk: Uint8Array): void; full(): bo
   }
 }
 
+/** Synchronous: whoever walks a tree meanwhile would let it wait at every folder. */
 async function has(program: string): Promise<boolean> {
   for (const folder of (process.env['PATH'] ?? '/usr/bin:/bin').split(':')) {
     try {
-      await access(join(folder === '' ? '.' : folder, program), constants.X_OK)
+      accessSync(join(folder === '' ? '.' : folder, program), constants.X_OK)
       return true
     } catch {
       // Not in this folder; the next may have it.
