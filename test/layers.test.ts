@@ -37,7 +37,6 @@ function mayImport(from: string, to: string): boolean {
     case 'web':
       return to !== 'host' || from === 'command'
     case 'main.ts':
-    case 'thread-works.ts':
     case 'bindery.ts':
     case 'bindery-client.ts':
       return true

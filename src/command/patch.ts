@@ -72,7 +72,7 @@ async function patchedByDelta(job: Job): Promise<ByteStream> {
   const info = await about(file, async () => await readDeltaInfo(bytesOf(delta)))
   if (info.memory <= memory && (await isRegularFile(old.file))) await checkBase(old, info, context)
   const base = aboutStream(nameOf(old), opened(old, context))
-  return withMeter(context, info, blaming(job, applyDelta(bytesOf(delta), base, { memory, reuse: true, threads: context.threads })))
+  return withMeter(context, info, blaming(job, applyDelta(bytesOf(delta), base, { memory, reuse: true })))
 }
 
 /** Opened by whoever reads it: a delta that is refused before that leaves nothing open. */
