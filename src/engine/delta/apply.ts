@@ -3,6 +3,7 @@ import { concatBytes, oneChunk, release } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { deltaInfo, memoryNeed } from '../../format/delta.ts'
 import { readBytes } from '../../format/varint.ts'
+import { blockHash, checkedBefore } from './block-hash.ts'
 import { newChains } from './gzip/predict.ts'
 import { closeNew, openOld } from './gzip/section.ts'
 import { heldPieces } from './held.ts'
@@ -15,7 +16,10 @@ import { readFront } from './read-front.ts'
 import { decodeSections } from './sections.ts'
 import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ByteStream } from '../../base/bytes.ts'
-import type { DeltaHeader, DeltaInfo } from '../../format/delta.ts'
+import type { DeltaHeader, DeltaInfo, DeltaSide } from '../../format/delta.ts'
+import type { Verified } from '../../base/verified.ts'
+import type { BlockHash } from './block-hash.ts'
+import type { DeltaFront } from './read-front.ts'
 import type { NewBlocks } from './new-blocks.ts'
 import type { OldWindow } from './old-window.ts'
 import type { Chains } from './gzip/predict.ts'
@@ -33,6 +37,8 @@ export type ApplyOptions = {
   readonly memory?: number
   /** The caller is done with a chunk when it asks for the next: its memory is used again. */
   readonly reuse?: boolean
+  /** What somebody found who has read the whole old side before: where it is what the delta leads from, its blocks are not checked again. */
+  readonly checked?: Verified<DeltaSide> | undefined
 }
 
 /** Reads the front of a delta and leaves the rest. */
@@ -49,14 +55,15 @@ export async function readDeltaInfo(delta: ByteStream | Uint8Array): Promise<Del
  * Old bytes in, new bytes out, both uncompressed, in one pass and in the memory that the delta's header states; a need
  * over `memory` bytes is refused before anything else (`over-limit`). Old bytes are verified before they are used
  * (`wrong-base`), new ones before they are handed out (`bad-digest`), and the last block of new only when all of old
- * was seen to be right.
+ * was seen to be right. An old side that was `checked` and has changed since makes nothing wrong either, but then any of these
+ * errors may tell.
  */
 export async function* applyDelta(delta: ByteStream, old: ByteStream, options: ApplyOptions = {}): ByteStream {
   const reader = byteReader(delta, 'the delta')
   try {
     const front = await readFront(reader)
     refuseOverMemory(front.header, options.memory ?? usualMemory)
-    const window = oldWindow(old, front)
+    const window = oldWindow(old, front.header, checkOf(front, options.checked))
     try {
       yield* applyBatches(reader, front.header, window, newBlocks(front, options.reuse ?? false))
     } finally {
@@ -72,6 +79,11 @@ function refuseOverMemory(header: DeltaHeader, memory: number): void {
   if (need <= memory) return
   const mib = (bytes: number): number => Math.ceil(bytes / 2 ** 20)
   throw new BinderyError('over-limit', `the delta takes ${mib(need)} MiB of memory to apply, and ${mib(memory)} MiB are granted`)
+}
+
+function checkOf({ header, digests }: DeltaFront, checked: Verified<DeltaSide> | undefined): BlockHash {
+  const isChecked = checked?.value.sha256 === header.old.sha256 && checked.value.size === header.old.size
+  return isChecked ? checkedBefore : blockHash(header.old, digests.old, header.digestSize)
 }
 
 /** What goes on from one batch to the next. */

@@ -1,10 +1,10 @@
 import { byteReader } from '../../base/byte-reader.ts'
 import { BinderyError } from '../../base/error.ts'
-import { blockHash } from './block-hash.ts'
 import { retainedBytes } from './retained.ts'
 import type { ByteStream } from '../../base/bytes.ts'
+import type { BlockHash } from './block-hash.ts'
 import type { Held } from './held.ts'
-import type { DeltaFront } from './read-front.ts'
+import type { DeltaHeader } from '../../format/delta.ts'
 
 /**
  * The old side as a decoder sees it: read once, forward, block by block, each block verified before any byte of it can
@@ -22,11 +22,10 @@ export type OldWindow = {
   close(): Promise<void>
 }
 
-export function oldWindow(stream: ByteStream, { header, digests }: DeltaFront): OldWindow {
+export function oldWindow(stream: ByteStream, header: DeltaHeader, hash: BlockHash): OldWindow {
   const { size } = header.old
   const { blockSize, window } = header
   const reader = byteReader(stream, 'the old side')
-  const hash = blockHash(header.old, digests.old, header.digestSize)
   const retained = retainedBytes(header.retained)
   const ring = new Uint8Array(Math.min(window + blockSize, size))
   let verified = 0
