@@ -2,4 +2,4 @@ import { verbs } from './command/verbs.ts'
 import { main } from './main.ts'
 
 /** The whole tool: dist/bindery.js. */
-await main(verbs, import.meta.url)
+await main(verbs)

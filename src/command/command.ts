@@ -1,7 +1,6 @@
 import type { AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
-import type { Threads } from '../port/thread.ts'
 
 /**
  * One verb: its option table is at once the parser, the text of --help and what the test compares the manual with.
@@ -58,7 +57,6 @@ export type Context = {
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec
-  readonly threads: Threads
   readonly askPassphrase: AskPassphrase
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
   /** Aborted on SIGINT and SIGTERM; long work looks at it between steps. */

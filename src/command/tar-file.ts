@@ -4,9 +4,11 @@ import { BinderyError, isBinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
 import { decompress, magicSize, wireCodecOf } from '../engine/dist/wire.ts'
 import { decodeNameHeader, isNameHeader, nameHeaderSize } from '../format/dist-name-header.ts'
+import { markVerified } from '../base/verified.ts'
 import { openInput, openSource, spoolToSource } from '../host/source.ts'
 import type { ByteStream } from '../base/bytes.ts'
-import type { DeltaInfo } from '../format/delta.ts'
+import type { Verified } from '../base/verified.ts'
+import type { DeltaInfo, DeltaSide } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Context } from './command.ts'
@@ -75,7 +77,7 @@ export async function distNameIn(source: ByteSource): Promise<string> {
 }
 
 /** Reads all of `file`: `wrong-base` unless it is what the delta leads from. */
-export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<void> {
+export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
   const { file } = base
   const meter = context.progress.start('checking the base', info.old.size)
   try {
@@ -83,7 +85,7 @@ export async function checkBase(base: TarOperand, info: DeltaInfo, context: Cont
       file,
       async () => await digestStream(metered(await openTarStream(base, context), context, (size) => meter.advance(size))),
     )
-    if (found.sha256 === info.old.sha256 && found.size === info.old.size) return
+    if (found.sha256 === info.old.sha256 && found.size === info.old.size) return markVerified(found)
     const isNew = found.sha256 === info.new.sha256
     throw new BinderyError('wrong-base', 'is not the file that the delta was made from', {
       subject: file === '-' ? 'stdin' : file,

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { concatBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
 import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
 import { parseInput } from '../../src/command/parse.ts'
-import { sameThread } from '../../src/host/same-thread.ts'
-import { threadWorks } from '../../src/thread-works.ts'
 import { hostExec } from '../../src/host/exec.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import type { Command, Context } from '../../src/command/command.ts'
@@ -50,7 +48,6 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
     http: hostHttp(),
     exec: hostExec,
-    threads: sameThread(threadWorks),
     askPassphrase: async () => await Promise.reject(new BinderyError('usage', 'there is no terminal')),
     isTerminal: { stdin: false, stdout: false, stderr: false },
     signal: new AbortController().signal,
