@@ -11,7 +11,7 @@ import type { Image, ImageLayout } from './image.ts'
 import type { Guesses } from './guesses.ts'
 import type { ImageModels } from './models.ts'
 import type { BinaryCoder } from './range-coder.ts'
-import type { ReferenceTally } from './references.ts'
+import type { ReferenceCoder, ReferenceTally } from './references.ts'
 
 /** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
 export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
@@ -80,10 +80,8 @@ type Body = {
 
 function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): ReferenceTally {
   const { coders, models, old, next } = walk
-  const { count, packed } = old.references
-  let index = 0
-  const view = new DataView(next.buffer, next.byteOffset, next.length)
   const references = referenceCoder(coders.main, models.references, old, layout, guesses)
+  const codeCopy = copyCoder(walk, bytes, references)
   let done = start
   let doneOld = start
   const literals = (end: number): void => {
@@ -93,27 +91,39 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): Refere
   for (let i = 0; i < copies.length; i += 3) {
     const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
     literals(to)
+    codeCopy(to, from, length)
     done = to + length
     doneOld = from + length
-    index = firstFrom(packed, count, from, index)
-    bytes.begin(from, to, length)
-    let oldAt = from
-    for (; index < count; index++) {
-      const place = placeOf(packed[index] as number)
-      const width = widthOf(kindOf(packed[index] as number))
-      if (place + width > doneOld) break
-      const at = place - from + to
-      bytes.change(oldAt, oldAt - from + to, place - oldAt)
-      oldAt = place
-      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
-      view.setInt32(at, references.value.word, true)
-      if (width === 8) view.setInt32(at + 4, references.value.high, true)
-      oldAt += width
-    }
-    bytes.change(oldAt, oldAt - from + to, doneOld - oldAt)
   }
   literals(next.length)
   return references.tally
+}
+
+/** Codes one copy after the other: a function for each, since a loop in a loop would be compiled for a few copies and thrown away again. */
+function copyCoder({ old, next }: ImageWalk, bytes: ByteCoder, references: ReferenceCoder): (to: number, from: number, length: number) => void {
+  const { count, packed } = old.references
+  const view = new DataView(next.buffer, next.byteOffset, next.length)
+  const { value } = references
+  let index = 0
+  return (to, from, length) => {
+    const shift = to - from
+    const end = from + length
+    bytes.begin(from, to, length)
+    let oldAt = from
+    for (index = firstFrom(packed, count, from, index); index < count; index++) {
+      const place = placeOf(packed[index] as number)
+      const width = widthOf(kindOf(packed[index] as number))
+      if (place + width > end) break
+      const at = place + shift
+      bytes.change(oldAt, oldAt + shift, place - oldAt)
+      oldAt = place
+      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
+      view.setInt32(at, value.word, true)
+      if (width === 8) view.setInt32(at + 4, value.high, true)
+      oldAt += width
+    }
+    bytes.change(oldAt, oldAt + shift, end - oldAt)
+  }
 }
 
 /** The first reference at or behind `from`, as a rule the one at `hint`. */
