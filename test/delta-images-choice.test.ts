@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chooseImages } from '../src/engine/delta/image/choose.ts'
+import { gainCounter } from '../src/engine/delta/image/gain.ts'
+import { seedIndexer } from '../src/engine/delta/seed-index.ts'
 import { link, randomProgram } from './helpers/executable.ts'
 import type { Candidate } from '../src/engine/delta/image/choose.ts'
 import type { Program } from './helpers/executable.ts'
 
 type Change = (program: Program) => Program
+
+const gainOf = gainCounter(seedIndexer())
 
 const kind = { machine: 'x86-64', layout: 'linux', isFixed: false, isBare: false, isGo: false } as const
 
@@ -20,18 +24,18 @@ const changeLast: Change = (program) => ({
   functions: program.functions.map((one, i) => (i === program.functions.length - 1 ? { ...one, seed: one.seed + 1 } : one)),
 })
 
-function candidate(seed: number, change: Change): Candidate & { readonly reads: number } {
+function candidate(seed: number, change: Change): Candidate & { readonly ratings: number } {
   const program = randomProgram(kind, 80, seed)
   const [old, next] = [link(program), link(change(program))]
-  let reads = 0
+  let ratings = 0
   return {
     size: next.length,
-    read: async () => {
-      reads++
-      return { old, next }
+    gain: async () => {
+      ratings++
+      return gainOf(old, next)
     },
-    get reads() {
-      return reads
+    get ratings() {
+      return ratings
     },
   }
 }
@@ -41,26 +45,26 @@ const few = [4, 5, 6].map((seed) => candidate(seed, changeLast))
 const all = many.flatMap((one, i) => [...few.slice(i, i + 1), one])
 const room = (list: readonly Candidate[]): number => list.reduce((sum, { size }) => sum + size, 0)
 
-test('all executables are chosen where there is room, and none is read for it', async () => {
-  const unread = all.map(({ size }) => ({ size, read: () => assert.fail('read') }))
-  assert.deepEqual(await chooseImages(unread, room(unread)), new Set<Candidate>(unread))
+test('all executables are chosen where there is room, and none is rated', async () => {
+  const unrated = all.map(({ size }) => ({ size, gain: () => assert.fail('rated') }))
+  assert.deepEqual(await chooseImages(unrated, room(unrated), 2), new Set<Candidate>(unrated))
 })
 
 test('where room is short, those in which most has moved are chosen, wherever they stand', async () => {
-  assert.deepEqual(await chooseImages(all, room(many)), new Set<Candidate>(many))
+  assert.deepEqual(await chooseImages(all, room(many), 2), new Set<Candidate>(many))
 })
 
 test('one that does not fit leaves its room to others', async () => {
   const large = { ...candidate(8, moveAll), size: room(all) }
-  assert.deepEqual(await chooseImages([large, ...all], room(all)), new Set<Candidate>(all))
-  assert.deepEqual(await chooseImages([large], 10), new Set<Candidate>())
+  assert.deepEqual(await chooseImages([large, ...all], room(all), 2), new Set<Candidate>(all))
+  assert.deepEqual(await chooseImages([large], 10, 2), new Set<Candidate>())
 })
 
-test('each is looked at once', async () => {
+test('each is rated once, also where many are at a time', async () => {
   const list = [1, 2, 3].map((seed) => candidate(seed, moveAll))
-  await chooseImages(list, room(list) - 1)
+  await chooseImages(list, room(list) - 1, 2)
   assert.deepEqual(
-    list.map(({ reads }) => reads),
+    list.map(({ ratings }) => ratings),
     [1, 1, 1],
   )
 })

@@ -39,6 +39,7 @@ function mayImport(from: string, to: string): boolean {
     case 'web':
       return to !== 'host' || from === 'command'
     case 'main.ts':
+    case 'thread-works.ts':
     case 'bindery.ts':
     case 'bindery-client.ts':
       return true

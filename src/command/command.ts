@@ -1,6 +1,7 @@
 import type { AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
+import type { Threads } from '../port/thread.ts'
 
 /**
  * One verb: its option table is at once the parser, the text of --help and what the test compares the manual with.
@@ -57,6 +58,8 @@ export type Context = {
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec
+  /** Undefined in a bundle whose verbs have no use for any. */
+  readonly threads: Threads | undefined
   readonly askPassphrase: AskPassphrase
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
   /** Aborted on SIGINT and SIGTERM; long work looks at it between steps. */

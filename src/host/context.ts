@@ -8,11 +8,12 @@ import { stderrProgress } from './progress.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
+import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
 
 /** The real world for one verb. */
-export function hostContext(verb: string, globals: Input): Context {
+export function hostContext(verb: string, globals: Input, threads?: Threads): Context {
   const verbosity = verbosityOf(globals)
   let signal: AbortSignal | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${text}\n`)
@@ -32,6 +33,7 @@ export function hostContext(verb: string, globals: Input): Context {
     random: systemRandom,
     http: hostHttp(),
     exec: hostExec,
+    threads,
     askPassphrase: askOnTerminal,
     isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
     get signal() {

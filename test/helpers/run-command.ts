@@ -4,6 +4,8 @@ import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
 import { parseInput } from '../../src/command/parse.ts'
 import { hostExec } from '../../src/host/exec.ts'
 import { hostHttp } from '../../src/host/http.ts'
+import { sameThread } from '../../src/host/same-thread.ts'
+import { threadWorks } from '../../src/thread-works.ts'
 import type { Command, Context } from '../../src/command/command.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
 
@@ -48,6 +50,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
     http: hostHttp(),
     exec: hostExec,
+    threads: sameThread(threadWorks),
     askPassphrase: async () => await Promise.reject(new BinderyError('usage', 'there is no terminal')),
     isTerminal: { stdin: false, stdout: false, stderr: false },
     signal: new AbortController().signal,

@@ -7,6 +7,7 @@ import { imageMemory } from './memory.ts'
 import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
+import type { PairMatcher } from '../pair-matcher.ts'
 import type { Candidate } from './choose.ts'
 
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
@@ -15,23 +16,31 @@ export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly mem
 /** What a reader grants: old bytes of one image, and memory for one. */
 export type ImageRoom = { readonly window: number; readonly memory: number }
 
-export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: ImageRoom): Promise<ImagePlans> {
+/** What rates candidates where a reader has not the time for all. */
+export type ImageRating = Pick<PairMatcher, 'atOnce' | 'gain'>
+
+export async function planImages(
+  plan: DeltaPlan,
+  old: ByteSource,
+  next: ByteSource,
+  granted: ImageRoom,
+  rating: ImageRating,
+): Promise<ImagePlans> {
   const candidates: PlannedImage[] = []
   for (const segment of plan.segments) {
-    const need = await memoryFor(segment, old, next, granted)
-    if (need !== undefined) candidates.push(plannedImage(segment, need, old, next))
+    const memory = await memoryFor(segment, old, next, granted)
+    const size = segment.next.end - segment.next.start
+    const gain = async (): Promise<number> => await rating.gain(await bytesIn(old, segment.old), await bytesIn(next, segment.next))
+    if (memory !== undefined) candidates.push({ segment, memory, size, gain })
   }
-  const chosen = [...(await chooseImages(candidates, roomForImages(next.size)))]
+  const chosen = [...(await chooseImages(candidates, roomForImages(next.size), rating.atOnce))]
   return { segments: new Set(chosen.map(({ segment }) => segment)), memory: Math.max(0, ...chosen.map(({ memory }) => memory)) }
 }
 
 type PlannedImage = Candidate & { readonly segment: Segment; readonly memory: number }
 
-function plannedImage(segment: Segment, memory: number, old: ByteSource, next: ByteSource): PlannedImage {
-  const size = segment.next.end - segment.next.start
-  const bytesOf = async (source: ByteSource, range: Range | undefined): Promise<Uint8Array> =>
-    range === undefined ? emptyBytes : await source.read(range.start, range.end)
-  return { segment, memory, size, read: async () => ({ old: await bytesOf(old, segment.old), next: await bytesOf(next, segment.next) }) }
+async function bytesIn(source: ByteSource, range: Range | undefined): Promise<Uint8Array> {
+  return range === undefined ? emptyBytes : await source.read(range.start, range.end)
 }
 
 /** Undefined for what is no pair of executables of one machine, or as good as equal, or too large to be had as a whole. */

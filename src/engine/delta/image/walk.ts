@@ -100,7 +100,11 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): Refere
 }
 
 /** Codes one copy after the other: a function for each, since a loop in a loop would be compiled for a few copies and thrown away again. */
-function copyCoder({ old, next }: ImageWalk, bytes: ByteCoder, references: ReferenceCoder): (to: number, from: number, length: number) => void {
+function copyCoder(
+  { old, next }: ImageWalk,
+  bytes: ByteCoder,
+  references: ReferenceCoder,
+): (to: number, from: number, length: number) => void {
   const { count, packed } = old.references
   const view = new DataView(next.buffer, next.byteOffset, next.length)
   const { value } = references
