@@ -17,8 +17,8 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Smaller memory may be a piece of the runtime's pool, and is not worth it. */
-const leastReleased = 128 << 10
+/** Smaller memory is not worth it. */
+const leastReleased = 32 << 10
 
 /**
  * Gives the memory behind `bytes` back at once; nobody may look at it, or at another view of it, any more. For large memory that
@@ -26,7 +26,16 @@ const leastReleased = 128 << 10
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0)
+  // What is less than half of its memory may be a piece of the runtime's pool.
+  if (buffer instanceof ArrayBuffer && bytes.length >= leastReleased && 2 * bytes.length >= buffer.byteLength) buffer.transfer(0)
+}
+
+/** For a reader that is done with a chunk when it asks for the next, of a stream that gives its chunks away. */
+export async function* released(stream: ByteStream): ByteStream {
+  for await (const bytes of stream) {
+    yield bytes
+    if (bytes.length === bytes.buffer.byteLength) release(bytes)
+  }
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
