@@ -61,13 +61,16 @@ function bare({ machine, base = 0, code = [], data = [] }: Bare): Uint8Array {
 
 /** What is found from `start` on: `place: kind -> target`, in hexadecimal, places from `start`. */
 function found(image: Image, start: number, end: number): readonly string[] {
-  const { count, packed, targets } = image.references
+  const {
+    references: { count, packed, numbers },
+    numbered,
+  } = image
   const list: string[] = []
   for (let i = 0; i < count; i++) {
     const [at, kind] = [placeOf(packed[i] as number), kindOf(packed[i] as number)]
     if (at < start || at >= end) continue
     const name = kind >= kinds.based ? `based ${kind - kinds.based}` : (kindNames.find((one) => kinds[one] === kind) as string)
-    list.push(`${(at - start).toString(16)}: ${name} -> ${(targets[i] as number).toString(16)}`)
+    list.push(`${(at - start).toString(16)}: ${name} -> ${(numbered.addresses[numbers[i] as number] as number).toString(16)}`)
   }
   return list
 }

@@ -17,8 +17,8 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Smaller memory is not worth it. */
-const leastReleased = 32 << 10
+/** Smaller memory may be the runtime's pool, and is not worth it. */
+const leastReleased = 128 << 10
 
 /**
  * Gives the memory behind `bytes` back at once; nobody may look at it, or at another view of it, any more. For large memory that
@@ -26,15 +26,18 @@ const leastReleased = 32 << 10
  */
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes
-  // What is less than half of its memory may be a piece of the runtime's pool.
-  if (buffer instanceof ArrayBuffer && bytes.length >= leastReleased && 2 * bytes.length >= buffer.byteLength) buffer.transfer(0)
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0)
 }
+
+const leastChunk = 32 << 10
 
 /** For a reader that is done with a chunk when it asks for the next, of a stream that gives its chunks away. */
 export async function* released(stream: ByteStream): ByteStream {
   for await (const bytes of stream) {
     yield bytes
-    if (bytes.length === bytes.buffer.byteLength) release(bytes)
+    const { buffer } = bytes
+    // What fills its memory is no piece of a pool, whatever its size.
+    if (buffer instanceof ArrayBuffer && bytes.length === buffer.byteLength && bytes.length >= leastChunk) buffer.transfer(0)
   }
 }
 

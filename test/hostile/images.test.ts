@@ -37,10 +37,10 @@ const samples = [
 function findsInBounds(bytes: Uint8Array): Image | undefined {
   const image = findReferences(bytes)
   if (image === undefined) return undefined
-  const { references, span, targets, bases, jumpTables } = image
+  const { references, numbered, span, targets, bases, jumpTables } = image
   let free = 0
   for (let i = 0; i < references.count; i++) {
-    const [packed, target] = [references.packed[i] as number, references.targets[i] as number]
+    const [packed, target] = [references.packed[i] as number, numbered.addresses[references.numbers[i] as number] as number]
     assert.ok(kindOf(packed) !== kinds.none && placeOf(packed) >= free)
     free = placeOf(packed) + widthOf(kindOf(packed))
     assert.ok(target <= span && hasBit(targets, target))

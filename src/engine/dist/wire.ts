@@ -33,18 +33,25 @@ const chunkSize = 256 << 10
  * as one stream. gzip: one member without name and time. Same input, level and library: same bytes.
  */
 export function compress(stream: ByteStream, codec: WireCodec, level?: number): ByteStream {
-  return compressFrom(() => stream, codec, level)
+  return wrap(() => stream, codec, level, false)
 }
 
-/** The same for a stream that can put its pieces where they are needed: what it writes into `room()` is not copied. */
+/**
+ * The same for a stream that can put its pieces where they are needed: what it writes into `room()` is not copied. What comes
+ * out is only good until the next piece is asked for.
+ */
 export function compressFrom(make: (room: Room) => ByteStream, codec: WireCodec, level?: number): ByteStream {
+  return wrap(make, codec, level, true)
+}
+
+function wrap(make: (room: Room) => ByteStream, codec: WireCodec, level: number | undefined, reuse: boolean): ByteStream {
   switch (codec) {
     case 'none': {
       const scratch = new Uint8Array(chunkSize)
       return make(() => scratch)
     }
     case 'zstd':
-      return compressZstd(make, level)
+      return compressZstd(make, level, reuse)
     case 'gzip': {
       const pool = blockPool(chunkSize)
       return anonymous(pump(createGzip({ level: level ?? usualGzipLevel, chunkSize }), blocksOf(make(pool.room), pool)))

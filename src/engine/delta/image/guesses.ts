@@ -1,4 +1,4 @@
-import { numberSet, numberTargets } from './targets.ts'
+import { numberSet } from './targets.ts'
 import type { ElfLayout } from '../../../format/elf.ts'
 import type { Copies } from './copies.ts'
 import type { Image } from './image.ts'
@@ -8,10 +8,9 @@ export const sources = { none: 0, copy: 1, learned: 2 } as const
 
 /**
  * For each target of the old image where it is in the new one: what was learned from the last reference to it, else where
- * the copies put it, else what the nearest known one below suggests.
+ * the copies put it, else what the nearest known one below suggests. All by the number of a target.
  */
 export type Guesses = {
-  numberOf(target: number): number
   guess(number: number): number
   sourceOf(number: number): number
   learn(number: number, target: number): void
@@ -20,20 +19,18 @@ export type Guesses = {
 type Addressed = Pick<ElfLayout, 'segments'>
 
 export function guessTargets(old: Image, next: Addressed, copies: Copies): Guesses {
-  const targets = numberTargets(old.targets, old.scratch)
-  const { count, addresses, numberOf } = targets
+  const { count, addresses, rankOf } = old.numbered
   const places = old.scratch.words('places', count)
-  const source = old.scratch.bytes('source', count)
+  const source = old.scratch.bytes('source', count).fill(0)
   const known = numberSet(count)
   forEachShift(old.layout, next, copies, (start, end, shift) => {
-    for (let i = targets.rankOf(start), last = targets.rankOf(end); i < last; i++) {
+    for (let i = rankOf(start), last = rankOf(end); i < last; i++) {
       places[i] = (addresses[i] as number) + shift
       source[i] = sources.copy
     }
   })
   for (let i = 0; i < count; i++) if (source[i] !== 0) known.add(i)
   return {
-    numberOf,
     sourceOf: (number) => source[number] as number,
     guess: (number) => {
       if (source[number] !== 0) return places[number] as number

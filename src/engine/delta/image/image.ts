@@ -1,8 +1,9 @@
 import type { ElfLayout } from '../../../format/elf.ts'
 import type { Scratch } from './scratch.ts'
+import type { Targets } from './targets.ts'
 
 /** An executable whose references are known. */
-export type Image = Marked & { readonly references: ReferenceList }
+export type Image = Marked & { readonly references: ReferenceList; readonly numbered: Targets }
 
 /** One whose references are marked, and not listed yet. */
 export type Marked = Found & { readonly bytes: Uint8Array; readonly layout: ElfLayout }
@@ -12,8 +13,8 @@ export type ReferenceList = {
   readonly count: number
   /** Place in the file and kind, as `placeOf` and `kindOf` take them apart. */
   readonly packed: Uint32Array
-  /** Addresses within the image. */
-  readonly targets: Uint32Array
+  /** Of their targets, as `numbered` has them. */
+  readonly numbers: Uint32Array
 }
 
 const kindBits = 5

@@ -5,16 +5,16 @@ import type { Image } from './image.ts'
 
 /**
  * A copy of an image whose references say the same where they mean the same: nothing in the first pass, when nobody knows
- * what moved where; in the next the place in the new image that each is thought to mean.
+ * what moved where; in the next the place in the new image that each is thought to mean. `tokenOf`: by the number of a target.
  */
-export function maskReferences(image: Image, tokenOf: ((target: number) => number) | undefined): Uint8Array {
+export function maskReferences(image: Image, tokenOf: ((number: number) => number) | undefined): Uint8Array {
   const masked = image.bytes.slice()
   const view = new DataView(masked.buffer)
-  const { count, packed, targets } = image.references
+  const { count, packed, numbers } = image.references
   for (let i = 0; i < count; i++) {
     const at = placeOf(packed[i] as number)
     const kind = kindOf(packed[i] as number)
-    const token = tokenOf === undefined ? 0 : tokenOf(targets[i] as number)
+    const token = tokenOf === undefined ? 0 : tokenOf(numbers[i] as number)
     const fixed = fixedBits(kind)
     // Spread, since the free bits of an instruction are not always the low ones.
     if (fixed !== 0) view.setInt32(at, (view.getInt32(at, true) & fixed) | (scramble(token) & ~fixed), true)

@@ -20,11 +20,11 @@ export function matchImages(old: Image, next: Image, effort: ImageEffort): Copie
   let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
   for (let pass = 1; pass < effort.passes; pass++) {
     const guesses = guessTargets(old, next.layout, copies)
-    const asGuessed = maskReferences(old, (target) => guesses.guess(guesses.numberOf(target)))
+    const asGuessed = maskReferences(old, (number) => guesses.guess(number))
     copies = behindHeaders(
       match(
         asGuessed,
-        maskReferences(next, (target) => target),
+        maskReferences(next, (number) => next.numbered.addresses[number] as number),
         0,
       ),
       next,

@@ -1,10 +1,13 @@
-import { equalBytes } from '../../../base/bytes.ts'
+import { emptyBytes, equalBytes } from '../../../base/bytes.ts'
 import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
 import { roomForImages } from '../reader-time.ts'
 import { mayBeImage } from '../sections.ts'
+import { chooseImages } from './choose.ts'
 import { imageMemory } from './memory.ts'
+import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
+import type { Candidate } from './choose.ts'
 
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
 export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
@@ -13,18 +16,22 @@ export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly mem
 export type ImageRoom = { readonly window: number; readonly memory: number }
 
 export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: ImageRoom): Promise<ImagePlans> {
-  const segments = new Set<Segment>()
-  let memory = 0
-  let room = roomForImages(next.size)
+  const candidates: PlannedImage[] = []
   for (const segment of plan.segments) {
-    const size = segment.next.end - segment.next.start
-    const need = size > room ? undefined : await memoryFor(segment, old, next, granted)
-    if (need === undefined) continue
-    segments.add(segment)
-    memory = Math.max(memory, need)
-    room -= size
+    const need = await memoryFor(segment, old, next, granted)
+    if (need !== undefined) candidates.push(plannedImage(segment, need, old, next))
   }
-  return { segments, memory }
+  const chosen = [...(await chooseImages(candidates, roomForImages(next.size)))]
+  return { segments: new Set(chosen.map(({ segment }) => segment)), memory: Math.max(0, ...chosen.map(({ memory }) => memory)) }
+}
+
+type PlannedImage = Candidate & { readonly segment: Segment; readonly memory: number }
+
+function plannedImage(segment: Segment, memory: number, old: ByteSource, next: ByteSource): PlannedImage {
+  const size = segment.next.end - segment.next.start
+  const bytesOf = async (source: ByteSource, range: Range | undefined): Promise<Uint8Array> =>
+    range === undefined ? emptyBytes : await source.read(range.start, range.end)
+  return { segment, memory, size, read: async () => ({ old: await bytesOf(old, segment.old), next: await bytesOf(next, segment.next) }) }
 }
 
 /** Undefined for what is no pair of executables of one machine, or as good as equal, or too large to be had as a whole. */

@@ -52,20 +52,35 @@ export type RangeEncoder = BinaryCoder & {
   take(): Uint8Array
 }
 
+/** Where a coder stands in 32 bits: an array of its own, since in variables most such numbers would be objects on the heap. */
+const [lowAt, highAt, codeAt] = [0, 1, 2] as const
+
+function newInterval(): Uint32Array {
+  return Uint32Array.of(0, 0xffff_ffff, 0)
+}
+
+/** Up to which number between `low` and `high` a 1 is meant. */
+function middleOf(low: number, high: number, chance: number): number {
+  const range = (high - low) >>> 0
+  return (low + Math.imul(range >>> 16, chance) + (Math.imul(range & 0xffff, chance) >>> 16)) >>> 0
+}
+
 export function rangeEncoder(): RangeEncoder {
   const out = byteWriter()
-  let low = 0
-  let high = 0xffff_ffff
+  const interval = newInterval()
   const split = (chance: number, bit: number): void => {
-    const range = high - low
-    const middle = low + Math.floor(range / 65536) * chance + (((range & 0xffff) * chance) >>> 16)
-    if (bit === 0) low = middle + 1
+    let low = interval[lowAt] as number
+    let high = interval[highAt] as number
+    const middle = middleOf(low, high, chance)
+    if (bit === 0) low = (middle + 1) >>> 0
     else high = middle
     while (((low ^ high) & 0xff00_0000) === 0) {
       out.byte(high >>> 24)
       low = (low << 8) >>> 0
       high = ((high << 8) | 255) >>> 0
     }
+    interval[lowAt] = low
+    interval[highAt] = high
   }
   return {
     isDecoder: false,
@@ -76,11 +91,10 @@ export function rangeEncoder(): RangeEncoder {
       return out.size
     },
     mark: () => {
-      const kept = { size: out.size, low, high }
+      const [size, kept] = [out.size, interval.slice()]
       return () => {
-        out.cutTo(kept.size)
-        low = kept.low
-        high = kept.high
+        out.cutTo(size)
+        interval.set(kept)
       }
     },
     bit: (models, at, bit) => {
@@ -94,6 +108,7 @@ export function rangeEncoder(): RangeEncoder {
     },
     take: () => {
       // As few bytes as tell a number between low and high; what is missing reads as zero.
+      const [low, high] = interval as unknown as readonly [number, number]
       if (low > 0) {
         for (let shift = 24; shift >= 0; shift -= 8) {
           const cut = Math.floor(high / 2 ** shift) * 2 ** shift
@@ -102,8 +117,7 @@ export function rangeEncoder(): RangeEncoder {
           break
         }
       }
-      low = 0
-      high = 0xffff_ffff
+      interval.set(newInterval())
       return out.take()
     },
   }
@@ -116,26 +130,27 @@ export type RangeDecoder = BinaryCoder & {
 
 /** Behind the end of the bytes there are zeros, so that a coder need not write them; more than four are too many. */
 export function rangeDecoder(bytes: Uint8Array): RangeDecoder {
-  let low = 0
-  let high = 0xffff_ffff
+  const interval = newInterval()
   let at = 0
-  let code = 0
   const shift = (): void => {
-    code = ((code << 8) | (at < bytes.length ? (bytes[at] as number) : 0)) >>> 0
+    interval[codeAt] = ((interval[codeAt] as number) << 8) | (at < bytes.length ? (bytes[at] as number) : 0)
     if (++at > bytes.length + 4) throw new BinderyError('bad-format', 'a coded stream of the delta ends early')
   }
   for (let i = 0; i < 4; i++) shift()
   const split = (chance: number): number => {
-    const range = high - low
-    const middle = low + Math.floor(range / 65536) * chance + (((range & 0xffff) * chance) >>> 16)
-    const bit = code <= middle ? 1 : 0
-    if (bit === 0) low = middle + 1
+    let low = interval[lowAt] as number
+    let high = interval[highAt] as number
+    const middle = middleOf(low, high, chance)
+    const bit = (interval[codeAt] as number) <= middle ? 1 : 0
+    if (bit === 0) low = (middle + 1) >>> 0
     else high = middle
     while (((low ^ high) & 0xff00_0000) === 0) {
       low = (low << 8) >>> 0
       high = ((high << 8) | 255) >>> 0
       shift()
     }
+    interval[lowAt] = low
+    interval[highAt] = high
     return bit
   }
   return {

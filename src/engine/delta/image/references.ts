@@ -3,7 +3,7 @@ import { kindOf, placeOf } from './image.ts'
 import { codeSigned, codeSymbol, numberModel } from './numbers.ts'
 import { newModels } from './range-coder.ts'
 import { kindCount, kinds } from './reference.ts'
-import { fieldOf, fixedBits, targetOf, withField, wordOf } from './value.ts'
+import { behindOperand, fieldOf, fixedBits, targetOf, withField, wordOf } from './value.ts'
 import type { NumberModel } from './numbers.ts'
 import type { BinaryCoder, Models } from './range-coder.ts'
 import type { Image, ImageLayout } from './image.ts'
@@ -52,7 +52,8 @@ export function referenceCoder(
   next: ImageLayout,
   guesses: Guesses,
 ): ReferenceCoder {
-  const { packed, targets } = old.references
+  const { packed, numbers } = old.references
+  const { hits, history } = models
   const view = new DataView(old.bytes.buffer, old.bytes.byteOffset, old.bytes.length)
   const [oldPlace, nextPlace, tableOf] = [addressReader(old), addressReader(next), jumpTableReader(old)]
   const value = { word: 0, high: 0 }
@@ -68,45 +69,53 @@ export function referenceCoder(
     } else if (kind >= kinds.low && kind <= kinds.low4) target += pages[(oldWord >>> 5) & 31] as number
     guesses.learn(number, target < 0 ? 0 : target > next.span ? next.span : target)
   }
+  /** Of one that is not as guessed: puts right what is in `value`. */
+  const codeOther = (oldAt: number, kind: number, context: number, word: number, high: number): boolean => {
+    const oldWord = view.getInt32(oldAt, true)
+    const oldHigh = kind === kinds.pointer ? view.getInt32(oldAt + 4, true) : 0
+    const fixed = fixedBits(kind)
+    const isOther = fixed === 0 ? high !== value.high : ((word ^ oldWord) & fixed) !== 0
+    const outcome = word === oldWord && high === oldHigh ? outcomes.same : isOther ? outcomes.none : outcomes.shifted
+    const coded = codeSymbol(coder, models.outcomes, context * 4, 2, outcome)
+    if (coded >= outcomes.none) return false
+    if (coded === outcomes.same) {
+      value.word = oldWord
+      value.high = oldHigh
+    } else {
+      const guessed = fieldOf(kind, value.word)
+      const shift = codeSigned(coder, models.shifts, kind, (fieldOf(kind, word) - guessed) | 0)
+      value.word = withField(kind, oldWord, (guessed + shift) | 0)
+    }
+    return true
+  }
+  const guessOther = (kind: number, guess: number, here: number, table: number, oldWord: number): void => {
+    value.word = wordOf(kind, guess, here, table, next, oldWord)
+    value.high = kind === kinds.pointer ? Math.floor((guess + next.base) / 2 ** 32) : 0
+  }
   return {
     value,
     tally,
+    // Millions of them: what is seldom has a function of its own, so that what is common is compiled as one.
     code: (index, nextAt, word, high) => {
       const oldAt = placeOf(packed[index] as number)
       const kind = kindOf(packed[index] as number)
-      const number = guesses.numberOf(targets[index] as number)
-      const source = guesses.sourceOf(number)
+      const number = numbers[index] as number
+      const context = kind * sourceCount + guesses.sourceOf(number)
       const guess = guesses.guess(number)
-      const oldWord = view.getInt32(oldAt, true)
       const here = nextPlace(nextAt)
       const table = kind === kinds.table ? here - (oldPlace(oldAt) - oldPlace(tableOf(oldAt))) : 0
-      const guessed = wordOf(kind, guess, here, table, next, oldWord)
-      const guessedHigh = kind === kinds.pointer ? Math.floor((guess + next.base) / 2 ** 32) : 0
-      const context = kind * sourceCount + source
-      const history = models.history[kind] as number
-      const hit = coder.bit(models.hits, (context << historyBits) | history, guessed === word && guessedHigh === high ? 1 : 0)
-      models.history[kind] = ((history << 1) | hit) & ((1 << historyBits) - 1)
+      if (kind <= kinds.data4) {
+        value.word = (guess - here - (behindOperand[kind] as number)) | 0
+        value.high = 0
+      } else guessOther(kind, guess, here, table, view.getInt32(oldAt, true))
+      const before = history[kind] as number
+      const hit = coder.bit(hits, (context << historyBits) | before, value.word === word && value.high === high ? 1 : 0)
+      history[kind] = ((before << 1) | hit) & ((1 << historyBits) - 1)
       tally.copied++
       tally.guessed += hit
-      value.word = guessed
-      value.high = guessedHigh
-      if (hit === 0) {
-        const oldHigh = kind === kinds.pointer ? view.getInt32(oldAt + 4, true) : 0
-        const fixed = fixedBits(kind)
-        const isOther = fixed === 0 ? high !== guessedHigh : ((word ^ oldWord) & fixed) !== 0
-        const outcome = word === oldWord && high === oldHigh ? outcomes.same : isOther ? outcomes.none : outcomes.shifted
-        const coded = codeSymbol(coder, models.outcomes, context * 4, 2, outcome)
-        if (coded >= outcomes.none) return false
-        if (coded === outcomes.same) {
-          value.word = oldWord
-          value.high = oldHigh
-        } else {
-          const shift = codeSigned(coder, models.shifts, kind, (fieldOf(kind, word) - fieldOf(kind, guessed)) | 0)
-          value.word = withField(kind, oldWord, (fieldOf(kind, guessed) + shift) | 0)
-        }
-      }
       if (hit === 1 && isExact(kind)) guesses.learn(number, guess)
-      else learn(number, kind, oldWord, here, table, guess)
+      else if (hit === 0 && !codeOther(oldAt, kind, context, word, high)) return false
+      else learn(number, kind, view.getInt32(oldAt, true), here, table, guess)
       return true
     },
   }

@@ -11,7 +11,7 @@ import type { Image, ImageLayout } from './image.ts'
 import type { Guesses } from './guesses.ts'
 import type { ImageModels } from './models.ts'
 import type { BinaryCoder } from './range-coder.ts'
-import type { ReferenceTally } from './references.ts'
+import type { ReferenceCoder, ReferenceTally } from './references.ts'
 
 /** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
 export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
@@ -57,11 +57,16 @@ export function walkImage(walk: ImageWalk): ReferenceTally {
 function codeHeaders({ old, next }: ImageWalk, bytes: ByteCoder): number {
   const most = Math.min(old.bytes.length, next.length, elfHeadSize)
   if (most < elfHeaderSize) throw bad()
-  bytes.copy(0, 0, elfHeaderSize)
+  copyBytes(bytes, 0, elfHeaderSize)
   const end = programHeadersEnd(next)
   if (end > most) throw bad()
-  bytes.copy(elfHeaderSize, elfHeaderSize, end - elfHeaderSize)
+  copyBytes(bytes, elfHeaderSize, end)
   return end
+}
+
+function copyBytes(bytes: ByteCoder, start: number, end: number): void {
+  bytes.begin(start, start, end - start)
+  bytes.change(start, start, end - start)
 }
 
 type Body = {
@@ -75,10 +80,8 @@ type Body = {
 
 function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): ReferenceTally {
   const { coders, models, old, next } = walk
-  const { count, packed } = old.references
-  let index = 0
-  const view = new DataView(next.buffer, next.byteOffset, next.length)
   const references = referenceCoder(coders.main, models.references, old, layout, guesses)
+  const codeCopy = copyCoder(walk, bytes, references)
   let done = start
   let doneOld = start
   const literals = (end: number): void => {
@@ -88,26 +91,43 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): Refere
   for (let i = 0; i < copies.length; i += 3) {
     const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
     literals(to)
+    codeCopy(to, from, length)
     done = to + length
     doneOld = from + length
-    index = firstFrom(packed, count, from, index)
-    let oldAt = from
-    for (; index < count; index++) {
-      const place = placeOf(packed[index] as number)
-      const width = widthOf(kindOf(packed[index] as number))
-      if (place + width > doneOld) break
-      const at = place - from + to
-      bytes.copy(oldAt, oldAt - from + to, place - oldAt)
-      oldAt = place
-      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
-      view.setInt32(at, references.value.word, true)
-      if (width === 8) view.setInt32(at + 4, references.value.high, true)
-      oldAt += width
-    }
-    bytes.copy(oldAt, oldAt - from + to, doneOld - oldAt)
   }
   literals(next.length)
   return references.tally
+}
+
+/** Codes one copy after the other: a function for each, since a loop in a loop would be compiled for a few copies and thrown away again. */
+function copyCoder(
+  { old, next }: ImageWalk,
+  bytes: ByteCoder,
+  references: ReferenceCoder,
+): (to: number, from: number, length: number) => void {
+  const { count, packed } = old.references
+  const view = new DataView(next.buffer, next.byteOffset, next.length)
+  const { value } = references
+  let index = 0
+  return (to, from, length) => {
+    const shift = to - from
+    const end = from + length
+    bytes.begin(from, to, length)
+    let oldAt = from
+    for (index = firstFrom(packed, count, from, index); index < count; index++) {
+      const place = placeOf(packed[index] as number)
+      const width = widthOf(kindOf(packed[index] as number))
+      if (place + width > end) break
+      const at = place + shift
+      bytes.change(oldAt, oldAt + shift, place - oldAt)
+      oldAt = place
+      if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
+      view.setInt32(at, value.word, true)
+      if (width === 8) view.setInt32(at + 4, value.high, true)
+      oldAt += width
+    }
+    bytes.change(oldAt, oldAt + shift, end - oldAt)
+  }
 }
 
 /** The first reference at or behind `from`, as a rule the one at `hint`. */
@@ -123,7 +143,13 @@ function firstFrom(packed: Uint32Array, count: number, from: number, hint: numbe
   return low
 }
 
-type ByteCoder = { copy(oldAt: number, at: number, size: number): void; finish(): void }
+type ByteCoder = {
+  /** Before all calls of `change` for parts of a copy. */
+  begin(oldAt: number, at: number, size: number): void
+  /** Of a part that is no reference, and behind all that was coded before. */
+  change(oldAt: number, at: number, size: number): void
+  finish(): void
+}
 
 /** Bytes that are no references, most of which are copied as they are. */
 function byteCoder(walk: ImageWalk): ByteCoder {
@@ -133,7 +159,8 @@ function byteCoder(walk: ImageWalk): ByteCoder {
 function byteEncoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
   let gap = 0
   return {
-    copy: (oldAt, at, size) => {
+    begin: () => {},
+    change: (oldAt, at, size) => {
       for (let i = 0; i < size; i++) {
         const [from, to] = [bytes[oldAt + i] as number, next[at + i] as number]
         if (from === to) {
@@ -151,18 +178,21 @@ function byteEncoder({ coders: { changes }, models, old: { bytes }, next }: Imag
 
 function byteDecoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
   let gap = models.changes.gap(changes, 0)
+  const changeHere = (oldAt: number, at: number): void => {
+    const from = bytes[oldAt] as number
+    next[at] = from + models.changes.difference(changes, from, at > 0 ? (next[at - 1] as number) : 0, 0)
+    gap = models.changes.gap(changes, 0)
+  }
   return {
-    copy: (oldAt, at, size) => {
-      for (let i = 0; i < size;) {
-        const alike = Math.min(gap, size - i)
-        for (const end = i + alike; i < end; i++) next[at + i] = bytes[oldAt + i] as number
-        gap -= alike
-        if (i === size) return
-        const from = bytes[oldAt + i] as number
-        next[at + i] = from + models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, 0)
-        gap = models.changes.gap(changes, 0)
-        i++
+    // At once, references as well: of a few bytes each it would take much longer.
+    begin: (oldAt, at, size) => next.set(bytes.subarray(oldAt, oldAt + size), at),
+    change: (oldAt, at, size) => {
+      let left = size
+      while (gap < left) {
+        left -= gap + 1
+        changeHere(oldAt + size - left - 1, at + size - left - 1)
       }
+      gap -= left
     },
     finish: () => {
       if (gap !== 0) throw bad()
@@ -176,7 +206,7 @@ function codeBases({ coders, models, old, plan }: ImageWalk, guesses: Guesses): 
   for (let i = 0; i < baseCount; i++) {
     const base = old.bases[i] as number
     if (base === 0) continue
-    const guess = guesses.guess(guesses.numberOf(base))
+    const guess = guesses.guess(old.numbered.numberOf(base))
     made[i] = guess + codeSigned(coders.main, models.bases, 0, plan === undefined ? 0 : ((plan.bases[i] as number) - guess) | 0)
   }
   return made
