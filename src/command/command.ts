@@ -46,6 +46,7 @@ export type Context = {
   /** -f: the configuration file, undefined for the default. */
   readonly configFile: string | undefined
   readonly verbosity: 'quiet' | 'normal' | 'verbose'
+  /** Gives its chunks away. */
   readonly stdin: AsyncIterable<Uint8Array>
   /** Data. Resolves when the bytes have been taken, so that a slow reader slows us. */
   readonly out: (data: Uint8Array | string) => Promise<void>

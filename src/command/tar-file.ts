@@ -1,4 +1,5 @@
 import { about } from '../base/about.ts'
+import { released } from '../base/bytes.ts'
 import { digestStream } from '../base/digest.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
@@ -40,7 +41,7 @@ export async function openTarStream(operand: TarOperand, context: Context): Prom
   await plain?.close()
   if (plain !== undefined) return await openInput(operand.file, context.stdin, { reuse: true })
   const input = await openInput(operand.file, context.stdin)
-  return operand.raw ? input : decompress(input)
+  return operand.raw ? released(input) : decompress(input, undefined, { reuse: true })
 }
 
 /** Any file as it is; what is no regular file, by way of a temporary one. */

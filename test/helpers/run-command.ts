@@ -41,7 +41,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     root: '/',
     configFile: undefined,
     verbosity: 'normal',
-    stdin: oneChunk(input ?? new Uint8Array(0)),
+    stdin: oneChunk(input?.slice() ?? new Uint8Array(0)),
     out: async (data) => void stdout.push(typeof data === 'string' ? utf8(data) : data.slice()),
     say: (line) => void stderr.push(line),
     explain: () => {},

@@ -1,6 +1,6 @@
 import { createGunzip, createGzip } from 'node:zlib'
 import { byteReader } from '../../base/byte-reader.ts'
-import { latin1 } from '../../base/bytes.ts'
+import { latin1, released } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { isZstd } from '../../format/zstd-frame.ts'
 import { blockPool, blocksOf } from './blocks.ts'
@@ -71,21 +71,22 @@ async function* anonymous(gzip: ByteStream): ByteStream {
 /**
  * By magic: zstd (any number of frames), gzip (any number of members, zeros behind them), anything else as it is; other
  * compressions are `not-supported`. `limit` caps the bytes that come out (`over-limit`). Memory is bounded, by 128 MiB
- * where a zstd frame was made with `--long`.
+ * where a zstd frame was made with `--long`. `reuse`: the stream gives its chunks away, and the caller is done with one when it
+ * asks for the next.
  */
-export function decompress(stream: ByteStream, limit?: number): ByteStream {
-  const content = byMagic(stream)
+export function decompress(stream: ByteStream, limit?: number, options: { readonly reuse?: boolean } = {}): ByteStream {
+  const content = byMagic(stream, options.reuse ?? false)
   return limit === undefined ? content : capped(content, limit)
 }
 
-async function* byMagic(stream: ByteStream): ByteStream {
+async function* byMagic(stream: ByteStream, reuse: boolean): ByteStream {
   const reader = byteReader(stream, 'the input')
   try {
     const codec = wireCodecOf(await reader.peek(magicSize))
     const whole = reader.stream(Infinity)
-    if (codec === 'zstd') yield* decompressZstd(whole)
+    if (codec === 'zstd') yield* decompressZstd(whole, reuse)
     else if (codec === 'gzip') yield* pump(createGunzip({ chunkSize }), blocksOf(whole, blockPool(chunkSize)))
-    else yield* whole
+    else yield* reuse ? released(whole) : whole
   } finally {
     await reader.close()
   }

@@ -105,21 +105,28 @@ function buffered(codec: { read(): Uint8Array | null }): Uint8Array {
 /** A frame up to this size is decoded in one call, and beside others. */
 const smallContent = 8 << 20
 
-/** Any number of frames, of any size; skippable ones are left out. */
-export async function* decompressZstd(stream: ByteStream): ByteStream {
+/** Any number of frames, of any size; skippable ones are left out. `reuse`: see `decompress`. */
+export async function* decompressZstd(stream: ByteStream, reuse: boolean): ByteStream {
   const reader = byteReader(stream, 'the zstd data')
   const running: Promise<Uint8Array>[] = []
   try {
     for await (const frame of framesOf(reader)) {
       const whole = await collectSmall(frame)
       if (whole.kind === 'small') running.push(started(decodeFrame(whole.bytes, whole.size)))
-      while (running.length >= (whole.kind === 'small' ? framesAtOnce.decoding : 1)) yield await (running.shift() as Promise<Uint8Array>)
+      while (running.length >= (whole.kind === 'small' ? framesAtOnce.decoding : 1))
+        yield* handedOut(running.shift() as Promise<Uint8Array>, reuse)
       if (whole.kind === 'large') yield* pump(createZstdDecompress({ chunkSize: largeChunk }), blocksOf(whole.bytes, blockPool(largeChunk)))
     }
-    for (const content of running) yield await content
+    for (const content of running) yield* handedOut(content, reuse)
   } finally {
     await reader.close()
   }
+}
+
+async function* handedOut(decoded: Promise<Uint8Array>, reuse: boolean): ByteStream {
+  const content = await decoded
+  yield content
+  if (reuse) release(content)
 }
 
 const largeChunk = 256 << 10
