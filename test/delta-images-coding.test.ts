@@ -9,7 +9,7 @@ import { literalModel } from '../src/engine/delta/image/literals.ts'
 import { newMixer } from '../src/engine/delta/image/mixer.ts'
 import { codeNumber, codeSigned, codeSymbol, numberModel } from '../src/engine/delta/image/numbers.ts'
 import { newModels, rangeDecoder, rangeEncoder } from '../src/engine/delta/image/range-coder.ts'
-import { numberSet, numberTargets } from '../src/engine/delta/image/targets.ts'
+import { NumberSet, Targets } from '../src/engine/delta/image/targets.ts'
 import { newScratch } from '../src/engine/delta/image/scratch.ts'
 import { fieldOf, targetOf, withField, wordOf } from '../src/engine/delta/image/value.ts'
 import { kinds } from '../src/engine/delta/image/reference.ts'
@@ -297,11 +297,11 @@ test('numbers of targets are ranks, and the nearest below is found', () => {
     fc.property(fc.uniqueArray(fc.nat({ max: 5000 }), { maxLength: 200 }), fc.nat({ max: 5000 }), (list, address) => {
       const words = new Uint32Array((5000 >>> 5) + 1)
       for (const one of list) words[one >>> 5] = (words[one >>> 5] as number) | (1 << (one & 31))
-      const { count, addresses, rankOf } = numberTargets(words, newScratch())
+      const targets = new Targets(words, newScratch())
       const sorted = [...list].sort((a, b) => a - b)
-      assert.deepEqual([count, [...addresses]], [list.length, sorted])
-      assert.equal(rankOf(address), sorted.filter((one) => one < address).length)
-      const set = numberSet(5001)
+      assert.deepEqual([targets.count, [...targets.addresses]], [list.length, sorted])
+      assert.equal(targets.rankOf(address), sorted.filter((one) => one < address).length)
+      const set = new NumberSet(5001)
       for (const one of list) set.add(one)
       assert.equal(set.atMost(address), sorted.findLast((one) => one <= address) ?? -1)
     }),

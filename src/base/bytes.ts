@@ -17,8 +17,8 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Smaller memory may be the runtime's pool, and is not worth it. */
-const leastReleased = 128 << 10
+/** Smaller memory may be a piece of the runtime's pool, and is not worth it. */
+export const leastReleased: number = 128 << 10
 
 /**
  * Gives the memory behind `bytes` back at once; nobody may look at it, or at another view of it, any more. For large memory that

@@ -23,15 +23,17 @@ function lookedAt({ rules }: Prediction, at: number): number {
 
 /** Less than half matches, and an upper bound of what they take is less than half of what they make. */
 function compressesWell(tokens: Int32Array, count: number, made: number): boolean {
+  const enough = (made >> 1) << 3
   let bits = 8 * count
   let matches = 0
-  for (let i = 0; i < count; i++) {
+  // As a rule it is too much long before the end.
+  for (let i = 0; i < count && bits < enough; i++) {
     const distance = (tokens[i] as number) & 0xffff
     if (distance === 0) continue
     matches++
     bits += 5 + (distanceExtra[distanceCode(distance)] as number)
   }
-  return matches < count >> 1 && bits >> 3 < made >> 1
+  return matches < count >> 1 && bits < enough
 }
 
 /** Whether the bytes of a block from `start` on can still be stored when its last token begins at `at`. */

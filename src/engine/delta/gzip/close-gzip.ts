@@ -37,7 +37,7 @@ function putMember(writer: BitWriter, content: Uint8Array, member: Member, chain
   putBytes(writer, headerBytes(member.header))
   const padded = new Uint8Array(content.length + margin)
   padded.set(content)
-  putDeflated(writer, newPrediction(member.rules, padded, content.length, chains), member)
+  putDeflated(writer, newPrediction(member.rules, padded, content.length, chains), member, chains)
   align(writer)
   if (member.trailer) {
     putBytes(writer, member.trailer)
@@ -47,8 +47,8 @@ function putMember(writer: BitWriter, content: Uint8Array, member: Member, chain
   putWord(writer, content.length)
 }
 
-function putDeflated(writer: BitWriter, p: Prediction, member: Member): void {
-  const state = newClosing(writer, p, member)
+function putDeflated(writer: BitWriter, p: Prediction, member: Member, { tokens }: Chains): void {
+  const state = newClosing(writer, p, member, tokens)
   skipTo(p, beginBlock(state, 0))
   predict(p, state, endKnownFrom(p.end))
   if (p.rules.gnu) meetEnd(p)
@@ -84,13 +84,13 @@ type Closing = Sink & {
   ended: boolean
 }
 
-function newClosing(writer: BitWriter, p: Prediction, member: Member): Closing {
+function newClosing(writer: BitWriter, p: Prediction, member: Member, tokens: Int32Array): Closing {
   const { exceptions, corrections } = member
   const state: Closing = {
     writer,
     p,
     member,
-    tokens: new Int32Array(0),
+    tokens,
     count: 0,
     stop: 0,
     settle: (at, next) => settle(state, at, next),

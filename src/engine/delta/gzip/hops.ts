@@ -27,9 +27,9 @@ function walk(
   mostHops: number,
   downTo: number,
 ): { readonly hops: number; readonly candidate: number } {
-  const { bytes, prev } = p
+  const { bytes, back } = p
   const limit = Math.max(0, at - furthest, downTo - 1)
-  let candidate = prev[at & windowMask] as number
+  let candidate = at - (back[at & windowMask] as number)
   let hops = 0
   let work = 0
   for (let steps = 0; candidate > limit && steps < mostSteps; steps++) {
@@ -37,7 +37,7 @@ function walk(
     while (same < length && bytes[candidate + same] === bytes[at + same]) same++
     work += 1 + (same >> 3)
     if (same === length && (candidate === downTo || hops++ === mostHops)) break
-    candidate = prev[candidate & windowMask] as number
+    candidate -= back[candidate & windowMask] as number
     if (steps + 1 === mostSteps) candidate = 0
   }
   spend(p, work)

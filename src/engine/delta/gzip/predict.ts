@@ -1,4 +1,6 @@
+import { leastReleased, release } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
+import { mostTokens } from './rules.ts'
 import { literal, longestMatch, shortestMatch, windowSize } from './symbols.ts'
 import type { Rules } from './rules.ts'
 
@@ -37,9 +39,10 @@ export type Prediction = {
   /** The content, and `margin` bytes behind it. */
   readonly bytes: Uint8Array
   readonly end: number
-  /** Hash -> last position with it; position modulo the window -> the one before. 0 stands for none, as in zlib. */
+  /** Hash -> last position with it. 0 stands for none, as in zlib. */
   readonly head: Int32Array
-  readonly prev: Int32Array
+  /** Position modulo the window -> how far back the one before is, as `backTo` has it: the less memory the faster. */
+  readonly back: Uint16Array
   at: number
   /** Length and distance of the match found just before `at`, and whether a token for that position is still due. */
   length: number
@@ -59,16 +62,19 @@ export const headSize = 1 << 16
 const stepsPerByte = 1024
 const stepsAtLeast = 1 << 22
 
-export type Chains = { readonly head: Int32Array; readonly prev: Int32Array }
+/** Serve one content after the other: fresh memory costs more than what is done in it for a small one. */
+export type Chains = { readonly head: Int32Array; readonly back: Uint16Array; readonly tokens: Int32Array }
 
 export function newChains(): Chains {
-  return { head: new Int32Array(headSize), prev: new Int32Array(windowSize) }
+  // When memory is given back for the first time, V8 throws away what it has compiled for arrays: before there is much of it.
+  release(new Uint8Array(leastReleased))
+  return { head: new Int32Array(headSize), back: new Uint16Array(windowSize), tokens: new Int32Array(mostTokens + 1) }
 }
 
-export function newPrediction(rules: Rules, bytes: Uint8Array, end: number, { head, prev }: Chains): Prediction {
+export function newPrediction(rules: Rules, bytes: Uint8Array, end: number, { head, back }: Chains): Prediction {
   head.fill(0, 0, 1 << rules.hashBits)
   const budget = stepsPerByte * end + stepsAtLeast
-  return { rules, bytes, end, head, prev, at: 0, length: 2, distance: 0, due: false, lastSearch: end, knownAt: Infinity, budget }
+  return { rules, bytes, end, head, back, at: 0, length: 2, distance: 0, due: false, lastSearch: end, knownAt: Infinity, budget }
 }
 
 /** Predicts on until `until` is reached. */
@@ -94,18 +100,23 @@ function hashShift(rules: Rules): number {
   return Math.ceil(rules.hashBits / shortestMatch)
 }
 
-function insert({ rules, bytes, head, prev }: Prediction, at: number): void {
+function insert({ rules, bytes, head, back }: Prediction, at: number): void {
   const shift = hashShift(rules)
   const hash =
     (((bytes[at] as number) << (2 * shift)) ^ ((bytes[at + 1] as number) << shift) ^ (bytes[at + 2] as number)) &
     ((1 << rules.hashBits) - 1)
-  prev[at & windowMask] = head[hash] as number
+  back[at & windowMask] = backTo(head[hash] as number, at)
   head[hash] = at
+}
+
+/** What is further away than a window is no match, however far. */
+function backTo(candidate: number, at: number): number {
+  return at - candidate < 0xffff ? at - candidate : 0xffff
 }
 
 /** Takes a match only when the next position has no longer one (deflate_slow). */
 function predictLazy(p: Prediction, sink: Sink, until: number): void {
-  const { rules, bytes, head, prev } = p
+  const { rules, bytes, head, back } = p
   const { lazy } = rules
   const shift = hashShift(rules)
   const mask = (1 << rules.hashBits) - 1
@@ -118,7 +129,7 @@ function predictLazy(p: Prediction, sink: Sink, until: number): void {
     length = 2
     hash = ((hash << shift) ^ (bytes[at + 2] as number)) & mask
     const candidate = head[hash] as number
-    prev[at & windowMask] = candidate
+    back[at & windowMask] = backTo(candidate, at)
     head[hash] = at
     if (candidate > 0 && lengthBefore < lazy && at - candidate <= furthest && at <= p.lastSearch) {
       const found = longest(p, at, candidate, lengthBefore)
@@ -151,12 +162,12 @@ function predictLazy(p: Prediction, sink: Sink, until: number): void {
     }
     if (next === at) {
       // The file has a literal before `at`: what was found there is forgotten, and looked for afresh.
-      head[hash] = prev[at & windowMask] as number
+      head[hash] = at - (back[at & windowMask] as number)
       hash = ((bytes[at] as number) << shift) ^ (bytes[at + 1] as number)
     } else {
       for (at++; at < next; at++) {
         hash = ((hash << shift) ^ (bytes[at + 2] as number)) & mask
-        prev[at & windowMask] = head[hash] as number
+        back[at & windowMask] = backTo(head[hash] as number, at)
         head[hash] = at
       }
     }
@@ -172,7 +183,7 @@ function predictLazy(p: Prediction, sink: Sink, until: number): void {
 
 /** Takes every match (deflate_fast). */
 function predictFast(p: Prediction, sink: Sink, until: number): void {
-  const { rules, bytes, head, prev } = p
+  const { rules, bytes, head, back } = p
   const { lazy } = rules
   const shift = hashShift(rules)
   const mask = (1 << rules.hashBits) - 1
@@ -182,7 +193,7 @@ function predictFast(p: Prediction, sink: Sink, until: number): void {
   while (at < until) {
     hash = ((hash << shift) ^ (bytes[at + 2] as number)) & mask
     const candidate = head[hash] as number
-    prev[at & windowMask] = candidate
+    back[at & windowMask] = backTo(candidate, at)
     head[hash] = at
     let token = literal
     if (candidate > 0 && at - candidate <= furthest && at <= p.lastSearch) {
@@ -200,7 +211,7 @@ function predictFast(p: Prediction, sink: Sink, until: number): void {
     if (next - at <= lazy) {
       for (at++; at < next; at++) {
         hash = ((hash << shift) ^ (bytes[at + 2] as number)) & mask
-        prev[at & windowMask] = head[hash] as number
+        back[at & windowMask] = backTo(head[hash] as number, at)
         head[hash] = at
       }
     } else {
@@ -214,7 +225,7 @@ function predictFast(p: Prediction, sink: Sink, until: number): void {
 
 /** The nearest of the longest matches over `best` bytes among the candidates, as a token; length 2 where there is none. */
 function longest(p: Prediction, at: number, first: number, best: number): number {
-  const { bytes, prev, rules } = p
+  const { bytes, back, rules } = p
   const left = p.end - at
   const nice = rules.gnu || rules.nice < left ? rules.nice : left
   const most = best >= rules.good ? rules.chain >> 2 : rules.chain
@@ -245,7 +256,7 @@ function longest(p: Prediction, at: number, first: number, best: number): number
         end0 = bytes[at + best - 1] as number
       }
     }
-    candidate = prev[candidate & windowMask] as number
+    candidate -= back[candidate & windowMask] as number
   } while (candidate > limit && --steps !== 0)
   spend(p, most - steps + (compared >> 3))
   return found === 0 ? 0x2_0000 : ((best < left ? best : left) << 16) | (at - found)

@@ -41,6 +41,9 @@ const families = [
 
 export const familyCount = families.length
 
+/** Of a block that ends by the rules. */
+export const mostTokens: number = Math.max(...families.map(({ blockTokens }) => blockTokens))
+
 /** Number: 16 × family + level. Families are GNU gzip, zlib with memLevel 8, zlib with memLevel 9; levels 1 to 9. */
 export function rulesOf(number: number): Rules | undefined {
   const family = families[number >> 4]

@@ -65,15 +65,17 @@ export function canonicalCodes(lengths: Uint8Array): Uint16Array {
   const next = new Uint16Array(17)
   for (const length of lengths) if (length > 0) (next[length + 1] as number)++
   for (let bits = 1; bits <= 16; bits++) next[bits] = 2 * ((next[bits - 1] as number) + (next[bits] as number))
-  return Uint16Array.from(lengths, (length) => (length === 0 ? 0 : reversed((next[length] as number)++, length)))
+  const codes = new Uint16Array(lengths.length)
+  for (let symbol = 0; symbol < lengths.length; symbol++) {
+    const length = lengths[symbol] as number
+    if (length > 0) codes[symbol] = reversed((next[length] as number)++, length)
+  }
+  return codes
 }
 
 function reversed(code: number, length: number): number {
-  let rest = code
-  let result = 0
-  for (let bit = 0; bit < length; bit++) {
-    result = (result << 1) | (rest & 1)
-    rest >>= 1
-  }
-  return result
+  let bits = ((code & 0x5555) << 1) | ((code >> 1) & 0x5555)
+  bits = ((bits & 0x3333) << 2) | ((bits >> 2) & 0x3333)
+  bits = ((bits & 0x0f0f) << 4) | ((bits >> 4) & 0x0f0f)
+  return (((bits & 0xff) << 8) | (bits >> 8)) >> (16 - length)
 }

@@ -1,28 +1,51 @@
 import { kinds } from './reference.ts'
 import { pairedWithin } from './arm64.ts'
 import { behindOperand, lowOf, targetOf } from './value.ts'
+import type { ElfSegment } from '../../../format/elf.ts'
 import type { ImageLayout, Marked } from './image.ts'
 
 /** From places in the file of an image to addresses and the targets of its references. */
 
+/*
+ * Classes, here and wherever every image has its own and asks it millions of times: the methods of objects that are made for
+ * each are compiled for the first image, and again for the second.
+ */
+
 /** Targets of references, best asked in the order of the file. Of a page and of low bits it is the whole address. */
-export function targetReader(image: Marked): (at: number, kind: number) => number {
-  const { bytes, span } = image
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const place = addressReader(image)
-  const tableOf = jumpTableReader(image)
-  const pageAt = (at: number): number => targetOf(kinds.page, view.getInt32(at, true), 0, place(at), 0, image)
-  return (at, kind) => {
-    const word = view.getInt32(at, true)
+export class TargetReader {
+  readonly #image: Marked
+  readonly #view: DataView
+  readonly #place: AddressReader
+  readonly #table: JumpTableReader
+
+  constructor(image: Marked) {
+    this.#image = image
+    this.#view = new DataView(image.bytes.buffer, image.bytes.byteOffset, image.bytes.length)
+    this.#place = new AddressReader(image)
+    this.#table = new JumpTableReader(image)
+  }
+
+  targetAt(at: number, kind: number): number {
     // Nearly all of them: relative to what is behind the operand.
-    if (kind <= kinds.data4) return within(place(at) + (behindOperand[kind] as number) + word, span)
-    if (kind === kinds.page) return within(pageAt(at) + lowBehind(image, view, at, word & 31), span)
+    if (kind > kinds.data4) return this.#otherAt(at, kind)
+    return within(this.#place.of(at) + (behindOperand[kind] as number) + this.#view.getInt32(at, true), this.#image.span)
+  }
+
+  #otherAt(at: number, kind: number): number {
+    const [image, view] = [this.#image, this.#view]
+    const word = view.getInt32(at, true)
+    if (kind === kinds.page) return within(this.#pageAt(at) + lowBehind(image, view, at, word & 31), image.span)
     if (kind >= kinds.low && kind <= kinds.low4) {
       const page = pageBefore(image, view, at, (word >>> 5) & 31)
-      return within((page < 0 ? 0 : pageAt(page)) + lowOf(kind, word), span)
+      return within((page < 0 ? 0 : this.#pageAt(page)) + lowOf(kind, word), image.span)
     }
-    const table = kind === kinds.table ? place(tableOf(at)) : 0
-    return within(targetOf(kind, word, kind === kinds.pointer ? view.getInt32(at + 4, true) : 0, place(at), table, image), span)
+    const table = kind === kinds.table ? this.#place.of(this.#table.of(at)) : 0
+    const high = kind === kinds.pointer ? view.getInt32(at + 4, true) : 0
+    return within(targetOf(kind, word, high, this.#place.of(at), table, image), image.span)
+  }
+
+  #pageAt(at: number): number {
+    return targetOf(kinds.page, this.#view.getInt32(at, true), 0, this.#place.of(at), 0, this.#image)
   }
 }
 
@@ -50,27 +73,45 @@ function within(target: number, span: number): number {
 }
 
 /** The address of a place in the file; what is not loaded lies behind the image. Best asked in order. */
-export function addressReader({ layout: { segments }, span }: ImageLayout): (at: number) => number {
-  let start = 0
-  let end = 0
-  let shift = 0
-  return (at) => {
-    if (at < start || at >= end) {
-      const segment = segments.find(({ offset, fileSize }) => at >= offset && at < offset + fileSize)
-      start = segment === undefined ? at : segment.offset
-      end = segment === undefined ? at + 1 : segment.offset + segment.fileSize
-      shift = segment === undefined ? span : segment.address - segment.offset
-    }
-    return at + shift
+export class AddressReader {
+  readonly #segments: readonly ElfSegment[]
+  readonly #span: number
+  /** What the last place that was asked for is in. */
+  #start = 0
+  #end = 0
+  #shift = 0
+
+  constructor({ layout: { segments }, span }: ImageLayout) {
+    this.#segments = segments
+    this.#span = span
+  }
+
+  of(at: number): number {
+    if (at < this.#start || at >= this.#end) this.#find(at)
+    return at + this.#shift
+  }
+
+  #find(at: number): void {
+    const segment = this.#segments.find(({ offset, fileSize }) => at >= offset && at < offset + fileSize)
+    this.#start = segment === undefined ? at : segment.offset
+    this.#end = segment === undefined ? at + 1 : segment.offset + segment.fileSize
+    this.#shift = segment === undefined ? this.#span : segment.address - segment.offset
   }
 }
 
 /** Where the jump table begins that a place is in. */
-export function jumpTableReader({ jumpTables }: Marked): (at: number) => number {
-  let found = 0
-  return (at) => {
-    if (at < (jumpTables[found] ?? 0) || at >= (jumpTables[found + 1] ?? 0)) found = lastAtMost(jumpTables, at)
-    return jumpTables[found] ?? at
+export class JumpTableReader {
+  readonly #tables: readonly number[]
+  #found = 0
+
+  constructor({ jumpTables }: Marked) {
+    this.#tables = jumpTables
+  }
+
+  of(at: number): number {
+    const tables = this.#tables
+    if (at < (tables[this.#found] ?? 0) || at >= (tables[this.#found + 1] ?? 0)) this.#found = lastAtMost(tables, at)
+    return tables[this.#found] ?? at
   }
 }
 

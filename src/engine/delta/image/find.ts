@@ -1,5 +1,5 @@
 import { readElf, sectionTypes } from '../../../format/elf.ts'
-import { targetReader } from './addresses.ts'
+import { TargetReader } from './addresses.ts'
 import { findInArm64 } from './arm64.ts'
 import { findInElfTables } from './elf-tables.ts'
 import { findInGoTables } from './go-tables.ts'
@@ -7,7 +7,7 @@ import { findPointers } from './pointers.ts'
 import { mostImageSize, mostReferences, packReference, setBit } from './image.ts'
 import { baseCount, widthOf } from './reference.ts'
 import { newScratch } from './scratch.ts'
-import { numberTargets } from './targets.ts'
+import { Targets } from './targets.ts'
 import { findInX86 } from './x86-64.ts'
 import type { CodeRange, Found, Image, Marked } from './image.ts'
 import type { Scratch } from './scratch.ts'
@@ -37,9 +37,9 @@ export function findReferences(bytes: Uint8Array, scratch: Scratch = newScratch(
   const listed = listReferences(image)
   if (listed === undefined) return undefined
   const { count, packed, targets } = listed
-  const numbered = numberTargets(image.targets, scratch)
+  const numbered = scratch.keep(new Targets(image.targets, scratch))
   // Where a target is asked for later its number is wanted, and now the memory of both is at hand.
-  for (let i = 0; i < count; i++) targets[i] = numbered.numberOf(targets[i] as number)
+  for (let i = 0; i < count; i++) targets[i] = numbered.rankOf(targets[i] as number)
   return { ...image, numbered, references: { count, packed, numbers: targets } }
 }
 
@@ -56,7 +56,7 @@ function listReferences(image: Marked): Listed | undefined {
   const [packed, listed] = [scratch.words('references', room), scratch.words('referenceTargets', room)]
   const words = new Uint32Array(marks.buffer, marks.byteOffset, marks.length >> 2)
   const behindWords = words.length * 4
-  const targetAt = targetReader(image)
+  const reader = scratch.keep(new TargetReader(image))
   // Finders note here what they come to; of a mark that does not count nothing stays.
   targets.fill(0)
   let count = 0
@@ -72,7 +72,7 @@ function listReferences(image: Marked): Listed | undefined {
     const end = at + widthOf(kind)
     if (end > marks.length) break
     if (count === room) return undefined
-    const target = targetAt(at, kind)
+    const target = reader.targetAt(at, kind)
     setBit(targets, target)
     packed[count] = packReference(at, kind)
     listed[count++] = target

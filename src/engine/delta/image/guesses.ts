@@ -1,4 +1,4 @@
-import { numberSet } from './targets.ts'
+import { NumberSet } from './targets.ts'
 import type { ElfLayout } from '../../../format/elf.ts'
 import type { Copies } from './copies.ts'
 import type { Image } from './image.ts'
@@ -6,43 +6,54 @@ import type { Image } from './image.ts'
 /** Where a guess comes from, and how good it is as a rule. */
 export const sources = { none: 0, copy: 1, learned: 2 } as const
 
+type Addressed = Pick<ElfLayout, 'segments'>
+
 /**
  * For each target of the old image where it is in the new one: what was learned from the last reference to it, else where
  * the copies put it, else what the nearest known one below suggests. All by the number of a target.
  */
-export type Guesses = {
-  guess(number: number): number
-  sourceOf(number: number): number
-  learn(number: number, target: number): void
-}
+export class Guesses {
+  readonly #addresses: Uint32Array
+  readonly #places: Uint32Array
+  readonly #source: Uint8Array
+  readonly #known: NumberSet
 
-type Addressed = Pick<ElfLayout, 'segments'>
+  constructor(old: Image, next: Addressed, copies: Copies) {
+    const { count, addresses } = old.numbered
+    this.#addresses = addresses
+    this.#places = old.scratch.words('places', count)
+    this.#source = old.scratch.bytes('source', count).fill(sources.none)
+    this.#known = new NumberSet(count)
+    forEachShift(old.layout, next, copies, (start, end, shift) =>
+      this.#believe(old.numbered.rankOf(start), old.numbered.rankOf(end), shift),
+    )
+    for (let i = 0; i < count; i++) if (this.#source[i] !== sources.none) this.#known.add(i)
+  }
 
-export function guessTargets(old: Image, next: Addressed, copies: Copies): Guesses {
-  const { count, addresses, rankOf } = old.numbered
-  const places = old.scratch.words('places', count)
-  const source = old.scratch.bytes('source', count).fill(0)
-  const known = numberSet(count)
-  forEachShift(old.layout, next, copies, (start, end, shift) => {
-    for (let i = rankOf(start), last = rankOf(end); i < last; i++) {
-      places[i] = (addresses[i] as number) + shift
-      source[i] = sources.copy
-    }
-  })
-  for (let i = 0; i < count; i++) if (source[i] !== 0) known.add(i)
-  return {
-    sourceOf: (number) => source[number] as number,
-    guess: (number) => {
-      if (source[number] !== 0) return places[number] as number
-      const near = known.atMost(number)
-      const address = addresses[number] as number
-      return near < 0 ? address : address + (places[near] as number) - (addresses[near] as number)
-    },
-    learn: (number, target) => {
-      places[number] = target
-      if (source[number] === 0) known.add(number)
-      source[number] = sources.learned
-    },
+  #believe(first: number, behind: number, shift: number): void {
+    const [places, addresses] = [this.#places, this.#addresses]
+    for (let i = first; i < behind; i++) places[i] = (addresses[i] as number) + shift
+    this.#source.fill(sources.copy, first, behind)
+  }
+
+  sourceOf(number: number): number {
+    return this.#source[number] as number
+  }
+
+  guess(number: number): number {
+    return this.#source[number] === sources.none ? this.#afterNearest(number) : (this.#places[number] as number)
+  }
+
+  #afterNearest(number: number): number {
+    const near = this.#known.atMost(number)
+    const address = this.#addresses[number] as number
+    return near < 0 ? address : address + (this.#places[near] as number) - (this.#addresses[near] as number)
+  }
+
+  learn(number: number, target: number): void {
+    this.#places[number] = target
+    if (this.#source[number] === sources.none) this.#known.add(number)
+    this.#source[number] = sources.learned
   }
 }
 

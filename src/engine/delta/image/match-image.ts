@@ -1,6 +1,6 @@
 import { programHeadersEnd } from '../../../format/elf.ts'
 import { imageCosts, matcher, usualSearch } from '../match.ts'
-import { guessTargets } from './guesses.ts'
+import { Guesses } from './guesses.ts'
 import { maskReferences } from './mask.ts'
 import type { Copies } from './copies.ts'
 import type { Search, SwitchCosts } from '../match.ts'
@@ -20,7 +20,7 @@ export function matchImages(old: Image, next: Image, effort: ImageEffort, indexe
   const { match } = matcher(effort.costs, effort.search, indexer)
   let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
   for (let pass = 1; pass < effort.passes; pass++) {
-    const guesses = guessTargets(old, next.layout, copies)
+    const guesses = new Guesses(old, next.layout, copies)
     const asGuessed = maskReferences(old, (number) => guesses.guess(number))
     copies = behindHeaders(
       match(

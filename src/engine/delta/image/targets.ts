@@ -1,37 +1,47 @@
 import type { Scratch } from './scratch.ts'
 
 /**
- * The targets of an old image, numbered in the order of their addresses, and where each is thought to be in the new one:
- * learned from a reference that was decoded, told by the copies, or after the nearest one below that is known.
+ * The targets of an image, numbered in the order of their addresses. Marks are bits, one for each address: numbering is
+ * counting, and no address is sorted or hashed.
  */
-export type Targets = {
+export class Targets {
   readonly count: number
-  /** Of an address that was marked. */
-  numberOf(target: number): number
-  /** How many marked addresses lie below. */
-  rankOf(address: number): number
   readonly addresses: Uint32Array
+  readonly #bits: Uint32Array
+  /** How many are marked before each word of bits. */
+  readonly #before: Uint32Array
+
+  constructor(bits: Uint32Array, scratch: Scratch) {
+    this.#bits = bits
+    this.#before = scratch.words('before', bits.length + 1)
+    this.count = countBits(bits, this.#before)
+    this.addresses = scratch.words('addresses', this.count)
+    listBits(bits, this.addresses)
+  }
+
+  /** How many marked addresses lie below: the number of one that is marked itself. */
+  rankOf(address: number): number {
+    const i = address >>> 5
+    return (this.#before[i] as number) + bitCount((this.#bits[i] as number) & ((1 << (address & 31)) - 1))
+  }
 }
 
-/** Marks are bits, one for each address of the image: numbering is counting, and no address is sorted or hashed. */
-export function numberTargets(bits: Uint32Array, scratch: Scratch): Targets {
-  const before = scratch.words('before', bits.length + 1)
+function countBits(bits: Uint32Array, before: Uint32Array): number {
   let count = 0
   for (let i = 0; i < bits.length; i++) {
     before[i] = count
-    count += bitCount(bits[i] as number)
+    const word = bits[i] as number
+    if (word !== 0) count += bitCount(word)
   }
   before[bits.length] = count
-  const addresses = scratch.words('addresses', count)
+  return count
+}
+
+function listBits(bits: Uint32Array, list: Uint32Array): void {
   let next = 0
   for (let i = 0; i < bits.length; i++) {
-    for (let word = bits[i] as number; word !== 0; word &= word - 1) addresses[next++] = i * 32 + 31 - Math.clz32(word & -word)
+    for (let word = bits[i] as number; word !== 0; word &= word - 1) list[next++] = i * 32 + 31 - Math.clz32(word & -word)
   }
-  const rankOf = (address: number): number => {
-    const i = address >>> 5
-    return (before[i] as number) + bitCount((bits[i] as number) & ((1 << (address & 31)) - 1))
-  }
-  return { count, numberOf: rankOf, rankOf, addresses }
 }
 
 function bitCount(word: number): number {
@@ -41,38 +51,44 @@ function bitCount(word: number): number {
 }
 
 /** A set of numbers below `size` that knows the largest member at most a number. */
-export type NumberSet = { add(number: number): void; atMost(number: number): number }
+export class NumberSet {
+  /** A bit for each number; of the next level for each word of the one before that is not zero. */
+  readonly #levels: readonly Uint32Array[]
 
-export function numberSet(size: number): NumberSet {
-  const levels: Uint32Array[] = []
-  for (let words = size; words > 1 || levels.length === 0;) {
-    words = Math.ceil(words / 32)
-    levels.push(new Uint32Array(Math.max(1, words)))
+  constructor(size: number) {
+    const levels: Uint32Array[] = []
+    for (let words = size; words > 1 || levels.length === 0;) {
+      words = Math.ceil(words / 32)
+      levels.push(new Uint32Array(Math.max(1, words)))
+    }
+    this.#levels = levels
   }
-  return {
-    add: (number) => {
-      let at = number
-      for (const level of levels) {
-        const word = level[at >>> 5] as number
-        level[at >>> 5] = word | (1 << (at & 31))
-        if (word !== 0) return
-        at >>>= 5
+
+  add(number: number): void {
+    let at = number
+    for (const level of this.#levels) {
+      const word = level[at >>> 5] as number
+      level[at >>> 5] = word | (1 << (at & 31))
+      if (word !== 0) return
+      at >>>= 5
+    }
+  }
+
+  /** -1 where there is none. */
+  atMost(number: number): number {
+    const levels = this.#levels
+    let at = number
+    for (let i = 0; i < levels.length; i++) {
+      const level = levels[i] as Uint32Array
+      const below = (level[at >>> 5] as number) & (0xffff_ffff >>> (31 - (at & 31)))
+      if (below !== 0) {
+        at = (at & ~31) | (31 - Math.clz32(below))
+        while (i-- > 0) at = (at << 5) | (31 - Math.clz32((levels[i] as Uint32Array)[at] as number))
+        return at
       }
-    },
-    atMost: (number) => {
-      let at = number
-      for (let i = 0; i < levels.length; i++) {
-        const level = levels[i] as Uint32Array
-        const below = (level[at >>> 5] as number) & (0xffff_ffff >>> (31 - (at & 31)))
-        if (below !== 0) {
-          at = (at & ~31) | (31 - Math.clz32(below))
-          while (i-- > 0) at = (at << 5) | (31 - Math.clz32((levels[i] as Uint32Array)[at] as number))
-          return at
-        }
-        at = (at >>> 5) - 1
-        if (at < 0) return -1
-      }
-      return -1
-    },
+      at = (at >>> 5) - 1
+      if (at < 0) return -1
+    }
+    return -1
   }
 }

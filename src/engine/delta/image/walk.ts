@@ -1,17 +1,16 @@
 import { BinderyError } from '../../../base/error.ts'
 import { elfHeaderSize, elfHeadSize, programHeadersEnd, readSegments } from '../../../format/elf.ts'
 import { codeCopies } from './copies.ts'
-import { guessTargets } from './guesses.ts'
+import { Guesses } from './guesses.ts'
 import { codeSigned } from './numbers.ts'
 import { kindOf, placeOf } from './image.ts'
 import { baseCount, widthOf } from './reference.ts'
-import { referenceCoder } from './references.ts'
+import { ReferenceCoder } from './references.ts'
 import type { Copies } from './copies.ts'
-import type { Image, ImageLayout } from './image.ts'
-import type { Guesses } from './guesses.ts'
+import type { Image, ImageLayout, ReferenceList } from './image.ts'
 import type { ImageModels } from './models.ts'
 import type { BinaryCoder } from './range-coder.ts'
-import type { ReferenceCoder, ReferenceTally } from './references.ts'
+import type { ReferenceTally } from './references.ts'
 
 /** Where an image is coded into, or decoded from: changes are told ahead, so they have a stream of their own. */
 export type ImageCoders = { readonly main: BinaryCoder; readonly changes: BinaryCoder }
@@ -45,7 +44,7 @@ export function walkImage(walk: ImageWalk): ReferenceTally {
   const segments = readSegments(next.subarray(0, start), next.length)
   if (segments === undefined) throw bad()
   const copies = codeCopies(coders.main, models.copies, plan?.copies, { start, old: old.bytes.length, next: next.length })
-  const guesses = guessTargets(old, segments, copies)
+  const guesses = new Guesses(old, segments, copies)
   const layout: ImageLayout = { ...segments, layout: segments, bases: codeBases(walk, guesses) }
   if (walk.plainLiterals === undefined) models.literals.begin(old.bytes, literalsOf(copies, start, next.length))
   const tally = codeBody({ walk, bytes, copies, guesses, layout, start })
@@ -80,8 +79,8 @@ type Body = {
 
 function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): ReferenceTally {
   const { coders, models, old, next } = walk
-  const references = referenceCoder(coders.main, models.references, old, layout, guesses)
-  const codeCopy = copyCoder(walk, bytes, references)
+  const references = new ReferenceCoder(coders.main, models.references, old, layout, guesses)
+  const copy = old.scratch.keep(new CopyCoder(walk, bytes, references))
   let done = start
   let doneOld = start
   const literals = (end: number): void => {
@@ -91,7 +90,7 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): Refere
   for (let i = 0; i < copies.length; i += 3) {
     const [to, from, length] = [copies[i] as number, copies[i + 1] as number, copies[i + 2] as number]
     literals(to)
-    codeCopy(to, from, length)
+    copy.code(to, from, length)
     done = to + length
     doneOld = from + length
   }
@@ -99,22 +98,31 @@ function codeBody({ walk, bytes, copies, guesses, layout, start }: Body): Refere
   return references.tally
 }
 
-/** Codes one copy after the other: a function for each, since a loop in a loop would be compiled for a few copies and thrown away again. */
-function copyCoder(
-  { old, next }: ImageWalk,
-  bytes: ByteCoder,
-  references: ReferenceCoder,
-): (to: number, from: number, length: number) => void {
-  const { count, packed } = old.references
-  const view = new DataView(next.buffer, next.byteOffset, next.length)
-  const { value } = references
-  let index = 0
-  return (to, from, length) => {
+/** Codes one copy after the other: a loop in the loop over all of them would be compiled for a few and thrown away again. */
+class CopyCoder {
+  readonly #references: ReferenceCoder
+  readonly #bytes: ByteCoder
+  readonly #old: ReferenceList
+  readonly #view: DataView
+  /** Of the reference that comes next. */
+  #index = 0
+
+  constructor({ old, next }: ImageWalk, bytes: ByteCoder, references: ReferenceCoder) {
+    this.#references = references
+    this.#bytes = bytes
+    this.#old = old.references
+    this.#view = new DataView(next.buffer, next.byteOffset, next.length)
+  }
+
+  code(to: number, from: number, length: number): void {
+    const { count, packed } = this.#old
+    const [references, bytes, view] = [this.#references, this.#bytes, this.#view]
     const shift = to - from
     const end = from + length
     bytes.begin(from, to, length)
     let oldAt = from
-    for (index = firstFrom(packed, count, from, index); index < count; index++) {
+    let index = firstFrom(packed, count, from, this.#index)
+    for (; index < count; index++) {
       const place = placeOf(packed[index] as number)
       const width = widthOf(kindOf(packed[index] as number))
       if (place + width > end) break
@@ -122,10 +130,11 @@ function copyCoder(
       bytes.change(oldAt, oldAt + shift, place - oldAt)
       oldAt = place
       if (!references.code(index, at, view.getInt32(at, true), width === 8 ? view.getInt32(at + 4, true) : 0)) continue
-      view.setInt32(at, value.word, true)
-      if (width === 8) view.setInt32(at + 4, value.high, true)
+      view.setInt32(at, references.value.word, true)
+      if (width === 8) view.setInt32(at + 4, references.value.high, true)
       oldAt += width
     }
+    this.#index = index
     bytes.change(oldAt, oldAt + shift, end - oldAt)
   }
 }
@@ -153,50 +162,73 @@ type ByteCoder = {
 
 /** Bytes that are no references, most of which are copied as they are. */
 function byteCoder(walk: ImageWalk): ByteCoder {
-  return walk.coders.changes.isDecoder ? byteDecoder(walk) : byteEncoder(walk)
+  return walk.coders.changes.isDecoder ? new ByteDecoder(walk) : new ByteEncoder(walk)
 }
 
-function byteEncoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
-  let gap = 0
-  return {
-    begin: () => {},
-    change: (oldAt, at, size) => {
-      for (let i = 0; i < size; i++) {
-        const [from, to] = [bytes[oldAt + i] as number, next[at + i] as number]
-        if (from === to) {
-          gap++
-          continue
-        }
-        models.changes.gap(changes, gap)
-        gap = 0
-        models.changes.difference(changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, (to - from) & 255)
+class ByteEncoder implements ByteCoder {
+  readonly #walk: ImageWalk
+  #gap = 0
+
+  constructor(walk: ImageWalk) {
+    this.#walk = walk
+  }
+
+  begin(): void {}
+
+  change(oldAt: number, at: number, size: number): void {
+    const { coders, models, old, next } = this.#walk
+    for (let i = 0; i < size; i++) {
+      const [from, to] = [old.bytes[oldAt + i] as number, next[at + i] as number]
+      if (from === to) {
+        this.#gap++
+        continue
       }
-    },
-    finish: () => void models.changes.gap(changes, gap),
+      models.changes.gap(coders.changes, this.#gap)
+      this.#gap = 0
+      models.changes.difference(coders.changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, (to - from) & 255)
+    }
+  }
+
+  finish(): void {
+    this.#walk.models.changes.gap(this.#walk.coders.changes, this.#gap)
   }
 }
 
-function byteDecoder({ coders: { changes }, models, old: { bytes }, next }: ImageWalk): ByteCoder {
-  let gap = models.changes.gap(changes, 0)
-  const changeHere = (oldAt: number, at: number): void => {
-    const from = bytes[oldAt] as number
-    next[at] = from + models.changes.difference(changes, from, at > 0 ? (next[at - 1] as number) : 0, 0)
-    gap = models.changes.gap(changes, 0)
+class ByteDecoder implements ByteCoder {
+  readonly #walk: ImageWalk
+  /** Bytes that are as they were before the next that is not. */
+  #gap: number
+
+  constructor(walk: ImageWalk) {
+    this.#walk = walk
+    this.#gap = walk.models.changes.gap(walk.coders.changes, 0)
   }
-  return {
-    // At once, references as well: of a few bytes each it would take much longer.
-    begin: (oldAt, at, size) => next.set(bytes.subarray(oldAt, oldAt + size), at),
-    change: (oldAt, at, size) => {
-      let left = size
-      while (gap < left) {
-        left -= gap + 1
-        changeHere(oldAt + size - left - 1, at + size - left - 1)
-      }
-      gap -= left
-    },
-    finish: () => {
-      if (gap !== 0) throw bad()
-    },
+
+  /** At once, references as well: of a few bytes each it would take much longer. */
+  begin(oldAt: number, at: number, size: number): void {
+    this.#walk.next.set(this.#walk.old.bytes.subarray(oldAt, oldAt + size), at)
+  }
+
+  change(oldAt: number, at: number, size: number): void {
+    if (this.#gap < size) this.#changeIn(oldAt, at, size)
+    else this.#gap -= size
+  }
+
+  #changeIn(oldAt: number, at: number, size: number): void {
+    const { coders, models, old, next } = this.#walk
+    let i = 0
+    let gap = this.#gap
+    for (; i + gap < size; i++) {
+      i += gap
+      const from = old.bytes[oldAt + i] as number
+      next[at + i] = from + models.changes.difference(coders.changes, from, at + i > 0 ? (next[at + i - 1] as number) : 0, 0)
+      gap = models.changes.gap(coders.changes, 0)
+    }
+    this.#gap = gap - (size - i)
+  }
+
+  finish(): void {
+    if (this.#gap !== 0) throw bad()
   }
 }
 
@@ -206,7 +238,7 @@ function codeBases({ coders, models, old, plan }: ImageWalk, guesses: Guesses): 
   for (let i = 0; i < baseCount; i++) {
     const base = old.bases[i] as number
     if (base === 0) continue
-    const guess = guesses.guess(old.numbered.numberOf(base))
+    const guess = guesses.guess(old.numbered.rankOf(base))
     made[i] = guess + codeSigned(coders.main, models.bases, 0, plan === undefined ? 0 : ((plan.bases[i] as number) - guess) | 0)
   }
   return made

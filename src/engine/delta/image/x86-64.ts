@@ -7,7 +7,7 @@ import type { CodeRange, Found } from './image.ts'
  * out of step for some bytes, and it falls into step again.
  */
 
-/** What follows an opcode: a ModRM byte, an immediate of one, two, or two or four bytes, a 32-bit displacement. */
+/** What follows an opcode: a ModRM byte, an immediate of one, two, or two or four bytes (their bits count them), a 32-bit displacement. */
 const modRm = 1
 const byteImmediate = 2
 const wordImmediate = 4
@@ -15,6 +15,8 @@ const fullImmediate = 8
 const relative = 16
 /** An immediate only of the first two operations of the group (`TEST` of F6 and F7). */
 const testImmediate = 32
+/** The opcode is in another map, or an address of eight bytes follows. */
+const escape = 64
 
 /** Opcodes by map: one byte, 0F, 0F 38, 0F 3A. */
 const attributes = [oneByteMap(), twoByteMap(), new Uint8Array(256).fill(modRm), new Uint8Array(256).fill(modRm | byteImmediate)] as const
@@ -27,6 +29,8 @@ function oneByteMap(): Uint8Array {
     set(row + 4, row + 4, byteImmediate)
     set(row + 5, row + 5, fullImmediate)
   }
+  set(0x0f, 0x0f, escape)
+  set(0x62, 0x62, escape)
   set(0x63, 0x63, modRm)
   set(0x68, 0x68, fullImmediate)
   set(0x69, 0x69, modRm | fullImmediate)
@@ -36,12 +40,14 @@ function oneByteMap(): Uint8Array {
   set(0x80, 0x83, modRm | byteImmediate)
   set(0x81, 0x81, modRm | fullImmediate)
   set(0x84, 0x8f, modRm)
+  set(0xa0, 0xa3, escape)
   set(0xa8, 0xa8, byteImmediate)
   set(0xa9, 0xa9, fullImmediate)
   set(0xb0, 0xb7, byteImmediate)
   set(0xb8, 0xbf, fullImmediate)
   set(0xc0, 0xc1, modRm | byteImmediate)
   set(0xc2, 0xc2, wordImmediate)
+  set(0xc4, 0xc5, escape)
   set(0xc6, 0xc6, modRm | byteImmediate)
   set(0xc7, 0xc7, modRm | fullImmediate)
   set(0xc8, 0xc8, wordImmediate | byteImmediate)
@@ -77,7 +83,23 @@ function twoByteMap(): Uint8Array {
 
 const isPrefix = Uint8Array.from({ length: 256 }, (_, byte) => (/^(?:66|67|f0|f2|f3|2e|36|3e|26|64|65)$/.test(byte.toString(16)) ? 1 : 0))
 const mostPrefixes = 14
+const isRex = new Uint8Array(256).fill(1, 0x40, 0x50)
 
+/** What follows a ModRM byte: bytes of displacement, of which four are relative to the instruction pointer or not, and a SIB byte. */
+const displacement = 7
+const sib = 8
+const pcRelative = 16
+/** Four bytes of displacement behind a SIB byte without a base. */
+const mayHaveNoBase = 32
+const forms = Uint8Array.from({ length: 256 }, (_, byte) => formOf(byte >> 6, byte & 7))
+
+function formOf(mode: number, register: number): number {
+  if (mode === 3) return 0
+  if (mode === 0 && register === 5) return 4 | pcRelative
+  return ([0, 1, 4][mode] as number) | (register === 4 ? sib | (mode === 0 ? mayHaveNoBase : 0) : 0)
+}
+
+/** Tables and sums wherever a branch could not be foreseen: what comes next is as good as random, and this is asked for all code there is. */
 export function findInX86(bytes: Uint8Array, { offset, end, address }: CodeRange, found: Found): void {
   const { marks, dataTargets, span, base, isFixed } = found
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -87,93 +109,74 @@ export function findInX86(bytes: Uint8Array, { offset, end, address }: CodeRange
   for (let start = offset; start < end;) {
     let at = start
     let isWord = false
-    let wide = false
     while (at < end && isPrefix[bytes[at] as number] === 1 && at - start < mostPrefixes) {
       if (bytes[at] === 0x66) isWord = true
       at++
     }
     if (at + 8 > end) return
+    const first = bytes[at] as number
+    at += isRex[first] as number
     let opcode = bytes[at++] as number
-    if ((opcode & 0xf0) === 0x40) {
-      wide = (opcode & 8) !== 0
-      opcode = bytes[at++] as number
-    }
-    let what: number
-    let longMove = false
-    if (opcode === 0x0f) {
-      opcode = bytes[at++] as number
-      if (opcode === 0x38) {
-        at++
-        what = modRm
-      } else if (opcode === 0x3a) {
-        at++
-        what = modRm | byteImmediate
-      } else what = twoBytes[opcode] as number
-    } else if (opcode === 0xc5 || opcode === 0xc4 || opcode === 0x62) {
-      // VEX and EVEX: two to four bytes, the map in the first of them.
-      const map = opcode === 0xc5 ? 1 : (bytes[at] as number) & (opcode === 0xc4 ? 31 : 7)
-      at += opcode === 0xc5 ? 1 : opcode === 0xc4 ? 2 : 3
-      opcode = bytes[at++] as number
-      const attribute =
-        map === 3 ? (threeBytes3a[opcode] as number) : map === 1 ? (twoBytes[opcode] as number) : (threeBytes38[opcode] as number)
-      what = opcode === 0x77 && map === 1 ? 0 : modRm | (attribute & byteImmediate)
-    } else {
-      what = oneByte[opcode] as number
-      longMove = wide && opcode >= 0xb8 && opcode <= 0xbf
-      if (opcode >= 0xa0 && opcode <= 0xa3) at += 8
+    let what = oneByte[opcode] as number
+    if ((what & escape) !== 0) {
+      if (opcode === 0x0f) {
+        opcode = bytes[at++] as number
+        what = twoBytes[opcode] as number
+        if (opcode === 0x38 || opcode === 0x3a) {
+          at++
+          what = opcode === 0x38 ? modRm : modRm | byteImmediate
+        }
+      } else if (opcode >= 0xa0 && opcode <= 0xa3) {
+        at += 8
+        what = 0
+      } else {
+        // VEX and EVEX: two to four bytes, the map in the first of them.
+        const map = opcode === 0xc5 ? 1 : (bytes[at] as number) & (opcode === 0xc4 ? 31 : 7)
+        at += opcode === 0xc5 ? 1 : opcode === 0xc4 ? 2 : 3
+        opcode = bytes[at++] as number
+        const attribute =
+          map === 3 ? (threeBytes3a[opcode] as number) : map === 1 ? (twoBytes[opcode] as number) : (threeBytes38[opcode] as number)
+        what = opcode === 0x77 && map === 1 ? 0 : modRm | (attribute & byteImmediate)
+      }
     }
     if ((what & relative) !== 0) {
-      const target = at + 4 + shift + (at + 4 <= end ? view.getInt32(at, true) : -1e12)
+      // Sums past 2^31 become negative: an image is smaller.
+      const target = (at + 4 + shift + view.getInt32(at, true)) | 0
       if (target >= 0 && target < span) marks[at] = kinds.branch
       start = at + 4
       continue
     }
-    let operand = -1
-    let isPcRelative = false
+    let form = 0
     if ((what & modRm) !== 0) {
       const byte = bytes[at++] as number
-      const mode = byte >> 6
-      const register = byte & 7
+      form = forms[byte] as number
       if ((what & testImmediate) !== 0 && (byte & 0x38) >= 0x10) what = 0
-      if (mode !== 3) {
-        if (register === 4) {
-          const scaled = (bytes[at++] as number) & 7
-          if (mode === 0 && scaled === 5) {
-            operand = at
-            at += 4
-          }
-        } else if (mode === 0 && register === 5) {
-          operand = at
-          isPcRelative = true
-          at += 4
-        }
-        if (mode === 1) at++
-        else if (mode === 2) {
-          operand = at
-          at += 4
-        }
-      }
+      if ((form & mayHaveNoBase) !== 0 && ((bytes[at] as number) & 7) === 5) form |= 4
+      at += (form & sib) >> 3
     }
+    const operand = at
+    at += form & displacement
     const immediateAt = at
-    if ((what & byteImmediate) !== 0) at++
-    if ((what & wordImmediate) !== 0) at += 2
-    if ((what & fullImmediate) !== 0) at += longMove ? 8 : isWord ? 2 : 4
+    at += (what & (byteImmediate | wordImmediate | fullImmediate)) >> 1
+    if ((what & fullImmediate) !== 0) {
+      if (opcode >= 0xb8 && opcode <= 0xbf && (first & 0xf8) === 0x48) at += 4
+      else if (isWord) at -= 2
+    }
     if (at > end) return
-    if (operand >= 0) {
-      const value = view.getInt32(operand, true)
-      if (isPcRelative) {
-        const target = at + shift + value
-        if (target >= 0 && target < span) {
-          const behind = at - operand - 4
-          marks[operand] = behind === 0 ? kinds.data : behind === 1 ? kinds.data1 : behind === 2 ? kinds.data2 : kinds.data4
-          if ((target & 3) === 0) dataTargets[target >>> 7] = (dataTargets[target >>> 7] as number) | (1 << ((target >>> 2) & 31))
-        }
-      } else if (isFixed && value - base >= 0x1000 && value - base < span) marks[operand] = kinds.absolute
-    }
-    if (isFixed && at - immediateAt === 4) {
-      const target = view.getInt32(immediateAt, true) - base
-      if (target >= 0x1000 && target < span) marks[immediateAt] = kinds.absolute
-    }
+    if ((form & pcRelative) !== 0) {
+      const target = (at + shift + view.getInt32(operand, true)) | 0
+      if (target >= 0 && target < span) {
+        const behind = at - operand - 4
+        marks[operand] = behind < 3 ? kinds.data + behind : kinds.data4
+        if ((target & 3) === 0) dataTargets[target >>> 7] = (dataTargets[target >>> 7] as number) | (1 << ((target >>> 2) & 31))
+      }
+    } else if (isFixed && (form & displacement) === 4) markAbsolute(view, operand, base, span, marks)
+    if (isFixed && at - immediateAt === 4) markAbsolute(view, immediateAt, base, span, marks)
     start = at
   }
+}
+
+function markAbsolute(view: DataView, at: number, base: number, span: number, marks: Uint8Array): void {
+  const target = view.getInt32(at, true) - base
+  if (target >= 0x1000 && target < span) marks[at] = kinds.absolute
 }
