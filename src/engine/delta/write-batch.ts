@@ -34,8 +34,9 @@ const brotliWays = {
   ],
 } as const satisfies Readonly<Record<string, readonly BrotliWay[]>>
 
-/** zstd at level 19 takes a hundred megabytes for a stream of eight. */
-const atOnce = 2
+/** zstd at level 19 takes ten bytes of memory for each: so many at once, in as many streams. */
+const bytesAtOnce = 8 << 20
+const streamsAtOnce = 2
 
 /** From here on a quick look says whether a stream can be compressed at all. */
 const probedSize = 64 << 10
@@ -59,7 +60,7 @@ export function batchCompressor(newSize: number, effort: CodecEffort): BatchComp
     }
     return chosen
   }
-  const inTurn = limiter(atOnce)
+  const inTurn = limiter()
   return async ({ newSize: size, streams }) => {
     // Decided here, in order, so that the bytes do not depend on which thread is done first.
     const chosen = forBrotli(streams)
@@ -67,7 +68,7 @@ export function batchCompressor(newSize: number, effort: CodecEffort): BatchComp
       const raw = streams[name]
       if (raw === undefined) return []
       const trials = coded.has(name) || isHopeless(raw) ? [] : trialsOf(effort, chosen.has(name))
-      return [inTurn(() => compressStream(name, raw, trials))]
+      return [inTurn(raw.length, () => compressStream(name, raw, trials))]
     })
     const done = await Promise.all(tasks)
     const head = { newSize: size, streams: done.map((one) => one.head) }
@@ -86,19 +87,31 @@ function trialsOf({ zstdLevel, brotliWays: ways }: CodecEffort, isWorthBrotli: b
   return isWorthBrotli ? [zstd, ...brotli] : [zstd]
 }
 
-/** Runs what it is given, at most `most` at a time. */
-function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let running = 0
-  const waiting: (() => void)[] = []
-  return async (work) => {
-    if (running === most) await new Promise<void>((resolve) => waiting.push(resolve))
-    else running++
+/** Runs what it is given in turn, some of it at the same time: a large stream by itself. */
+function limiter(): <T>(bytes: number, work: () => Promise<T>) => Promise<T> {
+  const running = { streams: 0, bytes: 0 }
+  const waiting: { readonly bytes: number; start(): void }[] = []
+  const fits = (bytes: number): boolean =>
+    running.streams === 0 || (running.streams < streamsAtOnce && running.bytes + bytes <= bytesAtOnce)
+  const startNext = (): void => {
+    for (let next = waiting[0]; next !== undefined && fits(next.bytes); next = waiting[0]) {
+      waiting.shift()
+      running.streams++
+      running.bytes += next.bytes
+      next.start()
+    }
+  }
+  return async (bytes, work) => {
+    await new Promise<void>((start) => {
+      waiting.push({ bytes, start })
+      startNext()
+    })
     try {
       return await work()
     } finally {
-      const next = waiting.shift()
-      if (next === undefined) running--
-      else next()
+      running.streams--
+      running.bytes -= bytes
+      startNext()
     }
   }
 }
