@@ -3,22 +3,20 @@ import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
 import { didYouMean } from './base/suggest.ts'
 import { hostContext, version, writeOut } from './host/context.ts'
-import { isThread, serveThread } from './host/thread.ts'
-import { threadWorks } from './thread-works.ts'
 import type { Command, Input, Verb } from './command/command.ts'
+import type { Threads } from './port/thread.ts'
 
 /**
- * argv -> verb -> exit status, with the verbs of this bundle; `entry` is the bundle, which threads run, too. The only process.exit and the only place where an error
- * becomes text.
+ * argv -> verb -> exit status, with the verbs of this bundle, and threads where one of them has a use for any. The only
+ * process.exit and the only place where an error becomes text.
  */
-export async function main(verbs: readonly Verb[], entry: string): Promise<void> {
-  if (isThread) return await serveThread(threadWorks)
+export async function main(verbs: readonly Verb[], threads?: Threads): Promise<never> {
   // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  process.exit(await run(verbs, process.argv.slice(2), entry))
+  process.exit(await run(verbs, process.argv.slice(2), threads))
 }
 
-async function run(verbs: readonly Verb[], argv: readonly string[], entry: string): Promise<number> {
+async function run(verbs: readonly Verb[], argv: readonly string[], threads: Threads | undefined): Promise<number> {
   let verb: string | undefined
   try {
     const line = splitLine(argv)
@@ -27,7 +25,7 @@ async function run(verbs: readonly Verb[], argv: readonly string[], entry: strin
     if (line.verb === undefined) throw new BinderyError('usage', 'no verb given', { hint: 'bindery --help lists them' })
     const command = await findVerb(verbs, line.verb)
     verb = command.name
-    return await runVerb(command, line.globals, line.rest, entry)
+    return await runVerb(command, line.globals, line.rest, threads)
   } catch (error) {
     return report(error, verb)
   }
@@ -45,10 +43,10 @@ async function findVerb(verbs: readonly Verb[], name: string): Promise<Command> 
   })
 }
 
-async function runVerb(command: Command, globals: Input, words: readonly string[], entry: string): Promise<number> {
+async function runVerb(command: Command, globals: Input, words: readonly string[], threads: Threads | undefined): Promise<number> {
   const input = parseInput(command, words)
   if (input.flag('help')) return await print(commandHelp(command))
-  return await command.run(hostContext(command.name, globals, entry), input)
+  return await command.run(hostContext(command.name, globals, threads), input)
 }
 
 async function print(text: string): Promise<number> {

@@ -2,5 +2,5 @@ import type { Works } from './port/thread.ts'
 
 /** What threads of this program can do, loaded when one is started. */
 export const threadWorks: Works = {
-  sections: async () => (await import('./engine/delta/section-work.ts')).sectionWork,
+  match: async () => (await import('./engine/delta/match-work.ts')).matchWork,
 }

@@ -19,7 +19,7 @@ type Ways = { readonly limits?: DeltaLimits; readonly effort?: Effort }
 async function accountOf(old: Uint8Array, next: Uint8Array, { limits, effort }: Ways = {}): Promise<DeltaAccount> {
   const watch = deltaAccountant(next.length)
   const delta = await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits, effort, watch }))
-  assert.deepEqual(await deltaOf(old, next, limits, effort), delta)
+  assert.deepEqual(await deltaOf(old, next, limits, { effort }), delta)
   const account = watch.account()
   const { size, front, frame, streams, members } = account
   assert.equal(size, delta.length)

@@ -5,7 +5,9 @@ import { brotliCompressSync, zstdCompressSync } from 'node:zlib'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { concatBytes, emptyBytes, fromHex, utf8 } from '../src/base/bytes.ts'
+import { sha256 } from '../src/base/digest.ts'
 import { isBinderyError } from '../src/base/error.ts'
+import { markVerified } from '../src/base/verified.ts'
 import { applyDelta, readDeltaInfo } from '../src/engine/delta/apply.ts'
 import { survey } from '../src/engine/delta/survey.ts'
 import { encodeBatchHead, endOfBatches, streamNames } from '../src/format/delta-batch.ts'
@@ -119,6 +121,22 @@ test('a base that is shorter or longer is a wrong one', async () => {
   await refusedWith(patched(delta, concatBytes([old, Uint8Array.of(0)])), 'wrong-base')
   await refusedWith(patched(delta, concatBytes([old, old])), 'wrong-base')
   await refusedWith(patched(delta, next), 'wrong-base')
+})
+
+test('an old side that was checked before is not checked again, and makes nothing wrong', async () => {
+  const made: Uint8Array[] = []
+  const checked = markVerified({ size: old.length, sha256: sha256(old) })
+  assert.deepEqual(await patched(delta, old, { checked }), next)
+  const wrong = old.with(9500, (old[9500] as number) ^ 1)
+  await refusedWith(collect(applyDelta(stream(delta), chunked(wrong, 700), { checked }), made), 'bad-digest')
+  assert.deepEqual(concatBytes(made), next.subarray(0, 8192))
+  // Never looked at by this delta.
+  assert.deepEqual(await patched(delta, old.with(15_000, (old[15_000] as number) ^ 1), { checked }), next)
+  for (const other of [
+    { size: next.length, sha256: sha256(next) },
+    { size: wrong.length, sha256: sha256(wrong) },
+  ])
+    await refusedWith(patched(delta, wrong, { checked: markVerified(other) }), 'wrong-base')
 })
 
 test('the last block waits until all of old was seen to be right', async () => {

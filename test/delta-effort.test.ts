@@ -5,11 +5,15 @@ import fc from 'fast-check'
 import { concatBytes, latin1, utf8 } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
 import { usualEffort } from '../src/engine/delta/effort.ts'
+import { sameThread } from '../src/host/same-thread.ts'
+import { threadWorks } from '../src/thread-works.ts'
 import { arbitraryPair, deltaOf, patched, sectionsIn, smallLimits } from './helpers/delta.ts'
 import { link, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
 import { end, member } from './helpers/tar-builder.ts'
 import type { Effort } from '../src/engine/delta/effort.ts'
+
+const threads = sameThread(threadWorks)
 
 const efforts: readonly Effort[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 
@@ -17,19 +21,25 @@ for (const effort of efforts) {
   test(`patch(delta(a, b), a) is b, whatever a and b, with effort ${effort}`, async () => {
     await fc.assert(
       fc.asyncProperty(arbitraryPair, fc.constantFrom(undefined, smallLimits), async ({ old, next }, limits) => {
-        assert.deepEqual(await patched(await deltaOf(old, next, limits, effort), old, { chunk: 333 }), next)
+        assert.deepEqual(await patched(await deltaOf(old, next, limits, { effort }), old, { chunk: 333 }), next)
       }),
       { numRuns: 120 },
     )
   })
 
-  test(`the same of trees of programs, gzip files and others, with effort ${effort}`, async () => {
+  test(`the same of trees of programs, gzip files and others, with effort ${effort}, and by any number of jobs`, async () => {
     await fc.assert(
-      fc.asyncProperty(arbitraryTree, arbitraryTree, fc.constantFrom(undefined, limits), async (old, next, within) => {
-        const made = await deltaOf(old, next, within, effort)
-        assert.equal(sha256(await patched(made, old)), sha256(next))
-        assert.deepEqual(await deltaOf(old, next, within, effort), made)
-      }),
+      fc.asyncProperty(
+        arbitraryTree,
+        arbitraryTree,
+        fc.constantFrom(undefined, limits),
+        fc.integer({ min: 1, max: 64 }),
+        async (old, next, within, jobs) => {
+          const made = await deltaOf(old, next, within, { effort })
+          assert.equal(sha256(await patched(made, old)), sha256(next))
+          assert.deepEqual(await deltaOf(old, next, within, { effort, jobs, threads }), made)
+        },
+      ),
       { numRuns: 12 },
     )
   })
@@ -73,12 +83,12 @@ const release = (version: number): Uint8Array =>
 
 test('the usual effort is what is done where nothing is said', async () => {
   const [old, next] = [release(0), release(2)]
-  assert.deepEqual(await deltaOf(old, next), await deltaOf(old, next, undefined, usualEffort))
+  assert.deepEqual(await deltaOf(old, next), await deltaOf(old, next, undefined, { effort: usualEffort }))
 })
 
 test('without effort nothing is opened, with some gzip files, with more executables', async () => {
   const kindsAt = async (effort: Effort): Promise<ReadonlySet<string>> =>
-    new Set(await sectionsIn(await deltaOf(release(0), release(2), undefined, effort)))
+    new Set(await sectionsIn(await deltaOf(release(0), release(2), undefined, { effort })))
   assert.deepEqual(await kindsAt(0), new Set(['plain']))
   assert.deepEqual(await kindsAt(2), new Set(['plain', 'gzip']))
   for (const effort of [3, usualEffort, 9] as const) assert.deepEqual(await kindsAt(effort), new Set(['plain', 'gzip', 'image']))
@@ -86,7 +96,7 @@ test('without effort nothing is opened, with some gzip files, with more executab
 
 test('more effort makes smaller deltas', async () => {
   const sizes = await Promise.all(
-    ([0, 2, usualEffort, 9] as const).map(async (effort) => (await deltaOf(release(0), release(2), undefined, effort)).length),
+    ([0, 2, usualEffort, 9] as const).map(async (effort) => (await deltaOf(release(0), release(2), undefined, { effort })).length),
   )
   for (const [i, size] of sizes.entries()) assert.ok(i === 0 || size < (sizes[i - 1] as number), sizes.join(' '))
 })

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { availableParallelism } from 'node:os'
 import { test } from 'node:test'
 import { sameThread } from '../src/host/same-thread.ts'
 import { hostThreads } from '../src/host/thread.ts'
@@ -9,16 +8,12 @@ import { threadConformance } from './conformance/thread.ts'
 const entry = new URL('../src/bindery.ts', import.meta.url).href
 
 threadConformance('in the same thread', sameThread(threadWorks))
-if (availableParallelism() > 1) threadConformance('on a thread of the runtime', hostThreads(entry))
-else test('on a thread of the runtime', { skip: 'there is one core alone' }, () => {})
+threadConformance('on threads of the runtime', hostThreads(entry))
 
-test(
-  'a thread that cannot begin fails what it was asked for',
-  { skip: availableParallelism() < 2 && 'there is one core alone' },
-  async () => {
-    const thread = hostThreads(new URL('helpers/no-such-entry.ts', import.meta.url).href).start('sections', 0) ?? assert.fail()
-    await assert.rejects(thread.run({ kind: 'batchEnd' }), /no-such-entry/)
-    await assert.rejects(thread.run({ kind: 'batchEnd' }), /no-such-entry/)
-    await thread.end()
-  },
-)
+test('a thread that cannot begin fails what it was asked for, and all that comes after', async () => {
+  const pool = hostThreads(new URL('helpers/no-such-entry.ts', import.meta.url).href).start('match', [], 2)
+  const tasks = [1, 2, 3].map(async () => await pool.run({ kind: 'gain' }))
+  for (const task of tasks) await assert.rejects(task, /no-such-entry/)
+  await assert.rejects(pool.run({ kind: 'gain' }), /no-such-entry/)
+  await pool.end()
+})

@@ -14,6 +14,7 @@ import { noise } from './helpers/noise.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { Outcome } from './helpers/run-command.ts'
+import type { Progress } from '../src/port/ambient.ts'
 
 const silence = { status: 0, stdout: '', stderr: [] }
 const old = noise(200_000, 1).content
@@ -89,6 +90,27 @@ test('a wrong base in a file is refused before any output, whatever the place', 
     }
     writeFileSync(files.old, next)
     assert.equal((await run([files.delta, files.old])).error?.hint, 'it is the one that the delta leads to')
+  })
+})
+
+test('a base that changes after it was checked is told as such, and nothing wrong is passed on', async () => {
+  await withFiles(async (files) => {
+    for (const changed of [old.with(150_000, (old[150_000] as number) ^ 1), old.subarray(1), concatBytes([old, next])]) {
+      writeFileSync(files.old, old)
+      let checks = 0
+      const afterCheck = (): void => {
+        if (++checks === 1) writeFileSync(files.old, changed)
+      }
+      const progress: Progress = { start: (what) => ({ advance: () => {}, end: what === 'checking the base' ? afterCheck : () => {} }) }
+      const { code, error, stdout } = await runCommand(patch, [files.delta, files.old], { progress })
+      assert.deepEqual([code, error?.message, error?.subject, stdout], ['wrong-base', 'changed while it was read', files.old, ''])
+    }
+    writeFileSync(files.old, old)
+    const damaged = delta.slice()
+    damaged[damaged.length - 100] = (damaged.at(-100) as number) ^ 1
+    writeFileSync(files.delta, damaged)
+    const { error } = await run([files.delta, files.old])
+    assert.deepEqual([error?.subject, error?.code === 'wrong-base'], [files.delta, false])
   })
 })
 

@@ -151,7 +151,7 @@ test('effort reaches the deltas', async () => {
     const { store, input, keyring } = await openWorkshop()
     for (const [i, seed] of [1, 2].entries())
       await publishDists({
-        ...input([await makeDist(releaseName(`1.${i}`), { a: text(seed), b: file(noise(9, 100_000)) })], { effort }),
+        ...input([await makeDist(releaseName(`1.${i}`), { a: text(seed), b: file(noise(9, 100_000)) })], { making: { effort } }),
         keyring,
       })
     return (await updatesOf(store))[1]?.deltas[0]?.size ?? 0

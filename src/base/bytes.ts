@@ -17,7 +17,7 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Smaller memory may be a piece of the runtime's pool, and is not worth it. */
+/** Smaller memory may be the runtime's pool, and is not worth it. */
 export const leastReleased: number = 128 << 10
 
 /**
@@ -27,6 +27,18 @@ export const leastReleased: number = 128 << 10
 export function release(bytes: Uint8Array): void {
   const { buffer } = bytes
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0)
+}
+
+const leastChunk = 32 << 10
+
+/** For a reader that is done with a chunk when it asks for the next, of a stream that gives its chunks away. */
+export async function* released(stream: ByteStream): ByteStream {
+  for await (const bytes of stream) {
+    yield bytes
+    const { buffer } = bytes
+    // What fills its memory is no piece of a pool, whatever its size.
+    if (buffer instanceof ArrayBuffer && bytes.length === buffer.byteLength && bytes.length >= leastChunk) buffer.transfer(0)
+  }
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

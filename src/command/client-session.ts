@@ -26,7 +26,6 @@ export async function openSession(context: Context): Promise<Session> {
     disk,
     http: context.http,
     clock: context.clock,
-    threads: context.threads,
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: context.progress,

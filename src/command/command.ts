@@ -46,6 +46,7 @@ export type Context = {
   /** -f: the configuration file, undefined for the default. */
   readonly configFile: string | undefined
   readonly verbosity: 'quiet' | 'normal' | 'verbose'
+  /** Gives its chunks away. */
   readonly stdin: AsyncIterable<Uint8Array>
   /** Data. Resolves when the bytes have been taken, so that a slow reader slows us. */
   readonly out: (data: Uint8Array | string) => Promise<void>
@@ -58,7 +59,8 @@ export type Context = {
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec
-  readonly threads: Threads
+  /** Undefined in a bundle whose verbs have no use for any. */
+  readonly threads: Threads | undefined
   readonly askPassphrase: AskPassphrase
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
   /** Aborted on SIGINT and SIGTERM; long work looks at it between steps. */

@@ -7,8 +7,8 @@ import { tellAccount } from './delta-account.ts'
 import { deltaInfoOf } from './delta-info.ts'
 import { mergeDeltas } from './delta-merge.ts'
 import { deltaOutput } from './delta-output.ts'
-import { effortOf, effortOption } from './effort.ts'
 import { sharedFlags } from './flags.ts'
+import { makingOf, makingOptions } from './making.ts'
 import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
@@ -23,7 +23,7 @@ export const delta: Command = {
   options: {
     output: { ...sharedFlags.output, help: 'the delta, or a folder for it (default: OLD_to_NEW.delta here); - is stdout' },
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
-    ...effortOption,
+    ...makingOptions,
     explain: { kind: 'flag', help: 'tell what each file costs in the delta, and how it is made' },
     raw: { kind: 'flag', help: 'take compressed files as they are' },
     merge: { kind: 'flag', help: 'join DELTA and NEXT, which goes on from it, into one delta from OLD, where that is smaller' },
@@ -58,8 +58,8 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
-  if (format === 'bsdiff' && (input.value('effort') !== undefined || input.flag('explain')))
-    throw new BinderyError('usage', '--effort and --explain mean nothing with --format bsdiff')
+  if (format === 'bsdiff' && (input.value('effort') !== undefined || input.value('jobs') !== undefined || input.flag('explain')))
+    throw new BinderyError('usage', '--effort, --jobs and --explain mean nothing with --format bsdiff')
   const raw = input.flag('raw')
   const old = await openTarFile({ file: oldFile, raw }, context)
   try {
@@ -89,7 +89,7 @@ async function makeBetween(context: Context, input: Input, sides: Sides, format:
   const meter = context.progress.start('delta', sides.new.size)
   try {
     const { signal } = context
-    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, effort: effortOf(input), watch, meter, signal }) : bsdiff(sides)
+    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, ...makingOf(context, input), watch, meter, signal }) : bsdiff(sides)
     const size = await writeOutput(context, output, made)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {

@@ -70,9 +70,30 @@ async function patched(job: Job): Promise<ByteStream> {
 async function patchedByDelta(job: Job): Promise<ByteStream> {
   const { context, file, delta, old, memory } = job
   const info = await about(file, async () => await readDeltaInfo(bytesOf(delta)))
-  if (info.memory <= memory && (await isRegularFile(old.file))) await checkBase(old, info, context)
+  const mayCheck = info.memory <= memory && (await isRegularFile(old.file))
+  const checked = mayCheck ? await checkBase(old, info, context) : undefined
   const base = aboutStream(nameOf(old), opened(old, context))
-  return withMeter(context, info, blaming(job, applyDelta(bytesOf(delta), base, { memory, reuse: true, threads: context.threads })))
+  const made = applyDelta(bytesOf(delta), base, { memory, reuse: true, checked })
+  return withMeter(context, info, blaming(job, checked === undefined ? made : fromChecked(job, info, made)))
+}
+
+/** A base that was checked is not looked at again while it flows: where something does not fit, it may have changed since. */
+async function* fromChecked({ old, context }: Job, info: DeltaInfo, made: ByteStream): ByteStream {
+  try {
+    yield* made
+  } catch (error) {
+    if (isBinderyError(error) && error.subject === undefined) await checkUnchanged(old, info, context)
+    throw error
+  }
+}
+
+async function checkUnchanged(old: TarOperand, info: DeltaInfo, context: Context): Promise<void> {
+  try {
+    await checkBase(old, info, context)
+  } catch (cause) {
+    if (!isBinderyError(cause, 'wrong-base')) throw cause
+    throw new BinderyError('wrong-base', 'changed while it was read', { subject: nameOf(old), cause })
+  }
 }
 
 /** Opened by whoever reads it: a delta that is refused before that leaves nothing open. */

@@ -8,7 +8,7 @@ import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
-import { effortOf, effortOption } from './effort.ts'
+import { makingOf, makingOptions } from './making.ts'
 import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
 import { wholeOf } from './whole-number.ts'
 import type { PublishInput } from '../engine/repo/publish.ts'
@@ -30,7 +30,7 @@ export const publish: Command = {
     unsigned: { kind: 'value', value: 'DIR', help: 'write into DIR what is to be signed elsewhere; no key is needed' },
     signed: { kind: 'value', value: 'DIR', help: 'publish what was signed in DIR' },
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
-    ...effortOption,
+    ...makingOptions,
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
     security: { kind: 'flag', help: 'the release mends a security problem' },
     reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
@@ -96,7 +96,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     clock: context.clock,
     spool: spoolToSource,
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
-    effort: effortOf(input),
+    making: makingOf(context, input),
     notes: notesOf(input),
     lifetimes: lifetimesOf(input),
     progress: context.progress,

@@ -1,12 +1,15 @@
 import { about } from '../base/about.ts'
+import { released } from '../base/bytes.ts'
 import { digestStream } from '../base/digest.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
 import { decompress, magicSize, wireCodecOf } from '../engine/dist/wire.ts'
 import { decodeNameHeader, isNameHeader, nameHeaderSize } from '../format/dist-name-header.ts'
+import { markVerified } from '../base/verified.ts'
 import { openInput, openSource, spoolToSource } from '../host/source.ts'
 import type { ByteStream } from '../base/bytes.ts'
-import type { DeltaInfo } from '../format/delta.ts'
+import type { Verified } from '../base/verified.ts'
+import type { DeltaInfo, DeltaSide } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Context } from './command.ts'
@@ -38,7 +41,7 @@ export async function openTarStream(operand: TarOperand, context: Context): Prom
   await plain?.close()
   if (plain !== undefined) return await openInput(operand.file, context.stdin, { reuse: true })
   const input = await openInput(operand.file, context.stdin)
-  return operand.raw ? input : decompress(input)
+  return operand.raw ? released(input) : decompress(input, undefined, { reuse: true })
 }
 
 /** Any file as it is; what is no regular file, by way of a temporary one. */
@@ -75,7 +78,7 @@ export async function distNameIn(source: ByteSource): Promise<string> {
 }
 
 /** Reads all of `file`: `wrong-base` unless it is what the delta leads from. */
-export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<void> {
+export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
   const { file } = base
   const meter = context.progress.start('checking the base', info.old.size)
   try {
@@ -83,7 +86,7 @@ export async function checkBase(base: TarOperand, info: DeltaInfo, context: Cont
       file,
       async () => await digestStream(metered(await openTarStream(base, context), context, (size) => meter.advance(size))),
     )
-    if (found.sha256 === info.old.sha256 && found.size === info.old.size) return
+    if (found.sha256 === info.old.sha256 && found.size === info.old.size) return markVerified(found)
     const isNew = found.sha256 === info.new.sha256
     throw new BinderyError('wrong-base', 'is not the file that the delta was made from', {
       subject: file === '-' ? 'stdin' : file,

@@ -74,6 +74,14 @@ export function readByte(cursor: Cursor): number {
 }
 
 export function readVarint(cursor: Cursor): number {
+  const { bytes, at } = cursor
+  const first = bytes[at]
+  if (first === undefined || first >= 0x80) return readLongVarint(cursor)
+  cursor.at = at + 1
+  return first
+}
+
+function readLongVarint(cursor: Cursor): number {
   const { bytes } = cursor
   let at = cursor.at
   let byte = bytes[at++]
@@ -107,6 +115,7 @@ export function zigzag(value: number): number {
 }
 
 export function unzigzag(value: number): number {
+  if (value <= 0x7fff_ffff) return (value >>> 1) ^ -(value & 1)
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2
 }
 

@@ -6,14 +6,14 @@ import { hostHttp } from './http.ts'
 import { askOnTerminal } from './passphrase.ts'
 import { stderrProgress } from './progress.ts'
 import { systemError } from './system-error.ts'
-import { hostThreads } from './thread.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
+import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
 
-/** The real world for one verb; `entry`: the program, as threads run it. */
-export function hostContext(verb: string, globals: Input, entry: string): Context {
+/** The real world for one verb. */
+export function hostContext(verb: string, globals: Input, threads?: Threads): Context {
   const verbosity = verbosityOf(globals)
   let signal: AbortSignal | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${text}\n`)
@@ -33,7 +33,7 @@ export function hostContext(verb: string, globals: Input, entry: string): Contex
     random: systemRandom,
     http: hostHttp(),
     exec: hostExec,
-    threads: hostThreads(entry),
+    threads,
     askPassphrase: askOnTerminal,
     isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
     get signal() {

@@ -1,69 +1,91 @@
-import { availableParallelism } from 'node:os'
-import { setImmediate } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import type { ErrorCode } from '../base/error.ts'
-import type { Thread, Threads, ThreadWork, Works } from '../port/thread.ts'
+import type { ThreadPool, Threads, ThreadWork, Works } from '../port/thread.ts'
 
 /** Threads of the runtime: each runs the program's own entry again, which finds out here that it is one. */
 export function hostThreads(entry: string): Threads {
-  return {
-    start: (work, given) =>
-      availableParallelism() < 2
-        ? undefined
-        : threadOf(new Worker(new URL(entry), { workerData: { work, given }, resourceLimits: { maxYoungGenerationSizeMb: 4 } })),
-  }
+  return { start: (work, given, count) => poolOf(() => new Worker(new URL(entry), { workerData: { work, given } }), count) }
 }
 
 /** Whether this is a thread, and whoever started it waits for `serveThread`. */
 export const isThread: boolean = !isMainThread
 
-type Task = { readonly resolve: () => void; readonly reject: (error: unknown) => void }
+type Task = { readonly task: unknown; readonly resolve: (answer: unknown) => void; readonly reject: (error: unknown) => void }
 
 /** Of an error what survives the way between threads. */
 type Failure = Pick<BinderyError, 'message' | 'subject' | 'hint'> & { readonly code: ErrorCode | undefined }
-type Reply = { readonly failure: Failure | undefined }
+type Reply = { readonly answer: unknown } | { readonly failure: Failure }
 
-function threadOf(worker: Worker): Thread {
-  const tasks: Task[] = []
+/** Threads are started as they are needed, and stay. Once one has died nothing more is done. */
+function poolOf(start: () => Worker, count: number): ThreadPool {
+  const waiting: Task[] = []
+  const idle: Worker[] = []
+  const busy = new Map<Worker, Task>()
   let ended: Error | undefined
   const failAll = (error: Error): void => {
     ended ??= error
-    for (const { reject } of tasks.splice(0)) reject(ended)
+    for (const { reject } of [...waiting.splice(0), ...busy.values()]) reject(ended)
+    busy.clear()
   }
-  worker.on('message', ({ failure }: Reply) => {
-    const task = tasks.shift()
-    if (failure === undefined) task?.resolve()
-    else task?.reject(errorOf(failure))
-  })
-  worker.on('error', (cause) => failAll(cause instanceof Error ? cause : new Error(String(cause))))
-  worker.on('exit', () => failAll(new BinderyError('io', 'a thread ended too early')))
+  const startOne = (): Worker => {
+    const worker = start()
+    worker.on('message', (reply: Reply) => answered(worker, reply))
+    worker.on('error', (cause) => failAll(cause instanceof Error ? cause : new Error(String(cause))))
+    worker.on('exit', () => failAll(new BinderyError('io', 'a thread ended too early')))
+    return worker
+  }
+  const next = (): void => {
+    const task = waiting[0]
+    const worker = task && (idle.pop() ?? (workers.size < count ? startOne() : undefined))
+    if (task === undefined || worker === undefined) return
+    workers.add(worker)
+    waiting.shift()
+    busy.set(worker, task)
+    worker.postMessage(task.task)
+  }
+  const workers = new Set<Worker>()
+  const answered = (worker: Worker, reply: Reply): void => {
+    const task = busy.get(worker)
+    busy.delete(worker)
+    idle.push(worker)
+    if ('failure' in reply) task?.reject(errorOf(reply.failure))
+    else task?.resolve(reply.answer)
+    next()
+  }
   return {
-    run: async (task, takes = []) => {
+    run: async (task) => {
       if (ended !== undefined) throw ended
-      const done = new Promise<void>((resolve, reject) => tasks.push({ resolve, reject }))
-      worker.postMessage(task, takes)
-      await done
+      return await new Promise((resolve, reject) => {
+        waiting.push({ task, resolve, reject })
+        next()
+      })
     },
-    breathe: async () => await setImmediate(),
-    end: async () => void (await worker.terminate()),
+    end: async () => {
+      failAll(new BinderyError('stopped', 'the threads were ended'))
+      await Promise.all([...workers].map(async (worker) => await worker.terminate()))
+    },
   }
 }
 
-/** The other side: does task after task, until the thread is ended from outside. After a failure it does nothing more. */
+/** The other side: does task after task, until the thread is ended from outside. */
 export async function serveThread(works: Works): Promise<void> {
   const { work, given } = workerData as { readonly work: ThreadWork; readonly given: unknown }
   const does = (await works[work]())(given as never)
-  let failure: Failure | undefined
   parentPort?.on('message', (task: unknown) => {
     try {
-      if (failure === undefined) does(task as never)
+      const answer = does(task as never)
+      parentPort?.postMessage({ answer } satisfies Reply, memoryOf(answer))
     } catch (error) {
-      failure = failureOf(error)
+      parentPort?.postMessage({ failure: failureOf(error) } satisfies Reply)
     }
-    const reply: Reply = { failure }
-    parentPort?.postMessage(reply)
   })
+}
+
+function memoryOf(answer: unknown): readonly ArrayBuffer[] {
+  return ArrayBuffer.isView(answer) && answer.buffer instanceof ArrayBuffer && answer.byteLength === answer.buffer.byteLength
+    ? [answer.buffer]
+    : []
 }
 
 function failureOf(error: unknown): Failure {

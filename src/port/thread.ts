@@ -1,26 +1,25 @@
-/** Work on another core. */
+/** Work on other cores. */
 export type Threads = {
-  /** `given` is what the work begins with. Undefined where there is no second core. */
-  start(work: ThreadWork, given: unknown): Thread | undefined
+  /** So many threads, of which each begins the work with `given`. */
+  start(work: ThreadWork, given: unknown, count: number): ThreadPool
 }
 
-/** Does one task after the other, in the order of the calls. */
-export type Thread = {
+/** Whichever thread is free does the next task, in the order of the calls. */
+export type ThreadPool = {
   /**
-   * Resolves when `task` is done; rejects with the BinderyError that it threw, as does every task after it, undone. A task is
-   * copied on its way, but for views of shared memory, and for the memory that it takes with it.
+   * Resolves with the answer; rejects with the BinderyError that the task threw. Task and answer are copied on their way, but the
+   * memory that an answer alone holds is handed over.
    */
-  run(task: unknown, takes?: readonly ArrayBuffer[]): Promise<void>
-  /** Lets answers in that are there. */
-  breathe(): Promise<void>
+  run(task: unknown): Promise<unknown>
+  /** Tasks that are not done yet are given up: their promises reject. */
   end(): Promise<void>
 }
 
 /** What threads can do. */
-export type ThreadWork = 'sections'
+export type ThreadWork = 'match'
 
 /** For each work what loads and begins it. */
 export type Works = Readonly<Record<ThreadWork, () => Promise<BeginWork>>>
 
-/** Task types are known to the two ends alone. */
-export type BeginWork = (given: never) => (task: never) => void
+/** Types of tasks and answers are known to the two ends alone. */
+export type BeginWork = (given: never) => (task: never) => unknown

@@ -2,54 +2,66 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { utf8 } from '../../src/base/bytes.ts'
-import { openGzip } from '../../src/engine/delta/gzip/open-gzip.ts'
+import { usualSearch } from '../../src/engine/delta/match.ts'
+import { matchWork } from '../../src/engine/delta/match-work.ts'
 import { refusedWith } from '../helpers/delta.ts'
-import type { SectionTask } from '../../src/engine/delta/section-work.ts'
-import type { Thread, Threads } from '../../src/port/thread.ts'
+import { noise } from '../helpers/noise.ts'
+import type { MatchTask } from '../../src/engine/delta/match-work.ts'
+import type { ThreadPool, Threads } from '../../src/port/thread.ts'
 
-/** What every Threads promises (src/port/thread.ts), shown on the work of sections. */
+/** What every Threads promises (src/port/thread.ts), shown on the work of matching. */
 export function threadConformance(name: string, threads: Threads): void {
-  const withThread = async (use: (thread: Thread) => Promise<void>): Promise<void> => {
-    const thread = threads.start('sections', 1 << 20)
-    assert.ok(thread)
+  const withPool = async (count: number, use: (pool: ThreadPool) => Promise<void>): Promise<void> => {
+    const pool = threads.start('match', [usualSearch], count)
     try {
-      await use(thread)
+      await use(pool)
     } finally {
-      await thread.end()
+      await pool.end()
     }
   }
-  const run = async (thread: Thread, task: SectionTask, takes?: readonly ArrayBuffer[]): Promise<void> => await thread.run(task, takes)
 
-  test(`${name}: tasks are done in order, and answers come in shared memory`, async () => {
-    await withThread(async (thread) => {
-      const target = new Uint8Array(new SharedArrayBuffer(4096))
-      let at = 0
-      const files: Uint8Array[] = []
-      const done: Promise<void>[] = []
-      for (let i = 0; i < 20; i++) {
-        const text = utf8(`file ${i} `.repeat(i + 3))
-        const file = new Uint8Array(gzipSync(text))
-        const { content, recipe } = openGzip(file, text.length) ?? assert.fail()
-        const given = content.slice()
-        done.push(run(thread, { kind: 'gzip', content: given, recipe, size: file.length }, [given.buffer]))
-        done.push(run(thread, { kind: 'take', target: target.subarray(at, at + 9) }))
-        done.push(run(thread, { kind: 'take', target: target.subarray(at + 9, at + file.length) }))
-        assert.equal(given.length, 0, 'memory that a task takes with it is gone here')
-        at += file.length
-        files.push(file)
-      }
-      await Promise.all(done)
-      assert.deepEqual(Buffer.from(target.subarray(0, at)), Buffer.concat(files))
+  for (const count of [1, 3]) {
+    test(`${name}, ${count}: each task has its own answer, the one that it has here`, async () => {
+      const here = matchWork([usualSearch])
+      const tasks: readonly MatchTask[] = Array.from({ length: 24 }, (_, i) => {
+        const [old, next] = [noise(3000 + i, i).content, noise(3000, i).content.fill(i, 500, 500 + i)]
+        if (i % 3 === 0) return { kind: 'gzip', old: gzipped(old), next: gzipped(next) }
+        return i % 3 === 1 ? { kind: 'plain', old, next, start: i } : { kind: 'gain', old, next }
+      })
+      await withPool(count, async (pool) => {
+        const answers = await Promise.all(tasks.map(async (task) => await pool.run(task)))
+        assert.deepEqual(answers, structuredClone(tasks.map(here)))
+      })
+    })
+  }
+
+  test(`${name}: a task is what it was when it was given`, async () => {
+    const task = { kind: 'plain', old: utf8('the old text, word for word'), next: utf8('the old text, word for word'), start: 0 } as const
+    await withPool(1, async (pool) => {
+      const answer = pool.run(task)
+      task.next.fill(0)
+      assert.deepEqual(await answer, Int32Array.from([0, 0, task.old.length]))
     })
   })
 
-  test(`${name}: a task that fails says why, and none is done after it`, async () => {
-    await withThread(async (thread) => {
-      const target = new Uint8Array(new SharedArrayBuffer(9))
-      const failed = run(thread, { kind: 'gzip', content: utf8('x'), recipe: new Uint8Array(0), size: 30 })
-      const later = run(thread, { kind: 'take', target })
-      await Promise.all([refusedWith(failed, 'bad-format'), refusedWith(later, 'bad-format')])
-      await refusedWith(run(thread, { kind: 'batchEnd' }), 'bad-format')
+  test(`${name}: a task that fails says why, and the next one is done`, async () => {
+    await withPool(1, async (pool) => {
+      await assert.rejects(pool.run({ kind: 'plain', old: undefined, next: utf8('x'), start: 0 }), /undefined/)
+      assert.equal(await pool.run({ kind: 'gain', old: utf8('a'), next: utf8('a') }), 0)
     })
   })
+
+  test(`${name}: what is not done when it ends is given up`, async () => {
+    const pool = threads.start('match', [usualSearch], 2)
+    const [old, next] = [noise(100_000, 1).content, noise(100_000, 2).content]
+    const answers = [1, 2, 3, 4, 5].map(async () => await pool.run({ kind: 'plain', old, next, start: 0 }))
+    const refused = Promise.all(answers.map(async (answer) => await refusedWith(answer, 'stopped')))
+    await pool.end()
+    await refused
+    await refusedWith(pool.run({ kind: 'gain', old, next }), 'stopped')
+  })
+}
+
+function gzipped(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(gzipSync(bytes))
 }

@@ -3,8 +3,6 @@ import { mirrorOrder } from '../../src/engine/client/fetch/mirror-order.ts'
 import { makeStateFolders } from '../../src/engine/client/state.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
-import { sameThread } from '../../src/host/same-thread.ts'
-import { threadWorks } from '../../src/thread-works.ts'
 import type { Session } from '../../src/engine/client/fetch/session.ts'
 
 /** A client's world for tests: a root in memory, the real network, and what was said. */
@@ -19,7 +17,6 @@ export async function testSession(change: Partial<Session> = {}): Promise<TestSe
     disk,
     http: hostHttp({}),
     clock: { now: () => Date.now() },
-    threads: sameThread(threadWorks),
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: { start: () => ({ advance: () => {}, end: () => {} }) },

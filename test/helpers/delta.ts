@@ -11,8 +11,7 @@ import { decodeSections } from '../../src/engine/delta/sections.ts'
 import type { ByteStream } from '../../src/base/bytes.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
 import type { ApplyOptions } from '../../src/engine/delta/apply.ts'
-import type { Effort } from '../../src/engine/delta/effort.ts'
-import type { DeltaLimits } from '../../src/engine/delta/make.ts'
+import type { DeltaLimits, Making } from '../../src/engine/delta/make.ts'
 import type { Section } from '../../src/engine/delta/sections.ts'
 import type { ByteSource } from '../../src/port/source.ts'
 
@@ -40,8 +39,8 @@ export async function* chunked(bytes: Uint8Array, size: number): ByteStream {
 /** So small that a few kilobytes meet every boundary. */
 export const smallLimits: DeltaLimits = { window: 4096, batchLimit: 2048, blockSize: 4096 }
 
-export async function deltaOf(old: Uint8Array, next: Uint8Array, limits?: DeltaLimits, effort?: Effort): Promise<Uint8Array> {
-  return await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits, effort }))
+export async function deltaOf(old: Uint8Array, next: Uint8Array, limits?: DeltaLimits, making?: Making): Promise<Uint8Array> {
+  return await whole(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '', limits, ...making }))
 }
 
 export async function patched(

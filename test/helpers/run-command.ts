@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { concatBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
 import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
 import { parseInput } from '../../src/command/parse.ts'
-import { sameThread } from '../../src/host/same-thread.ts'
-import { threadWorks } from '../../src/thread-works.ts'
 import { hostExec } from '../../src/host/exec.ts'
 import { hostHttp } from '../../src/host/http.ts'
+import { sameThread } from '../../src/host/same-thread.ts'
+import { threadWorks } from '../../src/thread-works.ts'
 import type { Command, Context } from '../../src/command/command.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
 
@@ -41,7 +41,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     root: '/',
     configFile: undefined,
     verbosity: 'normal',
-    stdin: oneChunk(input ?? new Uint8Array(0)),
+    stdin: oneChunk(input?.slice() ?? new Uint8Array(0)),
     out: async (data) => void stdout.push(typeof data === 'string' ? utf8(data) : data.slice()),
     say: (line) => void stderr.push(line),
     explain: () => {},

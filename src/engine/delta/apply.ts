@@ -3,24 +3,29 @@ import { concatBytes, oneChunk, release } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { deltaInfo, memoryNeed } from '../../format/delta.ts'
 import { readBytes } from '../../format/varint.ts'
-import { openOld } from './gzip/section.ts'
+import { blockHash, checkedBefore } from './block-hash.ts'
+import { newChains } from './gzip/predict.ts'
+import { closeNew, openOld } from './gzip/section.ts'
 import { heldPieces } from './held.ts'
+import { imageDecoder } from './image/decode.ts'
 import { newBlocks, overhang } from './new-blocks.ts'
 import { oldWindow } from './old-window.ts'
 import { plainDecoder } from './plain-decode.ts'
 import { readBatch } from './read-batch.ts'
 import { readFront } from './read-front.ts'
-import { largestProgram } from './reader-time.ts'
-import { makerHere, makerOnThread } from './section-maker.ts'
 import { decodeSections } from './sections.ts'
+import type { ByteReader } from '../../base/byte-reader.ts'
 import type { ByteStream } from '../../base/bytes.ts'
-import type { DeltaHeader, DeltaInfo } from '../../format/delta.ts'
+import type { DeltaHeader, DeltaInfo, DeltaSide } from '../../format/delta.ts'
+import type { Verified } from '../../base/verified.ts'
+import type { BlockHash } from './block-hash.ts'
+import type { DeltaFront } from './read-front.ts'
 import type { NewBlocks } from './new-blocks.ts'
 import type { OldWindow } from './old-window.ts'
+import type { Chains } from './gzip/predict.ts'
+import type { ImageDecoder } from './image/decode.ts'
 import type { OldBytes, OldPosition, PlainDecoder } from './plain-decode.ts'
-import type { SectionMaker } from './section-maker.ts'
 import type { GzipSection, ImageSection, Section } from './sections.ts'
-import type { Threads } from '../../port/thread.ts'
 import type { Cursor } from '../../format/varint.ts'
 import type { Batch } from './read-batch.ts'
 
@@ -32,8 +37,8 @@ export type ApplyOptions = {
   readonly memory?: number
   /** The caller is done with a chunk when it asks for the next: its memory is used again. */
   readonly reuse?: boolean
-  /** Where executables and gzip files of a large delta may be made. */
-  readonly threads?: Threads | undefined
+  /** What somebody found who has read the whole old side before: where it is what the delta leads from, its blocks are not checked again. */
+  readonly checked?: Verified<DeltaSide> | undefined
 }
 
 /** Reads the front of a delta and leaves the rest. */
@@ -50,27 +55,18 @@ export async function readDeltaInfo(delta: ByteStream | Uint8Array): Promise<Del
  * Old bytes in, new bytes out, both uncompressed, in one pass and in the memory that the delta's header states; a need
  * over `memory` bytes is refused before anything else (`over-limit`). Old bytes are verified before they are used
  * (`wrong-base`), new ones before they are handed out (`bad-digest`), and the last block of new only when all of old
- * was seen to be right.
+ * was seen to be right. An old side that was `checked` and has changed since makes nothing wrong either, but then any of these
+ * errors may tell.
  */
 export async function* applyDelta(delta: ByteStream, old: ByteStream, options: ApplyOptions = {}): ByteStream {
   const reader = byteReader(delta, 'the delta')
   try {
     const front = await readFront(reader)
     refuseOverMemory(front.header, options.memory ?? usualMemory)
-    const way = wayFor(front.header, options)
-    const window = oldWindow(old, front, way.ahead > 0)
+    const window = oldWindow(old, front.header, checkOf(front, options.checked))
     try {
-      const out = newBlocks(front, way.ahead > 0)
-      yield* applyBatches(reader, front.header, {
-        ...way,
-        position: { at: 0 },
-        old: window,
-        out,
-        window: front.header.window,
-        reuse: options.reuse ?? false,
-      })
+      yield* applyBatches(reader, front.header, window, newBlocks(front, options.reuse ?? false))
     } finally {
-      await way.maker.end()
       await window.close()
     }
   } finally {
@@ -85,35 +81,27 @@ function refuseOverMemory(header: DeltaHeader, memory: number): void {
   throw new BinderyError('over-limit', `the delta takes ${mib(need)} MiB of memory to apply, and ${mib(memory)} MiB are granted`)
 }
 
-/** Where sections are made that are not plain, and how many blocks may wait for them. */
-type Way = { readonly maker: SectionMaker; readonly here: SectionMaker; readonly ahead: number; readonly memory: number }
-
-/** What a thread takes besides what it works on. */
-const threadMemory = 24 << 20
-const mostAhead = 4 << 20
-
-/** A thread costs time and memory: one is for systems, and for who has granted enough. */
-function wayFor(header: DeltaHeader, { threads, memory = usualMemory }: ApplyOptions): Way {
-  const { codingMemory, blockSize } = header
-  const ahead = Math.floor(mostAhead / blockSize)
-  const isLong = codingMemory > 0 && header.new.size > largestProgram && ahead > 0
-  const mayThread = isLong && memoryNeed(header) + ahead * blockSize + threadMemory <= memory
-  const onThread = mayThread && threads !== undefined ? makerOnThread(threads, codingMemory) : undefined
-  const here = makerHere(codingMemory)
-  return { maker: onThread ?? here, here, ahead: onThread === undefined ? 0 : ahead, memory: codingMemory }
+function checkOf({ header, digests }: DeltaFront, checked: Verified<DeltaSide> | undefined): BlockHash {
+  const isChecked = checked?.value.sha256 === header.old.sha256 && checked.value.size === header.old.size
+  return isChecked ? checkedBefore : blockHash(header.old, digests.old, header.digestSize)
 }
 
 /** What goes on from one batch to the next. */
-type State = Way & {
+type State = {
   readonly position: OldPosition
   readonly old: OldWindow
   readonly out: NewBlocks
+  readonly images: ImageDecoder
   readonly window: number
-  readonly reuse: boolean
+  /** What the header grants to sections that are not plain. */
+  readonly memory: number
+  /** Made for the first gzip file. */
+  chains: Chains | undefined
 }
 
-async function* applyBatches(reader: ReturnType<typeof byteReader>, header: DeltaHeader, state: State): ByteStream {
-  const { old, out } = state
+async function* applyBatches(reader: ByteReader, header: DeltaHeader, old: OldWindow, out: NewBlocks): ByteStream {
+  const { window, codingMemory: memory } = header
+  const state: State = { position: { at: 0 }, old, out, images: imageDecoder(memory), window, memory, chains: undefined }
   let left = header.new.size
   for (;;) {
     const batch = await readBatch(reader, header.batchLimit)
@@ -123,91 +111,66 @@ async function* applyBatches(reader: ReturnType<typeof byteReader>, header: Delt
     yield* applyBatch(batch, state)
   }
   if (left > 0) throw new BinderyError('bad-format', 'the delta makes less than it says')
-  yield* handOut(state, 0)
-  await state.maker.settled()
   await old.finish()
-  out.next()
-  yield* handOut(state, 0)
-}
-
-/** All blocks that wait for nothing more, and more of them until only so many wait. */
-async function* handOut({ out, reuse }: State, mayWait: number): ByteStream {
-  for (;;) {
-    const block = out.take()
-    if (block === undefined) return
-    if (block instanceof Promise) {
-      if (out.waiting <= mayWait) return
-      await block
-      continue
-    }
-    if (block.length > 0) yield block
-    if (reuse) out.free(block)
-  }
+  const last = out.take()
+  if (last.length > 0) yield last
 }
 
 async function* applyBatch({ newSize, streams }: Batch, state: State): ByteStream {
-  const { maker } = state
+  const { images } = state
   const plain = plainDecoder(streams)
-  void maker.run({ kind: 'batch', images: streams.images.bytes, imageChanges: streams.imageChanges.bytes })
+  images.begin(streams.images.bytes, streams.imageChanges.bytes)
   for (const section of decodeSections(streams.sections, newSize)) {
     if (section.kind === 'plain') yield* applyPlain(plain, section.size, state)
     else if (section.kind === 'image') yield* applyImage(section, streams.literals, state)
     else yield* applyGzip(section, plain, streams.recipes, state)
   }
   plain.finish()
-  void maker.run({ kind: 'batchEnd' })
+  images.finish()
   if (streams.recipes.at < streams.recipes.bytes.length) throw new BinderyError('bad-format', 'a batch of the delta has recipes left over')
 }
 
-async function* applyPlain(plain: PlainDecoder, size: number, state: State): ByteStream {
-  const { position, old, out, ahead } = state
+async function* applyPlain(plain: PlainDecoder, size: number, { position, old, out }: State): ByteStream {
   plain.begin(size, position, old, out)
   for (;;) {
     const pause = plain.run()
     if (pause.kind === 'done') return
     if (pause.kind === 'old') await old.verifyTo(pause.end)
-    else {
-      out.next()
-      yield* handOut(state, ahead)
-    }
+    else yield out.take()
   }
 }
 
 async function* applyImage(section: ImageSection, literals: Cursor, state: State): ByteStream {
   const { plainLiterals: count, size } = section
   const plainLiterals = count === undefined ? undefined : readBytes(literals, count)
-  const { start, pieces } = await oldBytesOf(section, state)
-  const done = state.maker.run({ kind: 'image', old: pieces, size, plainLiterals })
-  if (done !== undefined) state.old.pin(start, done)
-  yield* putMade(size, state.maker, state)
+  yield* putWhole(state.images.decode(await oldBytesOf(section, state), size, plainLiterals), state.out)
 }
 
 async function* applyGzip(section: GzipSection, plain: PlainDecoder, recipes: Cursor, state: State): ByteStream {
   const { size, contentSize } = section
   const recipe = readBytes(recipes, section.recipeSize)
-  const { pieces } = await oldBytesOf(section, state)
-  const oldContent = openOld(concatBytes(pieces), section, state.memory)
+  const oldContent = openOld(concatBytes(await oldBytesOf(section, state)), section, state.memory)
   const content = { bytes: new Uint8Array(contentSize + overhang), filled: 0, size: contentSize }
   plain.begin(contentSize, { at: 0 }, wholeOf(oldContent), content)
   if (plain.run().kind !== 'done') throw new BinderyError('bad-format', 'a gzip file in the delta copies from behind its old content')
   release(oldContent)
-  // They have nothing to do with each other, and come in clusters: whoever has time makes the next one.
-  const maker = (await state.maker.isBusy()) ? state.here : state.maker
-  void maker.run({ kind: 'gzip', content: content.bytes.subarray(0, contentSize), recipe, size })
-  yield* putMade(size, maker, state)
+  const made = closeNew(content.bytes.subarray(0, contentSize), recipe, size, (state.chains ??= newChains()))
+  release(content.bytes)
+  yield* putWhole(made, state.out)
 }
 
-type OldPieces = { readonly start: number; readonly pieces: readonly Uint8Array[] }
-
-/** All of the old bytes that a section is made from, verified. */
-async function oldBytesOf({ seek, oldSize }: Exclude<Section, { kind: 'plain' }>, { position, old, window }: State): Promise<OldPieces> {
+/** All of the old bytes that a section is made from, verified: in two pieces where they lie around the end of the window. */
+async function oldBytesOf(
+  { seek, oldSize }: Exclude<Section, { kind: 'plain' }>,
+  { position, old, window }: State,
+): Promise<readonly Uint8Array[]> {
   const start = position.at + seek
   if (oldSize > window) throw new BinderyError('bad-format', 'a section of the delta is made from more than its window')
   if (start < 0) throw new BinderyError('bad-format', 'a section of the delta is made from before the old side')
   const held = old.begin(start, start + oldSize)
   await old.verifyTo(start + oldSize)
   position.at = start + oldSize
-  return { start, pieces: heldPieces(held, start, oldSize) }
+  return heldPieces(held, start, oldSize)
 }
 
 function wholeOf(bytes: Uint8Array): OldBytes {
@@ -220,15 +183,12 @@ function wholeOf(bytes: Uint8Array): OldBytes {
   }
 }
 
-async function* putMade(size: number, maker: SectionMaker, state: State): ByteStream {
-  const { out, ahead } = state
-  for (let left = size; left > 0;) {
-    if (out.filled >= out.size) {
-      out.next()
-      yield* handOut(state, ahead)
-    }
-    const count = Math.min(left, out.size - out.filled)
-    out.leave(count, (target) => maker.run({ kind: 'take', target }))
-    left -= count
+async function* putWhole(made: Uint8Array, out: NewBlocks): ByteStream {
+  for (let done = 0; done < made.length;) {
+    if (out.filled >= out.size) yield out.take()
+    const count = Math.min(made.length - done, out.size - out.filled)
+    out.bytes.set(made.subarray(done, done + count), out.filled)
+    out.filled += count
+    done += count
   }
 }

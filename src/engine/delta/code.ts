@@ -1,22 +1,24 @@
-import { equalBytes } from '../../base/bytes.ts'
+import { unreachable } from '../../base/error.ts'
 import { findAnchors } from './anchors.ts'
 import { codePiece } from './code-piece.ts'
 import { fileKindOf, fileKindSize } from './file-kind.ts'
-import { contentOf, openPair } from './gzip/plan.ts'
+import { contentOf } from './gzip/plan.ts'
 import { largestProgram } from './reader-time.ts'
 import { piecesOf } from './pieces.ts'
+import { prepareSegments } from './prepare.ts'
 import { deltaEncoder } from './delta-encode.ts'
-import { smallestImage, smallestMatcher } from './smallest.ts'
+import { smallestImage } from './smallest.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
-import type { Matcher } from './match.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
 import type { Means } from './effort.ts'
 import type { FileKind } from './file-kind.ts'
 import type { ReferenceTally } from './image/references.ts'
+import type { PairMatcher } from './pair-matcher.ts'
 import type { DeltaPlan, Segment } from './plan.ts'
+import type { Matched, MatchedAs, Prepared } from './prepare.ts'
 import type { SourceView } from './source-view.ts'
 import type { Coded, DeltaWatch } from './watch.ts'
 
@@ -29,6 +31,7 @@ export type CodeInput = {
   /** Segments that are pairs of gzip files. */
   readonly gzips: ReadonlySet<Segment>
   readonly means: Means
+  readonly matcher: PairMatcher
   readonly window: number
   readonly batchLimit: number
   readonly meter?: Meter | undefined
@@ -43,7 +46,6 @@ type Coder = {
   readonly old: SourceView
   readonly next: SourceView
   readonly encoder: DeltaEncoder
-  readonly matcher: Matcher
   /** Of images. */
   readonly modelsLiterals: boolean
   readonly input: CodeInput
@@ -53,19 +55,13 @@ type Coder = {
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
   const modelsLiterals = input.new.size <= largestProgram
   const encoder = deltaEncoder({ ...input, modelLiterals: modelsLiterals })
-  const coder = {
-    old: sourceView(input.old),
-    next: sourceView(input.new),
-    encoder,
-    matcher: smallestMatcher(input.means.searches),
-    modelsLiterals,
-    input,
-  }
-  for (const segment of input.plan.segments) {
+  const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, modelsLiterals, input }
+  for await (const prepared of prepareSegments(input)) {
     input.signal?.throwIfAborted()
+    const { segment } = prepared
     // Nobody else asks what the file is.
     const kind = input.watch === undefined ? 'other' : await kindOf(coder, segment)
-    const steps = codeSegment(coder, segment)
+    const steps = codeSegment(coder, prepared)
     let step = await steps.next()
     for (; step.done !== true; step = await steps.next()) {
       input.meter?.advance(step.value)
@@ -83,61 +79,67 @@ async function kindOf({ next: view }: Coder, { kind, next }: Segment): Promise<F
 type HowCoded = Omit<Coded, 'kind'>
 
 /** Yields how many bytes of new are done since the last time. */
-async function* codeSegment(coder: Coder, segment: Segment): AsyncGenerator<number, HowCoded> {
+async function* codeSegment(coder: Coder, prepared: Prepared): AsyncGenerator<number, HowCoded> {
+  const { segment, equal, matched } = prepared
   const { kind, next, old } = segment
   const size = next.end - next.start
   if (old === undefined || !isReachable(coder, old)) {
     yield* codeLiteral(coder, next)
     return { coding: 'new' }
   }
-  const opened = await codeOpened(coder, segment, old)
+  const opened = matched && (await codeMatched(coder, segment, old, matched))
   if (opened !== undefined) {
     yield size
     return opened
   }
-  const equal = yield* codeEqualStart(coder, next, old)
-  const rest = { start: next.start + equal, end: next.end }
+  coder.encoder.same(old.start, equal)
+  yield equal
   if (equal === size) return { coding: 'equal' }
+  const rest = { start: next.start + equal, end: next.end }
   if (kind === 'header' && size === old.end - old.start) {
     const oldStart = old.start + equal
     coder.encoder.copy(oldStart, await coder.old.read(oldStart, old.end), await coder.next.read(rest.start, rest.end))
+    yield rest.end - rest.start
+  } else if (matched?.kind === 'plain') {
+    await codePlain(coder, matched, old.start)
     yield rest.end - rest.start
   } else yield* codeBody(coder, rest, old, old.start + equal)
   return { coding: 'plain' }
 }
 
-/** By what is in the files. Undefined where they are none that are opened, or cannot be. */
-async function codeOpened(coder: Coder, segment: Segment, old: Range): Promise<HowCoded | undefined> {
-  if (coder.input.images.has(segment)) {
-    const references = await codeImage(coder, segment.next, old)
-    if (references !== undefined) return { coding: coder.modelsLiterals ? 'image' : 'image, plain literals', references }
+/** Other than plainly. Undefined where that cannot be. */
+async function codeMatched(coder: Coder, segment: Segment, old: Range, matched: Matched): Promise<HowCoded | undefined> {
+  switch (matched.kind) {
+    case 'image': {
+      const references = await codeImage(coder, old, matched)
+      return references && { coding: coder.modelsLiterals ? 'image' : 'image, plain literals', references }
+    }
+    case 'gzip':
+      return (await codeGzip(coder, segment, old, matched)) ? { coding: 'gzip' } : undefined
+    case 'plain':
+      return undefined
+    default:
+      return unreachable(matched)
   }
-  return coder.input.gzips.has(segment) && (await codeGzip(coder, segment, old)) ? { coding: 'gzip' } : undefined
 }
 
 /** Contents are compared, not files. False where that cannot be. */
-async function codeGzip({ old, next, encoder, matcher }: Coder, segment: Segment, oldBody: Range): Promise<boolean> {
-  const [oldRange, nextRange] = [contentOf(oldBody, segment.padding.old), contentOf(segment.next, segment.padding.next)]
-  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
-  if (equalBytes(oldBytes, nextBytes)) return false
-  const pair = openPair(oldBytes, nextBytes)
-  if (pair === undefined) return false
-  const { oldContent, content } = pair
-  const code = (): void => codePiece(encoder, matcher.match(oldContent, content, 0), content, { bytes: oldContent, start: 0 })
-  if (!encoder.gzip(oldRange.start, oldBytes.length, nextBytes.length, pair, code)) return false
+async function codeGzip({ next, encoder }: Coder, segment: Segment, old: Range, matched: MatchedAs<'gzip'>): Promise<boolean> {
+  const found = await matched.found
+  if (found === undefined) return false
+  const { pair, copies } = found
+  const [oldRange, nextRange] = [contentOf(old, segment.padding.old), contentOf(segment.next, segment.padding.next)]
+  const code = (): void => codePiece(encoder, copies, pair.content, { bytes: pair.oldContent, start: 0 })
+  if (!encoder.gzip(oldRange.start, oldRange.end - oldRange.start, nextRange.end - nextRange.start, pair, code)) return false
   encoder.literal(await next.read(nextRange.end, segment.next.end))
   return true
 }
 
 /** How well references were guessed. Undefined where the two are not understood, or have too little in common. */
-async function codeImage(
-  { old, next, encoder, matcher, input }: Coder,
-  nextRange: Range,
-  oldRange: Range,
-): Promise<ReferenceTally | undefined> {
-  const [oldBytes, nextBytes] = [await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end)]
-  const image = smallestImage(encoder, matcher, input.means.images, oldBytes, nextBytes)
-  return image && encoder.image(oldRange.start, image)
+async function codeImage({ encoder }: Coder, old: Range, { found, plain }: MatchedAs<'image'>): Promise<ReferenceTally | undefined> {
+  const images = (await Promise.all(found)).filter((image) => image !== undefined)
+  const image = plain === undefined ? images[0] : smallestImage(encoder, images, await plain)
+  return image && encoder.image(old.start, image)
 }
 
 /** The decoder's rule: from the window on, or in one retained range. */
@@ -155,39 +157,26 @@ async function* codeLiteral({ next, encoder }: Coder, { start, end }: Range): As
   }
 }
 
-/** Unchanged files end here: compared, not searched. Answers how many bytes at the beginning are equal, about. */
-async function* codeEqualStart(coder: Coder, next: Range, old: Range): AsyncGenerator<number, number> {
-  const most = Math.min(next.end - next.start, old.end - old.start)
-  let done = 0
-  while (done < most) {
-    const size = Math.min(compareSize, most - done)
-    const [a, b] = [
-      await coder.old.read(old.start + done, old.start + done + size),
-      await coder.next.read(next.start + done, next.start + done + size),
-    ]
-    if (!equalBytes(a, b)) break
-    coder.encoder.same(old.start + done, size)
-    done += size
-    yield size
-  }
-  return done
+async function codePlain({ encoder }: Coder, { old, next, found }: MatchedAs<'plain'>, oldStart: number): Promise<void> {
+  codePiece(encoder, await found, next, { bytes: old, start: oldStart })
 }
 
-/** `start`: the old byte that the first one of `next` would be if nothing had moved. */
+/** Piece by piece. `start`: the old byte that the first one of `next` would be if nothing had moved. */
 async function* codeBody(coder: Coder, next: Range, old: Range, start: number): AsyncGenerator<number> {
-  const fits = old.end - old.start <= coder.input.window
+  const { encoder, input } = coder
+  const fits = old.end - old.start <= input.window
   const whole = fits ? await coder.old.read(old.start, old.end) : undefined
   const anchors = fits ? [] : await findAnchors(coder.old, old, coder.next, next)
   let position = start
-  for (const piece of piecesOf(next, anchors, coder.input.window)) {
-    coder.input.signal?.throwIfAborted()
+  for (const piece of piecesOf(next, anchors, input.window)) {
+    input.signal?.throwIfAborted()
     const bytes = await coder.next.read(piece.start, piece.end)
     const expected = Math.max(old.start, piece.expected ?? position)
     const base = fits ? old : baseFor(coder, old, expected, bytes.length)
     const from = whole ?? (await coder.old.read(base.start, base.end))
-    const copies = coder.matcher.match(from, bytes, Math.min(Math.max(0, expected - base.start), from.length))
-    codePiece(coder.encoder, copies, bytes, { bytes: from, start: base.start })
-    position = coder.encoder.position
+    const copies = await input.matcher.plain(from, bytes, Math.min(Math.max(0, expected - base.start), from.length))
+    codePiece(encoder, copies, bytes, { bytes: from, start: base.start })
+    position = encoder.position
     yield bytes.length
   }
 }

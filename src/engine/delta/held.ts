@@ -1,23 +1,6 @@
 /** Old bytes at hand, a ring or a piece: byte `p` of the old side is at p - start, modulo the size. */
 export type Held = { readonly start: number; readonly bytes: Uint8Array }
 
-/** Below this many bytes a loop is faster than a call. */
-const fewBytes = 48
-
-export function copyHeld({ start, bytes }: Held, at: number, count: number, target: Uint8Array, targetAt: number): void {
-  let slot = (at - start) % bytes.length
-  if (count > fewBytes) {
-    const straight = Math.min(count, bytes.length - slot)
-    target.set(bytes.subarray(slot, slot + straight), targetAt)
-    if (straight < count) target.set(bytes.subarray(0, count - straight), targetAt + straight)
-    return
-  }
-  for (let to = targetAt; to < targetAt + count; to++) {
-    target[to] = bytes[slot] as number
-    if (++slot === bytes.length) slot = 0
-  }
-}
-
 export function byteHeld({ start, bytes }: Held, at: number): number {
   return bytes[(at - start) % bytes.length] as number
 }

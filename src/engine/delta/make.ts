@@ -9,6 +9,7 @@ import { largestProgram } from './reader-time.ts'
 import { planGzip } from './gzip/plan.ts'
 import { planImages } from './image/plan.ts'
 import { pairMembers } from './pair.ts'
+import { matcherHere, matcherOnThreads } from './pair-matcher.ts'
 import { planDelta } from './plan.ts'
 import { survey } from './survey.ts'
 import { batchCompressor } from './write-batch.ts'
@@ -16,18 +17,27 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
-import type { Effort } from './effort.ts'
+import type { Threads } from '../../port/thread.ts'
+import type { Effort, Means } from './effort.ts'
 import type { DigestOf } from './pair.ts'
+import type { PairMatcher } from './pair-matcher.ts'
 import type { DeltaWatch } from './watch.ts'
 
-export type DeltaInput = {
+/** What is done for a delta, and by how many. */
+export type Making = {
+  /** `usualEffort` where nothing is said. */
+  readonly effort?: Effort | undefined
+  /** How many pairs of files are matched at the same time, each on a thread of its own; the bytes are the same. */
+  readonly jobs?: number | undefined
+  readonly threads?: Threads | undefined
+}
+
+export type DeltaInput = Making & {
   readonly old: ByteSource
   readonly new: ByteSource
   /** Names of dists, or empty. */
   readonly oldName: string
   readonly newName: string
-  /** `usualEffort` where nothing is said. */
-  readonly effort?: Effort | undefined
   /** Advanced by bytes of the new side. */
   readonly meter?: Meter | undefined
   readonly signal?: AbortSignal | undefined
@@ -49,6 +59,18 @@ const atOnce = 2
  * neither as a whole; the same input gives the same bytes.
  */
 export async function* makeDelta(input: DeltaInput): ByteStream {
+  const means = meansOf(input.effort ?? usualEffort)
+  const { jobs = 1, threads } = input
+  if (threads === undefined || jobs === 1) return yield* makeWith(input, means, matcherHere(means.searches))
+  const pool = threads.start('match', means.searches, jobs)
+  try {
+    yield* makeWith(input, means, matcherOnThreads(pool, jobs))
+  } finally {
+    await pool.end()
+  }
+}
+
+async function* makeWith(input: DeltaInput, means: Means, matcher: PairMatcher): ByteStream {
   const limits = input.limits ?? usualLimits(Math.max(input.old.size, input.new.size))
   const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
   const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
@@ -58,15 +80,20 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
   const sides = { oldName, newName, old: old.side, new: next.side }
   const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
   const room = roomForCodings(header)
-  const means = meansOf(input.effort ?? usualEffort)
-  const images = await planImages(plan, input.old, input.new, { window: limits.window, memory: means.images.length === 0 ? 0 : room })
+  const images = await planImages(
+    plan,
+    input.old,
+    input.new,
+    { window: limits.window, memory: means.images.length === 0 ? 0 : room },
+    matcher,
+  )
   const gzips = await planGzip(plan, input.old, input.new, means.opensGzip ? room - images.memory : 0)
   // Each takes its room for all of the delta: a reader may have both at the same time.
   const codingMemory = images.memory + gzips.memory
   const front = encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
   input.watch?.planned({ old: old.members, next: next.members, pairs, frontSize: front.length })
   yield front
-  const batches = codeSegments({ ...input, ...limits, plan, means, images: images.segments, gzips: gzips.segments })
+  const batches = codeSegments({ ...input, ...limits, plan, means, matcher, images: images.segments, gzips: gzips.segments })
   for await (const { head, bytes } of inOrder(batches, atOnce, batchCompressor(next.side.size, means.codecs))) {
     input.watch?.compressed(head, bytes.length)
     yield bytes

@@ -1,5 +1,5 @@
 import { seedHash, seedIndexer, seedSize } from './seed-index.ts'
-import type { SeedIndex } from './seed-index.ts'
+import type { SeedIndex, SeedIndexer } from './seed-index.ts'
 
 /**
  * Finds how new bytes were made from old ones: copies, of which some bytes may differ, and what is between them. The
@@ -50,8 +50,8 @@ const smallChange = 1
 const largeChange = 1.5
 const noMatch = 2.5
 
-export function matcher(costs: SwitchCosts = plainCosts, search: Search = usualSearch): Matcher {
-  const indexer = seedIndexer(search.strideScale)
+/** `indexer`: matchers that take turns may share one. */
+export function matcher(costs: SwitchCosts = plainCosts, search: Search = usualSearch, indexer: SeedIndexer = seedIndexer()): Matcher {
   return { match: (old, next, start) => matchBytes(old, next, start, indexer, costs, search) }
 }
 
@@ -59,9 +59,9 @@ function matchBytes(
   old: Uint8Array,
   next: Uint8Array,
   start: number,
-  indexer: (old: Uint8Array) => SeedIndex,
+  indexer: SeedIndexer,
   costs: SwitchCosts,
-  { horizon, farHorizon, candidates }: Search,
+  { horizon, farHorizon, candidates, strideScale }: Search,
 ): readonly number[] {
   const oldSize = old.length
   const nextSize = next.length
@@ -108,7 +108,7 @@ function matchBytes(
 
   /** The old position whose alignment is better than the current one's by more than a switch costs, or -1. */
   const betterThan = (current: number, s: number, far: number): number => {
-    const { bits, starts, positions } = (index ??= indexer(old))
+    const { bits, starts, positions } = (index ??= indexer(old, strideScale))
     const low = nextView.getInt32(s, true)
     const high = nextView.getInt32(s + 4, true)
     const hash = seedHash(low, high, bits)

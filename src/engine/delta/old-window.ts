@@ -1,10 +1,10 @@
 import { byteReader } from '../../base/byte-reader.ts'
 import { BinderyError } from '../../base/error.ts'
-import { blockHash } from './block-hash.ts'
 import { retainedBytes } from './retained.ts'
 import type { ByteStream } from '../../base/bytes.ts'
+import type { BlockHash } from './block-hash.ts'
 import type { Held } from './held.ts'
-import type { DeltaFront } from './read-front.ts'
+import type { DeltaHeader } from '../../format/delta.ts'
 
 /**
  * The old side as a decoder sees it: read once, forward, block by block, each block verified before any byte of it can
@@ -15,8 +15,6 @@ export type OldWindow = {
   readonly verified: number
   /** For a copy of the old bytes [start, end): where to take them from, as far as they are verified. `bad-format` out of reach. */
   begin(start: number, end: number): Held
-  /** Bytes from `start` on are looked at until `done`: nothing overwrites them before. */
-  pin(start: number, done: Promise<void>): void
   /** Reads on until `end` old bytes are verified; `wrong-base` where they are not the right ones. */
   verifyTo(end: number): Promise<void>
   /** Reads and verifies the rest; `wrong-base` where there is more than the header says. */
@@ -24,16 +22,12 @@ export type OldWindow = {
   close(): Promise<void>
 }
 
-/** `shared`: in memory that threads can look at. */
-export function oldWindow(stream: ByteStream, { header, digests }: DeltaFront, shared: boolean): OldWindow {
+export function oldWindow(stream: ByteStream, header: DeltaHeader, hash: BlockHash): OldWindow {
   const { size } = header.old
   const { blockSize, window } = header
   const reader = byteReader(stream, 'the old side')
-  const hash = blockHash(header.old, digests.old, header.digestSize)
   const retained = retainedBytes(header.retained)
-  const ringSize = Math.min(window + blockSize, size)
-  const ring = new Uint8Array(shared ? new SharedArrayBuffer(ringSize) : new ArrayBuffer(ringSize))
-  const pins = pinBoard()
+  const ring = new Uint8Array(Math.min(window + blockSize, size))
   let verified = 0
   /** The end of the furthest copy begun: what the window is behind of. */
   let furthest = 0
@@ -52,7 +46,6 @@ export function oldWindow(stream: ByteStream, { header, digests }: DeltaFront, s
   const verifyTo = async (end: number): Promise<void> => {
     while (verified < end) {
       const blockEnd = Math.min(size, verified + blockSize)
-      await pins.freeTo(blockEnd - ring.length)
       await readTo(blockEnd)
       if (!hash.isRight(verified / blockSize)) throw wrongBase('is not the file that the delta was made from')
       retained.keep(ring, verified, blockEnd)
@@ -69,7 +62,6 @@ export function oldWindow(stream: ByteStream, { header, digests }: DeltaFront, s
       furthest = Math.max(furthest, end)
       return { start: 0, bytes: ring }
     },
-    pin: pins.add,
     verifyTo,
     finish: async () => {
       await verifyTo(size)
@@ -77,24 +69,6 @@ export function oldWindow(stream: ByteStream, { header, digests }: DeltaFront, s
       if (size === 0 && !hash.isRight(0)) throw new BinderyError('bad-format', 'the delta gives nothing a digest of something')
     },
     close: async () => await reader.close(),
-  }
-}
-
-type PinBoard = { add(start: number, done: Promise<void>): void; freeTo(end: number): Promise<void> }
-
-function pinBoard(): PinBoard {
-  let pins: { readonly start: number; readonly done: Promise<void> }[] = []
-  return {
-    add: (start, done) => {
-      const pin = { start, done }
-      pins.push(pin)
-      // A failure is told by whoever waits for what is made.
-      const remove = (): void => void (pins = pins.filter((other) => other !== pin))
-      done.then(remove, remove)
-    },
-    freeTo: async (end) => {
-      for (const { start, done } of pins) if (start < end) await done
-    },
   }
 }
 

@@ -1,7 +1,7 @@
 import { emptyBytes } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { readVarint, unzigzag } from '../../format/varint.ts'
-import { byteHeld, copyHeld, wordHeld } from './held.ts'
+import { byteHeld, wordHeld } from './held.ts'
 import type { StreamName } from '../../format/delta-batch.ts'
 import type { Cursor } from '../../format/varint.ts'
 import type { Held } from './held.ts'
@@ -32,8 +32,6 @@ export type NewBytes = Pick<NewBlocks, 'bytes' | 'filled' | 'size'>
 /** Where the last copy ended: the next batch goes on from there. */
 export type OldPosition = { at: number }
 
-const fewBytes = 48
-
 const nothing: OldBytes = { verified: 0, begin: () => ({ start: 0, bytes: emptyBytes }) }
 const nowhere: OldPosition = { at: 0 }
 const nowhereTo: NewBytes = { bytes: emptyBytes, filled: 0, size: 0 }
@@ -48,19 +46,32 @@ export function plainDecoder(streams: BatchStreams): PlainDecoder {
   let gap = nextGap(gaps)
   let held: Held = { start: 0, bytes: emptyBytes }
 
-  /** Up to the next residual, as far as there is room and old bytes. */
-  const copyPlain = (): void => {
-    const count = Math.min(gap, copyLeft, out.size - out.filled, old.verified - position.at)
-    copyHeld(held, position.at, count, out.bytes, out.filled)
-    out.filled += count
-    position.at += count
-    copyLeft -= count
-    gap -= count
+  /**
+   * As far as there is room and old bytes lie in one piece: all of it is copied, and changed where residuals are, since these
+   * come every few bytes and a copy of a few bytes costs as much as one of hundreds. One that reaches past it is left over.
+   */
+  const copyStretch = (): void => {
+    const from = (position.at - held.start) % held.bytes.length
+    const size = Math.min(copyLeft, out.size - out.filled, old.verified - position.at, held.bytes.length - from)
+    copyBytes(held.bytes, from, size, out)
+    const { bytes, filled } = out
+    let done = 0
+    let plain = gap
+    for (; done + plain + 4 <= size; plain = nextGap(gaps)) {
+      done += plain
+      changeWord(bytes, filled + done, nextResidual(residuals))
+      done += 4
+    }
+    const rest = Math.min(plain, size - done)
+    done += rest
+    gap = plain - rest
+    out.filled += done
+    position.at += done
+    copyLeft -= done
   }
   /** Four bytes together with their carries, since most of what differs are addresses; single ones at a copy's end. */
   const copyChanged = (): void => {
-    const change = unzigzag(readVarint(residuals))
-    if (change > 0x7fff_ffff || change < -0x8000_0000) throw bad('a residual is too large')
+    const change = nextResidual(residuals)
     const width = copyLeft >= 4 ? 4 : 1
     const word = (width === 4 ? wordHeld(held, position.at) : byteHeld(held, position.at)) + change
     for (let i = 0; i < width; i++) out.bytes[out.filled++] = word >> (8 * i)
@@ -96,7 +107,7 @@ export function plainDecoder(streams: BatchStreams): PlainDecoder {
         if (copyLeft > 0) {
           const needed = gap > 0 ? 1 : Math.min(copyLeft, 4)
           if (position.at + needed > old.verified) return { kind: 'old', end: position.at + needed }
-          if (gap > 0) copyPlain()
+          if (gap > 0) copyStretch()
           else copyChanged()
         } else if (literalLeft > 0) literal()
         else nextRun()
@@ -110,11 +121,36 @@ function nextGap(gaps: Cursor): number {
   return gaps.at === gaps.bytes.length ? Infinity : readVarint(gaps)
 }
 
+function nextResidual(residuals: Cursor): number {
+  const change = unzigzag(readVarint(residuals))
+  if (change > 0x7fff_ffff || change < -0x8000_0000) throw bad('a residual is too large')
+  return change
+}
+
+function changeWord(bytes: Uint8Array, at: number, change: number): void {
+  const word = wordAt(bytes, at) + change
+  bytes[at] = word
+  bytes[at + 1] = word >> 8
+  bytes[at + 2] = word >> 16
+  bytes[at + 3] = word >> 24
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
+}
+
+/** Below this many bytes a loop is faster than a call. */
+const fewBytes = 48
+
+function copyBytes(bytes: Uint8Array, at: number, count: number, { bytes: target, filled }: NewBytes): void {
+  if (count > fewBytes) target.set(bytes.subarray(at, at + count), filled)
+  else for (let i = 0; i < count; i++) target[filled + i] = bytes[at + i] as number
+}
+
 function takeLiterals(literals: Cursor, count: number, out: NewBytes): void {
   const { bytes, at } = literals
   if (count > bytes.length - at) throw bad('literals are missing')
-  if (count > fewBytes) out.bytes.set(bytes.subarray(at, at + count), out.filled)
-  else for (let i = 0; i < count; i++) out.bytes[out.filled + i] = bytes[at + i] as number
+  copyBytes(bytes, at, count, out)
   literals.at += count
   out.filled += count
 }

@@ -25,14 +25,13 @@ export function seedHash(low: number, high: number, bits: number): number {
   return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> (32 - bits)
 }
 
-/** Memory that one index after the other is built in. */
-export type SeedIndexer = (old: Uint8Array) => SeedIndex
+/** Memory that one index after the other is built in: each is good until the next. `scale`: of the strides. */
+export type SeedIndexer = (old: Uint8Array, scale?: number) => SeedIndex
 
-/** `scale`: of the strides. */
-export function seedIndexer(scale = 1): SeedIndexer {
+export function seedIndexer(): SeedIndexer {
   let starts = new Int32Array(0)
   let positions = new Int32Array(0)
-  return (old) => {
+  return (old, scale = 1) => {
     const stride = strideFor(old.length, scale)
     const count = Math.max(0, Math.floor((old.length - seedSize) / stride) + 1)
     const bits = Math.min(mostBits, Math.max(8, 32 - Math.clz32(count)))

@@ -1,12 +1,12 @@
 import { codePiece } from './code-piece.ts'
 import { deltaEncoder } from './delta-encode.ts'
-import { matchImage } from './image/encode.ts'
 import { matcher, plainCosts } from './match.ts'
 import { compressedSize } from './write-batch.ts'
 import type { DeltaEncoder } from './delta-encode.ts'
 import type { MatchedImage } from './image/encode.ts'
-import type { ImageEffort } from './image/match-image.ts'
+import type { Copies } from './image/copies.ts'
 import type { Matcher, Search } from './match.ts'
+import type { SeedIndexer } from './seed-index.ts'
 
 /**
  * Where an effort has several ways to the same bytes, all of them are tried. What each takes is an estimate: in the delta its
@@ -14,8 +14,8 @@ import type { Matcher, Search } from './match.ts'
  */
 
 /** Matches in each of the ways, and answers the copies that take least; those of the first of equals. */
-export function smallestMatcher(searches: readonly Search[]): Matcher {
-  const matchers = searches.map((search) => matcher(plainCosts, search))
+export function smallestMatcher(searches: readonly Search[], indexer: SeedIndexer): Matcher {
+  const matchers = searches.map((search) => matcher(plainCosts, search, indexer))
   return {
     match: (old, next, start) => {
       const found = matchers.map(({ match }) => match(old, next, start))
@@ -35,20 +35,14 @@ function isSame(a: readonly number[], b: readonly number[]): boolean {
 }
 
 /**
- * How an executable is made as an image; of several ways the smallest, if that is smaller than plain matching. Undefined where
- * the two have too little in common, too.
+ * Of several ways to an image the smallest, if that is smaller than plain matching with these copies. Undefined where there is
+ * none.
  */
-export function smallestImage(
-  { imageSize }: DeltaEncoder,
-  { match }: Matcher,
-  ways: readonly ImageEffort[],
-  old: Uint8Array,
-  next: Uint8Array,
-): MatchedImage | undefined {
-  const images = ways.flatMap((way) => matchImage(old, next, way) ?? [])
-  if (ways.length === 1 || images.length === 0) return images[0]
+export function smallestImage({ imageSize }: DeltaEncoder, images: readonly MatchedImage[], plainCopies: Copies): MatchedImage | undefined {
+  const [first] = images
+  if (first === undefined) return undefined
   let best: MatchedImage | undefined
-  let least = plainSize(match(old, next, 0), old, next)
+  let least = plainSize(plainCopies, first.old.bytes, first.next)
   for (const image of images) {
     const size = imageSize(image)
     if (size < least) [best, least] = [image, size]
@@ -56,7 +50,7 @@ export function smallestImage(
   return best
 }
 
-function plainSize(copies: readonly number[], old: Uint8Array, next: Uint8Array): number {
+function plainSize(copies: readonly number[] | Copies, old: Uint8Array, next: Uint8Array): number {
   const encoder = deltaEncoder({ window: Infinity, batchLimit: 1 << 28, modelLiterals: true })
   codePiece(encoder, copies, next, { bytes: old, start: 0 })
   return encoder

@@ -1,6 +1,6 @@
 import { createGunzip, createGzip } from 'node:zlib'
 import { byteReader } from '../../base/byte-reader.ts'
-import { latin1 } from '../../base/bytes.ts'
+import { latin1, released } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { isZstd } from '../../format/zstd-frame.ts'
 import { blockPool, blocksOf } from './blocks.ts'
@@ -33,18 +33,25 @@ const chunkSize = 256 << 10
  * as one stream. gzip: one member without name and time. Same input, level and library: same bytes.
  */
 export function compress(stream: ByteStream, codec: WireCodec, level?: number): ByteStream {
-  return compressFrom(() => stream, codec, level)
+  return wrap(() => stream, codec, level, false)
 }
 
-/** The same for a stream that can put its pieces where they are needed: what it writes into `room()` is not copied. */
+/**
+ * The same for a stream that can put its pieces where they are needed: what it writes into `room()` is not copied. What comes
+ * out is only good until the next piece is asked for.
+ */
 export function compressFrom(make: (room: Room) => ByteStream, codec: WireCodec, level?: number): ByteStream {
+  return wrap(make, codec, level, true)
+}
+
+function wrap(make: (room: Room) => ByteStream, codec: WireCodec, level: number | undefined, reuse: boolean): ByteStream {
   switch (codec) {
     case 'none': {
       const scratch = new Uint8Array(chunkSize)
       return make(() => scratch)
     }
     case 'zstd':
-      return compressZstd(make, level)
+      return compressZstd(make, level, reuse)
     case 'gzip': {
       const pool = blockPool(chunkSize)
       return anonymous(pump(createGzip({ level: level ?? usualGzipLevel, chunkSize }), blocksOf(make(pool.room), pool)))
@@ -64,21 +71,22 @@ async function* anonymous(gzip: ByteStream): ByteStream {
 /**
  * By magic: zstd (any number of frames), gzip (any number of members, zeros behind them), anything else as it is; other
  * compressions are `not-supported`. `limit` caps the bytes that come out (`over-limit`). Memory is bounded, by 128 MiB
- * where a zstd frame was made with `--long`.
+ * where a zstd frame was made with `--long`. `reuse`: the stream gives its chunks away, and the caller is done with one when it
+ * asks for the next.
  */
-export function decompress(stream: ByteStream, limit?: number): ByteStream {
-  const content = byMagic(stream)
+export function decompress(stream: ByteStream, limit?: number, options: { readonly reuse?: boolean } = {}): ByteStream {
+  const content = byMagic(stream, options.reuse ?? false)
   return limit === undefined ? content : capped(content, limit)
 }
 
-async function* byMagic(stream: ByteStream): ByteStream {
+async function* byMagic(stream: ByteStream, reuse: boolean): ByteStream {
   const reader = byteReader(stream, 'the input')
   try {
     const codec = wireCodecOf(await reader.peek(magicSize))
     const whole = reader.stream(Infinity)
-    if (codec === 'zstd') yield* decompressZstd(whole)
+    if (codec === 'zstd') yield* decompressZstd(whole, reuse)
     else if (codec === 'gzip') yield* pump(createGunzip({ chunkSize }), blocksOf(whole, blockPool(chunkSize)))
-    else yield* whole
+    else yield* reuse ? released(whole) : whole
   } finally {
     await reader.close()
   }

@@ -1,6 +1,6 @@
 import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } from 'node:zlib'
 import { byteReader } from '../../base/byte-reader.ts'
-import { concatBytes, emptyBytes } from '../../base/bytes.ts'
+import { concatBytes, emptyBytes, release } from '../../base/bytes.ts'
 import { sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { maxFrames } from '../../format/frames.ts'
@@ -22,30 +22,37 @@ const framesAtOnce = { encoding: 3, decoding: 2 } as const
 
 /**
  * Independent frames with content size and checksum, each of `frameInput` bytes but the last; one frame for no input.
- * `make` is given the place where the next bytes are needed.
+ * `make` is given the place where the next bytes are needed. With `reuse`, a frame is only good until the next is asked for:
+ * until the garbage collector came by, each encoder would be made of fresh pages, and to touch one for the first time costs
+ * about as much as compressing what it holds.
  */
-export async function* compressZstd(make: (room: Room) => ByteStream, level: number | undefined): ByteStream {
+export async function* compressZstd(make: (room: Room) => ByteStream, level: number | undefined, reuse: boolean): ByteStream {
   const pool = blockPool(frameInput)
   const idle: FrameEncoder[] = []
-  const encode = async (block: Uint8Array): Promise<Uint8Array> => {
+  const encode = async (block: Uint8Array): Promise<Encoded> => {
     const encoder = idle.pop() ?? frameEncoder(level)
     const frame = await encoder.encode(block)
-    if (encoder.hasRoom()) idle.push(encoder)
-    else encoder.close()
+    const isLast = !encoder.hasRoom()
+    if (isLast) encoder.close()
+    else idle.push(encoder)
     pool.give(block)
-    return frame
+    return { frame, isLast }
   }
   let empty = true
   try {
-    for await (const frame of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
+    for await (const { frame, isLast } of inOrder(blocksOf(make(pool.room), pool), framesAtOnce.encoding, encode)) {
       empty = false
       yield frame
+      if (isLast && reuse) release(frame)
     }
-    if (empty) yield await encode(emptyBytes)
+    if (empty) yield (await encode(emptyBytes)).frame
   } finally {
     for (const encoder of idle) encoder.close()
   }
 }
+
+/** `isLast`: of its encoder. */
+type Encoded = { readonly frame: Uint8Array; readonly isLast: boolean }
 
 /** ZSTD_compressBound: with room for the worst case zstd takes its straight way, and the frame depends on the block alone. */
 const frameBound = frameInput + (frameInput >> 8)
@@ -98,21 +105,28 @@ function buffered(codec: { read(): Uint8Array | null }): Uint8Array {
 /** A frame up to this size is decoded in one call, and beside others. */
 const smallContent = 8 << 20
 
-/** Any number of frames, of any size; skippable ones are left out. */
-export async function* decompressZstd(stream: ByteStream): ByteStream {
+/** Any number of frames, of any size; skippable ones are left out. `reuse`: see `decompress`. */
+export async function* decompressZstd(stream: ByteStream, reuse: boolean): ByteStream {
   const reader = byteReader(stream, 'the zstd data')
   const running: Promise<Uint8Array>[] = []
   try {
     for await (const frame of framesOf(reader)) {
       const whole = await collectSmall(frame)
       if (whole.kind === 'small') running.push(started(decodeFrame(whole.bytes, whole.size)))
-      while (running.length >= (whole.kind === 'small' ? framesAtOnce.decoding : 1)) yield await (running.shift() as Promise<Uint8Array>)
+      while (running.length >= (whole.kind === 'small' ? framesAtOnce.decoding : 1))
+        yield* handedOut(running.shift() as Promise<Uint8Array>, reuse)
       if (whole.kind === 'large') yield* pump(createZstdDecompress({ chunkSize: largeChunk }), blocksOf(whole.bytes, blockPool(largeChunk)))
     }
-    for (const content of running) yield await content
+    for (const content of running) yield* handedOut(content, reuse)
   } finally {
     await reader.close()
   }
+}
+
+async function* handedOut(decoded: Promise<Uint8Array>, reuse: boolean): ByteStream {
+  const content = await decoded
+  yield content
+  if (reuse) release(content)
 }
 
 const largeChunk = 256 << 10

@@ -15,7 +15,7 @@ import type { Targets } from '../../format/tuf.ts'
 import type { Clock, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
-import type { Effort } from '../delta/effort.ts'
+import type { Making } from '../delta/make.ts'
 import type { UpdateNotes } from '../update/compose.ts'
 import type { ChannelDraft } from './channel-draft.ts'
 import type { Lifetimes, OnlineSigners, RoleFile } from './commit.ts'
@@ -33,7 +33,7 @@ export type PublishInput = {
   /** From how many releases before there are deltas at most. */
   readonly deltas: number
   /** For each of them. */
-  readonly effort?: Effort | undefined
+  readonly making?: Making | undefined
   readonly notes: UpdateNotes
   readonly lifetimes: Lifetimes
   readonly progress: Progress

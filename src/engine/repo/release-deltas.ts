@@ -9,7 +9,7 @@ import { blobOfBytes, blobOfSource, sourceStream } from './blob.ts'
 import type { Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Update } from '../../format/update.ts'
-import type { Effort } from '../delta/effort.ts'
+import type { Making } from '../delta/make.ts'
 import type { DeltaIngredient, Ingredients } from '../update/compose.ts'
 import type { Blob } from './blob.ts'
 
@@ -23,7 +23,7 @@ export type DeltaInput = {
   readonly before: readonly Update[]
   /** How many of them, counted from the newest, get a delta where it pays. */
   readonly count: number
-  readonly effort?: Effort | undefined
+  readonly making?: Making | undefined
   readonly oldTar: (update: Update) => Promise<ByteSource>
   readonly oldManifest: (update: Update) => Promise<Uint8Array>
   /** Called for each delta that is worth its place, and the one of its manifest, before the next one is made. */
@@ -50,9 +50,7 @@ async function makeWithin(input: DeltaInput, old: Update, limit: number): Promis
   const newName = formatDistName(release.release.name)
   signal.throwIfAborted()
   const meter = input.progress.start(`delta from ${oldName}`, input.tar.size)
-  const delta = await spool(
-    makeDelta({ old: await input.oldTar(old), new: input.tar, oldName, newName, effort: input.effort, meter, signal }),
-  )
+  const delta = await spool(makeDelta({ old: await input.oldTar(old), new: input.tar, oldName, newName, ...input.making, meter, signal }))
   meter.end()
   try {
     const manifest = delta.size < limit ? await makeManifestDelta(input, old) : undefined
@@ -69,7 +67,7 @@ async function makeWithin(input: DeltaInput, old: Update, limit: number): Promis
 async function makeManifestDelta(input: DeltaInput, old: Update): Promise<Uint8Array | undefined> {
   const sides = { old: memorySource(await input.oldManifest(old)), new: memorySource(input.manifest) }
   return await collectBytes(
-    makeDelta({ ...sides, oldName: '', newName: '', effort: input.effort, signal: input.signal }),
+    makeDelta({ ...sides, oldName: '', newName: '', ...input.making, signal: input.signal }),
     input.release.manifestSize - 1,
   )
 }

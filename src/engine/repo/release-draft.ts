@@ -16,7 +16,7 @@ import type { Update } from '../../format/update.ts'
 import type { Meter, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
-import type { Effort } from '../delta/effort.ts'
+import type { Making } from '../delta/make.ts'
 import type { DistDescription } from '../dist/read.ts'
 import type { WireCodec } from '../dist/wire.ts'
 import type { FullIngredient, Ingredients, ReleaseTargets, UpdateNotes } from '../update/compose.ts'
@@ -33,7 +33,7 @@ export type ReleaseInput = {
   readonly spool: Spool
   readonly deltas: number
   /** For each of them. */
-  readonly effort?: Effort | undefined
+  readonly making?: Making | undefined
   readonly notes: UpdateNotes
   readonly progress: Progress
   readonly signal: AbortSignal

@@ -29,7 +29,7 @@ export async function openKeptTar(session: Session, channel: Channel, base: Kept
   return () => {
     let tar = decompress(disk.read(baseFile), base.tar.size)
     for (let number = 1; number <= base.deltas.length; number++)
-      tar = applyDelta(disk.read(channelFile(channel, keptDeltaFile(number))), tar, { threads: session.threads })
+      tar = applyDelta(disk.read(channelFile(channel, keptDeltaFile(number))), tar)
     return tar
   }
 }

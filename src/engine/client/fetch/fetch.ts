@@ -154,11 +154,7 @@ function chainOf(
 ): ByteStream {
   let tar = blaming(finder, { kind: 'base' }, old)
   for (const [i, { delta }] of steps.entries()) {
-    tar = blaming(
-      finder,
-      { kind: 'target', target: delta.target },
-      applyDelta(streamBlob(session, blobs[i] as Verified<CachedBlob>), tar, { threads: session.threads }),
-    )
+    tar = blaming(finder, { kind: 'target', target: delta.target }, applyDelta(streamBlob(session, blobs[i] as Verified<CachedBlob>), tar))
   }
   return tar
 }

@@ -36,5 +36,5 @@ export async function keepPatched(session: Session, { old, deltas, limit, finder
 async function* patched(session: Session, delta: Verified<CachedBlob>, old: ByteStream, limit: number): ByteStream {
   const { size } = (await readDeltaInfo(streamBlob(session, delta))).new
   if (size > limit) throw new BinderyError('over-limit', `makes ${size} bytes, more than ${limit}`)
-  yield* applyDelta(streamBlob(session, delta), old, { threads: session.threads })
+  yield* applyDelta(streamBlob(session, delta), old)
 }

@@ -1,7 +1,6 @@
 import type { Clock, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { HttpClient } from '../../../port/http.ts'
-import type { Threads } from '../../../port/thread.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { MirrorOrder } from './mirror-order.ts'
 
@@ -11,7 +10,6 @@ export type Session = {
   readonly disk: Disk
   readonly http: HttpClient
   readonly clock: Clock
-  readonly threads: Threads
   readonly config: ClientConfig
   readonly mirrors: MirrorOrder
   readonly progress: Progress

@@ -8,7 +8,7 @@ import { rangeEncoder } from './range-coder.ts'
 import { walkImage } from './walk.ts'
 import type { Image } from './image.ts'
 import type { ModelKeeper } from './keep-models.ts'
-import type { ImageEffort } from './match-image.ts'
+import type { Copies } from './copies.ts'
 import type { ImageModels } from './models.ts'
 import type { ReferenceTally } from './references.ts'
 import type { ImagePlan, PlainLiterals } from './walk.ts'
@@ -27,12 +27,17 @@ export type MatchedImage = {
 const missCost = 7
 const copyCost = 12
 
+/** How two executables are matched. */
+export type MatchOfImages = (old: Image, next: Image) => Copies
+
+const usualMatch: MatchOfImages = (old, next) => matchImages(old, next, usualImageEffort)
+
 /** Undefined where the two are no executables that are understood, or have little in common. */
-export function matchImage(old: Uint8Array, next: Uint8Array, effort: ImageEffort = usualImageEffort): MatchedImage | undefined {
+export function matchImage(old: Uint8Array, next: Uint8Array, match: MatchOfImages = usualMatch): MatchedImage | undefined {
   const [oldImage, nextImage] = [findReferences(old), findReferences(next)]
   if (oldImage === undefined || nextImage === undefined) return undefined
   if (programHeadersEnd(next) > old.length) return undefined
-  const copies = matchImages(oldImage, nextImage, effort)
+  const copies = match(oldImage, nextImage)
   let copied = 0
   for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number
   if (copies.length / 3 > mostCopies(next.length) || copied < next.length / 4) return undefined

@@ -4,6 +4,7 @@ import { Guesses } from './guesses.ts'
 import { maskReferences } from './mask.ts'
 import type { Copies } from './copies.ts'
 import type { Search, SwitchCosts } from '../match.ts'
+import type { SeedIndexer } from '../seed-index.ts'
 import type { Image } from './image.ts'
 
 /** How often two images are matched, at least once, and how. */
@@ -15,8 +16,8 @@ export const usualImageEffort: ImageEffort = { passes: 2, search: usualSearch, c
  * Copies between two images, in two passes: the first with all references masked, the second with each showing where it is
  * thought to lead. They begin behind the program headers of the new one, which are copied by themselves.
  */
-export function matchImages(old: Image, next: Image, effort: ImageEffort): Copies {
-  const { match } = matcher(effort.costs, effort.search)
+export function matchImages(old: Image, next: Image, effort: ImageEffort, indexer?: SeedIndexer): Copies {
+  const { match } = matcher(effort.costs, effort.search, indexer)
   let copies = behindHeaders(match(maskReferences(old, undefined), maskReferences(next, undefined), 0), next)
   for (let pass = 1; pass < effort.passes; pass++) {
     const guesses = new Guesses(old, next.layout, copies)

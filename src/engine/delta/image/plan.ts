@@ -1,10 +1,14 @@
-import { equalBytes } from '../../../base/bytes.ts'
+import { emptyBytes, equalBytes } from '../../../base/bytes.ts'
 import { elfHeadSize, machineOfElf, readSegments } from '../../../format/elf.ts'
 import { roomForImages } from '../reader-time.ts'
 import { mayBeImage } from '../sections.ts'
+import { chooseImages } from './choose.ts'
 import { imageMemory } from './memory.ts'
+import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
+import type { PairMatcher } from '../pair-matcher.ts'
+import type { Candidate } from './choose.ts'
 
 /** Which segments of a plan are executables that changed, and what the largest takes to apply. */
 export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
@@ -12,19 +16,31 @@ export type ImagePlans = { readonly segments: ReadonlySet<Segment>; readonly mem
 /** What a reader grants: old bytes of one image, and memory for one. */
 export type ImageRoom = { readonly window: number; readonly memory: number }
 
-export async function planImages(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: ImageRoom): Promise<ImagePlans> {
-  const segments = new Set<Segment>()
-  let memory = 0
-  let room = roomForImages(next.size)
+/** What rates candidates where a reader has not the time for all. */
+export type ImageRating = Pick<PairMatcher, 'atOnce' | 'gain'>
+
+export async function planImages(
+  plan: DeltaPlan,
+  old: ByteSource,
+  next: ByteSource,
+  granted: ImageRoom,
+  rating: ImageRating,
+): Promise<ImagePlans> {
+  const candidates: PlannedImage[] = []
   for (const segment of plan.segments) {
+    const memory = await memoryFor(segment, old, next, granted)
     const size = segment.next.end - segment.next.start
-    const need = size > room ? undefined : await memoryFor(segment, old, next, granted)
-    if (need === undefined) continue
-    segments.add(segment)
-    memory = Math.max(memory, need)
-    room -= size
+    const gain = async (): Promise<number> => await rating.gain(await bytesIn(old, segment.old), await bytesIn(next, segment.next))
+    if (memory !== undefined) candidates.push({ segment, memory, size, gain })
   }
-  return { segments, memory }
+  const chosen = [...(await chooseImages(candidates, roomForImages(next.size), rating.atOnce))]
+  return { segments: new Set(chosen.map(({ segment }) => segment)), memory: Math.max(0, ...chosen.map(({ memory }) => memory)) }
+}
+
+type PlannedImage = Candidate & { readonly segment: Segment; readonly memory: number }
+
+async function bytesIn(source: ByteSource, range: Range | undefined): Promise<Uint8Array> {
+  return range === undefined ? emptyBytes : await source.read(range.start, range.end)
 }
 
 /** Undefined for what is no pair of executables of one machine, or as good as equal, or too large to be had as a whole. */
