@@ -19,7 +19,17 @@ export type ImageModels = {
 }
 
 export function imageModels(): ImageModels {
-  return { copies: copyModels(), bases: numberModel(1), references: referenceModels(), changes: changeModel(), literals: literalModel() }
+  let literals: LiteralModel | undefined
+  return {
+    copies: copyModels(),
+    bases: numberModel(1),
+    references: referenceModels(),
+    changes: changeModel(),
+    // Half of all the memory, and as a rule a delta does without.
+    get literals() {
+      return (literals ??= literalModel())
+    },
+  }
 }
 
 /** Bytes that they take, about. */
