@@ -11,36 +11,22 @@ import { smallestImage } from './smallest.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
-import type { ByteSource } from '../../port/source.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
-import type { Means } from './effort.ts'
 import type { FileKind } from './file-kind.ts'
 import type { ReferenceTally } from './image/references.ts'
-import type { PairMatcher } from './pair-matcher.ts'
-import type { DeltaPlan, Segment } from './plan.ts'
-import type { Matched, MatchedAs, Prepared } from './prepare.ts'
+import type { Segment } from './plan.ts'
+import type { Matched, MatchedAs, Prepared, PrepareInput } from './prepare.ts'
 import type { SourceView } from './source-view.ts'
 import type { Coded, DeltaWatch } from './watch.ts'
 
-export type CodeInput = {
-  readonly old: ByteSource
-  readonly new: ByteSource
-  readonly plan: DeltaPlan
-  /** Segments that are pairs of executables. */
-  readonly images: ReadonlySet<Segment>
-  /** Segments that are pairs of gzip files. */
-  readonly gzips: ReadonlySet<Segment>
-  readonly means: Means
-  readonly matcher: PairMatcher
-  readonly window: number
+export type CodeInput = PrepareInput & {
   readonly batchLimit: number
   readonly meter?: Meter | undefined
   readonly watch?: DeltaWatch | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
-/** Equal beginnings are told in steps of this size. */
-const compareSize = 64 << 10
+/** New files are read in steps of this size. */
+const literalSize = 64 << 10
 
 type Coder = {
   readonly old: SourceView
@@ -150,7 +136,7 @@ function isReachable({ encoder, input }: Coder, old: Range): boolean {
 
 async function* codeLiteral({ next, encoder }: Coder, { start, end }: Range): AsyncGenerator<number> {
   for (let at = start; at < end;) {
-    const bytes = await next.read(at, Math.min(end, at + compareSize))
+    const bytes = await next.read(at, Math.min(end, at + literalSize))
     encoder.literal(bytes)
     at += bytes.length
     yield bytes.length

@@ -104,8 +104,8 @@ async function* makeWith(input: DeltaInput, means: Means, matcher: PairMatcher):
 const largeBlock = 16 << 20
 
 /**
- * Digests of blocks cost their bytes in every delta, large blocks cost the reader memory: a program is one block, a system
- * has blocks of 4 MiB, and what is larger than 256 GiB larger ones.
+ * Digests of blocks cost their bytes in every delta, large blocks cost the reader memory: a small program is one
+ * block, a system has blocks of 2 MiB, and what is larger than they are counted for has larger ones.
  */
 function usualLimits(size: number): DeltaLimits {
   const isSystem = size > largestProgram
