@@ -8,7 +8,7 @@ export const largestProgram: number = 64 << 20
 
 /** How many bytes of a new side of this size may be executables. */
 export function roomForImages(newSize: number): number {
-  return newSize <= largestProgram ? Infinity : Math.floor(newSize / 8)
+  return newSize <= largestProgram ? Infinity : Math.floor(newSize / 5)
 }
 
 /** How many bytes of contents of gzip files. */
