@@ -189,6 +189,9 @@ test('usage', async () => {
       [files.ab],
       [files.ab, files.bc, files.a, '-o', files.ac, '--info'],
       [files.ab, files.bc, files.a, '-o', files.ac, '--format', 'bsdiff'],
+      [files.ab, files.bc, files.a, '-o', files.ac, '--effort', '9'],
+      [files.ab, files.bc, files.a, '-o', files.ac, '--jobs', '2'],
+      [files.ab, files.bc, files.a, '-o', files.ac, '--explain'],
       [files.ab, files.bc, files.a, '-o', '-', '--json'],
       ['-', files.bc, '-', '-o', files.ac],
     ])

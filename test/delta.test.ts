@@ -151,6 +151,15 @@ test('--effort: from quick to thorough, and all of them lead there', async () =>
   })
 })
 
+test('--jobs: the delta is the same', async () => {
+  await withFiles(async (files) => {
+    await run(files.old, files.new, '-o', files.delta)
+    const alone = readFileSync(files.delta)
+    assert.deepEqual(await run(files.old, files.new, '-o', files.delta, '--jobs', '3'), silence)
+    assert.deepEqual(readFileSync(files.delta), alone)
+  })
+})
+
 test('--info tells what a delta leads from and to', async () => {
   await withFiles(async (files) => {
     await run(files.old, files.new, '-o', files.delta)
@@ -211,10 +220,13 @@ test('usage', async () => {
       [files.old, files.new, '-o', files.delta, '--json'],
       [files.old, files.new, '-o', files.delta, '--effort', '10'],
       [files.old, files.new, '-o', files.delta, '--format', 'bsdiff', '--effort', '1'],
+      [files.old, files.new, '-o', files.delta, '--jobs', '0'],
+      [files.old, files.new, '-o', files.delta, '--format', 'bsdiff', '--jobs', '2'],
       [files.old, files.new, '-o', files.delta, '--format', 'bsdiff', '--explain'],
       [files.old, files.new, '-o', '-', '--explain', '--json'],
       ['--info', files.delta, '--explain'],
       ['--info', files.delta, '--effort', '1'],
+      ['--info', files.delta, '--jobs', '2'],
       ['--info', files.delta, '-o', files.old],
       ['--info', '-', '-'],
     ])

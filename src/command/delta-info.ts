@@ -13,7 +13,8 @@ import type { Context, Input } from './command.ts'
 export async function deltaInfoOf(context: Context, input: Input): Promise<number> {
   const [file, base] = input.operands as [string, string | undefined]
   const given =
-    ['output', 'format', 'effort'].find((name) => input.value(name) !== undefined) ?? (input.flag('explain') ? 'explain' : undefined)
+    ['output', 'format', 'effort', 'jobs'].find((name) => input.value(name) !== undefined) ??
+    (input.flag('explain') ? 'explain' : undefined)
   if (given !== undefined) throw new BinderyError('usage', `--${given} means nothing with --info`)
   if (file === '-' && base === '-') throw new BinderyError('usage', 'DELTA and BASE cannot both be stdin')
   const info = await about(file, async () => await readBinderyInfo(await openInput(file, context.stdin), file))

@@ -34,7 +34,9 @@ export async function mergeDeltas(context: Context, input: Input): Promise<numbe
 
 function operandsOf(input: Input): readonly [string, string, string] {
   const [first, second, old] = input.operands
-  if (input.value('format') !== undefined) throw new BinderyError('usage', '--format means nothing with --merge')
+  const idle =
+    ['format', 'effort', 'jobs'].find((name) => input.value(name) !== undefined) ?? (input.flag('explain') ? 'explain' : undefined)
+  if (idle !== undefined) throw new BinderyError('usage', `--${idle} means nothing with --merge`)
   if (input.flag('json') && input.value('output') === '-')
     throw new BinderyError('usage', '--json and the delta cannot both go to stdout', { hint: 'name a file with -o' })
   if (first === undefined || second === undefined) throw new BinderyError('usage', 'an operand is missing: --merge takes two deltas')
