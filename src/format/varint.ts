@@ -1,3 +1,4 @@
+import { release } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 
 /**
@@ -28,6 +29,7 @@ export function byteWriter(): ByteWriter {
     if (size + by <= held.length) return
     const larger = new Uint8Array(Math.max(2 * held.length, size + by))
     larger.set(held.subarray(0, size))
+    release(held)
     held = larger
   }
   return {

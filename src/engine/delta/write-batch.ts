@@ -1,11 +1,11 @@
 import { brotliCompress, constants, zstdCompress, zstdCompressSync } from 'node:zlib'
-import { concatBytes } from '../../base/bytes.ts'
+import { concatBytes, release } from '../../base/bytes.ts'
 import { encodeBatchHead, streamNames } from '../../format/delta-batch.ts'
 import { largestProgram } from './reader-time.ts'
 import type { BatchHead, Codec, StreamHead, StreamName } from '../../format/delta-batch.ts'
 import type { RawBatch } from './delta-encode.ts'
 
-/** Compresses the streams of one batch after the other, each with the codec that makes it smallest. */
+/** Compresses the streams of one batch after the other, each with the codec that makes it smallest; the batch is used up by that. */
 export type BatchCompressor = (batch: RawBatch) => Promise<CodedBatch>
 
 /** `bytes`: with the head in front. */
@@ -34,8 +34,8 @@ const brotliWays = {
   ],
 } as const satisfies Readonly<Record<string, readonly BrotliWay[]>>
 
-/** zstd at level 19 takes ten bytes of memory for each: so many at once, in as many streams. */
-const bytesAtOnce = 8 << 20
+/** zstd at level 19 takes a dozen bytes of memory for each: so many at once, in as many streams. */
+const bytesAtOnce = 4 << 20
 const streamsAtOnce = 2
 
 /** From here on a quick look says whether a stream can be compressed at all. */
@@ -126,6 +126,7 @@ async function compressStream(name: StreamName, raw: Uint8Array, trials: readonl
     // The size of a coded stream takes up to four bytes in the head.
     if (bytes.length + 4 < best.bytes.length) best = { head: { name, codec, size: raw.length, codedSize: bytes.length }, bytes }
   }
+  if (best.bytes !== raw) release(raw)
   return best
 }
 
