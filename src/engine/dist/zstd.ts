@@ -112,7 +112,7 @@ export async function* decompressZstd(stream: ByteStream, reuse: boolean): ByteS
   try {
     for await (const frame of framesOf(reader)) {
       const whole = await collectSmall(frame)
-      if (whole.kind === 'small') running.push(started(decodeFrame(whole.bytes, whole.size)))
+      if (whole.kind === 'small') running.push(started(decodeOwn(whole.bytes, whole.size)))
       while (running.length >= (whole.kind === 'small' ? framesAtOnce.decoding : 1))
         yield* handedOut(running.shift() as Promise<Uint8Array>, reuse)
       if (whole.kind === 'large') yield* pump(createZstdDecompress({ chunkSize: largeChunk }), blocksOf(whole.bytes, blockPool(largeChunk)))
@@ -121,6 +121,13 @@ export async function* decompressZstd(stream: ByteStream, reuse: boolean): ByteS
   } finally {
     await reader.close()
   }
+}
+
+/** Of a copy that nobody else has. */
+async function decodeOwn(frame: Uint8Array, size: number): Promise<Uint8Array> {
+  const content = await decodeFrame(frame, size)
+  release(frame)
+  return content
 }
 
 async function* handedOut(decoded: Promise<Uint8Array>, reuse: boolean): ByteStream {
