@@ -12,6 +12,7 @@ import { link, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
 import { end, member } from './helpers/tar-builder.ts'
 import type { DeltaLimits, Making } from '../src/engine/delta/make.ts'
+import type { ThreadPool, Threads } from '../src/port/thread.ts'
 
 const kind = { machine: 'x86-64', layout: 'linux', isFixed: false, isBare: false, isGo: false } as const
 const efforts = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const
@@ -28,6 +29,24 @@ function treeOf(seed: number, release: 0 | 1): Uint8Array {
     files.push(latin1(text), latin1(new Uint8Array(gzipSync(text, { level: 9 }))), latin1(noise(900, i).content))
   }
   return concatBytes([...files.map((content, i) => member({ name: `f${i}`, mode: 0o755 }, content)), end])
+}
+
+/** Tells of every task what it is, and of the end. */
+function watched(threads: Threads, seen: string[]): Threads {
+  return {
+    start: (work, given, count) => {
+      const pool = threads.start(work, given, count)
+      const run: ThreadPool['run'] = async (task) => {
+        seen.push((task as { readonly kind: string }).kind)
+        return await pool.run(task)
+      }
+      const end = async (): Promise<void> => {
+        seen.push(`end of ${count}`)
+        await pool.end()
+      }
+      return { run, end }
+    },
+  }
 }
 
 const manyBatches: DeltaLimits = { window: 1 << 20, batchLimit: 64 << 10, blockSize: 4096 }
@@ -48,6 +67,17 @@ test('the delta is the same to the byte with any number of jobs, at every effort
   const kinds = new Set<string>()
   for (const effort of efforts) for (const one of await sectionsIn(await sameForAll(1, { effort, threads }, [2, 5]))) kinds.add(one)
   assert.deepEqual([...kinds].sort(), ['gzip', 'image', 'plain'])
+})
+
+test('all that is matched is matched on the threads, which are ended', async () => {
+  const [old, next] = [treeOf(1, 0), treeOf(1, 1)]
+  const seen: string[] = []
+  await deltaOf(old, next, undefined, { jobs: 3, threads: watched(sameThread(threadWorks), seen) })
+  assert.deepEqual(
+    ['image', 'gzip', 'plain'].map((kind) => seen.includes(kind)),
+    [true, true, true],
+  )
+  assert.equal(seen.indexOf('end of 3'), seen.length - 1)
 })
 
 test('so it is in small windows and batches, whatever is in the files', async () => {

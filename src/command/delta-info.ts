@@ -5,6 +5,7 @@ import { readDeltaInfo } from '../engine/delta/apply.ts'
 import { bsdiffFormat, bsdiffMagicSize } from '../format/bsdiff.ts'
 import { openInput } from '../host/source.ts'
 import { checkBase } from './tar-file.ts'
+import { refuseMakingOptions } from './idle-options.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { DeltaInfo } from '../format/delta.ts'
 import type { Context, Input } from './command.ts'
@@ -12,10 +13,7 @@ import type { Context, Input } from './command.ts'
 /** `delta --info`: what a delta says of itself, or, with a base, only whether it fits (`wrong-base` if not). */
 export async function deltaInfoOf(context: Context, input: Input): Promise<number> {
   const [file, base] = input.operands as [string, string | undefined]
-  const given =
-    ['output', 'format', 'effort', 'jobs'].find((name) => input.value(name) !== undefined) ??
-    (input.flag('explain') ? 'explain' : undefined)
-  if (given !== undefined) throw new BinderyError('usage', `--${given} means nothing with --info`)
+  refuseMakingOptions(input, '--info', ['output', 'format'])
   if (file === '-' && base === '-') throw new BinderyError('usage', 'DELTA and BASE cannot both be stdin')
   const info = await about(file, async () => await readBinderyInfo(await openInput(file, context.stdin), file))
   if (base === undefined) await context.out(input.flag('json') ? `${JSON.stringify(jsonOf(info))}\n` : textOf(info))

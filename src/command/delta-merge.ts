@@ -6,6 +6,7 @@ import { checkFollows, makeMerged, throughBoth } from '../engine/delta/merge.ts'
 import { readBinderyInfo } from './delta-info.ts'
 import { deltaOutput } from './delta-output.ts'
 import { spoolToSource } from '../host/source.ts'
+import { refuseMakingOptions } from './idle-options.ts'
 import { print, writeOutput } from './output.ts'
 import { bytesOf, checkBase, isRegularFile, metered, openAnyFile, openTarFile } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
@@ -34,9 +35,7 @@ export async function mergeDeltas(context: Context, input: Input): Promise<numbe
 
 function operandsOf(input: Input): readonly [string, string, string] {
   const [first, second, old] = input.operands
-  const idle =
-    ['format', 'effort', 'jobs'].find((name) => input.value(name) !== undefined) ?? (input.flag('explain') ? 'explain' : undefined)
-  if (idle !== undefined) throw new BinderyError('usage', `--${idle} means nothing with --merge`)
+  refuseMakingOptions(input, '--merge', ['format'])
   if (input.flag('json') && input.value('output') === '-')
     throw new BinderyError('usage', '--json and the delta cannot both go to stdout', { hint: 'name a file with -o' })
   if (first === undefined || second === undefined) throw new BinderyError('usage', 'an operand is missing: --merge takes two deltas')

@@ -8,6 +8,7 @@ import { deltaInfoOf } from './delta-info.ts'
 import { mergeDeltas } from './delta-merge.ts'
 import { deltaOutput } from './delta-output.ts'
 import { sharedFlags } from './flags.ts'
+import { refuseMakingOptions } from './idle-options.ts'
 import { makingOf, makingOptions } from './making.ts'
 import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
@@ -58,8 +59,7 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (newFile === undefined) throw new BinderyError('usage', 'an operand is missing')
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
-  if (format === 'bsdiff' && (input.value('effort') !== undefined || input.value('jobs') !== undefined || input.flag('explain')))
-    throw new BinderyError('usage', '--effort, --jobs and --explain mean nothing with --format bsdiff')
+  if (format === 'bsdiff') refuseMakingOptions(input, '--format bsdiff')
   const raw = input.flag('raw')
   const old = await openTarFile({ file: oldFile, raw }, context)
   try {

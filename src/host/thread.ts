@@ -22,6 +22,7 @@ function poolOf(start: () => Worker, count: number): ThreadPool {
   const waiting: Task[] = []
   const idle: Worker[] = []
   const busy = new Map<Worker, Task>()
+  const workers = new Set<Worker>()
   let ended: Error | undefined
   const failAll = (error: Error): void => {
     ended ??= error
@@ -30,6 +31,7 @@ function poolOf(start: () => Worker, count: number): ThreadPool {
   }
   const startOne = (): Worker => {
     const worker = start()
+    workers.add(worker)
     worker.on('message', (reply: Reply) => answered(worker, reply))
     worker.on('error', (cause) => failAll(cause instanceof Error ? cause : new Error(String(cause))))
     worker.on('exit', () => failAll(new BinderyError('io', 'a thread ended too early')))
@@ -39,12 +41,10 @@ function poolOf(start: () => Worker, count: number): ThreadPool {
     const task = waiting[0]
     const worker = task && (idle.pop() ?? (workers.size < count ? startOne() : undefined))
     if (task === undefined || worker === undefined) return
-    workers.add(worker)
     waiting.shift()
     busy.set(worker, task)
     worker.postMessage(task.task)
   }
-  const workers = new Set<Worker>()
   const answered = (worker: Worker, reply: Reply): void => {
     const task = busy.get(worker)
     busy.delete(worker)
