@@ -1,0 +1,111 @@
+import { latin1 } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { parseRelPath } from '../base/path.ts'
+import type { RelPath } from '../base/path.ts'
+
+/**
+ * Which files a unified diff touches (diff(1), POSIX), as `patch -pN` would see them. Hunks are counted through, so that
+ * a removed line that looks like a header is none.
+ */
+
+export type DiffFile = { readonly kind: 'added' | 'changed' | 'removed'; readonly path: RelPath }
+
+const maxFiles = 10_000
+
+/** `firstLine` is the number of the diff's first line in its file. Throws `bad-format` with the number, `hostile` for a path. */
+export function decodeDiffFiles(diff: Uint8Array, strip: number, firstLine: number): readonly DiffFile[] {
+  const lines = latin1(diff).split('\n')
+  // What follows the last line end.
+  if (lines.at(-1) === '') lines.pop()
+  const files: DiffFile[] = []
+  let at = 0
+  while (at < lines.length) {
+    refuseContextDiff(lines, at, firstLine)
+    if (!beginsFile(lines, at)) {
+      refuseStrayHunk(lines, at, firstLine)
+      at += 1
+      continue
+    }
+    if (files.length === maxFiles) throw new BinderyError('over-limit', `touches more than ${maxFiles} files`)
+    files.push(diffFile(lines[at] as string, lines[at + 1] as string, strip, firstLine + at))
+    at = skipHunks(lines, at + 2, firstLine)
+  }
+  if (files.length === 0) throw new BinderyError('bad-format', `line ${firstLine}: there is no unified diff`)
+  return files
+}
+
+export function beginsFile(lines: readonly string[], at: number): boolean {
+  return (lines[at] ?? '').startsWith('--- ') && (lines[at + 1] ?? '').startsWith('+++ ')
+}
+
+function refuseContextDiff(lines: readonly string[], at: number, firstLine: number): void {
+  if (!lines[at]?.startsWith('*** ') || !lines[at + 1]?.startsWith('--- ')) return
+  throw new BinderyError('not-supported', `line ${firstLine + at}: is a context diff, not a unified one`)
+}
+
+/** patch(1) would look for its file in its own ways. */
+function refuseStrayHunk(lines: readonly string[], at: number, firstLine: number): void {
+  if (hunkHeader.test(lines[at] as string)) throw badLine(firstLine + at, 'is a hunk of no file', lines[at] as string)
+}
+
+function diffFile(oldHeader: string, newHeader: string, strip: number, line: number): DiffFile {
+  const [oldName, newName] = [headerName(oldHeader), headerName(newHeader)]
+  if (oldName === devNull && newName === devNull) throw badLine(line, 'names no file', oldHeader)
+  if (oldName === devNull) return { kind: 'added', path: stripped(newName, strip, line) }
+  if (newName === devNull) return { kind: 'removed', path: stripped(oldName, strip, line) }
+  return { kind: 'changed', path: stripped(newName, strip, line) }
+}
+
+const devNull = '/dev/null'
+
+/** A tab ends the name; where there is none, it is the whole line. */
+function headerName(header: string): string {
+  return (header.slice('--- '.length).split('\t')[0] as string).trimEnd()
+}
+
+/** As `patch -pN`; a path that leads out of the folder is refused, as patch itself should. */
+function stripped(name: string, strip: number, line: number): RelPath {
+  const path = parseRelPath(name.split('/').slice(strip).join('/'))
+  if (path === undefined || path === '.')
+    throw new BinderyError('hostile', `line ${line}: '${printable(name)}' is no path below the sources`)
+  return path
+}
+
+const hunkHeader = /^@@ -\d{1,9}(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@/
+
+function skipHunks(lines: readonly string[], start: number, firstLine: number): number {
+  let at = start
+  for (;;) {
+    const header = hunkHeader.exec(lines[at] ?? '')
+    if (header === null) return at
+    at = skipHunk(lines, at, [Number(header[1] ?? '1'), Number(header[2] ?? '1')], firstLine)
+  }
+}
+
+function skipHunk(lines: readonly string[], header: number, counts: readonly [number, number], firstLine: number): number {
+  let [oldLeft, newLeft] = counts
+  let at = header + 1
+  for (; oldLeft > 0 || newLeft > 0; at += 1) {
+    const line = lines[at]
+    if (line === undefined) throw badLine(firstLine + header, 'the diff ends inside the hunk', lines[header] as string)
+    const mark = line[0] ?? ' '
+    if (mark === '\\') continue
+    // An empty line is an empty line of context whose blank was lost by a mailer; patch(1) takes it so.
+    if (mark === ' ' || mark === '-' || mark === '\t') oldLeft -= 1
+    if (mark === ' ' || mark === '+' || mark === '\t') newLeft -= 1
+    if (!' -+\t'.includes(mark) || oldLeft < 0 || newLeft < 0) throw badLine(firstLine + at, 'does not fit its hunk', line)
+  }
+  return lines[at]?.startsWith('\\') === true ? at + 1 : at
+}
+
+/** For every line that a reader of a patch cannot place. */
+export function badLine(line: number, what: string, text: string, hint?: string): BinderyError {
+  return new BinderyError('bad-format', `line ${line}: ${what}: '${printable(text)}'`, { hint })
+}
+
+const maxShown = 120
+
+function printable(text: string): string {
+  const line = text.replaceAll(/[^ -~]/g, (c) => (c === '\t' ? ' ' : `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`))
+  return line.length > maxShown ? `${line.slice(0, maxShown)}...` : line
+}
