@@ -160,8 +160,12 @@ function readStep(lines: readonly string[], start: number): ErrataStep {
   }
 }
 
+/** An odd number of backslashes at the end; in a comment, none count. */
 function continues(line: string): boolean {
-  return !line.trimStart().startsWith('#') && (/\\+$/.exec(line)?.[0].length ?? 0) % 2 === 1
+  if (line.trimStart().startsWith('#')) return false
+  let start = line.length
+  while (line[start - 1] === '\\') start -= 1
+  return (line.length - start) % 2 === 1
 }
 
 function checkedStep(step: ErrataStep): ErrataStep {
