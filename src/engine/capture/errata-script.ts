@@ -66,8 +66,9 @@ export function watchLines(output: (bytes: Uint8Array) => void): LineWatch {
   return {
     output: (bytes) => {
       const text = tail + latin1(bytes)
-      for (const match of text.matchAll(/^bindery: line (\d{1,6}): /gm)) last = Number(match[1])
-      tail = text.slice(text.lastIndexOf('\n') + 1).slice(0, longestMark)
+      for (const match of text.matchAll(/bindery: line (\d{1,6}): /g)) last = Number(match[1])
+      // The mark may be in the middle of a line, after output that did not end its own, and may come in two pieces.
+      tail = text.slice(-longestMark)
       output(bytes)
     },
     last: () => last,

@@ -102,7 +102,7 @@ function statusOf(result: SandboxResult, errata: Errata, what: string, line: num
 }
 
 function failure(errata: Errata, line: number, what: string): BinderyError {
-  return new BinderyError('io', `line ${line}: ${what}`, facts(errata))
+  return new BinderyError('command-failed', `line ${line}: ${what}`, facts(errata))
 }
 
 function facts(errata: Errata): { readonly subject: string } {
