@@ -34,7 +34,7 @@ export const noFolderStatus = 121
 
 /** patch(1), with the diff on its stdin. -N: one that is applied already is an error, not to be reversed. */
 export function patchCommand({ apply }: Errata, options: readonly string[]): readonly string[] {
-  return ['sh', '-c', `${enter(apply.folder)}\nexec patch -N -p${apply.strip} ${options.join(' ')}`]
+  return ['sh', '-c', `${enter(apply.folder)}\nexec ${['patch', '-N', `-p${apply.strip}`, ...options].join(' ')}`]
 }
 
 function enter(folder: string): string {

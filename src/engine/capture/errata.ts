@@ -24,24 +24,26 @@ export function errataOf(given: GivenErrata): Errata {
 
 /**
  * In the order given. Nothing runs before the order and every step's syntax are good; no patch is applied that does not
- * fit as a whole.
+ * fit as a whole. Answers with the commands that made changes, in their order, for the record of the capture.
  */
 export async function applyErrata(
   sandbox: Sandbox,
   given: readonly GivenErrata[],
   applied: readonly AppliedErrata[],
   job: ErrataJob,
-): Promise<void> {
+): Promise<readonly (readonly string[])[]> {
   // There, the paths of the instructions would be those of the machine that captures.
   if (sandbox.kind === 'destdir') throw new BinderyError('not-supported', 'errata patches need a sandbox whose root is the tree')
   const all = given.map(errataOf)
   const missing = checkErrataOrder(applied, all)
   for (const errata of all) await checkSteps(sandbox, errata, job)
+  const commands: (readonly string[])[] = []
   for (const errata of all) {
     const earlier = missing.filter((number) => number < errata.number)
-    await patchSources(sandbox, errata, earlier, job)
-    await runSteps(sandbox, errata, job)
+    commands.push(await patchSources(sandbox, errata, earlier, job))
+    if (stepsOf(errata).length > 0) commands.push(await runSteps(sandbox, errata, job))
   }
+  return commands
 }
 
 async function checkSteps(sandbox: Sandbox, errata: Errata, job: ErrataJob): Promise<void> {
@@ -51,11 +53,11 @@ async function checkSteps(sandbox: Sandbox, errata: Errata, job: ErrataJob): Pro
   if (statusOf(result, errata, 'the check of its instructions') === 0) return
   job.output(said.bytes())
   const line = watch.last()
-  if (line === undefined) throw new BinderyError('not-supported', 'sh does not run in the tree', { subject: errataName(errata) })
+  if (line === undefined) throw new BinderyError('not-supported', 'sh does not run in the tree', facts(errata))
   throw new BinderyError('bad-format', `line ${line}: is no complete command of sh: '${textOf(errata, line)}'`, facts(errata))
 }
 
-async function patchSources(sandbox: Sandbox, errata: Errata, missing: readonly string[], job: ErrataJob): Promise<void> {
+async function patchSources(sandbox: Sandbox, errata: Errata, missing: readonly string[], job: ErrataJob): Promise<readonly string[]> {
   const said = collector()
   const trial = { ...job, command: patchCommand(errata, ['--dry-run']), input: errata.diff, output: said.add }
   const status = statusOf(await sandbox.run(trial), errata, 'patch')
@@ -64,8 +66,10 @@ async function patchSources(sandbox: Sandbox, errata: Errata, missing: readonly 
     throw misfit(errata, status, missing)
   }
   job.output(utf8(`bindery: line ${errata.apply.line}: patch -p${errata.apply.strip} in ${errata.apply.folder}\n`))
-  const done = statusOf(await sandbox.run({ ...trial, command: patchCommand(errata, []), output: job.output }), errata, 'patch')
+  const command = patchCommand(errata, [])
+  const done = statusOf(await sandbox.run({ ...trial, command, output: job.output }), errata, 'patch')
   if (done !== 0) throw failure(errata, errata.apply.line, `patch failed with status ${done}`)
+  return command
 }
 
 const notFoundStatus = 127
@@ -76,24 +80,22 @@ function misfit(errata: Errata, status: number, missing: readonly string[]): Bin
   if (status === noFolderStatus)
     return new BinderyError('not-found', `there is no ${folder} in the tree`, { subject, hint: 'unpack the sources of the release there' })
   if (status === notFoundStatus) return new BinderyError('not-supported', 'there is no patch(1) in the tree', { subject })
-  const hint =
-    missing.length === 0
-      ? `is it applied already, or is ${folder} not the source of ${errata.release ?? 'its release'}?`
-      : `does it need an earlier patch? Not applied: ${missing.join(' ')}`
+  const earlier = missing.length === 0 ? '' : `, or does it need an earlier patch (not known to be applied: ${missing.join(' ')})`
+  const hint = `is it applied already${earlier}, or is ${folder} not the source of ${errata.release ?? 'its release'}?`
   return new BinderyError('wrong-base', `does not fit the sources in ${folder}`, { subject, hint })
 }
 
-async function runSteps(sandbox: Sandbox, errata: Errata, job: ErrataJob): Promise<void> {
-  const steps = stepsOf(errata)
-  if (steps.length === 0) return
+async function runSteps(sandbox: Sandbox, errata: Errata, job: ErrataJob): Promise<readonly string[]> {
   const watch = watchLines(job.output)
-  const result = await sandbox.run({ ...job, command: ['sh', '-c', stepsScript(errata)], output: watch.output })
+  const command = ['sh', '-c', stepsScript(errata)]
+  const result = await sandbox.run({ ...job, command, output: watch.output })
   const line = watch.last() ?? errata.apply.line
   const what = watch.last() === undefined ? `the shell in ${errata.apply.startFolder}` : `'${textOf(errata, line)}'`
   const status = statusOf(result, errata, what, line)
   if (status !== 0) throw failure(errata, line, `${what} failed with status ${status}`)
   // A step such as `exit 0`.
-  if (line !== steps.at(-1)?.line) throw failure(errata, line, `${what} ended the shell before the last step`)
+  if (line !== stepsOf(errata).at(-1)?.line) throw failure(errata, line, `${what} ended the shell before the last step`)
+  return command
 }
 
 function statusOf(result: SandboxResult, errata: Errata, what: string, line: number = errata.apply.line): number {
