@@ -250,12 +250,37 @@ test('diffs: files that come and go, hunks that are cut off, paths that lead awa
   refused(plain('@@ -1,3 +1,3 @@\n-a\n+b\n'), 'bad-format', /^line 9: the diff ends inside the hunk/)
   refused(plain('@@ -1,2 +1,2 @@\n-a\n+b\n*c\n'), 'bad-format', /^line 12: does not fit its hunk/)
   refused(plain('@@ -1,1 +1,2 @@\n-a\n-b\n'), 'bad-format', /^line 11: does not fit its hunk/)
-  refused(`${head}Index: f\n@@ -1 +1 @@\n-a\n+b\n`, 'bad-format', /^line 8: is a hunk of no file/)
-  refused(`${head}Index: f\nnothing\n`, 'bad-format', /^line 7: there is no unified diff/)
-  refused(`${head}*** f\n--- f\n***************\n`, 'not-supported', /^line 7: is a context diff/)
+  refused(`${head}Index: f\nnothing\n`, 'bad-format', /^line 8: is no line of a unified diff: 'nothing'/)
+  refused(`${head}Index: f\n=====\n`, 'bad-format', /^line 7: there is no unified diff/)
+  refused(`${head}*** f\n--- f\n***************\n`, 'not-supported', /^line 7: is more than a unified diff/)
+  const beside = ['rename from a', 'copy to b', 'new mode 100755', 'GIT binary patch', 'Binary files a and b differ']
+  for (const line of beside) refused(`${head}diff --git a/x b/x\n${line}\n${diff}`, 'not-supported', /^line 8: is more than a unified/)
   refused(`${head}--- /dev/null\n+++ /dev/null\n`, 'bad-format', /^line 7: names no file/)
   for (const path of ['../x', '/etc/passwd', 'a/../../x', 'a//x', '.', ''])
     refused(`${head}--- ${path}\n+++ ${path}\n@@ -1 +1 @@\n-a\n+b\n`, 'hostile', /^line 7: .* is no path below the sources/)
+})
+
+test('diffs: nothing that patch would find is skipped', () => {
+  const head = errataText({ title, sections: [signedApply('001_a')], diff: '' })
+  const hidden = ['1c1', '0a', '12,13d', '@@ -1 +1 @@', '  --- f', 'X--- f', '  @@ -1 +1 @@', '+++ f', '-- ', '> x']
+  for (const line of hidden) {
+    refused(`${head}Index: f\n${line}\n${diff}`, 'bad-format', /^line 8: is no line of a unified diff/)
+    // There, it would be a hunk of the file before it.
+    if (!line.startsWith('@@')) refused(`${head}${diff}${line}\n`, 'bad-format', /^line 16: is no line of a unified diff/)
+  }
+})
+
+test('diffs: all names are of one file', () => {
+  const head = errataText({ title, sections: [signedApply('001_a')], diff: '' })
+  const named = (index: string, old: string, now: string): string => `${head}Index: ${index}\n--- ${old}\n+++ ${now}\n@@ -1 +1 @@\n-a\n+b\n`
+  const path = (text: string): string | undefined => decode(text).files[0]?.path
+  assert.equal(path(named('a/f.c', 'a/f.c', 'a/f.c')), 'a/f.c')
+  assert.equal(path(named('a/f.c', 'f.c\t1 Jan', 'f.c\t2 Jan')), 'a/f.c')
+  assert.equal(path(named('a/f.c', 'a/f.c.orig\t1 Jan', 'a/f.c')), 'a/f.c')
+  assert.equal(path(named('a/f.c', '/dev/null', 'a/f.c')), 'a/f.c')
+  refused(named('a/f.c', 'b/f.c', 'a/f.c'), 'bad-format', /^line 8: names another file than a\/f\.c: 'b\/f\.c'/)
+  refused(named('f.c', 'a/f.c', 'a/f.c'), 'bad-format', /^line 8: names another file/)
+  refused(named('a/f.c', 'a/f.c', '../../etc/f.c'), 'hostile', /^line 8: /)
 })
 
 const word = fc.stringMatching(/^[a-z][a-z0-9._/-]{0,12}$/)

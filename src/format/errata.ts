@@ -61,7 +61,9 @@ function splitMessage(message: Uint8Array): { readonly lines: readonly string[];
 }
 
 function beginsDiff(lines: readonly string[], at: number): boolean {
-  return /^(?:Index: |diff )\S/.test(lines[at] as string) || beginsFile(lines, at) || /^\*\*\* \S/.test(lines[at] as string)
+  const line = lines[at] as string
+  const isContextDiff = line.startsWith('*** ') && lines[at + 1]?.startsWith('--- ') === true
+  return /^(?:Index: |diff )\S/.test(line) || beginsFile(lines, at) || isContextDiff
 }
 
 /** What is shown to a person must be what is there, and a CR would reach the shell. */

@@ -1,6 +1,6 @@
 import { latin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
-import { parseRelPath } from '../base/path.ts'
+import { baseName, parseRelPath } from '../base/path.ts'
 import type { RelPath } from '../base/path.ts'
 
 /**
@@ -12,22 +12,26 @@ export type DiffFile = { readonly kind: 'added' | 'changed' | 'removed'; readonl
 
 const maxFiles = 10_000
 
-/** `firstLine` is the number of the diff's first line in its file. Throws `bad-format` with the number, `hostile` for a path. */
+/**
+ * `firstLine` is the number of the diff's first line in its file. Throws `bad-format` with the number, `hostile` for a path.
+ * Nothing is skipped: patch(1) knows diffs of other kinds, and finds them in any text, indented ones too.
+ */
 export function decodeDiffFiles(diff: Uint8Array, strip: number, firstLine: number): readonly DiffFile[] {
   const lines = latin1(diff).split('\n')
   // What follows the last line end.
   if (lines.at(-1) === '') lines.pop()
   const files: DiffFile[] = []
+  let index: string | undefined
   let at = 0
   while (at < lines.length) {
-    refuseContextDiff(lines, at, firstLine)
     if (!beginsFile(lines, at)) {
-      refuseStrayHunk(lines, at, firstLine)
+      index = checkBetween(lines[at] as string, firstLine + at) ?? index
       at += 1
       continue
     }
     if (files.length === maxFiles) throw new BinderyError('over-limit', `touches more than ${maxFiles} files`)
-    files.push(diffFile(lines[at] as string, lines[at + 1] as string, strip, firstLine + at))
+    files.push(diffFile({ index, old: lines[at] as string, new: lines[at + 1] as string }, strip, firstLine + at))
+    index = undefined
     at = skipHunks(lines, at + 2, firstLine)
   }
   if (files.length === 0) throw new BinderyError('bad-format', `line ${firstLine}: there is no unified diff`)
@@ -38,22 +42,35 @@ export function beginsFile(lines: readonly string[], at: number): boolean {
   return (lines[at] ?? '').startsWith('--- ') && (lines[at + 1] ?? '').startsWith('+++ ')
 }
 
-function refuseContextDiff(lines: readonly string[], at: number, firstLine: number): void {
-  if (!lines[at]?.startsWith('*** ') || !lines[at + 1]?.startsWith('--- ')) return
-  throw new BinderyError('not-supported', `line ${firstLine + at}: is a context diff, not a unified one`)
+/** What cvs and git write between the files. */
+const between =
+  /^(?:Index: |=+$|RCS file: |retrieving revision |diff |index [0-9a-f]|(?:new|deleted) file mode |cvs (?:server|diff|rdiff): |\? |$)/
+/** What patch(1) would do, or leave undone, beside the hunks. */
+const besideHunks = /^(?:Binary files .* differ$|GIT binary patch|(?:rename|copy) (?:from|to) |(?:old|new) mode |\*\*\* )/
+
+/** The name of an `Index:` line. */
+function checkBetween(line: string, number: number): string | undefined {
+  if (besideHunks.test(line))
+    throw new BinderyError('not-supported', `line ${number}: is more than a unified diff can say: '${printable(line)}'`)
+  if (!between.test(line)) throw badLine(number, 'is no line of a unified diff', line)
+  return line.startsWith('Index: ') ? line.slice('Index: '.length).trim() : undefined
 }
 
-/** patch(1) would look for its file in its own ways. */
-function refuseStrayHunk(lines: readonly string[], at: number, firstLine: number): void {
-  if (hunkHeader.test(lines[at] as string)) throw badLine(firstLine + at, 'is a hunk of no file', lines[at] as string)
+type Headers = { readonly index: string | undefined; readonly old: string; readonly new: string }
+
+function diffFile(headers: Headers, strip: number, line: number): DiffFile {
+  const [oldName, newName] = [headerName(headers.old), headerName(headers.new)]
+  if (oldName === devNull && newName === devNull) throw badLine(line, 'names no file', headers.old)
+  const path = stripped(headers.index ?? (newName === devNull ? oldName : newName), strip, line)
+  for (const name of [oldName, newName]) if (name !== devNull) checkName(name, path, strip, line)
+  return { kind: oldName === devNull ? 'added' : newName === devNull ? 'removed' : 'changed', path }
 }
 
-function diffFile(oldHeader: string, newHeader: string, strip: number, line: number): DiffFile {
-  const [oldName, newName] = [headerName(oldHeader), headerName(newHeader)]
-  if (oldName === devNull && newName === devNull) throw badLine(line, 'names no file', oldHeader)
-  if (oldName === devNull) return { kind: 'added', path: stripped(newName, strip, line) }
-  if (newName === devNull) return { kind: 'removed', path: stripped(oldName, strip, line) }
-  return { kind: 'changed', path: stripped(newName, strip, line) }
+/** Each patch(1) has its own rule of choosing between names. Old versions of cvs wrote the whole path in `Index:` alone. */
+function checkName(name: string, path: RelPath, strip: number, line: number): void {
+  if (name === baseName(path)) return
+  const named = stripped(name, strip, line)
+  if (named !== path && named !== `${path}.orig`) throw badLine(line, `names another file than ${printable(path)}`, name)
 }
 
 const devNull = '/dev/null'
