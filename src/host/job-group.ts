@@ -22,10 +22,8 @@ export type GroupPlace = {
 
 export function startInGroup(place: GroupPlace, job: SandboxJob): Running {
   const env = { ...fixedEnvironment, ...place.env, ...job.env }
-  const [program = '', ...args] = wordsOf(place, job)
-  const child = spawn(program, args, {
+  const child = spawn('sh', ['-c', lead, 'sh', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...wordsOf(place, job)], {
     cwd: place.root ?? place.folder,
-    env,
     stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore', 'pipe'],
     detached: true,
   })
@@ -35,19 +33,22 @@ export function startInGroup(place: GroupPlace, job: SandboxJob): Running {
   return { ended: statusOf(child), stop: () => void endGroup(child) }
 }
 
-function wordsOf(place: GroupPlace, job: SandboxJob): readonly string[] {
-  const start = place.root === undefined ? [] : [programPath('chroot') ?? 'chroot', '.', 'sh', '-c', enter, 'sh', place.folder]
-  return ['sh', '-c', lead, 'sh', ...start, ...job.command]
+function wordsOf({ root, folder }: GroupPlace, job: SandboxJob): readonly string[] {
+  if (root === undefined) return job.command
+  const chroot = [programPath('chroot') ?? 'chroot', '.']
+  return folder === '/' ? [...chroot, ...job.command] : [...chroot, 'sh', '-c', enter, 'sh', folder, ...job.command]
 }
 
-const enter = 'cd "$1" && shift && exec "$@"'
+/** A shell adds to the environment. */
+const enter = 'cd "$1" && shift && unset PWD OLDPWD SHLVL && exec "$@"'
 
+/** `NAME=VALUE… COMMAND…` */
 const lead = `
 umask ${fixedUmask.toString(8).padStart(3, '0')}
 (while read -r line; do :; done; kill -9 -$$) <&3 >/dev/null 2>&1 &
 watcher=$!
 exec 3<&- 2>/dev/null
-"$@" 2>&1
+env -i "$@" 2>&1
 status=$?
 kill -9 $watcher
 wait $watcher 2>/dev/null
