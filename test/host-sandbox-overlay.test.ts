@@ -168,14 +168,16 @@ test('overlay: what was not changed is not touched', options, async (t) => {
 })
 
 test('overlay: attributes', options, async (t) => {
-  await overRoot(t, { 'etc/tagged': file('t', { xattrs: new Map([['trusted.tag', 'old']]) }) }, async (sandbox, root) => {
+  await overRoot(t, { 'etc/tagged': file('t', { xattrs: new Map([['user.tag', 'old']]) }) }, async (sandbox, root) => {
+    const [remark] = sandbox.remarks
+    if (remark !== undefined) return t.skip(remark)
     const merged = sandbox.after as Disk
-    await merged.setXattrs(relPath('etc/a'), new Map([['trusted.tag', 'new']]))
+    await merged.setXattrs(relPath('etc/a'), new Map([['user.tag', 'new']]))
     await merged.setXattrs(relPath('etc/tagged'), new Map())
     assert.deepEqual([...((await sandbox.touched()) ?? [])].sort(), ['.', 'etc', 'etc/a', 'etc/tagged'])
     const paths = [relPath('etc/a'), relPath('etc/tagged')]
-    assert.deepEqual(await sandbox.after.xattrsOf(paths), new Map([['etc/a', new Map([['trusted.tag', 'new']])]]))
-    assert.deepEqual(await hostDisk(root).xattrsOf(paths), new Map([['etc/tagged', new Map([['trusted.tag', 'old']])]]))
+    assert.deepEqual(await sandbox.after.xattrsOf(paths), new Map([['etc/a', new Map([['user.tag', 'new']])]]))
+    assert.deepEqual(await hostDisk(root).xattrsOf(paths), new Map([['etc/tagged', new Map([['user.tag', 'old']])]]))
   })
 })
 
@@ -207,7 +209,7 @@ async function mounted(t: TestContext, mounts: readonly (readonly string[])[], u
   try {
     for (const words of mounts) {
       const { status, stderr } = spawnSync('mount', words, { encoding: 'utf8' })
-      if (status !== 0) return t.skip(`cannot mount here: ${stderr.trim()}`)
+      if (status !== 0) return t.skip(`cannot mount here: ${stderr.split('\n')[0] ?? ''}`)
       done.unshift(words.at(-1) as string)
     }
     await use()

@@ -67,7 +67,10 @@ async function findMissing(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'this system has no namespaces'
   for (const tool of ['setpriv', 'unshare', 'nsenter', 'mount', 'env']) if (!(await hostExec.has(tool))) return `${tool} is not installed`
   const { status, stderr } = await hostExec.run('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flagsOf(false), 'true'])
-  return status === 0 ? undefined : Buffer.from(stderr).toString().trim().split('\n')[0] || 'unshare failed'
+  if (status === 0) return undefined
+  // unshare: unshare failed: Operation not permitted
+  const reason = Buffer.from(stderr).toString().trim().split(': ').at(-1) ?? ''
+  return `no namespaces can be made here (${reason})`
 }
 
 function wordsOf(place: JobPlace, job: SandboxJob): readonly string[] {

@@ -32,13 +32,16 @@ export async function openOverlay(root: string, options: SandboxOptions): Promis
     await holder.close()
     await scratch?.close()
   }
+  const missing = whatIsMissing()
   try {
-    const [missing, remarks] = await Promise.all([whatIsMissing(), mountOverlays(holder, points, scratch)])
-    if (missing !== undefined) throw new BinderyError('not-supported', missing)
+    const remarks = await mountOverlays(holder, points, scratch)
+    const reason = await missing
+    if (reason !== undefined) throw new BinderyError('not-supported', reason)
     return sandboxOver(holder, points, remarks, close)
   } catch (cause) {
     await close()
-    throw new BinderyError('not-supported', `has no overlay: ${cause instanceof Error ? cause.message : ''}`, { subject: root, cause })
+    const reason = (await missing) ?? (cause instanceof Error ? cause.message : '')
+    throw new BinderyError('not-supported', `cannot have an overlay: ${reason}`, { subject: root, cause })
   }
 }
 
@@ -107,7 +110,9 @@ async function copyAttributes(holder: MountHolder, points: readonly RelPath[]): 
 /** The lower directory is named by standing in it: there is no way to write every path into the options. */
 function overlayAt(point: RelPath, n: number): string {
   const options = `lowerdir=.,upperdir=${place}/${n}/upper,workdir=${place}/${n}/work,index=on,redirect_dir=on,metacopy=off`
-  return `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const mount = `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const refused = `the kernel mounts none over ${point === rootPath ? 'its file system' : showPath(point)}, with the changes kept where they are`
+  return `${mount} || { echo ${quoted(refused)} >&2; exit 1; }`
 }
 
 /** The kernel does without an index where a file system cannot name its inodes (an overlay, for one). */
