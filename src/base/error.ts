@@ -20,6 +20,7 @@ export const exitStatusOf = {
   conflict: 1,
   'wrong-type': 1,
   stopped: 1,
+  'command-failed': 1,
   // 2: usage
   usage: 2,
   // 3: refused

@@ -54,6 +54,8 @@ export type Context = {
   readonly say: (line: string) => void
   /** Like `say`, only under -v. */
   readonly explain: (line: string) => void
+  /** What another program prints, as it is, on stderr where that is a terminal; nothing under -q. */
+  readonly passOn: (bytes: Uint8Array) => void
   readonly progress: Progress
   readonly clock: Clock
   readonly random: Random

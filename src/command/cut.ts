@@ -4,26 +4,33 @@ import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { formatDistName, isDistName } from '../base/name.ts'
 import { isWithin, pathFromText, showPath } from '../base/path.ts'
+import { applyChanges } from '../engine/capture/apply.ts'
+import { openCapture, shippedFiles } from '../engine/capture/folder.ts'
 import { cutTree, planCut } from '../engine/dist/cut.ts'
 import { compressFrom, wireLevels, wireSuffix } from '../engine/dist/wire.ts'
+import { withoutSockets } from '../engine/dist/sockets.ts'
+import { distSize, writeDist } from '../engine/dist/write.ts'
 import { hostArch } from '../host/arch.ts'
+import { folderStore } from '../host/folder-store.ts'
+import { openBase } from './base-input.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { isTree, openTree } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
+import type { FileEntry } from '../base/entry.ts'
 import type { DistName } from '../base/name.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Room } from '../engine/dist/blocks.ts'
-import type { Cut } from '../engine/dist/cut.ts'
 import type { WireCodec } from '../engine/dist/wire.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const cut: Command = {
   name: 'cut',
-  summary: 'cut a dist from a tree',
+  summary: 'cut a dist from a tree, or from a capture and its base',
   operands: 'ROOT',
   operandCount: { min: 1, max: 1 },
   options: {
+    base: { kind: 'value', value: 'BASE', help: 'ROOT is a capture: cut BASE, a dist or a tree, with its changes' },
     output: { ...sharedFlags.output, help: 'the dist, or a folder for it (default: NAME.tar.zst here); - is stdout' },
     product: { kind: 'value', value: 'PRODUCT', help: 'what it is: base, kernel-GENERIC' },
     revision: { kind: 'value', value: 'REVISION', help: 'which one: 1.0, 7.6p3' },
@@ -35,34 +42,55 @@ export const cut: Command = {
   examples: [
     'bindery cut /mnt/release --product base --revision 1.0',
     'bindery cut OLD -o a.tar.zst --product base --revision 1.0 --date 20260101 --arch amd64',
+    'bindery cut 001_sshd --base base-7.6-20260101-amd64.tar.zst --revision 7.6p1',
     'bindery cut destdir -o - --format none --product comp --revision 1.0 | bsdtar -tf -',
   ],
-  run: async (context, input) => {
-    const name = nameOf(context, input)
-    const { codec, level } = wireOf(input)
-    const root = input.operands[0] as string
-    const output = outputFile(input.value('output'), `${formatDistName(name)}.tar${wireSuffix[codec]}`)
-    if (output === '-' && context.isTerminal.stdout)
-      throw new BinderyError('usage', 'a dist is nothing for a terminal', { hint: 'name a file with -o' })
-    const disk = openTree(root)
-    const self = await pathWithin(root, output)
-    const plan = await planCut(disk, name, { signal: context.signal, exclude: (path) => self !== undefined && isWithin(path, self) })
-    for (const path of plan.leftOut) context.say(`${showPath(path)}: a socket, left out`)
-    await writeOutput(
-      context,
-      output,
-      compressFrom((room) => tarOf(context, plan, room), codec, level),
-    )
-    return 0
-  },
+  run: async (context, input) => await (input.value('base') === undefined ? cutRoot(context, input) : cutCapture(context, input)),
 }
 
-function nameOf(context: Context, input: Input): DistName {
+async function cutRoot(context: Context, input: Input): Promise<number> {
+  const name = nameOf(context, input)
+  const wire = wireOf(input)
+  const root = input.operands[0] as string
+  const output = outputOf(context, input, name, wire)
+  const disk = openTree(root)
+  const self = await pathWithin(root, output)
+  const plan = await planCut(disk, name, { signal: context.signal, exclude: (path) => self !== undefined && isWithin(path, self) })
+  tellLeftOut(context, plan.leftOut)
+  await writeTar(context, output, wire, name, plan.aboutSize, (room) => cutTree(plan, room))
+  return 0
+}
+
+function tellLeftOut(context: Context, paths: readonly RelPath[]): void {
+  for (const path of paths) context.say(`${showPath(path)}: a socket, left out`)
+}
+
+/** Product and architecture are those of the base where it is a dist. */
+async function cutCapture(context: Context, input: Input): Promise<number> {
+  const wire = wireOf(input)
+  const capture = await openCapture(folderStore(input.operands[0] as string))
+  const base = await openBase(context, input.required('base'))
+  try {
+    const name = nameOf(context, input, base.name)
+    const output = outputOf(context, input, name, wire)
+    const { kept, leftOut } = withoutSockets(applyChanges(base.manifest, capture).entries)
+    tellLeftOut(context, leftOut)
+    const manifest = { entries: kept }
+    const shipped = new Set(shippedFiles(capture).map(({ sha256 }) => sha256))
+    const content = (file: FileEntry): ByteStream => (shipped.has(file.sha256) ? capture.content(file) : base.content(file))
+    await writeTar(context, output, wire, name, distSize(name, manifest), () => writeDist(name, manifest, content))
+    return 0
+  } finally {
+    await base.close()
+  }
+}
+
+function nameOf(context: Context, input: Input, base?: DistName): DistName {
   const name = {
-    product: input.required('product'),
+    product: input.value('product') ?? base?.product ?? input.required('product'),
     revision: input.required('revision'),
     date: input.value('date') ?? today(context),
-    arch: input.value('arch') ?? hostArch(),
+    arch: input.value('arch') ?? base?.arch ?? hostArch(),
   }
   if (!isCalendarDate(name.date)) throw new BinderyError('usage', `--date: '${name.date}' is no date`, { hint: 'a date is YYYYMMDD' })
   if (!isDistName(name)) {
@@ -84,7 +112,9 @@ function isCalendarDate(text: string): boolean {
   return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(match.slice(1).join('-'))
 }
 
-function wireOf(input: Input): { readonly codec: WireCodec; readonly level?: number } {
+type Wire = { readonly codec: WireCodec; readonly level?: number }
+
+function wireOf(input: Input): Wire {
   const codec = input.value('format') ?? 'zstd'
   if (codec !== 'zstd' && codec !== 'gzip' && codec !== 'none') {
     throw new BinderyError('usage', `--format: '${codec}' is none of zstd, gzip, none`)
@@ -98,7 +128,11 @@ function wireOf(input: Input): { readonly codec: WireCodec; readonly level?: num
   return { codec, level }
 }
 
-function outputFile(given: string | undefined, usual: string): string {
+function outputOf(context: Context, input: Input, name: DistName, { codec }: Wire): string {
+  const usual = `${formatDistName(name)}.tar${wireSuffix[codec]}`
+  const given = input.value('output')
+  if (given === '-' && context.isTerminal.stdout)
+    throw new BinderyError('usage', 'a dist is nothing for a terminal', { hint: 'name a file with -o' })
   if (given === undefined || given === '-') return given ?? usual
   return isFolder(given) ? join(given, usual) : given
 }
@@ -119,12 +153,24 @@ async function pathWithin(root: string, output: string): Promise<RelPath | undef
   return folder === undefined ? undefined : pathFromText(relative(await realpath(root), join(folder, basename(output))))
 }
 
-async function* tarOf(context: Context, plan: Cut, room: Room): ByteStream {
-  const meter = context.progress.start('cutting', plan.aboutSize)
+async function writeTar(
+  context: Context,
+  output: string,
+  { codec, level }: Wire,
+  name: DistName,
+  size: number,
+  tar: (room: Room) => ByteStream,
+): Promise<void> {
+  const watched = (room: Room): ByteStream => watch(context, formatDistName(name), size, tar(room))
+  await writeOutput(context, output, compressFrom(watched, codec, level))
+}
+
+async function* watch(context: Context, name: string, aboutSize: number, tar: ByteStream): ByteStream {
+  const meter = context.progress.start('cutting', aboutSize)
   const hasher = context.verbosity === 'verbose' ? sha256Hasher() : undefined
   let size = 0
   try {
-    for await (const bytes of cutTree(plan, room)) {
+    for await (const bytes of tar) {
       context.signal.throwIfAborted()
       hasher?.update(bytes)
       size += bytes.length
@@ -134,5 +180,5 @@ async function* tarOf(context: Context, plan: Cut, room: Room): ByteStream {
   } finally {
     meter.end()
   }
-  if (hasher !== undefined) context.explain(`${formatDistName(plan.name)}: ${size} bytes, sha256 ${hasher.digest()}`)
+  if (hasher !== undefined) context.explain(`${name}: ${size} bytes, sha256 ${hasher.digest()}`)
 }

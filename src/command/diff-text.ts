@@ -3,7 +3,7 @@ import { bytesJson, entryJson } from './entry-json.ts'
 import type { Entry } from '../base/entry.ts'
 import type { Aspect, Difference } from '../engine/tree/diff.ts'
 
-/** The three ways in which `bindery diff` writes a difference. */
+/** The two ways (beside a packing list) in which `bindery diff` writes a difference. */
 
 /** `+ path`, `- path`, `M path  mode 0644 -> 0755, content`. */
 export function readableLine(difference: Difference): string {
@@ -49,20 +49,4 @@ function detail(aspect: Aspect, entry: Entry): string {
 export function jsonLine({ path, kind, aspects, old, new: next }: Difference): string {
   const sides = { ...(old === undefined ? {} : { old: entryJson(old) }), ...(next === undefined ? {} : { new: entryJson(next) }) }
   return `${JSON.stringify({ ...bytesJson('path', path), change: kind, aspects, ...sides })}\n`
-}
-
-/**
- * A packing list: what a binary patch must carry, and `@remove PATH` for what it must take away. A time stamp alone is no
- * reason to ship something. Directories end in `/`, as in package packing lists.
- */
-export function packingLine({ path, kind, aspects, new: next }: Difference): string {
-  if (kind === 'removed') return `@remove ${packingName(path)}\n`
-  if (kind === 'changed' && aspects.every((aspect) => aspect === 'mtime')) return ''
-  const name = packingName(path)
-  return `${name.startsWith('@') ? `\\100${name.slice(1)}` : name}${next?.kind === 'dir' ? '/' : ''}\n`
-}
-
-/** Control bytes and backslashes as `\ooo`, which `tar -T` of GNU reads; every other byte as it is, in latin1. */
-function packingName(path: string): string {
-  return path.replaceAll(/[\u0000-\u001f\u007f\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
 }

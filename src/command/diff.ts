@@ -2,7 +2,8 @@ import { fromLatin1, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { compareSides } from '../engine/tree/compare.ts'
 import { aspects } from '../engine/tree/diff.ts'
-import { jsonLine, packingLine, readableLine } from './diff-text.ts'
+import { packingList } from '../engine/tree/packing-list.ts'
+import { jsonLine, readableLine } from './diff-text.ts'
 import { readSide } from './diff-side.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
@@ -43,7 +44,7 @@ export const diff: Command = {
 
 function writerOf(input: Input): (differences: readonly Difference[]) => Uint8Array {
   if (input.flag('json') && input.flag('plist')) throw new BinderyError('usage', '--json and --plist exclude each other')
-  if (input.flag('plist')) return (differences) => fromLatin1(differences.map(packingLine).join(''))
+  if (input.flag('plist')) return (differences) => fromLatin1(packingList(differences))
   return (differences) => utf8(differences.map(input.flag('json') ? jsonLine : readableLine).join(''))
 }
 

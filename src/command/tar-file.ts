@@ -67,8 +67,8 @@ export async function isRegularFile(file: string): Promise<boolean> {
 
 const chunkSize = 256 << 10
 
-export async function* bytesOf(source: ByteSource): ByteStream {
-  for (let at = 0; at < source.size; at += chunkSize) yield await source.read(at, Math.min(at + chunkSize, source.size))
+export async function* bytesOf(source: ByteSource, start = 0, end: number = source.size): ByteStream {
+  for (let at = start; at < end; at += chunkSize) yield await source.read(at, Math.min(at + chunkSize, end))
 }
 
 /** The name that a dist gives itself; empty for any other file. */

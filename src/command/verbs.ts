@@ -3,6 +3,11 @@ import type { Verb } from './command.ts'
 
 /** Verbs of makers and repositories. */
 const makerVerbs: readonly Verb[] = [
+  {
+    name: 'capture',
+    summary: 'run a command in a sandbox over a tree, and record what it changed',
+    load: async () => (await import('./capture.ts')).capture,
+  },
   { name: 'cut', summary: 'cut a dist from a tree', load: async () => (await import('./cut.ts')).cut },
   {
     name: 'delta',
@@ -26,7 +31,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff cut delta patch keygen sign verify init publish prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify init publish prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
     ' ',
   )
 

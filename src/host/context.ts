@@ -28,6 +28,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     out: writeOut,
     say: verbosity === 'quiet' ? () => {} : line,
     explain: verbosity === 'verbose' ? line : () => {},
+    passOn: verbosity !== 'quiet' && isatty(2) ? (bytes) => void process.stderr.write(bytes) : () => {},
     progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
     clock: systemClock,
     random: systemRandom,

@@ -70,15 +70,23 @@ function collector(stop: () => void): { add(chunk: Uint8Array): void; full(): bo
   }
 }
 
-/** Synchronous: whoever walks a tree meanwhile would let it wait at every folder. */
 async function has(program: string): Promise<boolean> {
-  for (const folder of (process.env['PATH'] ?? '/usr/bin:/bin').split(':')) {
-    try {
-      accessSync(join(folder === '' ? '.' : folder, program), constants.X_OK)
-      return true
-    } catch {
-      // Not in this folder; the next may have it.
-    }
+  return programPath(program) !== undefined
+}
+
+/** Where PATH finds it. Synchronous: whoever walks a tree meanwhile would let it wait at every folder. */
+export function programPath(program: string): string | undefined {
+  return (process.env['PATH'] ?? '/usr/bin:/bin')
+    .split(':')
+    .map((folder) => join(folder === '' ? '.' : folder, program))
+    .find(isExecutable)
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
   }
-  return false
 }

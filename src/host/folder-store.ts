@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { isBinderyError } from '../base/error.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { checkKey } from './store-key.ts'
+import { syncFolder } from './sync-folder.ts'
 import { absolutePath, systemError } from './system-error.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { Store } from '../port/store.ts'
@@ -70,15 +71,6 @@ async function makeFolder(folder: string): Promise<void> {
     }
   } catch (cause) {
     throw systemError(cause, folder)
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

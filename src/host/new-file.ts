@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { link, lstat, open, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { syncFolder } from './sync-folder.ts'
 import { systemError } from './system-error.ts'
 
 /**
@@ -26,15 +27,6 @@ async function writeSynced(file: string, bytes: Uint8Array, mode: number): Promi
   const handle = await open(file, 'wx', mode)
   try {
     await handle.writeFile(bytes)
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
     await handle.sync()
   } finally {
     await handle.close()

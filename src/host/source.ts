@@ -4,6 +4,7 @@ import { open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
+import { syncFolder } from './sync-folder.ts'
 import { systemError } from './system-error.ts'
 import type { FileHandle } from 'node:fs/promises'
 import type { ByteStream } from '../base/bytes.ts'
@@ -125,7 +126,7 @@ export async function writeFileAtomically(file: string, content: ByteStream): Pr
   try {
     const size = await writeNew(aside, content, file)
     await rename(aside, target.path)
-    await syncDirectory(dirname(target.path))
+    await syncFolder(dirname(target.path))
     return size
   } catch (error) {
     await unlink(aside).catch(() => {})
@@ -192,15 +193,6 @@ async function drainIntoFile(handle: FileHandle, content: ByteStream): Promise<n
     await syncing
   }
   return size
-}
-
-async function syncDirectory(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 /**

@@ -36,6 +36,8 @@ export type Sandbox = {
   readonly before: DiskReader
   /** The tree as the commands have left it. Good until `close`. */
   readonly after: DiskReader
+  /** What this system cannot keep of the promises above, or of the tree; a line each, for people. */
+  readonly remarks: readonly string[]
   /** May be called again: the next command finds what the one before has left. */
   run(job: SandboxJob): Promise<SandboxResult>
   /**

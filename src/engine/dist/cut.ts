@@ -1,6 +1,7 @@
 import { blockSize, paddingOf } from '../../format/tar.ts'
 import { walkTree } from '../tree/scan.ts'
 import { inDistOrder } from './order.ts'
+import { withoutSockets } from './sockets.ts'
 import { writeMembers } from './write.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { EntryHeader } from '../../base/entry.ts'
@@ -30,10 +31,9 @@ export type Cut = {
 /** Looks at the whole tree, bindery's own state excepted, without reading a file. */
 export async function planCut(disk: DiskReader, name: DistName, options: CutOptions = {}): Promise<Cut> {
   const found = await walkTree(disk, options)
-  const leftOut = new Set(found.filter((header) => header.kind === 'socket').map((header) => header.path))
-  for (const header of found) if (header.kind === 'hardlink' && leftOut.has(header.leader)) leftOut.add(header.path)
-  const headers = inDistOrder(found.filter((header) => !leftOut.has(header.path)))
-  return { disk, name, headers, aboutSize: headers.reduce((sum, header) => sum + memberSize(header), 0), leftOut: [...leftOut] }
+  const { kept, leftOut } = withoutSockets(found)
+  const headers = inDistOrder(kept)
+  return { disk, name, headers, aboutSize: headers.reduce((sum, header) => sum + memberSize(header), 0), leftOut }
 }
 
 function memberSize(header: EntryHeader): number {

@@ -162,7 +162,8 @@ async function readContents<C extends AnyContent>(
   return found
 }
 
-function linkTo(leader: EntryMeta, path: RelPath): HardlinkEntry {
+/** Another name of a file, which shares all that belongs to the file. */
+export function linkTo(leader: EntryMeta, path: RelPath): HardlinkEntry {
   const { mode, uid, gid, uname, gname, mtime, flags, xattrs } = leader
   const optional = {
     ...(uname === undefined ? {} : { uname }),

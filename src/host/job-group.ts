@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
+import { BinderyError } from '../base/error.ts'
+import { fixedEnvironment, fixedUmask } from '../port/sandbox.ts'
+import { programPath } from './exec.ts'
+import type { ChildProcess } from 'node:child_process'
+import type { SandboxJob } from '../port/sandbox.ts'
+import type { Running } from './sandbox-job.ts'
+
+/**
+ * Where there are no namespaces: a job is a session and process group of its own, which is ended with it. What a command
+ * puts into another session is not found; host name and network are those of the system. A shell of ours leads the group:
+ * it waits for a pipe of ours to end, so that the group is killed when we die.
+ */
+export type GroupPlace = {
+  /** For chroot(8). */
+  readonly root?: string
+  readonly folder: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function startInGroup(place: GroupPlace, job: SandboxJob): Running {
+  const env = { ...fixedEnvironment, ...place.env, ...job.env }
+  const [program = '', ...args] = wordsOf(place, job)
+  const child = spawn(program, args, {
+    cwd: place.root ?? place.folder,
+    env,
+    stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(job.input)
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Uint8Array) => job.output(chunk))
+  return { ended: statusOf(child), stop: () => void endGroup(child) }
+}
+
+function wordsOf(place: GroupPlace, job: SandboxJob): readonly string[] {
+  const start = place.root === undefined ? [] : [programPath('chroot') ?? 'chroot', '.', 'sh', '-c', enter, 'sh', place.folder]
+  return ['sh', '-c', lead, 'sh', ...start, ...job.command]
+}
+
+const enter = 'cd "$1" && shift && exec "$@"'
+
+const lead = `
+umask ${fixedUmask.toString(8).padStart(3, '0')}
+(while read -r line; do :; done; kill -9 -$$) <&3 >/dev/null 2>&1 &
+exec 3<&-
+"$@" 2>&1
+exit $?`
+
+const graceMs = 2000
+
+async function statusOf(child: ChildProcess): Promise<number> {
+  const status = await new Promise<number>((resolve, reject) => {
+    child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+  })
+  await endGroup(child)
+  for (const stream of child.stdio) stream?.destroy()
+  return status
+}
+
+/** Asked first: not everything that a build leaves behind may be cut off anywhere. */
+async function endGroup(child: ChildProcess): Promise<void> {
+  signalGroup(child, 'SIGTERM')
+  for (let waited = 0; waited < graceMs && signalGroup(child, 0); waited += 20) await setTimeout(20)
+  signalGroup(child, 'SIGKILL')
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return child.pid !== undefined && process.kill(-child.pid, signal)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { BinderyError } from '../base/error.ts'
+import { fixedEnvironment, fixedHostName, fixedUmask } from '../port/sandbox.ts'
+import { hostExec, programPath } from './exec.ts'
+import type { ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import type { SandboxJob } from '../port/sandbox.ts'
+import type { Running } from './sandbox-job.ts'
+
+/**
+ * Linux: a job has namespaces of its own for processes, mounts, host name, IPC and (unless it was asked for) network. Its
+ * first process is a shell of ours, which ends with the command; the kernel then kills what else there is, and tells us
+ * when all of it is gone. When we die, `unshare` gets a signal, and its end ends that shell.
+ */
+export type JobPlace = {
+  /** The process in whose mount namespace `root` is a path; ours without. */
+  readonly holder?: number
+  /** What the command sees as `/`; without, it sees what we see. */
+  readonly root?: string
+  /** Where it starts: a path below `root`. */
+  readonly folder: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export function startInNamespaces(place: JobPlace, job: SandboxJob): Running {
+  const child = spawn('setpriv', wordsOf(place, job), {
+    env: { ...process.env, LC_ALL: 'C' },
+    stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe'],
+    // A session of its own: neither Ctrl-C nor /dev/tty.
+    detached: true,
+  })
+  child.stdin?.on('error', () => {})
+  child.stdin?.end(job.input)
+  child.stdout?.on('data', (chunk: Uint8Array) => job.output(chunk))
+  const told = collect(child.stdio[3] as Readable)
+  const failure = collect(child.stderr as Readable)
+  let stopped = false
+  return {
+    ended: statusOf(child).then((status) => {
+      if (told().endsWith('ready\n') || stopped) return status
+      throw new BinderyError('io', failure().trim().split('\n')[0] || 'the sandbox cannot be made', { subject: job.command[0] })
+    }),
+    stop: () => {
+      stopped = true
+      stop(child, Number(told().split('\n')[0] ?? ''))
+    },
+  }
+}
+
+/** Undefined where jobs can have namespaces of their own; otherwise what is in the way, in one line. */
+export async function namespacesMissing(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return 'this system has no namespaces'
+  for (const tool of ['setpriv', 'unshare', 'nsenter', 'mount', 'mknod', 'env'])
+    if (!(await hostExec.has(tool))) return `${tool} is not installed`
+  const { status, stderr } = await hostExec.run('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flagsOf(false), 'true'])
+  return status === 0 ? undefined : Buffer.from(stderr).toString().trim().split('\n')[0] || 'unshare failed'
+}
+
+function wordsOf(place: JobPlace, job: SandboxJob): readonly string[] {
+  const enter = place.holder === undefined ? [] : ['nsenter', `--mount=/proc/${place.holder}/ns/mnt`]
+  const env = Object.entries({ ...fixedEnvironment, ...place.env, ...job.env }).map(([name, value]) => `${name}=${value}`)
+  const facts = [place.root ?? '', place.folder, job.network ? '' : 'own']
+  return [
+    '--pdeathsig',
+    'KILL',
+    ...enter,
+    'unshare',
+    ...flagsOf(job.network),
+    'sh',
+    '-ec',
+    firstProcess,
+    'sh',
+    ...facts,
+    ...env,
+    ...commandOf(place, job),
+  ]
+}
+
+function commandOf(place: JobPlace, job: SandboxJob): readonly string[] {
+  return place.root === undefined
+    ? job.command
+    : [programPath('unshare') ?? 'unshare', '--root=.', `--wd=${place.folder}`, '--', ...job.command]
+}
+
+function flagsOf(network: boolean): readonly string[] {
+  return ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--uts', '--ipc', ...(network ? [] : ['--net'])]
+}
+
+/**
+ * `ROOT FOLDER NETWORK NAME=VALUE… COMMAND…`. Descriptor 3 tells the shell's process number (outside), and that all is
+ * ready. /proc and /dev are mounted where the tree has real directories for them: what a command leaves there is no part of
+ * the tree.
+ */
+const firstProcess = `
+read -r pid rest </proc/self/stat
+echo "$pid" >&3
+root=$1 folder=$2 network=$3
+shift 3
+hostname ${fixedHostName} 2>/dev/null || echo ${fixedHostName} >/proc/sys/kernel/hostname
+[ -z "$network" ] || ip link set lo up 2>/dev/null || :
+if [ -n "$root" ]; then
+  cd "$root"
+  if [ -d dev ] && [ ! -L dev ]; then
+    mount -t tmpfs -o mode=755 tmpfs dev
+    umask 0
+    mkdir -m 1777 dev/shm
+    mknod dev/null c 1 3
+    mknod dev/zero c 1 5
+    mknod dev/full c 1 7
+    mknod dev/random c 1 8
+    mknod dev/urandom c 1 9
+    mknod dev/tty c 5 0
+    ln -s /proc/self/fd dev/fd
+    ln -s fd/0 dev/stdin
+    ln -s fd/1 dev/stdout
+    ln -s fd/2 dev/stderr
+  fi
+  [ ! -d proc ] || [ -L proc ] || mount -t proc proc proc
+else
+  mount -t proc proc /proc
+  cd "$folder"
+fi
+umask ${fixedUmask.toString(8).padStart(3, '0')}
+echo ready >&3
+exec 3>&- 2>/dev/null
+set +e
+env -i "$@" 2>&1
+exit $?`
+
+function stop(child: ChildProcess, firstProcess: number): void {
+  // Kills all of the namespace, and unshare ends when the last of them is gone.
+  if (Number.isSafeInteger(firstProcess) && firstProcess > 1) kill(firstProcess)
+  else child.kill('SIGKILL')
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended already.
+  }
+}
+
+function collect(stream: Readable): () => string {
+  let text = ''
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  return () => text
+}
+
+async function statusOf(child: ChildProcess): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
+    child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+  })
+}

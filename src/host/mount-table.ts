@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { parseRelPath, rootPath } from '../base/path.ts'
+import type { RelPath } from '../base/path.ts'
+
+/** What proc_pid_mountinfo(5) says of one mount. `point` is an absolute path of the system, bytes as latin1. */
+export type Mount = { readonly id: string; readonly parent: string; readonly point: string; readonly type: string }
+
+export function systemMounts(): readonly Mount[] {
+  return parseMounts(readFileSync('/proc/self/mountinfo', 'latin1'))
+}
+
+export function parseMounts(text: string): readonly Mount[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [id = '', parent = '', , , point = ''] = line.split(' ')
+      // A variable number of optional fields ends at the dash.
+      const type = line.slice(line.indexOf(' - ') + 3).split(' ')[0] ?? ''
+      return { id, parent, point: point.replaceAll(/\\([0-7]{3})/g, unescaped), type }
+    })
+}
+
+function unescaped(_: string, octal: string): string {
+  return String.fromCharCode(parseInt(octal, 8))
+}
+
+/**
+ * Where file systems that are part of the tree at `root` begin: `.`, and mount points below it, parents first. `root` is an
+ * absolute path without links. Left out, with everything below them, are
+ *
+ * - what the kernel makes (proc, sysfs, devices, control groups…): it has no content of its own;
+ * - all mounts in dev, proc, sys and run, which begin anew at each boot, a tmpfs as well;
+ * - what automount has not mounted yet;
+ * - mounts on single files, as containers have them: below lies the tree's own file.
+ */
+export function fileSystemsOfTree(mounts: readonly Mount[], root: string, isDirectory: (path: RelPath) => boolean): readonly RelPath[] {
+  const prefix = root === '/' ? '/' : `${root}/`
+  const kept: RelPath[] = [rootPath]
+  const left: string[] = []
+  for (const { point, type } of visible(mounts)) {
+    const path = point.startsWith(prefix) ? parseRelPath(point.slice(prefix.length)) : undefined
+    if (path === undefined || left.some((top) => path.startsWith(`${top}/`))) continue
+    if (madeByKernel.has(type) || bootedAnew.test(path) || !isDirectory(path)) left.push(path)
+    else kept.push(path)
+  }
+  return kept
+}
+
+const bootedAnew = /^(?:dev|proc|sys|run|var\/run)(?:\/|$)/
+
+const madeByKernel: ReadonlySet<string> = new Set(
+  (
+    'autofs binder binfmt_misc bpf cgroup cgroup2 configfs debugfs devpts devtmpfs efivarfs fusectl hugetlbfs mqueue nsfs ' +
+    'proc pstore rpc_pipefs securityfs selinuxfs smackfs sysfs tracefs'
+  ).split(' '),
+)
+
+/** The mounts that a path can lead to: those on top, and not hidden by one that came to a directory above them later. */
+function visible(mounts: readonly Mount[]): readonly Mount[] {
+  const top = new Map<string, Mount>()
+  const points = [...new Set(mounts.map((mount) => mount.point))].sort((a, b) => a.length - b.length || (a < b ? -1 : 1))
+  for (const point of points) {
+    const here = mounts.filter((mount) => mount.point === point)
+    let current = point === '/' ? undefined : mountAbove(top, point)
+    const above = current
+    for (let next = firstOf(here, current); next !== undefined; next = here.find((mount) => mount.parent === current?.id)) current = next
+    if (current !== undefined && current !== above) top.set(point, current)
+  }
+  return [...top.values()]
+}
+
+/** The lowest mount of `/` has a parent that is not ours to see. */
+function firstOf(here: readonly Mount[], above: Mount | undefined): Mount | undefined {
+  if (above !== undefined) return here.find((mount) => mount.parent === above.id)
+  return here.find((mount) => !here.some((other) => other.id === mount.parent))
+}
+
+function mountAbove(top: ReadonlyMap<string, Mount>, point: string): Mount | undefined {
+  for (let end = point.lastIndexOf('/'); end > 0; end = point.lastIndexOf('/', end - 1)) {
+    const mount = top.get(point.slice(0, end))
+    if (mount !== undefined) return mount
+  }
+  return top.get('/')
+}

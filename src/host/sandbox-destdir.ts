@@ -1,0 +1,48 @@
+import { realpathSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { toolError } from './disk-tools.ts'
+import { hostDisk } from './disk.ts'
+import { hostExec } from './exec.ts'
+import { startInGroup } from './job-group.ts'
+import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
+import { withoutNamespaces } from './sandbox-snapshot.ts'
+import { jobRunner } from './sandbox-job.ts'
+import { makeScratchFolder } from './scratch-folder.ts'
+import type { Sandbox, SandboxOptions } from '../port/sandbox.ts'
+
+/** Commands run outside, and install into a copy of the tree. */
+export async function openDestdir(root: string, options: SandboxOptions): Promise<Sandbox> {
+  const tree = realpathSync(root)
+  const missing = await namespacesMissing()
+  const scratch = makeScratchFolder(realpathSync(options.scratch ?? tmpdir()))
+  const copy = `${scratch.path}/root`
+  try {
+    await copyTree(tree, copy)
+  } catch (error) {
+    await scratch.close()
+    throw error
+  }
+  const start = missing === undefined ? startInNamespaces : startInGroup
+  const jobs = jobRunner((job) => start({ folder: job.folder ?? process.cwd(), env: { DESTDIR: copy } }, job))
+  const disk = hostDisk(copy)
+  let closing: Promise<void> | undefined
+  return {
+    kind: 'destdir',
+    before: disk,
+    after: disk,
+    remarks: [
+      ...(process.geteuid?.() === 0 ? [] : ['owners are those of the user who runs it: only root can copy them']),
+      ...(missing === undefined ? [] : [withoutNamespaces(missing)]),
+    ],
+    run: jobs.run,
+    touched: async () => undefined,
+    close: async () => await (closing ??= jobs.close().then(scratch.close)),
+  }
+}
+
+/** GNU's -a keeps hard links and attributes; the -R of the BSDs keeps hard links, and -p all else. */
+async function copyTree(tree: string, copy: string): Promise<void> {
+  const gnu = (await hostExec.run('cp', ['--version'])).status === 0
+  const result = await hostExec.run('cp', [gnu ? '-a' : '-Rp', tree, copy], { apart: true })
+  if (result.status !== 0) throw toolError('cp', result, tree)
+}

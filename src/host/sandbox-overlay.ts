@@ -1,0 +1,165 @@
+import { existsSync, lstatSync, realpathSync } from 'node:fs'
+import { latin1 } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { joinPath, rootPath, showPath } from '../base/path.ts'
+import { hostDisk } from './disk.ts'
+import { hostPath } from './disk-path.ts'
+import { hostExec } from './exec.ts'
+import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
+import { quoted, startMountHolder } from './mount-holder.ts'
+import { fileSystemsOfTree, systemMounts } from './mount-table.ts'
+import { changesOf } from './overlay-changes.ts'
+import { jobRunner } from './sandbox-job.ts'
+import { makeScratchFolder } from './scratch-folder.ts'
+import type { RelPath } from '../base/path.ts'
+import type { Sandbox, SandboxOptions } from '../port/sandbox.ts'
+import type { MountHolder } from './mount-holder.ts'
+import type { ScratchFolder } from './scratch-folder.ts'
+
+/**
+ * Overlays over the file systems of the tree, all in the mount namespace of a holder, below `place`:
+ *
+ *     before/            the file systems of the tree, and nothing else that is mounted there
+ *     after/             the overlays over them
+ *     N/upper, N/work    of the Nth overlay
+ */
+export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
+  const missing = (await namespacesMissing()) ?? (await toolsMissing())
+  if (missing !== undefined) throw notSupported(root, missing)
+  const tree = realpathSync(root)
+  const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
+  const scratch = options.scratch === undefined ? undefined : makeScratchFolder(outside(tree, options.scratch))
+  const holder = startMountHolder(tree)
+  const close = async (): Promise<void> => {
+    await holder.close()
+    await scratch?.close()
+  }
+  try {
+    await mountOverlays(holder, points, scratch)
+  } catch (cause) {
+    await close()
+    throw notSupported(root, cause instanceof BinderyError ? cause.message : 'no overlay can be mounted over it', cause)
+  }
+  return await sandboxOver(holder, points, close)
+}
+
+async function toolsMissing(): Promise<string | undefined> {
+  return (await hostExec.has('getfattr')) && (await hostExec.has('setfattr')) ? undefined : 'getfattr and setfattr are not installed'
+}
+
+function notSupported(root: string, reason: string, cause?: unknown): BinderyError {
+  return new BinderyError('not-supported', `no overlay: ${reason}`, { subject: root, cause })
+}
+
+function isDirectory(root: string, path: RelPath): boolean {
+  return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function outside(tree: string, scratch: string): string {
+  const real = realpathSync(scratch)
+  if (real === tree || real.startsWith(tree === '/' ? '/' : `${tree}/`))
+    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: scratch })
+  return real
+}
+
+/** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
+const place = '/tmp'
+
+async function mountOverlays(holder: MountHolder, points: readonly RelPath[], scratch: ScratchFolder | undefined): Promise<void> {
+  const numbers = points.map((_, n) => n)
+  await holder.tell(
+    [
+      scratch === undefined
+        ? `mount -t tmpfs -o mode=700 tmpfs ${place}`
+        : `mount --bind ${quoted(latin1(Buffer.from(scratch.path)))} ${place}`,
+      `mkdir ${place}/before ${place}/after`,
+      ...numbers.map((n) => `mkdir ${place}/${n} ${place}/${n}/upper ${place}/${n}/work`),
+      ...points.map((point) => `mount -c --bind ${quoted(`./${point}`)} ${quoted(`${place}/before/${point}`)}`),
+      `cd ${place}`,
+    ].join('\n'),
+  )
+  for (const n of numbers) await copyAttributes(`${holder.folder}/before`, points[n] as RelPath, `${holder.folder}/${n}/upper`)
+  for (const n of numbers) await holder.tell(overlayAt(points[n] as RelPath, n))
+}
+
+/** The root of an overlay shows the attributes of its upper directory. */
+async function copyAttributes(tree: string, point: RelPath, upper: string): Promise<void> {
+  const from = hostDisk(tree)
+  const to = hostDisk(upper)
+  const stat = await from.lstat(point)
+  if (stat === undefined) return
+  await to.chown(rootPath, stat.uid, stat.gid)
+  await to.chmod(rootPath, stat.mode)
+  const xattrs = (await from.xattrsOf([point])).get(point)
+  if (xattrs !== undefined) await to.setXattrs(rootPath, xattrs)
+  await to.setTimes([{ path: rootPath, mtime: stat.mtime }])
+}
+
+/** The lower directory is named by standing in it: there is no way to write every path into the options. */
+function overlayAt(point: RelPath, n: number): string {
+  const options = `lowerdir=.,upperdir=${place}/${n}/upper,workdir=${place}/${n}/work,index=on,redirect_dir=on,metacopy=off`
+  return `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+}
+
+async function sandboxOver(holder: MountHolder, points: readonly RelPath[], release: () => Promise<void>): Promise<Sandbox> {
+  const openedAt = BigInt(Date.now()) * 1_000_000n + 999_999n
+  const before = `${holder.folder}/before`
+  const after = `${holder.folder}/after`
+  const jobs = jobRunner((job) => startInNamespaces({ holder: holder.pid, root: `${place}/after`, folder: job.folder ?? '/' }, job))
+  let closing: Promise<void> | undefined
+  return {
+    kind: 'overlay',
+    before: hostDisk(before),
+    after: hostDisk(after),
+    remarks: await remarksOn(holder, points),
+    run: jobs.run,
+    touched: async () => {
+      const touched = new Set<RelPath>()
+      for (const [n, point] of points.entries()) {
+        const folders = { lower: `${before}/${point}`, upper: `${holder.folder}/${n}/upper`, merged: `${after}/${point}` }
+        for (const path of await changesOf(folders)) touched.add(path === rootPath ? point : joinPath(point, path))
+      }
+      refuseChanges(before, touched, openedAt)
+      return [...touched]
+    },
+    close: async () => await (closing ??= jobs.close().then(release)),
+  }
+}
+
+/**
+ * Files alone: a directory's time is also that of any name that comes or goes in it, and two may make names in one
+ * directory. A time yet to come says nothing but that the clock was set.
+ */
+function refuseChanges(before: string, touched: ReadonlySet<RelPath>, openedAt: bigint): void {
+  const now = BigInt(Date.now()) * 1_000_000n
+  for (const path of touched) {
+    const stat = changeOf(before, path)
+    if (stat === undefined || stat <= openedAt || stat > now) continue
+    throw new BinderyError('conflict', 'was changed by others while commands ran', { subject: showPath(path) })
+  }
+}
+
+function changeOf(root: string, path: RelPath): bigint | undefined {
+  try {
+    const stat = lstatSync(hostPath(root, path), { bigint: true, throwIfNoEntry: false })
+    return stat === undefined || stat.isDirectory() ? undefined : stat.ctimeNs
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+async function remarksOn(holder: MountHolder, points: readonly RelPath[]): Promise<readonly string[]> {
+  const remarks: string[] = []
+  for (const [n, point] of points.entries()) {
+    const where = point === rootPath ? '' : ` in ${showPath(point)}`
+    // The kernel does without where a file system cannot name its inodes (an overlay below the overlay, for one).
+    if (!existsSync(`${holder.folder}/${n}/work/index`))
+      remarks.push(
+        `a file with several names that is written through one of them loses the others${where}: no overlay index over this file system`,
+      )
+  }
+  const probe = await hostExec.run('setfattr', ['-n', 'user.bindery', '-v', '1', '0/work'], { apart: true, cwd: holder.folder })
+  if (probe.status !== 0) remarks.push('attributes user.* of changed files are lost: where changes are kept, there are none')
+  return remarks
+}
