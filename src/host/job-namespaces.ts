@@ -37,22 +37,35 @@ export function startInNamespaces(place: JobPlace, job: SandboxJob): Running {
   const failure = collect(child.stderr as Readable)
   let stopped = false
   return {
-    ended: statusOf(child).then((status) => {
-      if (told().endsWith('ready\n') || stopped) return status
-      throw new BinderyError('io', failure().trim().split('\n')[0] || 'the sandbox cannot be made', { subject: job.command[0] })
+    ended: endOf(child).then(() => {
+      const [, ready, status] = told().split('\n')
+      if (ready !== 'ready' && !stopped) throw notMade(job, failure())
+      return status === undefined || status === '' ? killed : Number(status)
     }),
     stop: () => {
       stopped = true
-      stop(child, Number(told().split('\n')[0] ?? ''))
+      stop(child, Number(told().split('\n')[0]))
     },
   }
 }
 
+/** Of our shell: by us, or by whoever may. */
+const killed = 128 + constants.signals.SIGKILL
+
+function notMade(job: SandboxJob, said: string): BinderyError {
+  return new BinderyError('io', said.trim().split('\n')[0] || 'no world can be made for it', { subject: job.command[0] })
+}
+
+let missing: Promise<string | undefined> | undefined
+
 /** Undefined where jobs can have namespaces of their own; otherwise what is in the way, in one line. */
 export async function namespacesMissing(): Promise<string | undefined> {
+  return await (missing ??= findMissing())
+}
+
+async function findMissing(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'this system has no namespaces'
-  for (const tool of ['setpriv', 'unshare', 'nsenter', 'mount', 'mknod', 'env'])
-    if (!(await hostExec.has(tool))) return `${tool} is not installed`
+  for (const tool of ['setpriv', 'unshare', 'nsenter', 'mount', 'env']) if (!(await hostExec.has(tool))) return `${tool} is not installed`
   const { status, stderr } = await hostExec.run('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flagsOf(false), 'true'])
   return status === 0 ? undefined : Buffer.from(stderr).toString().trim().split('\n')[0] || 'unshare failed'
 }
@@ -60,21 +73,8 @@ export async function namespacesMissing(): Promise<string | undefined> {
 function wordsOf(place: JobPlace, job: SandboxJob): readonly string[] {
   const enter = place.holder === undefined ? [] : ['nsenter', `--mount=/proc/${place.holder}/ns/mnt`]
   const env = Object.entries({ ...fixedEnvironment, ...place.env, ...job.env }).map(([name, value]) => `${name}=${value}`)
-  const facts = [place.root ?? '', place.folder, job.network ? '' : 'own']
-  return [
-    '--pdeathsig',
-    'KILL',
-    ...enter,
-    'unshare',
-    ...flagsOf(job.network),
-    'sh',
-    '-ec',
-    firstProcess,
-    'sh',
-    ...facts,
-    ...env,
-    ...commandOf(place, job),
-  ]
+  const shell = ['sh', '-ec', firstProcess, 'sh', place.root ?? '', place.folder, job.network ? '' : 'own']
+  return ['--pdeathsig', 'KILL', ...enter, 'unshare', ...flagsOf(job.network), ...shell, ...env, ...commandOf(place, job)]
 }
 
 function commandOf(place: JobPlace, job: SandboxJob): readonly string[] {
@@ -89,7 +89,7 @@ function flagsOf(network: boolean): readonly string[] {
 
 /**
  * `ROOT FOLDER NETWORK NAME=VALUE… COMMAND…`. Descriptor 3 tells the shell's process number (outside), and that all is
- * ready. /proc and /dev are mounted where the tree has real directories for them: what a command leaves there is no part of
+ * ready, and at the end the status. /proc and /dev are mounted where the tree has real directories for them: what a command leaves there is no part of
  * the tree.
  */
 const firstProcess = `
@@ -97,24 +97,16 @@ read -r pid rest </proc/self/stat
 echo "$pid" >&3
 root=$1 folder=$2 network=$3
 shift 3
-hostname ${fixedHostName} 2>/dev/null || echo ${fixedHostName} >/proc/sys/kernel/hostname
+{ echo ${fixedHostName} >/proc/sys/kernel/hostname; } 2>/dev/null || hostname ${fixedHostName}
 [ -z "$network" ] || ip link set lo up 2>/dev/null || :
 if [ -n "$root" ]; then
   cd "$root"
   if [ -d dev ] && [ ! -L dev ]; then
-    mount -t tmpfs -o mode=755 tmpfs dev
-    umask 0
-    mkdir -m 1777 dev/shm
-    mknod dev/null c 1 3
-    mknod dev/zero c 1 5
-    mknod dev/full c 1 7
-    mknod dev/random c 1 8
-    mknod dev/urandom c 1 9
-    mknod dev/tty c 5 0
-    ln -s /proc/self/fd dev/fd
-    ln -s fd/0 dev/stdin
-    ln -s fd/1 dev/stdout
-    ln -s fd/2 dev/stderr
+    cd /dev
+    mount -t tmpfs -o mode=755 tmpfs "$root/dev"
+    mkdir -m 1777 "$root/dev/shm"
+    cp -a null zero full random urandom tty fd stdin stdout stderr "$root/dev/"
+    cd "$root"
   fi
   [ ! -d proc ] || [ -L proc ] || mount -t proc proc proc
 else
@@ -123,10 +115,10 @@ else
 fi
 umask ${fixedUmask.toString(8).padStart(3, '0')}
 echo ready >&3
-exec 3>&- 2>/dev/null
+exec 2>/dev/null
 set +e
-env -i "$@" 2>&1
-exit $?`
+env -i "$@" 2>&1 3>&-
+echo "$?" >&3`
 
 function stop(child: ChildProcess, firstProcess: number): void {
   // Kills all of the namespace, and unshare ends when the last of them is gone.
@@ -148,9 +140,9 @@ function collect(stream: Readable): () => string {
   return () => text
 }
 
-async function statusOf(child: ChildProcess): Promise<number> {
-  return await new Promise((resolve, reject) => {
+async function endOf(child: ChildProcess): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
-    child.once('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+    child.once('close', () => resolve())
   })
 }

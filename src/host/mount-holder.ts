@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fromLatin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import type { Readable } from 'node:stream'
 
 /**
  * A shell with a mount namespace of its own that does what it is told on its stdin. What it mounts is seen by nobody else,
@@ -10,8 +11,8 @@ export type MountHolder = {
   readonly pid: number
   /** Its current directory as the system sees it: node reads what is mounted by way of it. */
   readonly folder: string
-  /** Runs lines of sh (bytes as latin1); `io` with what was printed where one of them fails, and the holder is gone. */
-  tell(script: string): Promise<void>
+  /** Runs lines of sh (bytes as latin1), answers what they print; `io` where one of them fails, and the holder is gone. */
+  tell(script: string): Promise<string>
   close(): Promise<void>
 }
 
@@ -23,7 +24,9 @@ export function startMountHolder(folder: string): MountHolder {
     // Ctrl-C is for us.
     detached: true,
   })
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()).once('error', () => resolve()))
+  const ended = new Promise<undefined>((resolve) => {
+    for (const event of ['close', 'error']) child.once(event, () => resolve(undefined))
+  })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
   child.stdin.on('error', () => {})
@@ -31,9 +34,10 @@ export function startMountHolder(folder: string): MountHolder {
     pid: child.pid ?? 0,
     folder: `/proc/${child.pid ?? 0}/cwd`,
     tell: async (script) => {
-      const done = new Promise<boolean>((resolve) => child.stdout.once('data', () => resolve(true)))
-      child.stdin.write(fromLatin1(`${script}\necho done\n`))
-      if (await Promise.race([done, ended.then(() => false)])) return
+      const answer = untilDone(child.stdout)
+      child.stdin.write(fromLatin1(`${script}\necho ${done}\n`))
+      const text = await Promise.race([answer, ended])
+      if (text !== undefined) return text
       throw new BinderyError('io', said.trim().split('\n')[0] || 'no mount namespace can be made', { subject: 'unshare' })
     },
     close: async () => {
@@ -41,6 +45,21 @@ export function startMountHolder(folder: string): MountHolder {
       await ended
     },
   }
+}
+
+const done = '-- done'
+
+async function untilDone(stdout: Readable): Promise<string> {
+  let text = ''
+  return await new Promise((resolve) => {
+    const add = (chunk: Buffer): void => {
+      text += chunk.toString('latin1')
+      if (!text.endsWith(`${done}\n`)) return
+      stdout.off('data', add)
+      resolve(text.slice(0, -done.length - 1))
+    }
+    stdout.on('data', add)
+  })
 }
 
 /** For sh: bytes as latin1. */

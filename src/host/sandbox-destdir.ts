@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { toolError } from './disk-tools.ts'
 import { hostDisk } from './disk.ts'
@@ -40,9 +40,10 @@ export async function openDestdir(root: string, options: SandboxOptions): Promis
   }
 }
 
-/** GNU's -a keeps hard links and attributes; the -R of the BSDs keeps hard links, and -p all else. */
 async function copyTree(tree: string, copy: string): Promise<void> {
-  const gnu = (await hostExec.run('cp', ['--version'])).status === 0
-  const result = await hostExec.run('cp', [gnu ? '-a' : '-Rp', tree, copy], { apart: true })
-  if (result.status !== 0) throw toolError('cp', result, tree)
+  // On the BSDs cp(1) would tear hard links apart.
+  const [program, options] = process.platform === 'linux' ? (['cp', ['-a']] as const) : (['pax', ['-rw', '-pe']] as const)
+  mkdirSync(copy)
+  const result = await hostExec.run(program, [...options, '.', copy], { apart: true, cwd: tree })
+  if (result.status !== 0) throw toolError(program, result, tree)
 }

@@ -24,8 +24,6 @@ import type { ScratchFolder } from './scratch-folder.ts'
  *     N/upper, N/work    of the Nth overlay
  */
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
-  const missing = (await namespacesMissing()) ?? (await toolsMissing())
-  if (missing !== undefined) throw notSupported(root, missing)
   const tree = realpathSync(root)
   const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
   const scratch = options.scratch === undefined ? undefined : makeScratchFolder(outside(tree, options.scratch))
@@ -35,20 +33,18 @@ export async function openOverlay(root: string, options: SandboxOptions): Promis
     await scratch?.close()
   }
   try {
-    await mountOverlays(holder, points, scratch)
+    const [missing, remarks] = await Promise.all([whatIsMissing(), mountOverlays(holder, points, scratch)])
+    if (missing !== undefined) throw new BinderyError('not-supported', missing)
+    return sandboxOver(holder, points, remarks, close)
   } catch (cause) {
     await close()
-    throw notSupported(root, cause instanceof BinderyError ? cause.message : 'no overlay can be mounted over it', cause)
+    throw new BinderyError('not-supported', `has no overlay: ${cause instanceof Error ? cause.message : ''}`, { subject: root, cause })
   }
-  return await sandboxOver(holder, points, close)
 }
 
-async function toolsMissing(): Promise<string | undefined> {
-  return (await hostExec.has('getfattr')) && (await hostExec.has('setfattr')) ? undefined : 'getfattr and setfattr are not installed'
-}
-
-function notSupported(root: string, reason: string, cause?: unknown): BinderyError {
-  return new BinderyError('not-supported', `no overlay: ${reason}`, { subject: root, cause })
+async function whatIsMissing(): Promise<string | undefined> {
+  const attributes = (await hostExec.has('getfattr')) && (await hostExec.has('setfattr'))
+  return attributes ? await namespacesMissing() : 'getfattr and setfattr are not installed'
 }
 
 function isDirectory(root: string, path: RelPath): boolean {
@@ -65,34 +61,47 @@ function outside(tree: string, scratch: string): string {
 /** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
 const place = '/tmp'
 
-async function mountOverlays(holder: MountHolder, points: readonly RelPath[], scratch: ScratchFolder | undefined): Promise<void> {
+/** Answers the remarks. */
+async function mountOverlays(
+  holder: MountHolder,
+  points: readonly RelPath[],
+  scratch: ScratchFolder | undefined,
+): Promise<readonly string[]> {
   const numbers = points.map((_, n) => n)
   await holder.tell(
     [
       scratch === undefined
         ? `mount -t tmpfs -o mode=700 tmpfs ${place}`
         : `mount --bind ${quoted(latin1(Buffer.from(scratch.path)))} ${place}`,
-      `mkdir ${place}/before ${place}/after`,
-      ...numbers.map((n) => `mkdir ${place}/${n} ${place}/${n}/upper ${place}/${n}/work`),
+      ['mkdir', 'before', 'after', ...numbers.flatMap((n) => [n, `${n}/upper`, `${n}/work`])].join(` ${place}/`),
       ...points.map((point) => `mount -c --bind ${quoted(`./${point}`)} ${quoted(`${place}/before/${point}`)}`),
       `cd ${place}`,
     ].join('\n'),
   )
-  for (const n of numbers) await copyAttributes(`${holder.folder}/before`, points[n] as RelPath, `${holder.folder}/${n}/upper`)
-  for (const n of numbers) await holder.tell(overlayAt(points[n] as RelPath, n))
+  await copyAttributes(holder, points)
+  const attributes = await holder.tell(
+    [
+      'setfattr -n user.bindery -v 1 0/work 2>/dev/null || echo none',
+      ...points.flatMap((point, n) => [`touch -r ${quoted(`before/${point}`)} ${n}/upper`, overlayAt(point, n)]),
+    ].join('\n'),
+  )
+  return [
+    ...(attributes === '' ? [] : ['changed files lose their attributes user.*: there are none where the changes are kept']),
+    ...points.flatMap((point, n) => linkRemark(holder, point, n)),
+  ]
 }
 
 /** The root of an overlay shows the attributes of its upper directory. */
-async function copyAttributes(tree: string, point: RelPath, upper: string): Promise<void> {
-  const from = hostDisk(tree)
-  const to = hostDisk(upper)
-  const stat = await from.lstat(point)
-  if (stat === undefined) return
-  await to.chown(rootPath, stat.uid, stat.gid)
-  await to.chmod(rootPath, stat.mode)
-  const xattrs = (await from.xattrsOf([point])).get(point)
-  if (xattrs !== undefined) await to.setXattrs(rootPath, xattrs)
-  await to.setTimes([{ path: rootPath, mtime: stat.mtime }])
+async function copyAttributes(holder: MountHolder, points: readonly RelPath[]): Promise<void> {
+  const before = hostDisk(`${holder.folder}/before`)
+  const xattrs = await before.xattrsOf(points)
+  for (const [n, point] of points.entries()) {
+    const upper = hostDisk(`${holder.folder}/${n}/upper`)
+    const stat = await before.lstat(point)
+    await upper.chown(rootPath, stat?.uid ?? 0, stat?.gid ?? 0)
+    await upper.chmod(rootPath, stat?.mode ?? 0o755)
+    if (xattrs.has(point)) await upper.setXattrs(rootPath, xattrs.get(point) ?? new Map())
+  }
 }
 
 /** The lower directory is named by standing in it: there is no way to write every path into the options. */
@@ -101,7 +110,14 @@ function overlayAt(point: RelPath, n: number): string {
   return `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
 }
 
-async function sandboxOver(holder: MountHolder, points: readonly RelPath[], release: () => Promise<void>): Promise<Sandbox> {
+/** The kernel does without an index where a file system cannot name its inodes (an overlay, for one). */
+function linkRemark(holder: MountHolder, point: RelPath, n: number): readonly string[] {
+  if (existsSync(`${holder.folder}/${n}/work/index`)) return []
+  const where = point === rootPath ? 'this file system' : `the file system at ${showPath(point)}`
+  return [`over ${where}, a file with several names that is written through one of them is no longer one with the others`]
+}
+
+function sandboxOver(holder: MountHolder, points: readonly RelPath[], remarks: readonly string[], release: () => Promise<void>): Sandbox {
   const openedAt = BigInt(Date.now()) * 1_000_000n + 999_999n
   const before = `${holder.folder}/before`
   const after = `${holder.folder}/after`
@@ -111,7 +127,7 @@ async function sandboxOver(holder: MountHolder, points: readonly RelPath[], rele
     kind: 'overlay',
     before: hostDisk(before),
     after: hostDisk(after),
-    remarks: await remarksOn(holder, points),
+    remarks,
     run: jobs.run,
     touched: async () => {
       const touched = new Set<RelPath>()
@@ -147,19 +163,4 @@ function changeOf(root: string, path: RelPath): bigint | undefined {
     if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
     throw error
   }
-}
-
-async function remarksOn(holder: MountHolder, points: readonly RelPath[]): Promise<readonly string[]> {
-  const remarks: string[] = []
-  for (const [n, point] of points.entries()) {
-    const where = point === rootPath ? '' : ` in ${showPath(point)}`
-    // The kernel does without where a file system cannot name its inodes (an overlay below the overlay, for one).
-    if (!existsSync(`${holder.folder}/${n}/work/index`))
-      remarks.push(
-        `a file with several names that is written through one of them loses the others${where}: no overlay index over this file system`,
-      )
-  }
-  const probe = await hostExec.run('setfattr', ['-n', 'user.bindery', '-v', '1', '0/work'], { apart: true, cwd: holder.folder })
-  if (probe.status !== 0) remarks.push('attributes user.* of changed files are lost: where changes are kept, there are none')
-  return remarks
 }
