@@ -34,7 +34,7 @@ type Changes = OverlayFolders & {
 const prefix = 'trusted.overlay.'
 
 async function marksIn(upper: string): Promise<ReadonlyMap<RelPath, Xattrs>> {
-  const names = `^trusted\\.overlay\\.(opaque|redirect|whiteout)$`
+  const names = `^trusted\\.overlay\\.(opaque|redirect)$`
   const result = await hostExec.run('getfattr', ['-R', '-P', '-h', '-d', '-e', 'hex', '-m', names, '.'], { apart: true, cwd: upper })
   if (result.status !== 0) throw toolError('getfattr', result, upper)
   return parseDump(latin1(result.stdout))
@@ -46,18 +46,14 @@ function visit(changes: Changes, path: RelPath): void {
   const stat = statAt(upper, path)
   if (stat === undefined) return
   touch(changes, path)
-  if (isWhiteout(stat) || marked('whiteout') !== undefined) return below(lower, path, (gone) => touch(changes, gone))
-  if (!stat.isDirectory()) return
+  // A whiteout, or what stands where a directory may have been.
+  if (!stat.isDirectory()) return below(lower, path, (gone) => touch(changes, gone))
   const moved = marked('redirect') !== undefined
   // What the lower directory of this name holds is hidden behind one that came here, or was made anew.
   if (moved || marked('opaque') === 'y') below(lower, path, (hidden) => touch(changes, hidden))
   // All of it is at a new place, though little of it is in the upper directory.
   if (moved) below(merged, path, (come) => touch(changes, come))
   else for (const name of namesAt(upper, path)) visit(changes, joinPath(path, name))
-}
-
-function isWhiteout(stat: BigIntStats): boolean {
-  return stat.isCharacterDevice() && stat.rdev === 0n
 }
 
 /** Whichever name of a file goes, comes or is written through: its other names are the same file, or have one name less. */
