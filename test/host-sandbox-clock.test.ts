@@ -1,33 +1,18 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { copyFileSync, globSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { rootPath } from '../src/base/path.ts'
 import { clockMoves, clockShiftSeconds } from '../src/engine/capture/noise/clock.ts'
 import { hostSandboxes } from '../src/host/sandbox.ts'
+import { addMovableDate, needsClockLibrary } from './helpers/moving-clock.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { makeRoot, runCommand, runScript } from './helpers/sandbox-root.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { TestContext } from 'node:test'
 import type { Sandbox, SandboxKind } from '../src/port/sandbox.ts'
 
-const options = { ...needs('busybox', 'ldd'), ...needsRoot(), ...needsLibrary() }
-
-function needsLibrary(): { readonly skip?: string } {
-  return globSync('/usr/lib/*/faketime/libfaketime*.so.1').length > 0 ? {} : { skip: 'not installed: libfaketime' }
-}
-
-/** date(1) of this system, with the libraries that it and libfaketime need. */
-function addDate(root: string): void {
-  const programs = ['/bin/date', '/bin/touch', ...globSync('/usr/lib/*/faketime/libfaketime*.so.1')]
-  const libraries = programs.flatMap((file) => execFileSync('ldd', [file], { encoding: 'utf8' }).match(/\/\S+(?= \(0x)/g) ?? [])
-  for (const file of ['/bin/date', '/bin/touch', ...libraries]) {
-    mkdirSync(dirname(join(root, file)), { recursive: true })
-    rmSync(join(root, file), { force: true })
-    copyFileSync(file, join(root, file))
-  }
-}
+const options = { ...needs('busybox', 'ldd'), ...needsRoot(), ...needsClockLibrary() }
 
 async function withSandbox(
   t: TestContext,
@@ -56,7 +41,7 @@ const secondsNow = (): number => Math.floor(Date.now() / 1000)
 for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
   test(`${kind}: a job sees the clock ahead, one beside it does not, and nothing is left of it`, options, async (t) => {
     const memory = readdirSync('/dev/shm')
-    await withSandbox(t, kind, addDate, async (sandbox) => {
+    await withSandbox(t, kind, addMovableDate, async (sandbox) => {
       const ahead = await runCommand(sandbox, ['date', '+%s'], { clockAheadSeconds: clockShiftSeconds })
       assert.match(ahead.text, /^\d+\n$/)
       assert.ok(Math.abs(Number(ahead.text) - clockShiftSeconds - secondsNow()) < 1000, ahead.text)
@@ -73,7 +58,7 @@ for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
   })
 
   test(`${kind}: files that a job touches have the true time, which make compares`, options, async (t) => {
-    await withSandbox(t, kind, addDate, async (sandbox) => {
+    await withSandbox(t, kind, addMovableDate, async (sandbox) => {
       await runScript(sandbox, 'echo x > "$T/made"; touch "$T/touched"', { clockAheadSeconds: clockShiftSeconds })
       for (const path of ['made', 'touched']) {
         const mtime = (await sandbox.after.lstat(path as never))?.mtime.sec ?? 0
@@ -96,7 +81,7 @@ test('where date is a static program, the clock does not move, and it is told', 
 
 test('where there is no date, or no /dev for the library, the clock does not move', options, async (t) => {
   const without = (name: string) => (root: string) => {
-    addDate(root)
+    addMovableDate(root)
     rmSync(join(root, name), { recursive: true })
   }
   for (const name of ['bin/date', 'dev'])
