@@ -18,6 +18,8 @@ const sizeField = [48, 58] as const
 /** Ends each header: it shows that sizes were added up right. */
 const headerEnd = '`\n'
 const symbolTables = ['/', '/SYM64/', '__.SYMDEF', '__.SYMDEF SORTED', '__.SYMDEF_64', '__.SYMDEF_64 SORTED']
+/** Large libraries have some thousands. */
+const mostMembers = 1 << 16
 /** No name that can be made is longer. */
 const longestName = 4096
 
@@ -38,7 +40,7 @@ export function readAr(bytes: Uint8Array): readonly ArMember[] | undefined {
     const end = start + Number(size)
     if (end > bytes.length) return undefined
     const member = memberOf(header.slice(0, nameSize).trimEnd(), bytes.subarray(start, end), longNames)
-    if (member === undefined) return undefined
+    if (member === undefined || members.length === mostMembers) return undefined
     if (member.kind === 'names') longNames = latin1(member.content)
     members.push(member)
     // Members begin at even offsets.

@@ -14,7 +14,7 @@ export type StampedRun =
 /** Shorter ones are more likely code that looks like text. */
 const leastString = 4
 /** So many bytes, or this part of the file, may be in strings that hold stamps. */
-const mostBytes = 16 << 10
+const usualBytes = 16 << 10
 const mostPart = 1 / 64
 
 /** Undefined where the two differ in length, or in bytes that are no words of a string. */
@@ -22,16 +22,18 @@ export function learnStampedRuns(a: Uint8Array, b: Uint8Array): readonly Stamped
   if (a.length !== b.length) return undefined
   const identifiers = identifiersOf(a, b)
   const runs: StampedRun[] = []
+  const most = Math.max(usualBytes, a.length * mostPart)
   let inStrings = 0
   for (let at = nextDifference(a, b, 0); at < a.length; at = nextDifference(a, b, at)) {
     const last = runs.at(-1)
     const run = identifierAt(identifiers, at) ?? stringAt(a, b, at, last === undefined ? 0 : last.offset + last.length)
     if (run === undefined) return undefined
     if (run.kind === 'string') inStrings += run.length
+    if (inStrings > most) return undefined
     runs.push(run)
     at = run.offset + run.length
   }
-  return inStrings <= Math.max(mostBytes, a.length * mostPart) ? runs : undefined
+  return runs
 }
 
 /** Of two files of the size that the runs were learned from. */

@@ -4,6 +4,7 @@ import { headerSize, readHeader, trailerSize } from '../../../format/gzip.ts'
 
 /** FHCRC and FNAME: a comment or an extra field is somebody's word, and no noise. */
 const ignoredFlags = 2 | 8
+const mostMembers = 1 << 16
 
 /**
  * What a gzip file holds, of all its members. Time, system, effort and name of the header are dropped with the way it was
@@ -14,7 +15,7 @@ export function gzipContent(bytes: Uint8Array, limit: number): Uint8Array | unde
   let left = limit
   for (let at = 0; at < bytes.length;) {
     const member = memberAt(bytes, at, left)
-    if (member === undefined) return undefined
+    if (member === undefined || contents.length === mostMembers) return undefined
     contents.push(member.content)
     left -= member.content.length
     at = member.end

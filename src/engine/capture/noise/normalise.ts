@@ -1,5 +1,6 @@
 import { concatBytes, equalBytes, fromLatin1 } from '../../../base/bytes.ts'
 import { readAr } from '../../../format/ar.ts'
+import { readHeader } from '../../../format/gzip.ts'
 import { gzipContent } from './gzip.ts'
 import { withoutManDates } from './man-dates.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -34,6 +35,8 @@ function normaliser(limit: number): Normalise {
     const members = depth > 0 ? readAr(bytes) : undefined
     if (members !== undefined) return archive(members, (name, content) => normalise(name, content, depth - 1))
     const content = depth > 0 ? gzipContent(bytes, left) : undefined
+    // One that turned out to be too large, or damaged, has cost its share: an archive may hold any number of them.
+    if (content === undefined && readHeader(bytes, 0) !== undefined) left = 0
     if (content !== undefined) {
       left -= content.length
       const inner = normalise(path, content, depth - 1)

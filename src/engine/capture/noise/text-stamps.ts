@@ -9,8 +9,10 @@ export type StampedLine = {
 }
 
 /** So many lines, or this part of all, may be stamps: beyond that a file is not stamped but made by chance. */
-const mostLines = 64
+const usualLines = 64
 const mostPart = 1 / 8
+/** In the largest file. */
+const mostLines = 1 << 16
 
 /** Undefined where the two differ in the number of their lines, or in more than words. */
 export function learnStampedLines(a: Uint8Array, b: Uint8Array): readonly StampedLine[] | undefined {
@@ -21,10 +23,10 @@ export function learnStampedLines(a: Uint8Array, b: Uint8Array): readonly Stampe
     if (first === undefined || second === undefined) return undefined
     if (equalBytes(first, second)) continue
     const words = learnWords(first, second)
-    if (words === undefined) return undefined
+    if (words === undefined || stamped.length === mostLines) return undefined
     stamped.push({ line, words })
   }
-  return stamped.length <= Math.max(mostLines, line * mostPart) ? stamped : undefined
+  return stamped.length <= Math.max(usualLines, line * mostPart) ? stamped : undefined
 }
 
 export function sameButLines(a: Uint8Array, b: Uint8Array, stamped: readonly StampedLine[]): boolean {

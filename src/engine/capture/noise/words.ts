@@ -11,10 +11,14 @@ export type StampWord = {
   readonly of: 'digits' | 'letters' | 'both'
 }
 
+/** Longer lines and strings are not cut into words, which take many times their memory. */
+const longest = 1 << 20
+
 type Words = { readonly words: readonly string[]; readonly gaps: readonly string[] }
 
 /** Undefined where the two differ in more than words. */
 export function learnWords(a: Uint8Array, b: Uint8Array): readonly StampWord[] | undefined {
+  if (Math.max(a.length, b.length) > longest) return undefined
   const [first, second] = [wordsOf(a), wordsOf(b)]
   const words = first.words.flatMap((word, index) => {
     const other = second.words[index] ?? ''
@@ -24,8 +28,7 @@ export function learnWords(a: Uint8Array, b: Uint8Array): readonly StampWord[] |
 }
 
 export function sameButWords(a: Uint8Array, b: Uint8Array, stamps: readonly StampWord[]): boolean {
-  const [first, second] = [wordsOf(a), wordsOf(b)]
-  return agree(first, second, stamps)
+  return Math.max(a.length, b.length) <= longest && agree(wordsOf(a), wordsOf(b), stamps)
 }
 
 function wordsOf(bytes: Uint8Array): Words {
