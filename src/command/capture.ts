@@ -1,17 +1,20 @@
-import { utf8 } from '../base/bytes.ts'
+import { latin1, oneChunk, utf8 } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { pathFromText } from '../base/path.ts'
 import { changesOf } from '../engine/capture/changes.ts'
 import { openCapture, writeCapture } from '../engine/capture/folder.ts'
 import { observe } from '../engine/capture/observe.ts'
+import { hostDisk } from '../host/disk.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openLog } from '../host/log-file.ts'
 import { refuseExisting } from '../host/new-file.ts'
 import { writeNewFolder } from '../host/new-folder.ts'
 import { hostSandboxes } from '../host/sandbox.ts'
+import { withoutNoise } from './capture-noise.ts'
 import { reviewText } from './capture-review.ts'
 import { jsonLine, readableLine } from './diff-text.ts'
 import { sharedFlags } from './flags.ts'
+import { noiseJson, noiseLine } from './noise-text.ts'
 import { print } from './output.ts'
 import { isTree } from './tree-input.ts'
 import { wholeOf } from './whole-number.ts'
@@ -20,6 +23,7 @@ import type { Sides } from '../engine/capture/changes.ts'
 import type { LogFile } from '../host/log-file.ts'
 import type { Sandbox, SandboxKind } from '../port/sandbox.ts'
 import type { Command, Context, Input } from './command.ts'
+import type { NoisyFile } from './noise-text.ts'
 
 export const capture: Command = {
   name: 'capture',
@@ -33,6 +37,7 @@ export const capture: Command = {
     exclude: { kind: 'list', value: 'PATH', help: 'leave out changes of PATH and below; may be given again' },
     network: { kind: 'flag', help: 'let the command have the network' },
     'time-limit': { kind: 'value', value: 'SECONDS', help: 'end the command after so long' },
+    noise: { kind: 'flag', help: 'build twice, and leave out files that differ from the shipped ones in dates and the like alone' },
     review: { kind: 'flag', help: 'print the changes of the capture ROOT, in four lists; no command is run' },
     json: sharedFlags.json,
   },
@@ -51,9 +56,10 @@ async function record(context: Context, input: Input): Promise<number> {
   const log = openLog(plan.log)
   try {
     const sides = await runAndObserve(context, plan, sandbox, log)
-    await keep(context, plan, sandbox, sides, log)
+    const found = plan.noise ? await leaveOutNoise(context, plan, sandbox, sides, log) : { sides }
+    await keep(context, plan, sandbox, found, log)
     await log.remove()
-    await tell(context, input, sandbox, sides)
+    await tell(context, input, sandbox, found)
     return 0
   } finally {
     log.close()
@@ -73,7 +79,11 @@ type Plan = {
   readonly excludeTexts: readonly string[]
   readonly network: boolean
   readonly timeLimitMs: number | undefined
+  readonly noise: boolean
 }
+
+/** `noise`: what was left out as such, where it was looked for. */
+type Found = { readonly sides: Sides; readonly noise?: readonly NoisyFile[] }
 
 const kinds: readonly SandboxKind[] = ['overlay', 'snapshot', 'destdir']
 
@@ -85,6 +95,8 @@ function planOf(input: Input): Plan {
   const kind = kinds.find((known) => known === given)
   if (given !== undefined && kind === undefined)
     throw new BinderyError('usage', `--sandbox: '${given}' is none of overlay, snapshot, destdir`)
+  if (input.flag('noise') && kind === 'snapshot')
+    throw new BinderyError('usage', '--noise means nothing with a snapshot: ROOT is built in once')
   const excludeTexts = input.list('exclude').map((text) => text.replace(/^\.?\/+/, '').replace(/\/+$/, ''))
   const seconds = wholeOf(input, 'time-limit', 1, 100_000_000)
   return {
@@ -98,6 +110,7 @@ function planOf(input: Input): Plan {
     excludeTexts,
     network: input.flag('network'),
     timeLimitMs: seconds === undefined ? undefined : seconds * 1000,
+    noise: input.flag('noise'),
   }
 }
 
@@ -115,7 +128,7 @@ async function openSandbox(context: Context, plan: Plan): Promise<Sandbox> {
   try {
     return await hostSandboxes.open('overlay', plan.root, options)
   } catch (error) {
-    if (!isBinderyError(error, 'not-supported')) throw error
+    if (!isBinderyError(error, 'not-supported') || plan.noise) throw error
     const sandbox = await hostSandboxes.open('snapshot', plan.root, options)
     context.say(`no overlay (${error.message}): a snapshot is taken, and the command changes ${plan.root} itself`)
     return sandbox
@@ -123,27 +136,43 @@ async function openSandbox(context: Context, plan: Plan): Promise<Sandbox> {
 }
 
 async function runAndObserve(context: Context, plan: Plan, sandbox: Sandbox, log: LogFile): Promise<Sides> {
+  const work = async (): Promise<void> => await build(context, plan, sandbox, log)
+  const meter = (label: string): ReturnType<Context['progress']['start']> => context.progress.start(label, undefined)
+  return await observe(sandbox, work, { exclude: plan.exclude, signal: context.signal, meter })
+}
+
+async function build(context: Context, plan: Plan, sandbox: Sandbox, log: LogFile, clockAheadSeconds = 0): Promise<void> {
   const output = (bytes: Uint8Array): void => {
     log.write(bytes)
     context.passOn(bytes)
   }
-  const work = async (): Promise<void> => {
-    const { command, network, timeLimitMs, root } = plan
-    const limit = timeLimitMs === undefined ? {} : { timeLimitMs }
-    const result = await sandbox.run({ command, network, output, signal: context.signal, ...limit })
-    const hint = { subject: command[0], hint: `${told(sandbox, root)}; what it printed is in ${plan.log}` }
-    if (result.kind === 'out of time') throw new BinderyError('command-failed', `did not end within its time`, hint)
-    if (result.status !== 0) throw new BinderyError('command-failed', `ended with status ${result.status}`, hint)
-  }
-  const meter = (label: string): ReturnType<Context['progress']['start']> => context.progress.start(label, undefined)
-  return await observe(sandbox, work, { exclude: plan.exclude, signal: context.signal, meter })
+  const { command, network, timeLimitMs, root } = plan
+  const limit = timeLimitMs === undefined ? {} : { timeLimitMs }
+  const clock = clockAheadSeconds === 0 ? {} : { clockAheadSeconds }
+  const result = await sandbox.run({ command, network, output, signal: context.signal, ...limit, ...clock })
+  const hint = { subject: command[0], hint: `${told(sandbox, root)}; what it printed is in ${plan.log}` }
+  if (result.kind === 'out of time') throw new BinderyError('command-failed', `did not end within its time`, hint)
+  if (result.status !== 0) throw new BinderyError('command-failed', `ended with status ${result.status}`, hint)
+}
+
+async function leaveOutNoise(context: Context, plan: Plan, sandbox: Sandbox, sides: Sides, log: LogFile): Promise<Found> {
+  return await withoutNoise(context, {
+    sides,
+    shipped: sandbox.before === sandbox.after ? hostDisk(plan.root) : sandbox.before,
+    first: sandbox.after,
+    openSecond: async () => await openSandbox(context, plan),
+    build: async (second, ahead) => await build(context, plan, second, log, ahead),
+  })
 }
 
 function told(sandbox: Sandbox, root: string): string {
   return sandbox.kind === 'snapshot' ? `${root} is as the command left it` : `${root} was not changed`
 }
 
-async function keep(context: Context, plan: Plan, sandbox: Sandbox, sides: Sides, log: LogFile): Promise<void> {
+/** What `--noise` left out, for people. */
+const noiseKey = 'noise'
+
+async function keep(context: Context, plan: Plan, sandbox: Sandbox, { sides, noise }: Found, log: LogFile): Promise<void> {
   const facts = {
     made: Math.floor(context.clock.now() / 1000),
     sandbox: sandbox.kind,
@@ -152,15 +181,18 @@ async function keep(context: Context, plan: Plan, sandbox: Sandbox, sides: Sides
     exclude: plan.excludeTexts,
   }
   await writeNewFolder(plan.output, async (aside) => {
+    if (noise !== undefined) await folderStore(aside).put(noiseKey, oneChunk(utf8(noise.map(noiseLine).join(''))))
     await writeCapture(folderStore(aside), facts, sides, sandbox.after, await log.read())
   })
 }
 
-async function tell(context: Context, input: Input, sandbox: Sandbox, sides: Sides): Promise<void> {
+async function tell(context: Context, input: Input, sandbox: Sandbox, { sides, noise = [] }: Found): Promise<void> {
   const changes = changesOf(sides)
   const count = (kind: string): number => changes.filter((change) => change.kind === kind).length
-  context.say(`${sandbox.kind}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed`)
+  const noisy = noise.length === 0 ? '' : `, ${noise.length} differ in noise alone`
+  context.say(`${sandbox.kind}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed${noisy}`)
   await print(context, utf8(changes.map(input.flag('json') ? jsonLine : readableLine).join('')))
+  await print(context, utf8(noise.map((file) => (input.flag('json') ? noiseJson(file) : `N ${noiseLine(file)}`)).join('')))
 }
 
 async function review(context: Context, input: Input): Promise<number> {
@@ -168,7 +200,9 @@ async function review(context: Context, input: Input): Promise<number> {
   if (others.length > 0) throw new BinderyError('usage', '--review takes one capture, and no command')
   const idle = ['output', 'sandbox', 'scratch', 'time-limit'].find((name) => input.value(name) !== undefined)
   if (idle !== undefined) throw new BinderyError('usage', `--${idle} means nothing with --review`)
-  const changes = changesOf(await openCapture(folderStore(folder)))
-  await print(context, utf8(input.flag('json') ? changes.map(jsonLine).join('') : reviewText(changes)))
+  const store = folderStore(folder)
+  const changes = changesOf(await openCapture(store))
+  const noise = await store.get(noiseKey)
+  await print(context, utf8(input.flag('json') ? changes.map(jsonLine).join('') : reviewText(changes, noise && latin1(noise))))
   return 0
 }
