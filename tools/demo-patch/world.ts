@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
 import {
   chmodSync,
   copyFileSync,
@@ -32,7 +32,7 @@ export function fetchPackages(): void {
   const part = `${cache}.part`
   rmSync(part, { recursive: true, force: true })
   for (const folder of ['base', 'comp', 'source']) mkdirSync(join(part, folder), { recursive: true })
-  const quiet = { stdio: ['ignore', 'ignore', 'pipe'] } as const
+  const quiet: ExecFileSyncOptions = { stdio: ['ignore', 'ignore', 'pipe'] }
   execFileSync('apt-get', ['update', '-qq'], quiet)
   // apt's own unprivileged user may not write here.
   const download = ['-o', 'APT::Sandbox::User=root', 'download', '-qq']
