@@ -24,6 +24,7 @@ import type { ScratchFolder } from './scratch-folder.ts'
  *     N/upper, N/work    of the Nth overlay
  */
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
+  if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
   const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
   const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
