@@ -104,32 +104,31 @@ const scripts: Readonly<Record<string, string>> = {
 for (const [name, script] of Object.entries(scripts)) {
   test(`overlay: ${name}`, options, async (t) => {
     await overRoot(t, more, async (sandbox, root) => {
-      const before = await described(sandbox.before)
+      const before = await entriesOf(sandbox.before)
       const { result, text } = await runScript(sandbox, script)
       assert.deepEqual({ result, text }, { result: { kind: 'ended', status: 0 }, text: '' })
-      const after = await described(sandbox.after)
-      assert.deepEqual(await described(hostDisk(root)), before)
-      assert.deepEqual(after, await directly(root, script))
-      await holdsAllThatDiffers(sandbox, await entriesOf(sandbox.before), await entriesOf(sandbox.after))
+      const after = await entriesOf(sandbox.after)
+      assert.deepEqual(await entriesOf(hostDisk(root)), before)
+      assert.deepEqual(timeless(after), timeless(await directly(root, script)))
+      await holdsAllThatDiffers(sandbox, before, after)
     })
   })
 }
 
-async function directly(root: string, script: string): Promise<ReadonlyMap<RelPath, unknown>> {
+async function directly(root: string, script: string): Promise<ReadonlyMap<RelPath, Entry>> {
   const copy = `${root}.copy`
   execFileSync('cp', ['-a', root, copy])
   execFileSync('sh', ['-c', 'umask 022; exec chroot "$@"', 'sh', copy, '/bin/sh', '-c', script], {
     env: { PATH: `${process.env['PATH']}:/bin` },
   })
-  const result = await described(hostDisk(copy))
+  const result = await entriesOf(hostDisk(copy))
   rmSync(copy, { recursive: true })
   return result
 }
 
 /** Times that a command has left are left out: no two runs have them in common. */
-async function described(disk: DiskReader): Promise<ReadonlyMap<RelPath, unknown>> {
-  const entries = [...(await entriesOf(disk)).values()]
-  return new Map(entries.map((entry) => [entry.path, entry.mtime.sec > 1_700_000_000 ? { ...entry, mtime: 'now' } : entry]))
+function timeless(entries: ReadonlyMap<RelPath, Entry>): readonly unknown[] {
+  return [...entries.values()].map((entry) => (entry.mtime.sec > 1_700_000_000 ? { ...entry, mtime: 'now' } : entry))
 }
 
 async function entriesOf(disk: DiskReader): Promise<ReadonlyMap<RelPath, Entry>> {
@@ -270,6 +269,9 @@ test('overlay: changes cannot be kept inside of the tree, nor on a file system t
     await makeRoot(root)
     await assert.rejects(hostSandboxes.open('overlay', root, { scratch: join(root, 'tmp') }), (error) =>
       isBinderyError(error, 'not-supported'),
+    )
+    await assert.rejects(hostSandboxes.open('overlay', root, { scratch: join(folder, 'none') }), (error) =>
+      isBinderyError(error, 'not-found'),
     )
     await onOverlay(t, folder, async (top) => {
       await assert.rejects(hostSandboxes.open('overlay', root, { scratch: top }), (error) => isBinderyError(error, 'not-supported'))

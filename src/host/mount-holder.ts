@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fromLatin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { showPath } from '../base/path.ts'
 import type { Readable } from 'node:stream'
 
 /**
@@ -28,7 +29,7 @@ export function startMountHolder(folder: string): MountHolder {
     for (const event of ['close', 'error']) child.once(event, () => resolve(undefined))
   })
   let said = ''
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')))
   child.stdin.on('error', () => {})
   return {
     pid: child.pid ?? 0,
@@ -40,7 +41,7 @@ export function startMountHolder(folder: string): MountHolder {
       if (text !== undefined) return text
       // mount(8) indents what it says beside the reason.
       const reason = said.split('\n').findLast((line) => /^\S/.test(line))
-      throw new BinderyError('io', reason ?? 'ended', { subject: 'unshare', cause: new Error(said) })
+      throw new BinderyError('io', showPath(reason ?? 'it ended'), { subject: 'unshare', cause: new Error(said) })
     },
     close: async () => {
       child.kill('SIGKILL')

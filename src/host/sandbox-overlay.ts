@@ -24,9 +24,10 @@ import type { ScratchFolder } from './scratch-folder.ts'
  *     N/upper, N/work    of the Nth overlay
  */
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
+  if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
   const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
-  const scratch = options.scratch === undefined ? undefined : makeScratchFolder(outside(tree, options.scratch))
+  const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
   const holder = startMountHolder(tree)
   const close = async (): Promise<void> => {
     await holder.close()
@@ -54,11 +55,10 @@ function isDirectory(root: string, path: RelPath): boolean {
   return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
 }
 
-function outside(tree: string, scratch: string): string {
-  const real = realpathSync(scratch)
-  if (real === tree || real.startsWith(tree === '/' ? '/' : `${tree}/`))
-    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: scratch })
-  return real
+function scratchOutside(tree: string, parent: string): ScratchFolder {
+  if (existsSync(parent) && `${realpathSync(parent)}/`.startsWith(tree === '/' ? '/' : `${tree}/`))
+    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: parent })
+  return makeScratchFolder(parent)
 }
 
 /** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
@@ -111,7 +111,7 @@ async function copyAttributes(holder: MountHolder, points: readonly RelPath[]): 
 function overlayAt(point: RelPath, n: number): string {
   const options = `lowerdir=.,upperdir=${place}/${n}/upper,workdir=${place}/${n}/work,index=on,redirect_dir=on,metacopy=off`
   const mount = `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
-  const refused = `the kernel mounts none over ${point === rootPath ? 'its file system' : showPath(point)}, with the changes kept where they are`
+  const refused = `the kernel mounts none over ${point === rootPath ? 'its file system' : point}, with the changes kept where they are`
   return `${mount} || { echo ${quoted(refused)} >&2; exit 1; }`
 }
 
