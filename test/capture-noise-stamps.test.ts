@@ -190,3 +190,12 @@ test('any two files: what is learned from them explains them, and nobody fails',
     }),
   )
 })
+
+test('hostile files are compared in bounded memory: lines and strings that are too long, too many', () => {
+  const long = (word: string): string => `${'a '.repeat(1 << 19)}${word}\n`
+  assert.equal(learnStamps(utf8(long('1')), utf8(long('2'))), undefined)
+  const lines = (word: string): string => `${word}\n`.repeat(70_000) + '\n'.repeat(700_000)
+  assert.equal(learnStamps(utf8(lines('1')), utf8(lines('2'))), undefined)
+  const strings = (word: string): Uint8Array => utf8(`on ${word}.\0\x01`.repeat(5000))
+  assert.equal(learnStamps(strings('1'), strings('2')), undefined)
+})
