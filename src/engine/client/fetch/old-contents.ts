@@ -1,0 +1,47 @@
+import { collectBytes } from '../../../base/bytes.ts'
+import { sha256 } from '../../../base/digest.ts'
+import { isBinderyError } from '../../../base/error.ts'
+import { readInstalledManifest } from '../installed.ts'
+import { wantedOf } from './basis.ts'
+import { cachePath } from './cache.ts'
+import { distinctContents } from './gather.ts'
+import { fetchModified, missingOf } from './old-tar.ts'
+import { gatherFromBase } from './repair-source.ts'
+import type { Sha256 } from '../../../base/digest.ts'
+import type { FileEntry } from '../../../base/entry.ts'
+import type { Incoming } from '../incoming.ts'
+import type { Wanted } from './gather.ts'
+import type { Offer } from './offer.ts'
+import type { Session } from './session.ts'
+
+/** For merges: contents of files of the installed release that are not as they were any more. */
+export async function readOldContents(session: Session, offer: Offer, files: readonly FileEntry[]): ReturnType<Incoming['oldContents']> {
+  const contents = new Map<Sha256, Uint8Array>()
+  if (files.length === 0) return contents
+  await bringHere(session, offer, files)
+  for (const { sha256: wanted, size } of distinctContents(files)) {
+    const path = cachePath(wanted)
+    const bytes = (await session.disk.lstat(path)) === undefined ? undefined : await collectBytes(session.disk.read(path), size)
+    if (bytes !== undefined && sha256(bytes) === wanted) contents.set(wanted, bytes)
+  }
+  return contents
+}
+
+/** From what is kept here, or else over the network as the parts of the old dist that hold them. */
+async function bringHere(session: Session, offer: Offer, files: readonly FileEntry[]): Promise<void> {
+  const { enrolled, installed } = offer
+  const paths = new Set(distinctContents(files).map(({ path }) => path))
+  try {
+    const manifest = await readInstalledManifest(session.disk, enrolled.channel, installed)
+    const wanted = await missingOf(session, wantedOf(installed.name, manifest, paths))
+    if (wanted.length === 0 || (await gatherFromBase(session, { enrolled, installed }, wanted))) return
+    if (!(await fetchModified(session, offer, wanted, Infinity))) sayMissing(session, wanted, 'fetching them would cost too much')
+  } catch (error) {
+    if (!isBinderyError(error) || error.code === 'stopped') throw error
+    sayMissing(session, files, error.message)
+  }
+}
+
+function sayMissing({ say }: Session, files: readonly (Wanted | FileEntry)[], why: string): void {
+  say(`the old versions of ${files.length} files that were modified here cannot be had, so these are not merged: ${why}`)
+}
