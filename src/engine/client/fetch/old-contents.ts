@@ -1,6 +1,7 @@
 import { collectBytes } from '../../../base/bytes.ts'
 import { sha256 } from '../../../base/digest.ts'
 import { isBinderyError } from '../../../base/error.ts'
+import { showPath } from '../../../base/path.ts'
 import { readInstalledManifest } from '../installed.ts'
 import { wantedOf } from './basis.ts'
 import { cachePath } from './cache.ts'
@@ -10,7 +11,6 @@ import { gatherFromBase } from './repair-source.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { FileEntry } from '../../../base/entry.ts'
 import type { Incoming } from '../incoming.ts'
-import type { Wanted } from './gather.ts'
 import type { Offer } from './offer.ts'
 import type { Session } from './session.ts'
 
@@ -35,13 +35,14 @@ async function bringHere(session: Session, offer: Offer, files: readonly FileEnt
     const manifest = await readInstalledManifest(session.disk, enrolled.channel, installed)
     const wanted = await missingOf(session, wantedOf(installed.name, manifest, paths))
     if (wanted.length === 0 || (await gatherFromBase(session, { enrolled, installed }, wanted))) return
-    if (!(await fetchModified(session, offer, wanted, Infinity))) sayMissing(session, wanted, 'fetching them would cost too much')
+    if (!(await fetchModified(session, offer, wanted, Infinity))) sayMissing(session, files, 'it would cost too much')
   } catch (error) {
     if (!isBinderyError(error) || error.code === 'stopped') throw error
     sayMissing(session, files, error.message)
   }
 }
 
-function sayMissing({ say }: Session, files: readonly (Wanted | FileEntry)[], why: string): void {
-  say(`the old versions of ${files.length} files that were modified here cannot be had, so these are not merged: ${why}`)
+function sayMissing({ say }: Session, files: readonly FileEntry[], why: string): void {
+  const others = files.length > 1 ? ` and ${files.length - 1} others` : ''
+  say(`/${showPath((files[0] as FileEntry).path)}${others}: not merged, since the old version cannot be had: ${why}`)
 }
