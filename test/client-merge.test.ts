@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { audit, explainMerged } from '../src/engine/client/apply/audit.ts'
+import { mergeText } from '../src/engine/client/apply/merge-text.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
 import { decodeConf, defaultConfig, pathPattern } from '../src/format/conf.ts'
@@ -227,6 +229,26 @@ describe('what is not merged', () => {
     await install(disk, old, next, { incoming: counting })
     assert.deepEqual(asked, [])
   })
+})
+
+test('whatever the changes, the file is its local version or the merged one, and a rollback brings back the local one', async () => {
+  const texts = fc
+    .array(fc.constantFrom('a\n', 'b\n', 'c\n', '\n', '<<<<<<< mine\n', 'no end'), { maxLength: 6 })
+    .map((list) => list.join(''))
+  await fc.assert(
+    fc.asyncProperty(texts, texts, texts, async (base, mine, news) => {
+      const { disk, old, next } = await edited({ 'etc/f': base }, { 'etc/f': news }, { 'etc/f': mine })
+      const before = await picture(disk)
+      const { kept } = await install(disk, old, next)
+      const wanted = mergeText({ base: utf8(base), ours: utf8(mine), theirs: utf8(news) })
+      assert.equal(await text(disk, 'etc/f'), wanted === undefined ? mine : Buffer.from(wanted).toString())
+      if (wanted === undefined) assert.deepEqual([kept, await text(disk, 'etc/f.new')], [[modified('etc/f')], news])
+      await back(disk)
+      assert.equal(await picture(disk), before)
+      assert.deepEqual(await leftovers(disk), [])
+    }),
+    { numRuns: 200 },
+  )
 })
 
 test('a plan says what will be merged before anything is touched', async () => {

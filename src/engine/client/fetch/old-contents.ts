@@ -7,10 +7,11 @@ import { wantedOf } from './basis.ts'
 import { cachePath } from './cache.ts'
 import { distinctContents } from './gather.ts'
 import { fetchModified, missingOf } from './old-tar.ts'
-import { gatherFromBase } from './repair-source.ts'
+import { fetchContents, findRelease, gatherFromBase } from './repair-source.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { FileEntry } from '../../../base/entry.ts'
 import type { Incoming } from '../incoming.ts'
+import type { Wanted } from './gather.ts'
 import type { Offer } from './offer.ts'
 import type { Session } from './session.ts'
 
@@ -27,7 +28,7 @@ export async function readOldContents(session: Session, offer: Offer, files: rea
   return contents
 }
 
-/** From what is kept here, or else over the network as the parts of the old dist that hold them. */
+/** From what is kept here, or else over the network: the parts of the old dist that hold them. */
 async function bringHere(session: Session, offer: Offer, files: readonly FileEntry[]): Promise<void> {
   const { enrolled, installed } = offer
   const paths = new Set(distinctContents(files).map(({ path }) => path))
@@ -35,11 +36,22 @@ async function bringHere(session: Session, offer: Offer, files: readonly FileEnt
     const manifest = await readInstalledManifest(session.disk, enrolled.channel, installed)
     const wanted = await missingOf(session, wantedOf(installed.name, manifest, paths))
     if (wanted.length === 0 || (await gatherFromBase(session, { enrolled, installed }, wanted))) return
-    if (!(await fetchModified(session, offer, wanted, Infinity))) sayMissing(session, files, 'it would cost too much')
+    if (!(await fetchWanted(session, offer, wanted))) sayMissing(session, files, 'it would cost too much')
   } catch (error) {
     if (!isBinderyError(error) || error.code === 'stopped') throw error
     sayMissing(session, files, error.message)
   }
+}
+
+/** Up to here the whole old dist may come, where parts of it do not: nobody should have to merge by hand for that. */
+const maxWholeBytes = 8 << 20
+
+async function fetchWanted(session: Session, offer: Offer, wanted: readonly Wanted[]): Promise<boolean> {
+  const { enrolled, installed, trust } = offer
+  const update = await findRelease(session, trust, enrolled, installed)
+  if (!update.full.some(({ size }) => size <= maxWholeBytes)) return await fetchModified(session, offer, wanted, Infinity)
+  await fetchContents(session, trust, enrolled, { update, wanted })
+  return true
 }
 
 function sayMissing({ say }: Session, files: readonly FileEntry[], why: string): void {
