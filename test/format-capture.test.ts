@@ -19,6 +19,7 @@ const record: CaptureRecord = {
   sandbox: 'overlay',
   network: false,
   commands: [['sh', '-c', 'make install']],
+  errata: [{ release: '7.6', number: '001', name: '001_sshd', signed: true }],
   exclude: ['tmp', 'var/tmp/größe'],
   old: sha256(utf8('old')),
   new: sha256(utf8('new')),

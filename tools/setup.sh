@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What the tests call -> the Debian package that brings it.
+# The Debian package -> what of it the tests call, or a file that they need.
 tools='
 	attr:setfattr
 	binutils:objdump
@@ -14,6 +14,9 @@ tools='
 	bzip2:bzip2
 	cpio:cpio
 	curl:curl
+	gcc:gcc
+	libc6-dev:/usr/include/stdio.h
+	libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1
 	libarchive-tools:bsdtar
 	e2fsprogs:lsattr
 	mandoc:mandoc
@@ -54,8 +57,15 @@ install_tools() {
 missing_packages() {
 	local pair
 	for pair in $tools; do
-		PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || printf ' %s' "${pair%%:*}"
+		is_there "${pair#*:}" || printf ' %s' "${pair%%:*}"
 	done
+}
+
+is_there() {
+	case $1 in
+	/*) compgen -G "$1" >/dev/null ;;
+	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
 }
 
 # nginx must not be started as a service: a policy is laid down for the installation alone, where there is none.

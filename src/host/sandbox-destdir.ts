@@ -14,7 +14,7 @@ import type { Sandbox, SandboxOptions } from '../port/sandbox.ts'
 export async function openDestdir(root: string, options: SandboxOptions): Promise<Sandbox> {
   const tree = realpathSync(root)
   const missing = await namespacesMissing()
-  const scratch = makeScratchFolder(realpathSync(options.scratch ?? tmpdir()))
+  const scratch = makeScratchFolder(options.scratch ?? tmpdir())
   const copy = `${scratch.path}/root`
   try {
     await copyTree(tree, copy)

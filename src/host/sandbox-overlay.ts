@@ -24,21 +24,25 @@ import type { ScratchFolder } from './scratch-folder.ts'
  *     N/upper, N/work    of the Nth overlay
  */
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
+  if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
   const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
-  const scratch = options.scratch === undefined ? undefined : makeScratchFolder(outside(tree, options.scratch))
+  const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
   const holder = startMountHolder(tree)
   const close = async (): Promise<void> => {
     await holder.close()
     await scratch?.close()
   }
+  const missing = whatIsMissing()
   try {
-    const [missing, remarks] = await Promise.all([whatIsMissing(), mountOverlays(holder, points, scratch)])
-    if (missing !== undefined) throw new BinderyError('not-supported', missing)
+    const remarks = await mountOverlays(holder, points, scratch)
+    const reason = await missing
+    if (reason !== undefined) throw new BinderyError('not-supported', reason)
     return sandboxOver(holder, points, remarks, close)
   } catch (cause) {
     await close()
-    throw new BinderyError('not-supported', `has no overlay: ${cause instanceof Error ? cause.message : ''}`, { subject: root, cause })
+    const reason = (await missing) ?? (cause instanceof Error ? cause.message : '')
+    throw new BinderyError('not-supported', `cannot have an overlay: ${reason}`, { subject: root, cause })
   }
 }
 
@@ -51,11 +55,10 @@ function isDirectory(root: string, path: RelPath): boolean {
   return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
 }
 
-function outside(tree: string, scratch: string): string {
-  const real = realpathSync(scratch)
-  if (real === tree || real.startsWith(tree === '/' ? '/' : `${tree}/`))
-    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: scratch })
-  return real
+function scratchOutside(tree: string, parent: string): ScratchFolder {
+  if (existsSync(parent) && `${realpathSync(parent)}/`.startsWith(tree === '/' ? '/' : `${tree}/`))
+    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: parent })
+  return makeScratchFolder(parent)
 }
 
 /** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
@@ -107,7 +110,9 @@ async function copyAttributes(holder: MountHolder, points: readonly RelPath[]): 
 /** The lower directory is named by standing in it: there is no way to write every path into the options. */
 function overlayAt(point: RelPath, n: number): string {
   const options = `lowerdir=.,upperdir=${place}/${n}/upper,workdir=${place}/${n}/work,index=on,redirect_dir=on,metacopy=off`
-  return `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const mount = `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const refused = `the kernel mounts none over ${point === rootPath ? 'its file system' : point}, with the changes kept where they are`
+  return `${mount} || { echo ${quoted(refused)} >&2; exit 1; }`
 }
 
 /** The kernel does without an index where a file system cannot name its inodes (an overlay, for one). */

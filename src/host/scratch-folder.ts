@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { systemError } from './system-error.ts'
@@ -46,7 +46,7 @@ done`
 
 function folderIn(parent: string): string {
   try {
-    return mkdtempSync(join(parent, 'bindery-'))
+    return mkdtempSync(join(realpathSync(parent), 'bindery-'))
   } catch (error) {
     throw systemError(error, parent)
   }

@@ -61,6 +61,11 @@ export type SandboxJob = {
   readonly input?: Uint8Array
   readonly network: boolean
   readonly timeLimitMs?: number
+  /**
+   * Lets it see the clock this much ahead, as far as the system can: programs that ask the kernel themselves (static ones,
+   * those of Go) see the true time, and where there is no way at all, all do. A program that was asked tells.
+   */
+  readonly clockAheadSeconds?: number
   /** Its stdout and stderr, as they come. */
   readonly output: (bytes: Uint8Array) => void
   readonly signal: AbortSignal
