@@ -20,7 +20,7 @@ export type Incoming = {
   /** The new uncompressed tar, verified while it flows; each call is a fresh pass over local files, no network. */
   tar(): ByteStream
   /**
-   * Contents of files of the installed release, by digest and verified; what cannot be had without fetching a whole release is
+   * Contents of files of the installed release, by digest and verified; what cannot be had without fetching a large release is
    * missing, and that is said.
    */
   oldContents(files: readonly FileEntry[]): Promise<ReadonlyMap<Sha256, Uint8Array>>
