@@ -19,6 +19,10 @@ export type ClientConfig = {
   readonly ignore: readonly PathPattern[]
   /** A new version always comes to lie beside as `.new`. */
   readonly protect: readonly PathPattern[]
+  /** Configuration besides the known places: merged when it was changed both here and in the release. */
+  readonly configProtect: readonly PathPattern[]
+  /** Whether such files are merged at all. */
+  readonly merge: boolean
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   readonly network: NetworkLimits
@@ -44,6 +48,8 @@ export const defaultConfig: ClientConfig = {
   hold: [],
   ignore: [],
   protect: [],
+  configProtect: [],
+  merge: true,
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
@@ -62,6 +68,8 @@ const setters: Readonly<Record<string, Setter>> = {
   hold: (config, value) => ({ ...config, hold: [...config.hold, ...value.split(/\s+/).map(channelOrAll)] }),
   ignore: (config, value) => ({ ...config, ignore: [...config.ignore, pathPattern(value)] }),
   protect: (config, value) => ({ ...config, protect: [...config.protect, pathPattern(value)] }),
+  'config-protect': (config, value) => ({ ...config, configProtect: [...config.configProtect, pathPattern(value)] }),
+  merge: (config, value) => ({ ...config, merge: yesOrNo(value) }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
@@ -71,7 +79,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -140,6 +148,11 @@ export function basisOf(text: string): Basis {
 function channelOrAll(text: string): string {
   if (text !== 'all') parseChannel(text)
   return text
+}
+
+function yesOrNo(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new BinderyError('usage', `'yes' or 'no', not '${text}'`)
+  return text === 'yes'
 }
 
 function wholeNumber(text: string, min: number, max: number): number {

@@ -1,3 +1,4 @@
+import { oneChunk } from '../../../base/bytes.ts'
 import { parentPath } from '../../../base/path.ts'
 import { AreaFinder } from './area.ts'
 import { findChanges } from './changes.ts'
@@ -66,7 +67,7 @@ export async function makePlan(input: PlanInput): Promise<Plan> {
   const found = await findChanges(input)
   const state = await lookAtState(input)
   const stats = new Map([...found.live.stats, ...state.stats])
-  const draft = new PlanDraft(input, stats, twinsOf(input, found))
+  const draft = new PlanDraft(input, { stats, merges: found.merges, twins: twinsOf(input, found) })
   for (const step of orderChanges(found.changes, input.way)) draft.step(step)
   for (const action of [...draft.later, ...(await folderAttributes(input, found))]) draft.action(action)
   for (const file of input.stateFiles) draft.stateFile(file, state)
@@ -81,6 +82,12 @@ async function lookAtState({ disk, stateFiles, scope }: PlanInput): Promise<Live
   })
 }
 
+type Seen = {
+  readonly stats: ReadonlyMap<RelPath, Stat>
+  readonly merges: Changes['merges']
+  readonly twins: ReadonlyMap<RelPath, RelPath>
+}
+
 /** A plan on its way: gives out slots and knows which contents have one already. */
 class PlanDraft {
   readonly actions: Action[] = []
@@ -91,12 +98,14 @@ class PlanDraft {
   readonly #stats: ReadonlyMap<RelPath, Stat>
   readonly #finder: AreaFinder
   readonly #twins: ReadonlyMap<RelPath, RelPath>
+  readonly #merges: Changes['merges']
   readonly #shared = new Map<string, Slot>()
   readonly #contents = new Map<RelPath, Slot>()
   #nextSlot = 0
 
-  constructor(input: PlanInput, stats: ReadonlyMap<RelPath, Stat>, twins: ReadonlyMap<RelPath, RelPath>) {
+  constructor(input: PlanInput, { stats, merges, twins }: Seen) {
     this.#input = input
+    this.#merges = merges
     this.#twins = twins
     this.#stats = stats
     this.#finder = new AreaFinder(stats)
@@ -157,6 +166,8 @@ class PlanDraft {
   }
 
   #sourceOf(slot: Slot, { path, of, donor, new: node }: Coming): Source {
+    const merged = this.#merges.get(path)
+    if (merged !== undefined) return { kind: 'stream', content: () => oneChunk(merged.content) }
     if (donor !== undefined && this.#areSameDevice(donor, path)) return { kind: 'link', from: donor }
     const origin = this.#input.originOf(of)
     if (origin.kind === 'link') {
