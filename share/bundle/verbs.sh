@@ -10,21 +10,21 @@ installed() { [ ! -f "$release_file" ] || sed -n 's/^name //p' "$release_file"; 
 
 check_base() {
 	is=$(installed)
-	if [ "$is" = "$new" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$new_tar" ]; then
-		explain "$new is installed"
+	if [ "$is" = "$new_release" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$new_tar" ]; then
+		explain "$new_release is installed"
 		leave 0
 	fi
 	if [ -n "$is" ]; then
-		[ "$is" = "$old" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$old_tar" ] && return
-		die 3 "this bundle is for ${old:-a root without a release}, and $is is installed"
+		[ "$is" = "$old_release" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$old_tar" ] && return
+		die 3 "this bundle is for ${old_release:-a root without a release}, and $is is installed"
 	fi
 }
 
 # Without any state the files have to tell: where more of them differ from the old release than not, it is another one.
 check_match() {
-	[ -n "$old" ] && [ -z "$(installed)" ] || return 0
+	[ -n "$old_release" ] && [ -z "$(installed)" ] || return 0
 	matching=$(plan_phase match)
-	[ "${matching#* }" -le "${matching% *}" ] || die 3 "this is not $old: of the files that change, ${matching#* } are not those of it, ${matching% *} are" 'nothing was changed'
+	[ "${matching#* }" -le "${matching% *}" ] || die 3 "this is not $old_release: of the files that change, ${matching#* } are not those of it, ${matching% *} are" 'nothing was changed'
 }
 
 # run_plan PHASE FILE...
@@ -123,13 +123,13 @@ verb_install() {
 	check_base
 	list >"$tmp/list"
 	add_state_lines
-	explain "from ${old:-nothing} to $new"
+	explain "from ${old_release:-nothing} to $new_release"
 	now=$(date +%s)
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	look_and_decide
 	[ -z "$dry" ] || { show_plan; leave 0; }
-	[ -n "$old" ] && was=$old || was=-
-	echo "release $role $was $new" >"$tmp/head"
+	[ -n "$old_release" ] && was=$old_release || was=-
+	echo "release $role $was $new_release" >"$tmp/head"
 	: >"$tmp/undoes"
 	sed -n 's/^note /post /p' "$tmp/list" >"$tmp/notes"
 	execute

@@ -130,9 +130,9 @@ function aboutOf({ channel }: BundleInput, { old, next }: Released, { members, e
   return {
     channel: formatChannel(channel),
     role: channelRole(channel),
-    old: old === undefined ? '' : formatDistName(old.release.name),
+    old_release: old === undefined ? '' : formatDistName(old.release.name),
     old_tar: old === undefined ? '' : tarOf(old),
-    new: formatDistName(next.release.name),
+    new_release: formatDistName(next.release.name),
     new_tar: tarOf(next),
     members: members + 1 + extras.manifest.length,
     release_member: members,
