@@ -44,13 +44,13 @@ word() {
 	esac
 }
 
-# The fields of a node, in $kind $mode $uid $gid $time $one $two.
+# The fields of a node, in $kind $mode $uid $gid $time $own $sum.
 fields() {
 	IFS=,
 	# shellcheck disable=SC2086 # taken apart on purpose; nothing in it is a pattern
 	set -- $1
 	IFS=$blanks
-	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 one=${6-} two=${7-}
+	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 own=${6-} sum=${7-}
 }
 
 # Which tools there are. Each answers the same questions in another way.

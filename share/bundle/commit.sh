@@ -239,16 +239,16 @@ looks_like() {
 	fields "$1"
 	wanted_kind=$kind kind=$live_kind
 	[ "$wanted_kind" = "$live_kind" ] || return 1
-	[ "$two" != 0000000000000000000000000000000000000000000000000000000000000000 ] || return 0
+	[ "$sum" != 0000000000000000000000000000000000000000000000000000000000000000 ] || return 0
 	[ "$kind" = file ] || [ "$kind" = symlink ] || return 0
 	# shellcheck disable=SC2046,SC2086
 	set -- "$1" $(stat $statting "$details" "$file")
-	[ "$kind" = symlink ] || [ "$one" = "$5" ] || return 1
+	[ "$kind" = symlink ] || [ "$own" = "$5" ] || return 1
 	shift 9
 	seconds=${1%%.*} fraction=
 	case ${1-}:${3-} in *.*:*) fraction=${1#*.} ;; *:*.*) fraction=${3#*.} ;; esac
 	[ "$seconds.${fraction:-000000000}" = "$time" ] && return
-	key="$wanted_kind,$one,$two" now="$seconds.${fraction:-000000000}" awk '$1 == ENVIRON["key"] && $2 == ENVIRON["now"] { found = 1 } END { exit !found }' "$tmp/times" && return
+	key="$wanted_kind,$own,$sum" now="$seconds.${fraction:-000000000}" awk '$1 == ENVIRON["key"] && $2 == ENVIRON["now"] { found = 1 } END { exit !found }' "$tmp/times" && return
 	[ "$touching" = second ] && [ "$seconds" = "${time%.*}" ]
 }
 
@@ -309,7 +309,7 @@ twins() {
 		rm -f "$out.half"
 		if [ "$1" = separate ]; then
 			! same_file "$file" "$out" || { copy_node "$out" "$out.half" "$old" && mv -f "$out.half" "$out"; } || stopped "$out: could not be copied"
-		elif ! same_file "$file" "$out" && [ "$(digest <"$file")" = "$(fields "$old" && echo "$two")" ]; then
+		elif ! same_file "$file" "$out" && [ "$(digest <"$file")" = "$(fields "$old" && echo "$sum")" ]; then
 			ln "$file" "$out.half" && mv -f "$out.half" "$out"
 		fi
 	done <"$tmp/twins"

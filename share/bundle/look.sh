@@ -85,7 +85,7 @@ list_folders() {
 # Lines `PATH STEM NODE OLD` on stdin; `beside` lines on stdout: under which name the version that may not replace what is there
 # comes to lie, and what it replaces there.
 find_besides() {
-	while read -r one stem node old; do
+	while read -r of stem node old; do
 		number=0 how=none
 		while [ "$number" -lt 100 ] && [ "$how" = none ]; do
 			candidate=$stem$suffix
@@ -93,7 +93,7 @@ find_besides() {
 			number=$((number + 1))
 			try_beside "$candidate" "$node" "$old"
 		done
-		printf '%s\n' "beside $one $how $candidate $leaving"
+		printf '%s\n' "beside $of $how $candidate $leaving"
 	done
 }
 
@@ -113,7 +113,7 @@ try_beside() {
 
 same_content() {
 	fields "$1"
-	first="$kind $one $two"
+	first="$kind $own $sum"
 	fields "$2"
-	[ "$first" = "$kind $one $two" ]
+	[ "$first" = "$kind $own $sum" ]
 }

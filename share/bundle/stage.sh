@@ -202,13 +202,13 @@ make_node() {
 	fields "$2"
 	case $kind in
 	symlink)
-		unword "$one"
+		unword "$own"
 		# A target may look like an option.
 		ln -s -- "$path" "$1"
 		;;
 	fifo | socket) mkfifo "$1" ;;
-	char) mknod "$1" c "$one" "$two" ;;
-	block) mknod "$1" b "$one" "$two" ;;
+	char) mknod "$1" c "$own" "$sum" ;;
+	block) mknod "$1" b "$own" "$sum" ;;
 	esac
 }
 

@@ -59,6 +59,8 @@ look_and_decide() {
 	find_besides <"$tmp/wanted" >"$tmp/besides"
 	cat "$tmp/besides" >>"$tmp/more"
 	plan_phase plan
+	sort -k 3,3 "$tmp/out/kept" >"$tmp/kept"
+	mv "$tmp/kept" "$tmp/out/kept"
 }
 
 show_plan() {
@@ -71,6 +73,7 @@ show_plan() {
 		swap) action=replace ;;
 		attr) [ "$old_node" != "$new_node" ] || continue; action=attributes ;;
 		esac
+		[ "$one" != . ] || one=
 		printf '%s\n' "$action /$one"
 	done <"$tmp/out/actions"
 	while read -r _ reason one other; do
