@@ -94,18 +94,17 @@ digests() {
 	esac
 }
 
-# How finely touch can set a time, tried once: to the nanosecond, or to the second.
+# Whether touch can set a time to the nanosecond, tried once; else to the second.
 find_touch() {
-	touching=second
+	fractions=
 	if touch -d '1970-01-02T03:04:05.123456789Z' "$tmp/empty" 2>/dev/null; then
-		# shellcheck disable=SC2086,SC2046 # two words each
-		case $(stat $statting "$details" "$tmp/empty") in *.123456789*) touching=nanosecond ;; esac
+		case $(stat "$statting" "$details" "$tmp/empty") in *.123456789*) fractions=1 ;; esac
 	fi
 }
 
 # set_time SEC.NSEC FILE...
 set_time() {
-	stamp=$(echo "$1" | awk -F. -v how="$touching" '{
+	stamp=$(echo "$1" | awk -F. -v fine="$fractions" '{
 		days = int($1 / 86400); rest = $1 % 86400
 		if (rest < 0) { rest += 86400; days-- }
 		# The calendar from days since the epoch; years begin in March.
@@ -114,10 +113,10 @@ set_time() {
 		doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
 		d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
 		h = int(rest / 3600); min = int(rest % 3600 / 60); s = rest % 60
-		if (how == "nanosecond") printf "%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, h, min, s, $2
+		if (fine) printf "%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, h, min, s, $2
 		else printf "%04d%02d%02d%02d%02d.%02d", y, m, d, h, min, s }')
 	shift
-	if [ "$touching" = nanosecond ]; then touch ${nofollow:+-h} -d "$stamp" "$@"
+	if [ -n "$fractions" ]; then touch ${nofollow:+-h} -d "$stamp" "$@"
 	else TZ=UTC0 touch ${nofollow:+-h} -t "$stamp" "$@"
 	fi
 }

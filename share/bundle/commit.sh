@@ -242,14 +242,14 @@ looks_like() {
 	[ "$sum" != 0000000000000000000000000000000000000000000000000000000000000000 ] || return 0
 	[ "$kind" = file ] || [ "$kind" = symlink ] || return 0
 	# shellcheck disable=SC2046,SC2086
-	set -- "$1" $(stat $statting "$details" "$file")
+	set -- "$1" $(stat "$statting" "$details" "$file")
 	[ "$kind" = symlink ] || [ "$own" = "$5" ] || return 1
 	shift 9
 	seconds=${1%%.*} fraction=
 	case ${1-}:${3-} in *.*:*) fraction=${1#*.} ;; *:*.*) fraction=${3#*.} ;; esac
 	[ "$seconds.${fraction:-000000000}" = "$time" ] && return
 	key="$wanted_kind,$own,$sum" now="$seconds.${fraction:-000000000}" awk '$1 == ENVIRON["key"] && $2 == ENVIRON["now"] { found = 1 } END { exit !found }' "$tmp/times" && return
-	[ "$touching" = second ] && [ "$seconds" = "${time%.*}" ]
+	[ -z "$fractions" ] && [ "$seconds" = "${time%.*}" ]
 }
 
 # Where bindery renames a copy that lies beside the path, since the slot's rename was refused.

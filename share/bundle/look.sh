@@ -47,8 +47,7 @@ look() {
 look_batch() {
 	printf '%s\n' "${seen%?}" >>"$tmp/seen"
 	seen=
-	# shellcheck disable=SC2086
-	stat $statting "$details" "$@" >>"$tmp/stats" || die 1 'the tree changes while it is looked at' 'run it again; nothing was changed'
+	stat "$statting" "$details" "$@" >>"$tmp/stats" || die 1 'the tree changes while it is looked at' 'run it again; nothing was changed'
 }
 
 # Words on stdin, `digest` lines on stdout.

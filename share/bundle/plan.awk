@@ -27,12 +27,18 @@ function hexadecimal(text, i, n) {
 
 # --- reading
 
+# Where touch knows no fractions of a second, the plan promises none; a kept file comes back with its own.
+function settable(node) {
+	if (!fractions && (way == "install" || kind(node) == "dir")) sub(/\.[0-9]*/, ".000000000", node)
+	return node
+}
+
 $1 == "path" {
 	P[++paths] = $2
 	RANK[$2] = $3
 	if ($3 > last) last = $3
 	if ($4 != "-") B[$2] = $4
-	if ($5 != "-") N[$2] = $5
+	if ($5 != "-") N[$2] = settable($5)
 	OG[$2] = $6
 	NG[$2] = $7
 	SOURCE[$2] = $8
@@ -41,7 +47,7 @@ $1 == "path" {
 	if ($7 != "-") NEWNAMES[$7] = NEWNAMES[$7] " " $2
 	next
 }
-$1 == "above" { ABOVE[$2] = $3; next }
+$1 == "above" { ABOVE[$2] = settable($3); next }
 $1 == "digest" { DIGEST[$2] = $3; next }
 $1 == "holds" { HOLDS[$2] = HOLDS[$2] " " $3; next }
 $1 == "beside" { HOW[$2] = $3; CANDIDATE[$2] = $4; LEAVING[$2] = $5; next }

@@ -258,8 +258,7 @@ save_old() {
 }
 
 same_file_system() {
-	# shellcheck disable=SC2086
-	[ "$(stat $statting "$details" "$1" | cut -d ' ' -f 5)" = "$(stat $statting "$details" "$2" | cut -d ' ' -f 5)" ]
+	[ "$(stat "$statting" "$details" "$1" | cut -d ' ' -f 5)" = "$(stat "$statting" "$details" "$2" | cut -d ' ' -f 5)" ]
 }
 
 sync_stage() {

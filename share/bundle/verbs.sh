@@ -31,7 +31,7 @@ check_match() {
 run_plan() {
 	phase=$1
 	shift
-	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" '
+	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" -v fractions="$fractions" '
 @plan.awk@
 ' "$@"
 }
