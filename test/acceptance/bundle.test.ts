@@ -56,7 +56,10 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
       test('brings the new tree and takes it back', async () => {
         sh(`rm -rf root && cp -a OLD root && ${run} update.sh -R root`)
         await assertSameTree(join(work, 'root'), join(work, 'NEW'), but)
-        assert.match(sh(`${run} update.sh -R root list`), /^base\/amd64: base-1\.1-20260201-amd64\n1: install \S+Z base-1\.0-\S+ -> base-1\.1-\S+\n$/)
+        assert.match(
+          sh(`${run} update.sh -R root list`),
+          /^base\/amd64: base-1\.1-20260201-amd64\n1: install \S+Z base-1\.0-\S+ -> base-1\.1-\S+\n$/,
+        )
         sh(`${run} update.sh -R root`)
         sh(`${run} update.sh -R root rollback`)
         await assertSameTree(join(work, 'root'), join(work, 'OLD'), but)
