@@ -14,7 +14,7 @@ const meta = JSON.parse(readFileSync('dist/meta-client.json', 'utf8')) as Metafi
 
 test('the client bundle holds nothing of the maker, the signer or the server', () => {
   const foreign = [
-    /^src\/command\/(cut|delta|keygen|sign|init|publish|prune|fsck|refresh|serve|tuf)\.ts$/,
+    /^src\/command\/(cut|delta|keygen|sign|init|publish|bundle|prune|fsck|refresh|serve|tuf)\.ts$/,
     /^src\/engine\/(capture|farm|pkg)\//,
     /^src\/web\//,
     /http-server|folder-store/,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fileSystemsOfTree, parseMounts } from '../src/host/mount-table.ts'
+import { mountsOfTree, parseMounts } from '../src/host/mount-table.ts'
 
 /** ID PARENT POINT TYPE, a mount a line, as proc_pid_mountinfo(5) has it. */
 function table(text: string): ReturnType<typeof parseMounts> {
@@ -30,9 +30,9 @@ test('file systems below a root, parents first, without those of the kernel and 
     13 12 /mnt/nfs nfs4
   `)
   // What is at /usr/local came before /usr, and is hidden by it.
-  assert.deepEqual(fileSystemsOfTree(mounts, '/', folders), ['.', 'usr', 'home', 'home/with space'])
-  assert.deepEqual(fileSystemsOfTree(mounts, '/home', folders), ['.', 'with space'])
-  assert.deepEqual(fileSystemsOfTree(mounts, '/hom', folders), ['.'])
+  assert.deepEqual(mountsOfTree(mounts, '/', folders).inside, ['.', 'usr', 'home', 'home/with space'])
+  assert.deepEqual(mountsOfTree(mounts, '/home', folders).inside, ['.', 'with space'])
+  assert.deepEqual(mountsOfTree(mounts, '/hom', folders).inside, ['.'])
 })
 
 test('mounts on top of each other are one, and one on a file is none', () => {
@@ -46,10 +46,7 @@ test('mounts on top of each other are one, and one on a file is none', () => {
     7 1 /data ext4
     8 7 /data proc
   `)
-  assert.deepEqual(
-    fileSystemsOfTree(mounts, '/', (path) => path !== 'etc/hosts'),
-    ['.', 'srv', 'srv/deep'],
-  )
+  assert.deepEqual(mountsOfTree(mounts, '/', (path) => path !== 'etc/hosts').inside, ['.', 'srv', 'srv/deep'])
 })
 
 test('a system whose first mount is hidden by another', () => {
@@ -58,5 +55,5 @@ test('a system whose first mount is hidden by another', () => {
     2 1 / ext4
     3 2 /srv ext4
   `)
-  assert.deepEqual(fileSystemsOfTree(mounts, '/', folders), ['.', 'srv'])
+  assert.deepEqual(mountsOfTree(mounts, '/', folders).inside, ['.', 'srv'])
 })

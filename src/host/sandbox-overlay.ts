@@ -7,7 +7,7 @@ import { hostPath } from './disk-path.ts'
 import { hostExec } from './exec.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
 import { quoted, startMountHolder } from './mount-holder.ts'
-import { fileSystemsOfTree, systemMounts } from './mount-table.ts'
+import { hostMountsOfTree } from './mount-table.ts'
 import { changesOf } from './overlay-changes.ts'
 import { jobRunner } from './sandbox-job.ts'
 import { makeScratchFolder } from './scratch-folder.ts'
@@ -26,7 +26,7 @@ import type { ScratchFolder } from './scratch-folder.ts'
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
   if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
-  const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
+  const points = hostMountsOfTree(tree).inside
   const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
   const holder = startMountHolder(tree)
   const close = async (): Promise<void> => {
@@ -49,10 +49,6 @@ export async function openOverlay(root: string, options: SandboxOptions): Promis
 async function whatIsMissing(): Promise<string | undefined> {
   const attributes = (await hostExec.has('getfattr')) && (await hostExec.has('setfattr'))
   return attributes ? await namespacesMissing() : 'getfattr and setfattr are not installed'
-}
-
-function isDirectory(root: string, path: RelPath): boolean {
-  return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function scratchOutside(tree: string, parent: string): ScratchFolder {
@@ -133,6 +129,7 @@ function sandboxOver(holder: MountHolder, points: readonly RelPath[], remarks: r
     before: hostDisk(before),
     after: hostDisk(after),
     remarks,
+    outside: [],
     run: jobs.run,
     touched: async () => {
       const touched = new Set<RelPath>()

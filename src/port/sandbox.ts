@@ -36,6 +36,8 @@ export type Sandbox = {
   readonly before: DiskReader
   /** The tree as the commands have left it. Good until `close`. */
   readonly after: DiskReader
+  /** Paths that `before` and `after` show, with all that is below, and that are no part of the tree: what the kernel mounts. */
+  readonly outside: readonly RelPath[]
   /** What this system cannot keep of the promises above, or of the tree; a line each, for people. */
   readonly remarks: readonly string[]
   /** May be called again: the next command finds what the one before has left. */
