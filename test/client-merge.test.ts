@@ -139,6 +139,12 @@ describe('a file of configuration that was changed here and in the release', () 
     assert.deepEqual(await disk.lstat(at('etc/rc.conf')), before)
   })
 
+  test('whose change the release took up becomes that of the release, its time too', async () => {
+    const { disk, old, next } = await edited({ 'etc/rc.conf': lines() }, { 'etc/rc.conf': both }, { 'etc/rc.conf': ours })
+    assert.deepEqual((await install(disk, old, next)).kept, [merged('etc/rc.conf')])
+    assert.equal(await picture(disk), await picture(next.disk))
+  })
+
   test('keeps every byte, also such as are no UTF-8, and a last line without an end', async () => {
     const bytes = (...parts: readonly string[]): Uint8Array => Buffer.from(parts.join('\n'), 'latin1')
     const { disk, old, next } = await edited(

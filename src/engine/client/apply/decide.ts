@@ -78,7 +78,8 @@ function decideMerge(live: Node, { size, sha256, mtime }: NonNullable<Situation[
   const wanted = { ...next, size, sha256 }
   if (sameContent(live, wanted)) return withAttributes(base, next, live)
   const { merged, clash } = mergeAttributes(base, wanted, live)
-  return { kind: 'replace', old: live, new: { ...merged, mtime }, told: clash ? 'attributes' : undefined }
+  const isOfRelease = sameContent(wanted, next)
+  return { kind: 'replace', old: live, new: { ...merged, mtime: isOfRelease ? next.mtime : mtime }, told: clash ? 'attributes' : undefined }
 }
 
 function withAttributes(base: Node, next: Node, live: Node): Decision {
