@@ -32,13 +32,14 @@ export function makeScratchFolder(parent: string): ScratchFolder {
   }
 }
 
-// Flags of the BSDs were copied with the files, and keep them from being removed.
+// Flags of the BSDs were copied with the files, and keep them from being removed; those of Linux a command may have set.
 const sweep = `
 cd /
 while read -r line; do :; done
 if command -v chflags >/dev/null; then chflags -R 0 "$1"; fi
 tries=0
 until rm -rf -- "$1"; do
+  [ $tries -gt 0 ] || ! command -v chattr >/dev/null || chattr -R -f -i -a "$1"
   tries=$((tries + 1))
   [ $tries -lt 50 ] || exit 1
   sleep 0.1
