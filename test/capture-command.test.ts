@@ -166,6 +166,16 @@ test('a scratch folder that does not do is no reason to change the tree itself',
   })
 })
 
+test('changes of the whole system can be kept in memory, which is no part of it', { ...needs('mount'), ...needsRoot() }, async (t) => {
+  await inPlace(async ({ output }) => {
+    const words = ['/', '-o', output, '--sandbox', 'overlay', '--scratch', '/dev/shm', '--', 'sh', '-c', 'echo > /etc/of-a-test']
+    const { status, stdout, error } = await runCommand(capture, words)
+    if (error?.code === 'not-supported' && !error.message.includes('inside')) return t.skip(error.message)
+    assert.deepEqual([status, stdout], [0, '+ etc/of-a-test\n'], error?.message)
+    assert.ok(!existsSync('/etc/of-a-test'))
+  })
+})
+
 test('a temporary folder that is not there', async () => {
   await inPlace(async ({ root, output }) => {
     const usual = process.env['TMPDIR']

@@ -7,11 +7,11 @@ import { hostDisk } from './disk.ts'
 import { hostExec } from './exec.ts'
 import { startInGroup } from './job-group.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
-import { hostMountsOfTree } from './mount-table.ts'
+import { hostMountsOfTree, isPartOfTree } from './mount-table.ts'
 import { withoutNamespaces } from './sandbox-snapshot.ts'
 import { jobRunner } from './sandbox-job.ts'
 import { makeScratchFolder } from './scratch-folder.ts'
-import { systemError } from './system-error.ts'
+import { absolutePath, systemError } from './system-error.ts'
 import type { Sandbox, SandboxOptions } from '../port/sandbox.ts'
 
 /** Commands run outside, and install into a copy of the tree. */
@@ -27,7 +27,7 @@ export async function openDestdir(root: string, options: SandboxOptions): Promis
     throw error
   }
   const start = missing === undefined ? startInNamespaces : startInGroup
-  const jobs = jobRunner((job) => start({ folder: job.folder ?? process.cwd(), env: { DESTDIR: copy } }, job))
+  const jobs = jobRunner((job) => start({ folder: job.folder ?? absolutePath('.'), env: { DESTDIR: copy } }, job))
   const disk = hostDisk(copy)
   let closing: Promise<void> | undefined
   return {
@@ -50,7 +50,7 @@ export async function openDestdir(root: string, options: SandboxOptions): Promis
 
 function outsideOf(tree: string, folder: string): string {
   const real = realFolder(folder)
-  if (real !== tree && !real.startsWith(tree === '/' ? '/' : `${tree}/`)) return real
+  if (!isPartOfTree(tree, real)) return real
   throw new BinderyError('not-supported', 'a copy of a tree cannot be made inside of it', {
     subject: folder,
     hint: 'name a folder outside with --scratch',

@@ -19,7 +19,7 @@ export function makeScratchFolder(parent: string): ScratchFolder {
   const sweeper = spawn('sh', ['-c', sweep, 'sh', path], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   const ended = new Promise<number>((resolve, reject) => {
     sweeper.once('close', (status) => resolve(status ?? 1))
-    sweeper.once('error', reject)
+    sweeper.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: 'sh', cause })))
   })
   ended.catch(() => {})
   sweeper.stdin.on('error', () => {})
