@@ -23,7 +23,7 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepOld' | 'keepReleases'>
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -51,6 +51,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
         isProtected: (path) => matchesAny(config.protect, path),
         originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
         stateFiles: incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+        keepOld: config.keepOld,
         header: await headerOf(input),
       }),
   )
