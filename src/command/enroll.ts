@@ -51,8 +51,8 @@ async function requestOf(context: Context, input: Input, config: ClientConfig): 
   if (release !== undefined && channels.length > 1) throw new BinderyError('usage', '--release goes with one channel')
   return {
     urls: [url, ...input.list('mirror')].map(repositoryUrl),
-    root: await readRoot(rootFile),
     channels: await Promise.all(channels.map(async (text) => await parseChannelOrKernel(context, text))),
+    root: await readRoot(rootFile),
     basis: basisOf(input.value('basis') ?? config.basis),
     ...(release === undefined ? {} : { release }),
     force: input.flag('force'),
