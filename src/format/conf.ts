@@ -1,11 +1,13 @@
 import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
-import { joinPath, parentPath, pathFromText } from '../base/path.ts'
+import { pathFromText } from '../base/path.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { isRepositoryUrl } from './enrolled.ts'
+import { usualKeepOld, withKeepOld } from './keep-old.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
+import type { KeepOld } from './keep-old.ts'
 
 /** bindery.conf(5): `key value` lines, `#` comments. What is not set has its default. */
 export type ClientConfig = {
@@ -19,6 +21,10 @@ export type ClientConfig = {
   readonly ignore: readonly PathPattern[]
   /** A new version always comes to lie beside as `.new`. */
   readonly protect: readonly PathPattern[]
+  /** Configuration besides the known places: merged when it was changed both here and in the release. */
+  readonly configProtect: readonly PathPattern[]
+  /** Whether such files are merged at all. */
+  readonly merge: boolean
   /** Whose last version stays under a second name. */
   readonly keepOld: readonly KeepOld[]
   /** How many releases can be rolled back. */
@@ -40,28 +46,14 @@ export type NetworkLimits = {
 /** An absolute path without its leading slash; `*` and `?` match within a name; everything below matches too. */
 export type PathPattern = { readonly text: string; readonly regex: RegExp }
 
-/** A file or directory, and where its last version stays until the next: in the same directory, so that links do. */
-export type KeepOld = { readonly path: RelPath; readonly old: RelPath }
-
-/** The names that the systems' own installers use. One table for all: their paths do not collide. */
-const usualKeepOld: readonly KeepOld[] = [
-  // FreeBSD, DragonFly
-  keepOldOf('boot/kernel', 'kernel.old'),
-  // OpenBSD
-  keepOldOf('bsd', 'obsd'),
-  // NetBSD
-  keepOldOf('netbsd', 'onetbsd'),
-  // Linux, where it has no version in its name
-  keepOldOf('boot/vmlinuz', 'vmlinuz.old'),
-  keepOldOf('boot/initrd.img', 'initrd.img.old'),
-]
-
 export const defaultConfig: ClientConfig = {
   mirrors: [],
   basis: 'tar',
   hold: [],
   ignore: [],
   protect: [],
+  configProtect: [],
+  merge: true,
   keepOld: usualKeepOld,
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
@@ -81,6 +73,8 @@ const setters: Readonly<Record<string, Setter>> = {
   hold: (config, value) => ({ ...config, hold: [...config.hold, ...value.split(/\s+/).map(channelOrAll)] }),
   ignore: (config, value) => ({ ...config, ignore: [...config.ignore, pathPattern(value)] }),
   protect: (config, value) => ({ ...config, protect: [...config.protect, pathPattern(value)] }),
+  'config-protect': (config, value) => ({ ...config, configProtect: [...config.configProtect, pathPattern(value)] }),
+  merge: (config, value) => ({ ...config, merge: yesOrNo(value) }),
   'keep-old': (config, value) => ({ ...config, keepOld: withKeepOld(config.keepOld, value) }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
@@ -91,7 +85,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'keep-old'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -162,19 +156,9 @@ function channelOrAll(text: string): string {
   return text
 }
 
-/** The first line takes the place of the usual ones. */
-function withKeepOld(known: readonly KeepOld[], value: string): readonly KeepOld[] {
-  const own = known === usualKeepOld ? [] : known
-  if (value === 'none') return own
-  const [, text, name] = /^\/(\S+)\s+(\S+)$/.exec(value) ?? []
-  const [path, nameBytes] = [pathFromText(text ?? ''), pathFromText(name ?? '')]
-  if (path === undefined || nameBytes === undefined || nameBytes.includes('/') || nameBytes === '.')
-    throw new BinderyError('usage', `'${value}' is no absolute path and a name`, { hint: 'for instance: keep-old /boot/kernel kernel.old' })
-  return [...own, keepOldOf(path, nameBytes)]
-}
-
-function keepOldOf(path: string, name: string): KeepOld {
-  return { path: path as RelPath, old: joinPath(parentPath(path as RelPath), name) }
+function yesOrNo(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new BinderyError('usage', `'yes' or 'no', not '${text}'`)
+  return text === 'yes'
 }
 
 function wholeNumber(text: string, min: number, max: number): number {

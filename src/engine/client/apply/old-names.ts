@@ -7,7 +7,7 @@ import { lstatDeep } from './aside.ts'
 import { findChanges } from './changes.ts'
 import { lookAt } from './look.ts'
 import type { RelPath } from '../../../base/path.ts'
-import type { KeepOld } from '../../../format/conf.ts'
+import type { KeepOld } from '../../../format/keep-old.ts'
 import type { Node } from '../../../format/journal-node.ts'
 import type { DiskReader } from '../../../port/disk.ts'
 import type { Change, ChangeInput, Changes } from './changes.ts'
@@ -22,7 +22,7 @@ import type { StateChange } from './plan.ts'
  */
 export type OldNames = Changes & { readonly stateFiles: readonly StateChange[] }
 
-const nothing: OldNames = { changes: [], kept: [], live: { stats: new Map(), nodes: new Map() }, stateFiles: [] }
+const nothing: OldNames = { changes: [], kept: [], merges: new Map(), live: { stats: new Map(), nodes: new Map() }, stateFiles: [] }
 
 export async function findOldNames(input: ChangeInput, own: Changes, keepOld: readonly KeepOld[]): Promise<OldNames> {
   const wanted = keepOld.filter((rule) => isReplaced(rule, own) && isFree(rule, input, own))
@@ -108,7 +108,13 @@ async function changesOf(input: ChangeInput, sources: readonly Source[], earlier
   for (const node of earlier) {
     if (sources.some(({ rule }) => isWithin(node.path, rule.old)) && (await lstatDeep(input.disk, node.path)) !== undefined) base.push(node)
   }
-  const found = await findChanges({ ...input, base: treeOf(base), next: treeOf(sources.flatMap(nodesOf)), relinked: new Set() })
+  const found = await findChanges({
+    ...input,
+    base: treeOf(base),
+    next: treeOf(sources.flatMap(nodesOf)),
+    relinked: undefined,
+    merging: undefined,
+  })
   const stats = new Map([...found.live.stats, ...sources.flatMap(({ live }) => [...live.stats])])
   return { ...found, changes: found.changes.flatMap((change) => linked(change, sources)), live: { ...found.live, stats } }
 }
