@@ -10,6 +10,7 @@ import { findOffers } from '../engine/client/fetch/offer.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
@@ -46,6 +47,7 @@ export const install: Command = {
 
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
+  await tellOtherKernel(context, session)
   for (const offer of await findOffers(session, channelsOf(input))) {
     if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
     else status = Math.max(status, await installOne(context, session, input, offer))

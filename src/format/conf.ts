@@ -4,8 +4,10 @@ import { parseChannel } from '../base/name.ts'
 import { pathFromText } from '../base/path.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { isRepositoryUrl } from './enrolled.ts'
+import { usualKeepOld, withKeepOld } from './keep-old.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
+import type { KeepOld } from './keep-old.ts'
 
 /** bindery.conf(5): `key value` lines, `#` comments. What is not set has its default. */
 export type ClientConfig = {
@@ -23,6 +25,8 @@ export type ClientConfig = {
   readonly configProtect: readonly PathPattern[]
   /** Whether such files are merged at all. */
   readonly merge: boolean
+  /** Whose last version stays under a second name. */
+  readonly keepOld: readonly KeepOld[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   readonly network: NetworkLimits
@@ -50,6 +54,7 @@ export const defaultConfig: ClientConfig = {
   protect: [],
   configProtect: [],
   merge: true,
+  keepOld: usualKeepOld,
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
@@ -70,6 +75,7 @@ const setters: Readonly<Record<string, Setter>> = {
   protect: (config, value) => ({ ...config, protect: [...config.protect, pathPattern(value)] }),
   'config-protect': (config, value) => ({ ...config, configProtect: [...config.configProtect, pathPattern(value)] }),
   merge: (config, value) => ({ ...config, merge: yesOrNo(value) }),
+  'keep-old': (config, value) => ({ ...config, keepOld: withKeepOld(config.keepOld, value) }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
@@ -79,7 +85,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {

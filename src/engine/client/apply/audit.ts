@@ -3,6 +3,7 @@ import { inodeKey } from './links.ts'
 import { lookAt } from './look.ts'
 import { mergedBefore } from './merged-before.ts'
 import { nodeTree, sameContent, sameFlags, sameMode, sameOwner, sameTime, sameXattrs } from './nodes.ts'
+import { readOldNames } from './old-names.ts'
 import { planScope } from './policy.ts'
 import { stateFolder } from '../state.ts'
 import type { Manifest } from '../../../base/entry.ts'
@@ -118,7 +119,8 @@ export async function findExtras(
   config: Pick<ClientConfig, 'ignore'>,
 ): Promise<readonly Finding[]> {
   const { excluded } = await planScope(disk, config)
-  const known = new Set(manifests.flatMap(({ entries }) => entries.map(({ path }) => path)))
+  const released = manifests.flatMap(({ entries }) => entries.map(({ path }) => path))
+  const known = new Set([...released, ...(await readOldNames(disk)).map(({ path }) => path)])
   const folders = new Set(
     manifests.flatMap(({ entries }) => entries.flatMap(({ path, kind }) => (kind === 'dir' && !excluded(path) ? [path] : []))),
   )

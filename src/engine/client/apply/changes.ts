@@ -50,7 +50,7 @@ export type ChangeInput = {
   /** Without it nothing is merged. */
   readonly merging?: Merging | undefined
   /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
-  readonly relinked?: ReadonlySet<RelPath>
+  readonly relinked?: ReadonlySet<RelPath> | undefined
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }

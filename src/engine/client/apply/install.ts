@@ -24,7 +24,7 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'keepReleases'>
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -53,6 +53,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
         merging: mergingOf(input),
         originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
         stateFiles: incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+        keepOld: config.keepOld,
         header: await headerOf(input),
       }),
   )
