@@ -4,6 +4,7 @@ import { publish as publishDists, usualDeltas } from '../engine/repo/publish.ts'
 import { stageReleases } from '../engine/repo/stage.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
+import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
@@ -32,6 +33,7 @@ export const publish: Command = {
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
     ...makingOptions,
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
+    upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
     security: { kind: 'flag', help: 'the release mends a security problem' },
     reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
     ...lifetimeOptions,
@@ -91,6 +93,7 @@ function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
 }
 
 function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists'> {
+  const upgrade = input.value('upgrade')
   return {
     store,
     clock: context.clock,
@@ -98,6 +101,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
     making: makingOf(context, input),
     notes: notesOf(input),
+    upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,

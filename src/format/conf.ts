@@ -19,6 +19,8 @@ export type ClientConfig = {
   readonly ignore: readonly PathPattern[]
   /** A new version always comes to lie beside as `.new`. */
   readonly protect: readonly PathPattern[]
+  /** Folders with programs of the machine's own, beside the usual ones. */
+  readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   readonly network: NetworkLimits
@@ -44,6 +46,7 @@ export const defaultConfig: ClientConfig = {
   hold: [],
   ignore: [],
   protect: [],
+  programs: [],
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
@@ -62,6 +65,7 @@ const setters: Readonly<Record<string, Setter>> = {
   hold: (config, value) => ({ ...config, hold: [...config.hold, ...value.split(/\s+/).map(channelOrAll)] }),
   ignore: (config, value) => ({ ...config, ignore: [...config.ignore, pathPattern(value)] }),
   protect: (config, value) => ({ ...config, protect: [...config.protect, pathPattern(value)] }),
+  programs: (config, value) => ({ ...config, programs: [...config.programs, absolutePath(value)] }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
@@ -71,7 +75,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'programs'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -153,10 +157,14 @@ function seconds(text: string): number {
   return 1000 * wholeNumber(text, 1, 604_800)
 }
 
-export function pathPattern(text: string): PathPattern {
+function absolutePath(text: string): RelPath {
   const path = text.startsWith('/') ? pathFromText(text.slice(1).replace(/\/$/, '')) : undefined
   if (path === undefined) throw new BinderyError('usage', `'${text}' is no absolute path below the root`)
-  const escaped = path
+  return path
+}
+
+export function pathPattern(text: string): PathPattern {
+  const escaped = absolutePath(text)
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]')

@@ -13,6 +13,7 @@ import type { Meter } from '../../../port/ambient.ts'
 import type { DiskReader, Stat } from '../../../port/disk.ts'
 import type { Decision } from './decide.ts'
 import type { LiveView } from './look.ts'
+import type { Need } from './needed-libraries.ts'
 import type { NodeScope, NodeTree } from './nodes.ts'
 
 /** What is to happen to one path of the live tree. `of` is the path whose content it is, where that is not its own. */
@@ -43,6 +44,8 @@ export type ChangeInput = {
   readonly scope: NodeScope
   readonly suffix: '.new' | '.old'
   readonly isProtected: (path: RelPath) => boolean
+  /** Those of the removals that something here still needs; without it none. */
+  readonly neededOf?: ((changes: ReadonlyMap<RelPath, Change>) => Promise<readonly Need[]>) | undefined
   /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
   readonly relinked?: ReadonlySet<RelPath>
   readonly signal?: AbortSignal | undefined
@@ -58,6 +61,7 @@ export async function findChanges(input: ChangeInput): Promise<Changes> {
   const draft = new Draft(linking.donors, live)
   for (const [path, decision] of linking.decisions) draft.take(path, decision)
   checkParents(draft, input, live)
+  for (const need of (await input.neededOf?.(draft.changes)) ?? []) draft.keepNeeded(need)
   await keepFullFolders(draft, input)
   await placeBeside(draft, input)
   return {
@@ -156,6 +160,11 @@ class Draft {
     const at = reason === 'removed' ? this.#topMissing(path) : path
     this.kept.set(at, { path: at, reason })
     if (beside !== undefined && beside.kind !== 'dir') this.besides.set(path, beside)
+  }
+
+  keepNeeded({ path, by }: Need): void {
+    this.changes.delete(path)
+    this.kept.set(path, { path, reason: 'needed', ...(by === undefined ? {} : { by }) })
   }
 
   /** Of a folder that was removed here, one line is enough. */

@@ -58,22 +58,23 @@ export type Origin =
 export type PlanInput = ChangeInput & {
   readonly way: Way
   readonly originOf: (path: RelPath) => Origin
-  readonly stateFiles: readonly StateChange[]
+  readonly stateFiles: (found: Changes) => readonly StateChange[]
   readonly header: Omit<Journal, 'areas' | 'kept' | 'actions'>
 }
 
 export async function makePlan(input: PlanInput): Promise<Plan> {
   const found = await findChanges(input)
-  const state = await lookAtState(input)
+  const stateFiles = input.stateFiles(found)
+  const state = await lookAtState(input, stateFiles)
   const stats = new Map([...found.live.stats, ...state.stats])
   const draft = new PlanDraft(input, stats, twinsOf(input, found))
   for (const step of orderChanges(found.changes, input.way)) draft.step(step)
   for (const action of [...draft.later, ...(await folderAttributes(input, found))]) draft.action(action)
-  for (const file of input.stateFiles) draft.stateFile(file, state)
+  for (const file of stateFiles) draft.stateFile(file, state)
   return { journal: { ...input.header, areas: draft.areas, kept: found.kept, actions: draft.actions }, stage: draft.stage, seen: stats }
 }
 
-async function lookAtState({ disk, stateFiles, scope }: PlanInput): Promise<LiveView> {
+async function lookAtState({ disk, scope }: PlanInput, stateFiles: readonly StateChange[]): Promise<LiveView> {
   const paths = stateFiles.flatMap(({ path }) => [path, parentPath(path)])
   return await lookAt(disk, [stateFolder, ...new Set(paths)], {
     scope: { ...scope, xattrs: false, flags: false },
