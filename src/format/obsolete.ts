@@ -74,10 +74,11 @@ export function decodeObsolete(bytes: Uint8Array): ObsoleteList {
     if (/^bindery-obsolete [0-9]{1,9}\n/.test(text)) throw new BinderyError('not-supported', 'was written by a newer bindery')
     fail(`does not begin with '${firstLine}'`)
   }
+  if (!text.endsWith('\n')) fail('does not end with a line end')
   const [, through, ...lines] = text.slice(0, -1).split('\n')
   if (through?.startsWith('through ') !== true) fail(`has no 'through'`)
   const list = { through: whole(through.slice('through '.length)), items: lines.map(decodeItem) }
-  // One spelling: sorted, ended by a line end, without doublets.
+  // One spelling: sorted, and nothing twice.
   if (latin1(encodeObsolete(list)) !== text) fail('is not in its one form')
   lines.forEach((line, i) => {
     if (line === lines[i - 1]) fail('lists one thing twice')

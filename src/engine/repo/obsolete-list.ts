@@ -26,12 +26,13 @@ export async function obsoleteList(input: ObsoleteInput): Promise<Uint8Array | u
   const newest = before.at(-1)
   if (newest === undefined) return undefined
   const paths = new Set(next.manifest.entries.map(({ path }) => path))
+  // What comes again may still lie somewhere as it was before it went: its items stay.
   const former = newest.obsolete === undefined ? [] : (await readObsoleteList(input.readable, newest, input.targets)).items
   const going = await formerItems(input, [newest], paths)
   // Manifests are read again only where they can have something to add.
   const isComplete = going.length === 0 && (newest.obsolete !== undefined || before.length === 1)
   const items = isComplete ? former : [...former, ...(await formerItems(input, before.slice(0, -1), paths)), ...going]
-  const wanted = withinLimit(lastOfEach(items.filter(({ path }) => !paths.has(path))))
+  const wanted = withinLimit(lastOfEach(items))
   if (wanted.length === 0) return undefined
   const text = encodeObsolete({ through: next.sequence, items: wanted })
   return await collectBytes(compress(oneChunk(text), 'zstd'), Infinity)

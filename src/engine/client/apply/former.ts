@@ -35,13 +35,12 @@ export async function withFormer(input: FormerInput): Promise<Former> {
   const { disk, incoming, base, next, scope } = input
   const pending = await readToRemove(disk, incoming.channel)
   const listed = incoming.obsolete?.value
-  const items = [...pending.items, ...(listed?.items.filter(({ path }) => !next.nodes.has(path)) ?? [])]
+  // A path that the installed release has is judged by that one; what is there may have been put back on purpose.
+  const isOpen = ({ path }: ObsoleteItem): boolean => !scope.excluded(path) && !(base.nodes.has(path) && next.nodes.has(path))
+  const items = [...pending.items, ...(listed?.items ?? [])].filter(isOpen)
   const left = await stillThere(
     input,
-    Map.groupBy(
-      items.filter(({ path }) => !scope.excluded(path)),
-      ({ path }) => path,
-    ),
+    Map.groupBy(items, ({ path }) => path),
   )
   const former = { ...base, nodes: new Map([...base.nodes, ...left]) }
   const through = Math.max(pending.through, listed?.through ?? 0)
@@ -54,15 +53,19 @@ export async function withFormer(input: FormerInput): Promise<Former> {
 
 type ByPath = ReadonlyMap<RelPath, readonly ObsoleteItem[]>
 
-/** Of the files and links those that are what a release had, and the folders in which nothing else is. */
+/** Of the files and links those that are what a former release had and this one has not, and the folders in which nothing else is. */
 async function stillThere({ disk, scope, base, next, look }: FormerInput, items: ByPath): Promise<ReadonlyMap<RelPath, Node>> {
   const isSize = (path: RelPath, size: number): boolean =>
     items.get(path)?.some((item) => item.kind === 'file' && item.size === size) === true
   const options = { ...look, scope, guess: (path: RelPath, { size }: { size: number }) => (isSize(path, size) ? undefined : unreadDigest) }
   const { nodes } = await lookAt(disk, [...items.keys()].sort(), options)
-  const left = new Map([...nodes].filter(([path, node]) => node.kind !== 'dir' && items.get(path)?.some((item) => isThat(item, node))))
+  const isFormer = (path: RelPath, node: Node): boolean => {
+    const wanted = next.nodes.get(path)
+    return items.get(path)?.some((item) => isThat(item, node)) === true && (wanted === undefined || !sameContent(node, wanted))
+  }
+  const left = new Map([...nodes].filter(([path, node]) => node.kind !== 'dir' && isFormer(path, node)))
   const isGoing = (path: RelPath): boolean => left.has(path) || (base.nodes.has(path) && !next.nodes.has(path))
-  const folders = [...nodes].filter(([path, { kind }]) => kind === 'dir' && items.get(path)?.some((item) => item.kind === 'dir'))
+  const folders = [...nodes].filter(([path, node]) => node.kind === 'dir' && isFormer(path, node))
   for (const [path, node] of folders.sort(([a], [b]) => (a > b ? -1 : 1))) {
     const names = await disk.readdir(path)
     if (names.every((name) => isGoing(`${path}/${name}` as RelPath))) left.set(path, node)
