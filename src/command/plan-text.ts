@@ -37,12 +37,13 @@ function actionJson(word: string, action: Action): string {
   return JSON.stringify({ action: word, ...bytesJson('path', action.path), ...sides })
 }
 
-function keptJson({ path, reason, beside }: Kept): string {
+function keptJson({ path, reason, beside, by }: Kept): string {
   return JSON.stringify({
     action: 'keep',
     ...bytesJson('path', path),
     reason,
     ...(beside === undefined ? {} : bytesJson('beside', beside)),
+    ...(by === undefined ? {} : bytesJson('by', by)),
   })
 }
 
@@ -54,11 +55,13 @@ const reasons: Readonly<Record<KeptReason, string>> = {
   attributes: 'has mode, owner or attributes that were changed here and in the release',
   protected: 'is protected',
   merged: 'was merged: it holds what was changed here and what the release changes',
+  needed: 'is a library that may still be needed',
   late: 'was changed in the meantime',
 }
 
 /** `/etc/motd was modified here; the other version is /etc/motd.new`. */
-export function keptText({ path, reason, beside }: Kept): string {
+export function keptText({ path, reason, beside, by }: Kept): string {
+  if (by !== undefined) return `${slash(path)} is still needed by ${slash(by)}`
   const other = reason === 'late' ? 'it is kept as' : 'the other version is'
   return `${slash(path)} ${reasons[reason]}${beside === undefined ? '' : `; ${other} ${slash(beside)}`}`
 }

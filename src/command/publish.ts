@@ -4,6 +4,7 @@ import { publish as publishDists, usualDeltas } from '../engine/repo/publish.ts'
 import { stageReleases } from '../engine/repo/stage.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
+import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
@@ -33,6 +34,7 @@ export const publish: Command = {
     ...makingOptions,
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
     'post-step': { kind: 'list', value: 'COMMAND', help: 'run by sh when the release has been installed; may be repeated' },
+    upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
     security: { kind: 'flag', help: 'the release mends a security problem' },
     reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
     ...lifetimeOptions,
@@ -93,6 +95,7 @@ function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
 }
 
 function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists'> {
+  const upgrade = input.value('upgrade')
   return {
     store,
     clock: context.clock,
@@ -100,6 +103,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
     making: makingOf(context, input),
     notes: notesOf(input),
+    upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,

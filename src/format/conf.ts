@@ -27,6 +27,8 @@ export type ClientConfig = {
   readonly merge: boolean
   /** Whose last version stays under a second name. */
   readonly keepOld: readonly KeepOld[]
+  /** Folders with programs of the machine's own, beside the usual ones. */
+  readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   readonly network: NetworkLimits
@@ -55,6 +57,7 @@ export const defaultConfig: ClientConfig = {
   configProtect: [],
   merge: true,
   keepOld: usualKeepOld,
+  programs: [],
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
@@ -76,6 +79,7 @@ const setters: Readonly<Record<string, Setter>> = {
   'config-protect': (config, value) => ({ ...config, configProtect: [...config.configProtect, pathPattern(value)] }),
   merge: (config, value) => ({ ...config, merge: yesOrNo(value) }),
   'keep-old': (config, value) => ({ ...config, keepOld: withKeepOld(config.keepOld, value) }),
+  programs: (config, value) => ({ ...config, programs: [...config.programs, absolutePath(value)] }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
@@ -85,7 +89,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old', 'programs'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -172,10 +176,14 @@ function seconds(text: string): number {
   return 1000 * wholeNumber(text, 1, 604_800)
 }
 
-export function pathPattern(text: string): PathPattern {
+function absolutePath(text: string): RelPath {
   const path = text.startsWith('/') ? pathFromText(text.slice(1).replace(/\/$/, '')) : undefined
   if (path === undefined) throw new BinderyError('usage', `'${text}' is no absolute path below the root`)
-  const escaped = path
+  return path
+}
+
+export function pathPattern(text: string): PathPattern {
+  const escaped = absolutePath(text)
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]')

@@ -4,6 +4,7 @@ import type { FileEntry, Manifest } from '../../base/entry.ts'
 import type { Channel } from '../../base/name.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Verified } from '../../base/verified.ts'
+import type { ObsoleteList } from '../../format/obsolete.ts'
 import type { ReleaseState } from '../../format/release-state.ts'
 import type { Update } from '../../format/update.ts'
 
@@ -26,6 +27,8 @@ export type Incoming = {
   oldContents(files: readonly FileEntry[]): Promise<ReadonlyMap<Sha256, Uint8Array>>
   /** How the channel's state changes with this release: ordinary last actions of the same journalled plan. */
   readonly stateFiles: readonly StateFile[]
+  /** What earlier releases had, where this root has never been cleared of it. */
+  readonly obsolete?: Verified<ObsoleteList> | undefined
   /** How it came, for reports: the kind of way, how many deltas, bytes over the network. */
   readonly fetched: { readonly route: 'full' | 'deltas'; readonly steps: number; readonly bytes: number }
   /** The entries of the cache that belong to this release; all can go (`sweepCache`) when it is installed. */

@@ -15,6 +15,7 @@ import type { DiskReader, Stat } from '../../../port/disk.ts'
 import type { Decision } from './decide.ts'
 import type { LiveView } from './look.ts'
 import type { Merged, Merging } from './merges.ts'
+import type { Need } from './needed-libraries.ts'
 import type { NodeScope, NodeTree } from './nodes.ts'
 
 /** What is to happen to one path of the live tree. `of` is the path whose content it is, where that is not its own. */
@@ -49,6 +50,8 @@ export type ChangeInput = {
   readonly isProtected: (path: RelPath) => boolean
   /** Without it nothing is merged. */
   readonly merging?: Merging | undefined
+  /** Those of the removals that something here still needs; without it none. */
+  readonly neededOf?: ((changes: ReadonlyMap<RelPath, Change>) => Promise<readonly Need[]>) | undefined
   /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
   readonly relinked?: ReadonlySet<RelPath> | undefined
   readonly signal?: AbortSignal | undefined
@@ -65,6 +68,7 @@ export async function findChanges(input: ChangeInput): Promise<Changes> {
   const draft = new Draft(linking.donors, live)
   for (const [path, decision] of linking.decisions) draft.take(path, decision)
   checkParents(draft, input, live)
+  for (const need of (await input.neededOf?.(draft.changes)) ?? []) draft.keepNeeded(need)
   await keepFullFolders(draft, input)
   await placeBeside(draft, input)
   return {
@@ -172,6 +176,11 @@ class Draft {
     const at = reason === 'removed' ? this.#topMissing(path) : path
     this.kept.set(at, { path: at, reason })
     if (beside !== undefined && beside.kind !== 'dir') this.besides.set(path, beside)
+  }
+
+  keepNeeded({ path, by }: Need): void {
+    this.changes.delete(path)
+    this.kept.set(path, { path, reason: 'needed', ...(by === undefined ? {} : { by }) })
   }
 
   /** Of a folder that was removed here, one line is enough. */

@@ -3,7 +3,9 @@ import { matchesAny } from '../../../format/conf.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { distContents } from './contents.ts'
 import { mergingOf } from './merge-versions.ts'
+import { neededLibraries } from './needed-libraries.ts'
 import { nodeTree } from './nodes.ts'
+import { withFormer } from './former.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
@@ -24,7 +26,7 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -35,28 +37,30 @@ export type InstallInput = {
 export async function planInstall(input: InstallInput): Promise<Plan> {
   const { disk, incoming, installed, config } = input
   const scope = await planScope(disk, config)
-  const [base, next] = [nodeTree(installed, scope), nodeTree(incoming.manifest.value, scope)]
-  return await metered(
-    input,
-    { label: 'reading the files that change', total: undefined },
-    async (meter) =>
-      await makePlan({
-        disk,
-        base,
-        next,
-        scope,
-        meter,
-        signal: input.signal,
-        suffix: '.new',
-        way: 'install',
-        isProtected: (path) => matchesAny(config.protect, path),
-        merging: mergingOf(input),
-        originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
-        stateFiles: incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
-        keepOld: config.keepOld,
-        header: await headerOf(input),
-      }),
-  )
+  const next = nodeTree(incoming.manifest.value, scope)
+  return await metered(input, { label: 'reading the files that change', total: undefined }, async (meter) => {
+    const look = { meter, signal: input.signal }
+    const { base, stateFiles } = await withFormer({ disk, incoming, base: nodeTree(installed, scope), next, scope, look })
+    return await makePlan({
+      disk,
+      base,
+      next,
+      scope,
+      ...look,
+      suffix: '.new',
+      way: 'install',
+      isProtected: (path) => matchesAny(config.protect, path),
+      merging: mergingOf(input),
+      neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
+      originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
+      stateFiles: (found) => [
+        ...stateFiles(found),
+        ...incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+      ],
+      keepOld: config.keepOld,
+      header: await headerOf(input),
+    })
+  })
 }
 
 async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {

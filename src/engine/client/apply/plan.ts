@@ -61,7 +61,7 @@ export type Origin =
 export type PlanInput = ChangeInput & {
   readonly way: Way
   readonly originOf: (path: RelPath) => Origin
-  readonly stateFiles: readonly StateChange[]
+  readonly stateFiles: (found: Changes) => readonly StateChange[]
   readonly keepOld?: readonly KeepOld[]
   readonly header: Omit<Journal, 'areas' | 'kept' | 'actions'>
 }
@@ -70,7 +70,7 @@ export async function makePlan(input: PlanInput): Promise<Plan> {
   const own = await findChanges(input)
   const old = await findOldNames(input, own, input.keepOld ?? [])
   const found = together(old, own)
-  const stateFiles = [...input.stateFiles, ...old.stateFiles]
+  const stateFiles = [...input.stateFiles(own), ...old.stateFiles]
   const state = await lookAtState(input, stateFiles)
   const stats = new Map([...found.live.stats, ...state.stats])
   const draft = new PlanDraft(input, { stats, merges: found.merges, twins: twinsOf(input, found) })
