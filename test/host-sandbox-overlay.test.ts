@@ -246,6 +246,18 @@ test('overlay: file systems mounted in the tree are part of it, but for those of
   })
 })
 
+test('overlay: the system, with a file system mounted where temporary files are', options, async (t) => {
+  await inTemporary(async (folder) => {
+    await mounted(t, [['-t', 'tmpfs', 'tmpfs', folder]], async () => {
+      appendFileSync(join(folder, 'kept'), 'k')
+      const path = relPath(folder.slice(1))
+      await inOverlay(t, '/', async ({ before, after }) => {
+        for (const disk of [before, after]) assert.deepEqual(await disk.readdir(path), ['kept'])
+      })
+    })
+  })
+})
+
 test('overlay: where there is no room for changes, the command is told', options, async (t) => {
   await inTemporary(async (folder) => {
     const [root, small] = [join(folder, 'root'), join(folder, 'small')]

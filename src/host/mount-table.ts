@@ -8,10 +8,13 @@ import type { RelPath } from '../base/path.ts'
 /** What proc_pid_mountinfo(5) says of one mount. `point` is an absolute path of the system, bytes as latin1. */
 export type Mount = { readonly id: string; readonly parent: string; readonly point: string; readonly type: string }
 
-/** Of the tree at `root`, which has no links in its path. Only Linux tells: elsewhere all counts as one file system. */
-export function hostMountsOfTree(root: string): MountsOfTree {
+/**
+ * Of the tree at `root`, which has no links in its path, as the process `pid` sees it. Only Linux tells: elsewhere all
+ * counts as one file system.
+ */
+export function hostMountsOfTree(root: string, pid: number = process.pid): MountsOfTree {
   if (process.platform !== 'linux') return { inside: [rootPath], outside: [] }
-  return mountsOfTree(parseMounts(readFileSync('/proc/self/mountinfo', 'latin1')), latin1(Buffer.from(root)), (path) => {
+  return mountsOfTree(parseMounts(readFileSync(`/proc/${pid}/mountinfo`, 'latin1')), latin1(Buffer.from(root)), (path) => {
     return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
   })
 }

@@ -26,7 +26,6 @@ import type { ScratchFolder } from './scratch-folder.ts'
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
   if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
-  const points = hostMountsOfTree(tree).inside
   const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
   const holder = startMountHolder(tree)
   const close = async (): Promise<void> => {
@@ -35,6 +34,9 @@ export async function openOverlay(root: string, options: SandboxOptions): Promis
   }
   const missing = whatIsMissing()
   try {
+    // Once it answers, its mounts are its own: none of them can go while overlays are made.
+    await holder.tell(':')
+    const points = hostMountsOfTree(tree, holder.pid).inside
     const remarks = await mountOverlays(holder, points, scratch)
     const reason = await missing
     if (reason !== undefined) throw new BinderyError('not-supported', reason)
@@ -57,8 +59,8 @@ function scratchOutside(tree: string, parent: string): ScratchFolder {
   return makeScratchFolder(parent)
 }
 
-/** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
-const place = '/tmp'
+/** Every Linux has it, and no part of a tree is mounted in it. It is hidden in the holder's namespace alone. */
+const place = '/sys'
 
 /** Answers the remarks. */
 async function mountOverlays(
