@@ -24,7 +24,7 @@ export async function conclude(context: Context, disk: Disk, { receipt, kept, un
   const isInstalled = receipt.purpose === 'install' && receipt.direction === 'forward'
   const allRan = !isInstalled || (await runPostSteps(context, receipt.postSteps))
   if (isInstalled) await removeSteps(disk)
-  const isLeftOpen = kept.some(({ reason }) => reason !== 'needed')
+  const isLeftOpen = kept.some(({ reason }) => reason !== 'merged' && reason !== 'needed')
   return isLeftOpen || !allRan ? needsAttention : 0
 }
 

@@ -49,12 +49,11 @@ export type Kept = {
 /**
  * `modified`: the content was changed here; `removed`: it was removed here; `in-the-way`: something else is there;
  * `not-empty`: a folder that was to go holds files of others; `attributes`: mode, owner, flags or attributes were
- * changed here and in the release; `protected`: by bindery.conf; `needed`: a shared library that something here is linked
- * against; `late`: changed while the plan was carried out, and
- * moved to `beside`.
+ * changed here and in the release; `protected`: by bindery.conf; `merged`: the new content holds it; `needed`: a shared
+ * library that something here is linked against; `late`: changed while the plan was carried out, and moved to `beside`.
  */
 export type KeptReason = (typeof keptReasons)[number]
-const keptReasons = ['modified', 'removed', 'in-the-way', 'not-empty', 'attributes', 'protected', 'needed', 'late'] as const
+const keptReasons = ['modified', 'removed', 'in-the-way', 'not-empty', 'attributes', 'protected', 'merged', 'needed', 'late'] as const
 
 /** `AREA/stage/TRANSACTION/NUMBER` holds what comes in, `AREA/store/TRANSACTION/NUMBER` what goes out. */
 export type Slot = { readonly area: number; readonly number: number }

@@ -25,6 +25,7 @@ export const statePaths = {
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
   steps: `${stateFolder}/steps` as RelPath,
+  oldNames: `${stateFolder}/old-names` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

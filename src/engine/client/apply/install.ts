@@ -2,6 +2,7 @@ import { channelRole, formatDistName } from '../../../base/name.ts'
 import { matchesAny } from '../../../format/conf.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { distContents } from './contents.ts'
+import { mergingOf } from './merge-versions.ts'
 import { neededLibraries } from './needed-libraries.ts'
 import { nodeTree } from './nodes.ts'
 import { withFormer } from './former.ts'
@@ -17,7 +18,7 @@ import type { PostStep, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Incoming } from '../incoming.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Source } from './plan.ts'
 import type { Done } from './transaction.ts'
 
 export type InstallInput = {
@@ -25,7 +26,7 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'programs' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -49,12 +50,14 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
+      merging: mergingOf(input),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
       stateFiles: (found) => [
         ...stateFiles(found),
         ...incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
       ],
+      keepOld: config.keepOld,
       header: await headerOf(input),
     })
   })
@@ -74,7 +77,7 @@ async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<J
 }
 
 /** All that is to be run and said when the tree is the new one, also when it is recover that makes it so. */
-function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
+export function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
   const said = [...notices, ...(reboot === 'none' ? [] : [reboot === 'required' ? 'reboot to finish this update' : 'a reboot is advised'])]
   return [...postSteps, ...said.map((text): PostStep => ({ kind: 'notice', text }))]
 }
@@ -104,9 +107,15 @@ export async function installPlan(input: InstallInput, plan: Plan): Promise<Done
 export type Summary = { readonly files: number; readonly bytes: number; readonly removals: number }
 
 export function summarize({ journal, stage }: Plan): Summary {
-  const sizes = stage.flatMap(({ node, source }) => (node.kind === 'file' && source.kind === 'content' ? [node.size] : []))
+  const sizes = stage.flatMap(({ node, source }) =>
+    node.kind === 'file' && isWritten(source) && !isOwnState(node.path) ? [node.size] : [],
+  )
   const removals = journal.actions.filter(({ kind, path }) => (kind === 'drop' || kind === 'rmdir') && !isOwnState(path)).length
   return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0), removals }
+}
+
+function isWritten({ kind }: Source): boolean {
+  return kind === 'content' || kind === 'stream'
 }
 
 /** Of the entries that come, those with attributes that cannot be set here. */

@@ -9,6 +9,7 @@ import { fetchManifest } from './manifest.ts'
 import { nextBase } from './next-base.ts'
 import { fetchObsolete } from './obsolete.ts'
 import { newestOf, routeOf, targetsHere } from './offer.ts'
+import { readOldContents } from './old-contents.ts'
 import { openOldTar } from './old-tar.ts'
 import { needTarget } from './releases.ts'
 import { stateFilesOf } from './state-files.ts'
@@ -102,6 +103,7 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
       update,
       manifest,
       tar: fetched.tar,
+      oldContents: async (files) => await readOldContents(session, offer, files),
       obsolete: obsolete.list,
       stateFiles: stateFilesOf(session, offer.installed, update.value, manifestFile, next),
       fetched: { route: route.kind, steps: route.kind === 'full' ? 0 : route.steps.length, bytes: route.bytes },
