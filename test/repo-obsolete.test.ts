@@ -58,7 +58,7 @@ test('what any earlier release had and this one has not is listed with it, once 
 test('the list outlives the releases that it is about', async () => {
   const { store, publish: add, clock, keyring, fsck } = await openWorkshop()
   for (const [i, tree] of [{ 'bin/a': '1' }, { 'bin/b': '1' }, { 'bin/b': '2' }].entries())
-    await add(await makeDist(releaseName(`1.${i}`), tree as Literal))
+    await add(await makeDist(releaseName(`1.${i}`), tree))
   const input = { store, keep: 1, keyring, clock, lifetimes: usualLifetimes }
   await executePrune(input, await planPrune(input))
   await add(await makeDist(releaseName('1.3'), { 'bin/c': '1' }))

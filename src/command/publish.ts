@@ -43,6 +43,7 @@ export const publish: Command = {
     'bindery publish -r repo -k keys base-7.6-20260101-amd64.tar.zst',
     "bindery publish -r repo -k keys --security --reboot advised --notice 'sshd must be restarted' base.tar.zst",
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
+    'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
   ],

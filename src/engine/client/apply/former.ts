@@ -42,7 +42,7 @@ export async function withFormer(input: FormerInput): Promise<Former> {
     input,
     Map.groupBy(items, ({ path }) => path),
   )
-  const former = { ...base, nodes: new Map([...base.nodes, ...left]) }
+  const former = left.size === 0 ? base : { ...base, nodes: new Map([...base.nodes, ...left]) }
   const through = Math.max(pending.through, listed?.through ?? 0)
   return {
     base: await withoutOthers(input, former),
