@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo bench bench-smoke bench-delta bench-delta-smoke test-runtimes fuzz-delta delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke test-runtimes fuzz-delta delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -31,6 +31,9 @@ format: setup ## oxfmt over the tree
 
 demo: build ## the whole road on real programs, in a page of output
 	@node tools/demo/run.ts
+
+demo-patch: build ## a source patch, captured and shipped to a machine without a compiler; as root
+	@node tools/demo-patch/run.ts
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)
 	@node bench/run.ts

@@ -316,7 +316,7 @@ test('an image that takes more than there is room for leaves no trace, with and 
     return matchImage(link(program), link(other)) as MatchedImage
   }) as [MatchedImage, MatchedImage, MatchedImage]
   const coded = (images: readonly MatchedImage[], arePlain: boolean): object => {
-    const encoder = imageEncoder()
+    const encoder = imageEncoder({ modelLiterals: true })
     const literals: number[] = []
     const keep = arePlain ? (part: Uint8Array): void => void literals.push(part.length) : undefined
     for (const image of images) {

@@ -9,8 +9,10 @@ import { pairMembers } from '../src/engine/delta/pair.ts'
 import { piecesOf } from '../src/engine/delta/pieces.ts'
 import { planDelta } from '../src/engine/delta/plan.ts'
 import { seedHash, seedIndexer, seedSize, strideFor } from '../src/engine/delta/seed-index.ts'
+import { sourceView } from '../src/engine/delta/source-view.ts'
 import { arbitraryPair, sourceOf } from './helpers/delta.ts'
 import { noise } from './helpers/noise.ts'
+import type { SourceView } from '../src/engine/delta/source-view.ts'
 import type { Survey } from '../src/engine/delta/survey.ts'
 import type { TarMember } from '../src/format/tar-members.ts'
 
@@ -116,7 +118,7 @@ test('copies are within both sides, ascend and do not overlap', () => {
 })
 
 test('the index finds every seed at every stride, in ascending order', () => {
-  const indexOf = seedIndexer()
+  const { index: indexOf } = seedIndexer()
   for (const size of [0, 7, 8, 1000, (1 << 20) + 1, (8 << 20) + 3]) {
     const old = noise(size, size + 1).content
     const { bits, starts, positions } = indexOf(old)
@@ -130,10 +132,14 @@ test('the index finds every seed at every stride, in ascending order', () => {
   }
 })
 
+function viewOf(bytes: Uint8Array): SourceView {
+  return sourceView(sourceOf(bytes), true)
+}
+
 test('anchors ascend in both sides and stand on equal bytes', async () => {
   const old = noise(2_000_000, 1).content
   const next = Buffer.concat([old.subarray(500_000, 900_000), noise(300_000, 2).content, old.subarray(900_000), old.subarray(0, 100_000)])
-  const anchors = await findAnchors(sourceOf(old), { start: 0, end: old.length }, sourceOf(next), { start: 0, end: next.length })
+  const anchors = await findAnchors(viewOf(old), { start: 0, end: old.length }, viewOf(next), { start: 0, end: next.length })
   assert.ok(anchors.length > 200)
   for (const [i, anchor] of anchors.entries()) {
     assert.ok(i === 0 || (anchor.old > (anchors[i - 1]?.old ?? 0) && anchor.next > (anchors[i - 1]?.next ?? 0)))

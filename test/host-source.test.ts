@@ -47,6 +47,12 @@ test('a source answers any range of a file', async () => {
       [0, data.length],
     ] as const) {
       assert.deepEqual(await source.read(start, end), data.slice(start, end))
+      for (const room of [new Uint8Array(end - start), new Uint8Array(end - start + 100)]) {
+        const bytes = await source.read(start, end, room)
+        assert.deepEqual(bytes, data.slice(start, end))
+        assert.equal(bytes.buffer, room.buffer)
+      }
+      assert.deepEqual(await source.read(start, end, new Uint8Array(Math.max(0, end - start - 1))), data.slice(start, end))
     }
     truncateSync(file, 10)
     await refused(source.read(0, 11), 'io', file)

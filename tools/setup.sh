@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What the tests call -> the Debian package that brings it.
+# The Debian package -> what of it the tests call, or a file that they need.
 tools='
 	attr:setfattr
 	binutils:objdump
@@ -15,6 +15,9 @@ tools='
 	cpio:cpio
 	curl:curl
 	dash:dash
+	gcc:gcc
+	libc6-dev:/usr/include/stdio.h
+	libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1
 	libarchive-tools:bsdtar
 	e2fsprogs:lsattr
 	ksh93u+m:ksh93
@@ -58,8 +61,15 @@ install_tools() {
 missing_packages() {
 	local pair
 	for pair in $tools; do
-		PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || printf ' %s' "${pair%%:*}"
+		is_there "${pair#*:}" || printf ' %s' "${pair%%:*}"
 	done
+}
+
+is_there() {
+	case $1 in
+	/*) compgen -G "$1" >/dev/null ;;
+	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
 }
 
 # nginx must not be started as a service: a policy is laid down for the installation alone, where there is none.

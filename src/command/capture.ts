@@ -1,30 +1,20 @@
-import { utf8 } from '../base/bytes.ts'
-import { BinderyError, isBinderyError } from '../base/error.ts'
-import { pathFromText } from '../base/path.ts'
+import { latin1, utf8 } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
 import { changesOf } from '../engine/capture/changes.ts'
-import { openCapture, writeCapture } from '../engine/capture/folder.ts'
-import { observe } from '../engine/capture/observe.ts'
 import { folderStore } from '../host/folder-store.ts'
-import { openLog } from '../host/log-file.ts'
-import { refuseExisting } from '../host/new-file.ts'
-import { writeNewFolder } from '../host/new-folder.ts'
-import { hostSandboxes } from '../host/sandbox.ts'
+import { openCaptureFolder } from './capture-input.ts'
+import { readPlan } from './capture-plan.ts'
+import { noiseKey, recordCapture } from './capture-record.ts'
 import { reviewText } from './capture-review.ts'
-import { jsonLine, readableLine } from './diff-text.ts'
+import { jsonLine } from './diff-text.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
-import { isTree } from './tree-input.ts'
-import { wholeOf } from './whole-number.ts'
-import type { RelPath } from '../base/path.ts'
-import type { Sides } from '../engine/capture/changes.ts'
-import type { LogFile } from '../host/log-file.ts'
-import type { Sandbox, SandboxKind } from '../port/sandbox.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const capture: Command = {
   name: 'capture',
   summary: 'run a command in a sandbox over a tree, and record what it changed',
-  operands: 'ROOT COMMAND ...',
+  operands: 'ROOT [COMMAND ...]',
   operandCount: { min: 1, max: Infinity },
   options: {
     output: { ...sharedFlags.output, value: 'DIR', help: 'the folder for the capture; it must not be there yet' },
@@ -33,142 +23,41 @@ export const capture: Command = {
     exclude: { kind: 'list', value: 'PATH', help: 'leave out changes of PATH and below; may be given again' },
     network: { kind: 'flag', help: 'let the command have the network' },
     'time-limit': { kind: 'value', value: 'SECONDS', help: 'end the command after so long' },
+    errata: { kind: 'list', value: 'FILE', help: 'run the instructions of a signed errata patch; again for the next, in order' },
+    pubkey: { ...sharedFlags.pubkey, help: 'the key that the errata patches are signed with' },
+    unsigned: { kind: 'flag', help: 'take errata patches without looking at a signature' },
+    noise: { kind: 'flag', help: 'build twice, and leave out files that differ from the shipped ones in dates and the like alone' },
     review: { kind: 'flag', help: 'print the changes of the capture ROOT, in four lists; no command is run' },
     json: sharedFlags.json,
   },
   examples: [
     "bindery capture /mnt/base -o 001_sshd -- sh -c 'cd /usr/src/usr.bin/ssh && make obj && make && make install'",
-    "bindery capture --sandbox destdir -o port /mnt/base -- sh -c 'make install DESTDIR=$DESTDIR'",
+    'bindery capture --errata 001_sshd.patch.sig -p openbsd-76-base.pub /mnt/base -o 001_sshd',
+    'bindery capture --sandbox destdir -o port /mnt/base -- make install',
     'bindery capture --review 001_sshd',
   ],
-  run: async (context, input) => (input.flag('review') ? await review(context, input) : await record(context, input)),
-}
-
-async function record(context: Context, input: Input): Promise<number> {
-  const plan = planOf(input)
-  await refuseExisting(plan.output)
-  const sandbox = await openSandbox(context, plan)
-  const log = openLog(plan.log)
-  try {
-    const sides = await runAndObserve(context, plan, sandbox, log)
-    await keep(context, plan, sandbox, sides, log)
-    await log.remove()
-    await tell(context, input, sandbox, sides)
+  run: async (context, input) => {
+    if (input.flag('review')) return await review(context, input)
+    await recordCapture(context, await readPlan(context, input))
     return 0
-  } finally {
-    log.close()
-    await sandbox.close()
-  }
-}
-
-type Plan = {
-  readonly root: string
-  readonly command: readonly string[]
-  readonly output: string
-  /** Beside the output while the command runs; it stays where that fails. */
-  readonly log: string
-  readonly kind: SandboxKind | undefined
-  readonly scratch: string | undefined
-  readonly exclude: readonly RelPath[]
-  readonly excludeTexts: readonly string[]
-  readonly network: boolean
-  readonly timeLimitMs: number | undefined
-}
-
-const kinds: readonly SandboxKind[] = ['overlay', 'snapshot', 'destdir']
-
-function planOf(input: Input): Plan {
-  const [root, ...command] = input.operands as [string, ...string[]]
-  if (command.length === 0) throw new BinderyError('usage', 'a command is missing', { hint: 'bindery capture ROOT -o DIR -- COMMAND ...' })
-  const output = input.required('output').replace(/\/+$/, '')
-  const given = input.value('sandbox')
-  const kind = kinds.find((known) => known === given)
-  if (given !== undefined && kind === undefined)
-    throw new BinderyError('usage', `--sandbox: '${given}' is none of overlay, snapshot, destdir`)
-  const excludeTexts = input.list('exclude').map((text) => text.replace(/^\.?\/+/, '').replace(/\/+$/, ''))
-  const seconds = wholeOf(input, 'time-limit', 1, 100_000_000)
-  return {
-    root,
-    command,
-    output,
-    log: `${output}.log`,
-    kind,
-    scratch: input.value('scratch'),
-    exclude: excludeTexts.map(excluded),
-    excludeTexts,
-    network: input.flag('network'),
-    timeLimitMs: seconds === undefined ? undefined : seconds * 1000,
-  }
-}
-
-function excluded(text: string): RelPath {
-  const path = pathFromText(text)
-  if (path === undefined) throw new BinderyError('usage', `'${text}' is no path below ROOT`)
-  return path
-}
-
-/** The overlay where there can be one: it alone leaves ROOT as it was. */
-async function openSandbox(context: Context, plan: Plan): Promise<Sandbox> {
-  if (!isTree(plan.root)) throw new BinderyError('wrong-type', 'is no directory', { subject: plan.root })
-  const options = plan.scratch === undefined ? {} : { scratch: plan.scratch }
-  if (plan.kind !== undefined) return await hostSandboxes.open(plan.kind, plan.root, options)
-  try {
-    return await hostSandboxes.open('overlay', plan.root, options)
-  } catch (error) {
-    if (!isBinderyError(error, 'not-supported')) throw error
-    const sandbox = await hostSandboxes.open('snapshot', plan.root, options)
-    context.say(`no overlay (${error.message}): a snapshot is taken, and the command changes ${plan.root} itself`)
-    return sandbox
-  }
-}
-
-async function runAndObserve(context: Context, plan: Plan, sandbox: Sandbox, log: LogFile): Promise<Sides> {
-  const output = (bytes: Uint8Array): void => {
-    log.write(bytes)
-    context.passOn(bytes)
-  }
-  const work = async (): Promise<void> => {
-    const { command, network, timeLimitMs, root } = plan
-    const limit = timeLimitMs === undefined ? {} : { timeLimitMs }
-    const result = await sandbox.run({ command, network, output, signal: context.signal, ...limit })
-    const hint = { subject: command[0], hint: `${told(sandbox, root)}; what it printed is in ${plan.log}` }
-    if (result.kind === 'out of time') throw new BinderyError('command-failed', `did not end within its time`, hint)
-    if (result.status !== 0) throw new BinderyError('command-failed', `ended with status ${result.status}`, hint)
-  }
-  const meter = (label: string): ReturnType<Context['progress']['start']> => context.progress.start(label, undefined)
-  return await observe(sandbox, work, { exclude: plan.exclude, signal: context.signal, meter })
-}
-
-function told(sandbox: Sandbox, root: string): string {
-  return sandbox.kind === 'snapshot' ? `${root} is as the command left it` : `${root} was not changed`
-}
-
-async function keep(context: Context, plan: Plan, sandbox: Sandbox, sides: Sides, log: LogFile): Promise<void> {
-  const facts = {
-    made: Math.floor(context.clock.now() / 1000),
-    sandbox: sandbox.kind,
-    network: plan.network,
-    commands: [plan.command],
-    exclude: plan.excludeTexts,
-  }
-  await writeNewFolder(plan.output, async (aside) => {
-    await writeCapture(folderStore(aside), facts, sides, sandbox.after, await log.read())
-  })
-}
-
-async function tell(context: Context, input: Input, sandbox: Sandbox, sides: Sides): Promise<void> {
-  const changes = changesOf(sides)
-  const count = (kind: string): number => changes.filter((change) => change.kind === kind).length
-  context.say(`${sandbox.kind}: ${count('added')} added, ${count('changed')} changed, ${count('removed')} removed`)
-  await print(context, utf8(changes.map(input.flag('json') ? jsonLine : readableLine).join('')))
+  },
 }
 
 async function review(context: Context, input: Input): Promise<number> {
   const [folder, ...others] = input.operands as [string, ...string[]]
   if (others.length > 0) throw new BinderyError('usage', '--review takes one capture, and no command')
-  const idle = ['output', 'sandbox', 'scratch', 'time-limit'].find((name) => input.value(name) !== undefined)
-  if (idle !== undefined) throw new BinderyError('usage', `--${idle} means nothing with --review`)
-  const changes = changesOf(await openCapture(folderStore(folder)))
-  await print(context, utf8(input.flag('json') ? changes.map(jsonLine).join('') : reviewText(changes)))
+  refuseIdle(input)
+  const changes = changesOf(await openCaptureFolder(folder))
+  const noise = await folderStore(folder).get(noiseKey)
+  await print(context, utf8(input.flag('json') ? changes.map(jsonLine).join('') : reviewText(changes, noise && latin1(noise))))
   return 0
+}
+
+function refuseIdle(input: Input): void {
+  const given = [
+    ...['output', 'sandbox', 'scratch', 'time-limit', 'pubkey'].filter((name) => input.value(name) !== undefined),
+    ...['exclude', 'errata'].filter((name) => input.list(name).length > 0),
+    ...['network', 'unsigned', 'noise'].filter((name) => input.flag(name)),
+  ]
+  if (given[0] !== undefined) throw new BinderyError('usage', `--${given[0]} means nothing with --review`)
 }

@@ -8,7 +8,7 @@ const makerVerbs: readonly Verb[] = [
     summary: 'run a command in a sandbox over a tree, and record what it changed',
     load: async () => (await import('./capture.ts')).capture,
   },
-  { name: 'cut', summary: 'cut a dist from a tree', load: async () => (await import('./cut.ts')).cut },
+  { name: 'cut', summary: 'cut a dist from a tree, or from a capture and its base', load: async () => (await import('./cut.ts')).cut },
   {
     name: 'delta',
     summary: 'make a delta between two dists or other files, join two, or tell what one applies to',

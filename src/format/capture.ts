@@ -3,7 +3,7 @@ import { BinderyError } from '../base/error.ts'
 import { pathFromText } from '../base/path.ts'
 import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import type { Sha256 } from '../base/digest.ts'
-import type { Json } from './record-json.ts'
+import type { Json, JsonObject } from './record-json.ts'
 
 /**
  * The record of a capture (doc/spec/capture.md): how it was made, and the digests of the two manifests that say what it
@@ -17,6 +17,8 @@ export type CaptureRecord = {
   readonly network: boolean
   /** Programs with their arguments, in the order in which they ran. */
   readonly commands: readonly (readonly string[])[]
+  /** The errata patches whose instructions these were; empty for any other command. */
+  readonly errata: readonly CapturedErrata[]
   /** Paths whose changes were left out, with everything below; UTF-8. */
   readonly exclude: readonly string[]
   /** Digests of `old.mtree` and `new.mtree`. */
@@ -24,12 +26,15 @@ export type CaptureRecord = {
   readonly new: Sha256
 }
 
+/** `name` as the instructions have it (`001_sshd`); the release is absent where the patch names none. */
+export type CapturedErrata = { readonly release?: string; readonly number: string; readonly name: string; readonly signed: boolean }
+
 const marker = 'capture'
 const version = 1
-export const captureLimits = { bytes: 4 << 20, commands: 4096, words: 65_536, text: 1 << 20, exclude: 4096 } as const
+export const captureLimits = { bytes: 4 << 20, commands: 4096, words: 65_536, text: 1 << 20, exclude: 4096, errata: 1000 } as const
 
 export function encodeCapture(record: CaptureRecord): Uint8Array {
-  const bytes = encodeJson({ bindery: marker, version, must: [], ...record })
+  const bytes = encodeJson({ bindery: marker, version, must: [], ...record } satisfies JsonObject)
   decodeCapture(bytes)
   return bytes
 }
@@ -47,6 +52,7 @@ export function decodeCapture(bytes: Uint8Array): CaptureRecord {
     sandbox: asSandbox(record['sandbox']),
     network: asBoolean(record['network'], 'network'),
     commands: asList(record['commands'], 'commands', captureLimits.commands).map(asCommand),
+    errata: asList(record['errata'], 'errata', captureLimits.errata).map(asErrata),
     exclude: asList(record['exclude'], 'exclude', captureLimits.exclude).map(asPath),
     old: asDigest(record['old'], 'old'),
     new: asDigest(record['new'], 'new'),
@@ -63,6 +69,13 @@ function asCommand(value: Json): readonly string[] {
   const words = asList(value, 'a command', captureLimits.words).map((word) => asText(word, 'a word', captureLimits.text))
   if (words.length === 0) throw new BinderyError('bad-format', 'a command has no words')
   return words
+}
+
+function asErrata(value: Json): CapturedErrata {
+  const errata = asObject(value, 'errata')
+  const release = errata['release'] === undefined ? {} : { release: asText(errata['release'], 'release', 64) }
+  const number = asText(errata['number'], 'number', 16)
+  return { ...release, number, name: asText(errata['name'], 'name', 255), signed: asBoolean(errata['signed'], 'signed') }
 }
 
 function asPath(value: Json): string {

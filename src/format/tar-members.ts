@@ -1,4 +1,4 @@
-import { emptyBytes, latin1 } from '../base/bytes.ts'
+import { emptyBytes, fromLatin1, latin1 } from '../base/bytes.ts'
 import { isBinderyError } from '../base/error.ts'
 import { decodePax, maxPaxBytes } from './pax.ts'
 import { blockSize, fields, nameWidth, paddingOf, prefixWidth } from './tar.ts'
@@ -121,7 +121,7 @@ async function memberOf(look: Look, found: Found): Promise<TarMember | undefined
     contentStart,
     contentSize,
     end: Math.min(end, found.end),
-    path: found.said.path ?? nameOf(block),
+    path: ownText(found.said.path ?? nameOf(block)),
     type: found.type,
   }
 }
@@ -157,6 +157,11 @@ function nameOf(block: Uint8Array): string {
   // GNU's own magic, `ustar` and two blanks, has other fields where the prefix would be.
   const prefix = text.startsWith('ustar\0', fields.magic.at) ? upToNul(text.slice(fields.prefix.at, fields.prefix.at + prefixWidth)) : ''
   return prefix === '' ? name : `${prefix}/${name}`
+}
+
+/** A piece of a string keeps the whole string: for each of thousands of short paths a block. */
+function ownText(text: string): string {
+  return latin1(fromLatin1(text))
 }
 
 function upToNul(text: string): string {

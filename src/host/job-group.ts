@@ -22,50 +22,59 @@ export type GroupPlace = {
 
 export function startInGroup(place: GroupPlace, job: SandboxJob): Running {
   const env = { ...fixedEnvironment, ...place.env, ...job.env }
-  const [program = '', ...args] = wordsOf(place, job)
-  const child = spawn(program, args, {
+  const child = spawn('sh', ['-c', lead, 'sh', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...wordsOf(place, job)], {
     cwd: place.root ?? place.folder,
-    env,
-    stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', 'pipe'],
+    stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore', 'pipe'],
     detached: true,
   })
   child.stdin?.on('error', () => {})
   child.stdin?.end(job.input)
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Uint8Array) => job.output(chunk))
+  child.stdout?.on('data', (chunk: Uint8Array) => job.output(chunk))
   return { ended: statusOf(child), stop: () => void endGroup(child) }
 }
 
-function wordsOf(place: GroupPlace, job: SandboxJob): readonly string[] {
-  const start = place.root === undefined ? [] : [programPath('chroot') ?? 'chroot', '.', 'sh', '-c', enter, 'sh', place.folder]
-  return ['sh', '-c', lead, 'sh', ...start, ...job.command]
+function wordsOf({ root, folder }: GroupPlace, job: SandboxJob): readonly string[] {
+  if (root === undefined) return job.command
+  const chroot = [programPath('chroot') ?? 'chroot', '.']
+  return folder === '/' ? [...chroot, ...job.command] : [...chroot, 'sh', '-c', enter, 'sh', folder, ...job.command]
 }
 
-const enter = 'cd "$1" && shift && exec "$@"'
+/** A shell adds to the environment. */
+const enter = 'cd "$1" && shift && unset PWD OLDPWD SHLVL && exec "$@"'
 
+/** `NAME=VALUE… COMMAND…` */
 const lead = `
 umask ${fixedUmask.toString(8).padStart(3, '0')}
 (while read -r line; do :; done; kill -9 -$$) <&3 >/dev/null 2>&1 &
-exec 3<&-
-"$@" 2>&1
-exit $?`
+watcher=$!
+exec 3<&- 2>/dev/null
+env -i "$@" 2>&1
+status=$?
+kill -9 $watcher
+wait $watcher 2>/dev/null
+exit $status`
 
 const graceMs = 2000
 
 async function statusOf(child: ChildProcess): Promise<number> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
     child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
   })
   await endGroup(child)
+  // Whoever got away may hold the other end for ever.
+  await Promise.race([closed, setTimeout(graceMs, undefined, { ref: false })])
   for (const stream of child.stdio) stream?.destroy()
   return status
 }
 
 /** Asked first: not everything that a build leaves behind may be cut off anywhere. */
 async function endGroup(child: ChildProcess): Promise<void> {
-  signalGroup(child, 'SIGTERM')
-  for (let waited = 0; waited < graceMs && signalGroup(child, 0); waited += 20) await setTimeout(20)
-  signalGroup(child, 'SIGKILL')
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    signalGroup(child, signal)
+    for (let waited = 0; waited < graceMs && signalGroup(child, 0); waited += 20) await setTimeout(20)
+  }
 }
 
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals | 0): boolean {

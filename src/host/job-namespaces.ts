@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { BinderyError } from '../base/error.ts'
 import { fixedEnvironment, fixedHostName, fixedUmask } from '../port/sandbox.ts'
 import { hostExec, programPath } from './exec.ts'
+import { clockWords, placeClock, preloadClock } from './sandbox-clock.ts'
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import type { SandboxJob } from '../port/sandbox.ts'
@@ -67,13 +68,16 @@ async function findMissing(): Promise<string | undefined> {
   if (process.platform !== 'linux') return 'this system has no namespaces'
   for (const tool of ['setpriv', 'unshare', 'nsenter', 'mount', 'env']) if (!(await hostExec.has(tool))) return `${tool} is not installed`
   const { status, stderr } = await hostExec.run('setpriv', ['--pdeathsig', 'KILL', 'unshare', ...flagsOf(false), 'true'])
-  return status === 0 ? undefined : Buffer.from(stderr).toString().trim().split('\n')[0] || 'unshare failed'
+  if (status === 0) return undefined
+  // unshare: unshare failed: Operation not permitted
+  const reason = Buffer.from(stderr).toString().trim().split(': ').at(-1) ?? ''
+  return `no namespaces can be made here (${reason})`
 }
 
 function wordsOf(place: JobPlace, job: SandboxJob): readonly string[] {
   const enter = place.holder === undefined ? [] : ['nsenter', `--mount=/proc/${place.holder}/ns/mnt`]
   const env = Object.entries({ ...fixedEnvironment, ...place.env, ...job.env }).map(([name, value]) => `${name}=${value}`)
-  const shell = ['sh', '-ec', firstProcess, 'sh', place.root ?? '', place.folder, job.network ? '' : 'own']
+  const shell = ['sh', '-ec', firstProcess, 'sh', place.root ?? '', place.folder, job.network ? '' : 'own', ...clockWords(place, job)]
   return ['--pdeathsig', 'KILL', ...enter, 'unshare', ...flagsOf(job.network), ...shell, ...env, ...commandOf(place, job)]
 }
 
@@ -88,15 +92,15 @@ function flagsOf(network: boolean): readonly string[] {
 }
 
 /**
- * `ROOT FOLDER NETWORK NAME=VALUE… COMMAND…`. Descriptor 3 tells the shell's process number (outside), and that all is
+ * `ROOT FOLDER NETWORK LIBRARY AHEAD NAME=VALUE… COMMAND…`. Descriptor 3 tells the shell's process number (outside), and that all is
  * ready, and at the end the status. /proc and /dev are mounted where the tree has real directories for them: what a command leaves there is no part of
  * the tree.
  */
 const firstProcess = `
 read -r pid rest </proc/self/stat
 echo "$pid" >&3
-root=$1 folder=$2 network=$3
-shift 3
+root=$1 folder=$2 network=$3 library=$4 ahead=$5
+shift 5
 { echo ${fixedHostName} >/proc/sys/kernel/hostname; } 2>/dev/null || hostname ${fixedHostName}
 [ -z "$network" ] || ip link set lo up 2>/dev/null || :
 if [ -n "$root" ]; then
@@ -113,10 +117,12 @@ else
   mount -t proc proc /proc
   cd "$folder"
 fi
+[ -z "$library" ] || { ${placeClock}
+}
 umask ${fixedUmask.toString(8).padStart(3, '0')}
 echo ready >&3
 exec 2>/dev/null
-set +e
+set +e ${preloadClock}
 env -i "$@" 2>&1 3>&-
 echo "$?" >&3`
 

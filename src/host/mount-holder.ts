@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { fromLatin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { showPath } from '../base/path.ts'
 import type { Readable } from 'node:stream'
 
 /**
@@ -11,7 +12,7 @@ export type MountHolder = {
   readonly pid: number
   /** Its current directory as the system sees it: node reads what is mounted by way of it. */
   readonly folder: string
-  /** Runs lines of sh (bytes as latin1), answers what they print; `io` where one of them fails, and the holder is gone. */
+  /** Runs lines of sh (bytes as latin1), answers what they print. Where one fails, the holder is gone: `io` with the last that was said. */
   tell(script: string): Promise<string>
   close(): Promise<void>
 }
@@ -28,7 +29,7 @@ export function startMountHolder(folder: string): MountHolder {
     for (const event of ['close', 'error']) child.once(event, () => resolve(undefined))
   })
   let said = ''
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('latin1')))
   child.stdin.on('error', () => {})
   return {
     pid: child.pid ?? 0,
@@ -38,7 +39,9 @@ export function startMountHolder(folder: string): MountHolder {
       child.stdin.write(fromLatin1(`${script}\necho ${done}\n`))
       const text = await Promise.race([answer, ended])
       if (text !== undefined) return text
-      throw new BinderyError('io', said.trim().split('\n')[0] || 'no mount namespace can be made', { subject: 'unshare' })
+      // mount(8) indents what it says beside the reason.
+      const reason = said.split('\n').findLast((line) => /^\S/.test(line))
+      throw new BinderyError('io', showPath(reason ?? 'it ended'), { subject: 'unshare', cause: new Error(said) })
     },
     close: async () => {
       child.kill('SIGKILL')

@@ -1,12 +1,26 @@
-import { readFileSync } from 'node:fs'
-import { parseRelPath, rootPath } from '../base/path.ts'
+import { lstatSync, readFileSync } from 'node:fs'
+import { relative } from 'node:path'
+import { latin1 } from '../base/bytes.ts'
+import { isWithin, parseRelPath, pathFromText, rootPath } from '../base/path.ts'
+import { hostPath } from './disk-path.ts'
 import type { RelPath } from '../base/path.ts'
 
 /** What proc_pid_mountinfo(5) says of one mount. `point` is an absolute path of the system, bytes as latin1. */
 export type Mount = { readonly id: string; readonly parent: string; readonly point: string; readonly type: string }
 
-export function systemMounts(): readonly Mount[] {
-  return parseMounts(readFileSync('/proc/self/mountinfo', 'latin1'))
+/** Of the tree at `root`, which has no links in its path. Only Linux tells: elsewhere all counts as one file system. */
+export function hostMountsOfTree(root: string): MountsOfTree {
+  if (process.platform !== 'linux') return { inside: [rootPath], outside: [] }
+  return mountsOfTree(parseMounts(readFileSync('/proc/self/mountinfo', 'latin1')), latin1(Buffer.from(root)), (path) => {
+    return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
+  })
+}
+
+/** Whether what is in a folder is part of the tree; both are paths without links. */
+export function isPartOfTree(root: string, folder: string): boolean {
+  const below = relative(root, folder)
+  const path = below === '' ? rootPath : pathFromText(below)
+  return path !== undefined && !hostMountsOfTree(root).outside.some((top) => isWithin(path, top))
 }
 
 export function parseMounts(text: string): readonly Mount[] {
@@ -25,26 +39,28 @@ function unescaped(_: string, octal: string): string {
   return String.fromCharCode(parseInt(octal, 8))
 }
 
+/** Mount points: of what is part of a tree, parents first and `.` before all, and of what is not, with all below it. */
+export type MountsOfTree = { readonly inside: readonly RelPath[]; readonly outside: readonly RelPath[] }
+
 /**
- * Where file systems that are part of the tree at `root` begin: `.`, and mount points below it, parents first. `root` is an
- * absolute path without links. Left out, with everything below them, are
+ * `root` is an absolute path without links. Outside are
  *
  * - what the kernel makes (proc, sysfs, devices, control groups…): it has no content of its own;
  * - all mounts in dev, proc, sys and run, which begin anew at each boot, a tmpfs as well;
  * - what automount has not mounted yet;
  * - mounts on single files, as containers have them: below lies the tree's own file.
  */
-export function fileSystemsOfTree(mounts: readonly Mount[], root: string, isDirectory: (path: RelPath) => boolean): readonly RelPath[] {
+export function mountsOfTree(mounts: readonly Mount[], root: string, isDirectory: (path: RelPath) => boolean): MountsOfTree {
   const prefix = root === '/' ? '/' : `${root}/`
-  const kept: RelPath[] = [rootPath]
-  const left: string[] = []
+  const inside: RelPath[] = [rootPath]
+  const outside: RelPath[] = []
   for (const { point, type } of visible(mounts)) {
     const path = point.startsWith(prefix) ? parseRelPath(point.slice(prefix.length)) : undefined
-    if (path === undefined || left.some((top) => path.startsWith(`${top}/`))) continue
-    if (madeByKernel.has(type) || bootedAnew.test(path) || !isDirectory(path)) left.push(path)
-    else kept.push(path)
+    if (path === undefined || outside.some((top) => isWithin(path, top) && path !== top)) continue
+    if (madeByKernel.has(type) || bootedAnew.test(path) || !isDirectory(path)) outside.push(path)
+    else inside.push(path)
   }
-  return kept
+  return { inside, outside }
 }
 
 const bootedAnew = /^(?:dev|proc|sys|run|var\/run)(?:\/|$)/

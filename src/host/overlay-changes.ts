@@ -46,7 +46,7 @@ function visit(changes: Changes, path: RelPath): void {
   const stat = statAt(upper, path)
   if (stat === undefined) return
   touch(changes, path)
-  // A whiteout, or anything else in the place of what may have been a directory.
+  // A whiteout, or what stands where a directory may have been.
   if (!stat.isDirectory()) return below(lower, path, (gone) => touch(changes, gone))
   const moved = marked('redirect') !== undefined
   // What the lower directory of this name holds is hidden behind one that came here, or was made anew.

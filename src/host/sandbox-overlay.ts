@@ -7,7 +7,7 @@ import { hostPath } from './disk-path.ts'
 import { hostExec } from './exec.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
 import { quoted, startMountHolder } from './mount-holder.ts'
-import { fileSystemsOfTree, systemMounts } from './mount-table.ts'
+import { hostMountsOfTree, isPartOfTree } from './mount-table.ts'
 import { changesOf } from './overlay-changes.ts'
 import { jobRunner } from './sandbox-job.ts'
 import { makeScratchFolder } from './scratch-folder.ts'
@@ -24,21 +24,25 @@ import type { ScratchFolder } from './scratch-folder.ts'
  *     N/upper, N/work    of the Nth overlay
  */
 export async function openOverlay(root: string, options: SandboxOptions): Promise<Sandbox> {
+  if (process.platform !== 'linux') throw new BinderyError('not-supported', 'overlays are of Linux alone', { subject: root })
   const tree = realpathSync(root)
-  const points = fileSystemsOfTree(systemMounts(), latin1(Buffer.from(tree)), (path) => isDirectory(tree, path))
-  const scratch = options.scratch === undefined ? undefined : makeScratchFolder(outside(tree, options.scratch))
+  const points = hostMountsOfTree(tree).inside
+  const scratch = options.scratch === undefined ? undefined : scratchOutside(tree, options.scratch)
   const holder = startMountHolder(tree)
   const close = async (): Promise<void> => {
     await holder.close()
     await scratch?.close()
   }
+  const missing = whatIsMissing()
   try {
-    const [missing, remarks] = await Promise.all([whatIsMissing(), mountOverlays(holder, points, scratch)])
-    if (missing !== undefined) throw new BinderyError('not-supported', missing)
+    const remarks = await mountOverlays(holder, points, scratch)
+    const reason = await missing
+    if (reason !== undefined) throw new BinderyError('not-supported', reason)
     return sandboxOver(holder, points, remarks, close)
   } catch (cause) {
     await close()
-    throw new BinderyError('not-supported', `has no overlay: ${cause instanceof Error ? cause.message : ''}`, { subject: root, cause })
+    const reason = (await missing) ?? (cause instanceof Error ? cause.message : '')
+    throw new BinderyError('not-supported', `cannot have an overlay: ${reason}`, { subject: root, cause })
   }
 }
 
@@ -47,15 +51,10 @@ async function whatIsMissing(): Promise<string | undefined> {
   return attributes ? await namespacesMissing() : 'getfattr and setfattr are not installed'
 }
 
-function isDirectory(root: string, path: RelPath): boolean {
-  return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
-}
-
-function outside(tree: string, scratch: string): string {
-  const real = realpathSync(scratch)
-  if (real === tree || real.startsWith(tree === '/' ? '/' : `${tree}/`))
-    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: scratch })
-  return real
+function scratchOutside(tree: string, parent: string): ScratchFolder {
+  if (existsSync(parent) && isPartOfTree(tree, realpathSync(parent)))
+    throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: parent })
+  return makeScratchFolder(parent)
 }
 
 /** Every Linux has it. It is hidden in the holder's namespace alone, and the tree may lie in it. */
@@ -107,7 +106,9 @@ async function copyAttributes(holder: MountHolder, points: readonly RelPath[]): 
 /** The lower directory is named by standing in it: there is no way to write every path into the options. */
 function overlayAt(point: RelPath, n: number): string {
   const options = `lowerdir=.,upperdir=${place}/${n}/upper,workdir=${place}/${n}/work,index=on,redirect_dir=on,metacopy=off`
-  return `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const mount = `(cd ${quoted(`before/${point}`)} && mount -t overlay -o ${options} overlay ${quoted(`${place}/after/${point}`)})`
+  const refused = `the kernel mounts none over ${point === rootPath ? 'its file system' : point}, with the changes kept where they are`
+  return `${mount} || { echo ${quoted(refused)} >&2; exit 1; }`
 }
 
 /** The kernel does without an index where a file system cannot name its inodes (an overlay, for one). */
@@ -128,6 +129,7 @@ function sandboxOver(holder: MountHolder, points: readonly RelPath[], remarks: r
     before: hostDisk(before),
     after: hostDisk(after),
     remarks,
+    outside: [],
     run: jobs.run,
     touched: async () => {
       const touched = new Set<RelPath>()

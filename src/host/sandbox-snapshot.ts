@@ -2,6 +2,7 @@ import { realpathSync } from 'node:fs'
 import { hostDisk } from './disk.ts'
 import { startInGroup } from './job-group.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
+import { hostMountsOfTree } from './mount-table.ts'
 import { jobRunner } from './sandbox-job.ts'
 import type { Sandbox } from '../port/sandbox.ts'
 
@@ -17,6 +18,7 @@ export async function openSnapshot(root: string): Promise<Sandbox> {
     before: disk,
     after: disk,
     remarks: missing === undefined ? [] : [withoutNamespaces(missing)],
+    outside: hostMountsOfTree(tree).outside,
     run: jobs.run,
     touched: async () => undefined,
     close: jobs.close,

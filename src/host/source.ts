@@ -59,8 +59,9 @@ async function regularStat(handle: FileHandle, file: string): Promise<{ size: nu
 function sourceOf(handle: FileHandle, size: number, file: string): OpenSource {
   return {
     size,
-    read: async (start, end) => {
-      const bytes = new Uint8Array(end - start)
+    read: async (start, end, room) => {
+      const size = end - start
+      const bytes = room !== undefined && room.length >= size ? room.subarray(0, size) : new Uint8Array(size)
       if ((await fill(handle, bytes, start, file)) < bytes.length) {
         throw new BinderyError('io', `became shorter while it was read (${size} bytes before)`, { subject: file })
       }

@@ -36,6 +36,8 @@ export type Sandbox = {
   readonly before: DiskReader
   /** The tree as the commands have left it. Good until `close`. */
   readonly after: DiskReader
+  /** Paths that `before` and `after` show, with all that is below, and that are no part of the tree: what the kernel mounts. */
+  readonly outside: readonly RelPath[]
   /** What this system cannot keep of the promises above, or of the tree; a line each, for people. */
   readonly remarks: readonly string[]
   /** May be called again: the next command finds what the one before has left. */
@@ -61,6 +63,11 @@ export type SandboxJob = {
   readonly input?: Uint8Array
   readonly network: boolean
   readonly timeLimitMs?: number
+  /**
+   * Lets it see the clock this much ahead, as far as the system can: programs that ask the kernel themselves (static ones,
+   * those of Go) see the true time, and where there is no way at all, all do. A program that was asked tells.
+   */
+  readonly clockAheadSeconds?: number
   /** Its stdout and stderr, as they come. */
   readonly output: (bytes: Uint8Array) => void
   readonly signal: AbortSignal

@@ -18,9 +18,12 @@ import type { ByteSource } from '../../src/port/source.ts'
 export function sourceOf(bytes: Uint8Array): ByteSource {
   return {
     size: bytes.length,
-    read: async (start, end) => {
+    read: async (start, end, room) => {
       assert.ok(start >= 0 && start <= end && end <= bytes.length, `a read of [${start}, ${end}) in ${bytes.length} bytes`)
-      return bytes.slice(start, end)
+      if (room === undefined || room.length < end - start) return bytes.slice(start, end)
+      room.fill(0xaa)
+      room.set(bytes.subarray(start, end))
+      return room.subarray(0, end - start)
     },
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { hostDisk } from '../../src/host/disk.ts'
@@ -41,7 +42,17 @@ export async function runCommand(sandbox: Sandbox, command: readonly string[], j
 
 /** How many processes of the system have `mark` among their arguments. */
 export function countProcesses(mark: string): number {
-  return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name) && argumentsOf(name).includes(mark)).length
+  return commandLines().filter((words) => words.includes(mark)).length
+}
+
+function commandLines(): readonly (readonly string[])[] {
+  if (process.platform !== 'linux')
+    return execFileSync('ps', ['-ax', '-o', 'command'], { encoding: 'utf8' })
+      .split('\n')
+      .map((line) => line.split(' '))
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map(argumentsOf)
 }
 
 function argumentsOf(pid: string): readonly string[] {

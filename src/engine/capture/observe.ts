@@ -18,16 +18,17 @@ export type ObserveOptions = {
 
 /** Lets `work` run commands in the sandbox, and finds out what they changed. Nothing is taken from time stamps. */
 export async function observe(sandbox: Sandbox, work: () => Promise<void>, options: ObserveOptions): Promise<Sides> {
+  const within = { ...options, exclude: [...options.exclude, ...sandbox.outside] }
   // Where commands change the tree itself, it cannot be asked afterwards what it was.
   const inPlace = sandbox.before === sandbox.after
-  const whole = inPlace ? await scan(sandbox.before, 'reading the tree', options) : undefined
+  const whole = inPlace ? await scan(sandbox.before, 'reading the tree', within) : undefined
   await work()
   const touched = await sandbox.touched()
   if (touched === undefined) {
-    const old = whole ?? (await scan(sandbox.before, 'reading the tree', options))
-    return changedPart({ old, new: await scan(sandbox.after, 'looking for changes', options) })
+    const old = whole ?? (await scan(sandbox.before, 'reading the tree', within))
+    return changedPart({ old, new: await scan(sandbox.after, 'looking for changes', within) })
   }
-  const paths = withParents(touched.filter((path) => !isOutside(path, options)))
+  const paths = withParents(touched.filter((path) => !isOutside(path, within)))
   return changedPart({ old: await part(sandbox.before, paths, options), new: await part(sandbox.after, paths, options) })
 }
 

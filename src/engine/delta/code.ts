@@ -11,6 +11,7 @@ import { smallestImage } from './smallest.ts'
 import { sourceView } from './source-view.ts'
 import type { Range } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
+import type { ByteSource } from '../../port/source.ts'
 import type { DeltaEncoder, RawBatch } from './delta-encode.ts'
 import type { FileKind } from './file-kind.ts'
 import type { ReferenceTally } from './image/references.ts'
@@ -20,6 +21,8 @@ import type { SourceView } from './source-view.ts'
 import type { Coded, DeltaWatch } from './watch.ts'
 
 export type CodeInput = PrepareInput & {
+  readonly old: ByteSource
+  readonly new: ByteSource
   readonly batchLimit: number
   readonly meter?: Meter | undefined
   readonly watch?: DeltaWatch | undefined
@@ -41,7 +44,7 @@ type Coder = {
 export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> {
   const modelsLiterals = input.new.size <= largestProgram
   const encoder = deltaEncoder({ ...input, modelLiterals: modelsLiterals })
-  const coder = { old: sourceView(input.old), next: sourceView(input.new), encoder, modelsLiterals, input }
+  const coder = { old: sourceView(input.old, true), next: sourceView(input.new, true), encoder, modelsLiterals, input }
   for await (const prepared of prepareSegments(input)) {
     input.signal?.throwIfAborted()
     const { segment } = prepared
@@ -55,6 +58,9 @@ export async function* codeSegments(input: CodeInput): AsyncGenerator<RawBatch> 
     }
     input.watch?.coded(segment, { kind, ...step.value }, encoder.written)
   }
+  // The last batch may be the only one, and takes memory of its own.
+  for (const view of [coder.old, coder.next, input.views.old, input.views.next]) view.release()
+  await input.matcher.end()
   yield* encoder.take(true)
 }
 
@@ -123,7 +129,7 @@ async function codeGzip({ next, encoder }: Coder, segment: Segment, old: Range, 
 
 /** How well references were guessed. Undefined where the two are not understood, or have too little in common. */
 async function codeImage({ encoder }: Coder, old: Range, { found, plain }: MatchedAs<'image'>): Promise<ReferenceTally | undefined> {
-  const images = (await Promise.all(found)).filter((image) => image !== undefined)
+  const images = await found
   const image = plain === undefined ? images[0] : smallestImage(encoder, images, await plain)
   return image && encoder.image(old.start, image)
 }

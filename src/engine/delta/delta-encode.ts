@@ -50,7 +50,7 @@ export type EncoderLimits = { readonly window: number; readonly batchLimit: numb
 
 export function deltaEncoder({ window, batchLimit, modelLiterals }: EncoderLimits): DeltaEncoder {
   const out = newStreams()
-  const images = imageEncoder()
+  const images = imageEncoder({ modelLiterals })
   const outer = runWriter(window, out)
   /** Those of a content while one is written: it is copied from another one, not from the old side. */
   let runs = outer

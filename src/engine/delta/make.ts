@@ -11,6 +11,7 @@ import { planImages } from './image/plan.ts'
 import { pairMembers } from './pair.ts'
 import { matcherHere, matcherOnThreads } from './pair-matcher.ts'
 import { planDelta } from './plan.ts'
+import { sourceView } from './source-view.ts'
 import { survey } from './survey.ts'
 import { batchCompressor } from './write-batch.ts'
 import type { ByteStream } from '../../base/bytes.ts'
@@ -61,12 +62,12 @@ const atOnce = 2
 export async function* makeDelta(input: DeltaInput): ByteStream {
   const means = meansOf(input.effort ?? usualEffort)
   const { jobs = 1, threads } = input
-  if (threads === undefined || jobs === 1) return yield* makeWith(input, means, matcherHere(means.searches))
-  const pool = threads.start('match', means.searches, jobs)
+  const pool = jobs === 1 ? undefined : threads?.start('match', means.searches, jobs)
+  const matcher = pool === undefined ? matcherHere(means.searches) : matcherOnThreads(pool, jobs)
   try {
-    yield* makeWith(input, means, matcherOnThreads(pool, jobs))
+    yield* makeWith(input, means, matcher)
   } finally {
-    await pool.end()
+    await matcher.end()
   }
 }
 
@@ -80,20 +81,15 @@ async function* makeWith(input: DeltaInput, means: Means, matcher: PairMatcher):
   const sides = { oldName, newName, old: old.side, new: next.side }
   const header = { ...sides, ...limits, digestSize, retained: plan.retained, codingMemory: 0 }
   const room = roomForCodings(header)
-  const images = await planImages(
-    plan,
-    input.old,
-    input.new,
-    { window: limits.window, memory: means.images.length === 0 ? 0 : room },
-    matcher,
-  )
-  const gzips = await planGzip(plan, input.old, input.new, means.opensGzip ? room - images.memory : 0)
+  const views = { old: sourceView(input.old, matcher.atOnce === 1), next: sourceView(input.new, matcher.atOnce === 1) }
+  const images = await planImages(plan, views, { window: limits.window, memory: means.images.length === 0 ? 0 : room }, matcher)
+  const gzips = await planGzip(plan, views, means.opensGzip ? room - images.memory : 0)
   // Each takes its room for all of the delta: a reader may have both at the same time.
   const codingMemory = images.memory + gzips.memory
   const front = encodeDeltaFront({ ...header, codingMemory }, { old: old.digests, new: next.digests })
   input.watch?.planned({ old: old.members, next: next.members, pairs, frontSize: front.length })
   yield front
-  const batches = codeSegments({ ...input, ...limits, plan, means, matcher, images: images.segments, gzips: gzips.segments })
+  const batches = codeSegments({ ...input, ...limits, views, plan, means, matcher, images: images.segments, gzips: gzips.segments })
   for await (const { head, bytes } of inOrder(batches, atOnce, batchCompressor(next.side.size, means.codecs))) {
     input.watch?.compressed(head, bytes.length)
     yield bytes
@@ -124,10 +120,11 @@ function roomForCodings(header: DeltaHeader): number {
 const readSize = 1 << 20
 
 function digestOf(input: DeltaInput): DigestOf {
+  const room = new Uint8Array(readSize)
   return async (side, { contentStart, contentSize }) => {
     const hash = createHash('sha256')
     const end = contentStart + contentSize
-    for (let at = contentStart; at < end; at += readSize) hash.update(await input[side].read(at, Math.min(end, at + readSize)))
+    for (let at = contentStart; at < end; at += readSize) hash.update(await input[side].read(at, Math.min(end, at + readSize), room))
     return hash.digest('hex')
   }
 }

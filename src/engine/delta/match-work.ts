@@ -37,6 +37,8 @@ export type Matchers = {
   images(old: Image, next: Image, effort: ImageEffort): Copies
   gzip(old: Uint8Array, next: Uint8Array): MatchedGzip | undefined
   readonly gain: GainOf
+  /** Gives that memory back. */
+  release(): void
 }
 
 /** `searches`: the ways of plain matching, of which the smallest is taken. */
@@ -52,6 +54,7 @@ export function newMatchers(searches: readonly Search[]): Matchers {
       return pair && { pair, copies: plain(pair.oldContent, pair.content, 0) }
     },
     gain: gainCounter(indexer),
+    release: indexer.release,
   }
 }
 

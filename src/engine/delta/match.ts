@@ -108,7 +108,7 @@ function matchBytes(
 
   /** The old position whose alignment is better than the current one's by more than a switch costs, or -1. */
   const betterThan = (current: number, s: number, far: number): number => {
-    const { bits, starts, positions } = (index ??= indexer(old, strideScale))
+    const { bits, starts, positions } = (index ??= indexer.index(old, strideScale))
     const low = nextView.getInt32(s, true)
     const high = nextView.getInt32(s + 4, true)
     const hash = seedHash(low, high, bits)

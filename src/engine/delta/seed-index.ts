@@ -1,3 +1,5 @@
+import { release } from '../../base/bytes.ts'
+
 /**
  * Where each seed of eight bytes stands in the old bytes: buckets by hash, positions ascending within a bucket, laid out
  * by a counting sort. Seeds start at multiples of the stride; a match of 8 + stride - 1 bytes holds at least one.
@@ -25,21 +27,39 @@ export function seedHash(low: number, high: number, bits: number): number {
   return Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) >>> (32 - bits)
 }
 
-/** Memory that one index after the other is built in: each is good until the next. `scale`: of the strides. */
-export type SeedIndexer = (old: Uint8Array, scale?: number) => SeedIndex
+/** Memory that one index after the other is built in. */
+export type SeedIndexer = {
+  /** Good until the next. `scale`: of the strides. */
+  index(old: Uint8Array, scale?: number): SeedIndex
+  /** Gives the memory back. */
+  release(): void
+}
 
 export function seedIndexer(): SeedIndexer {
   let starts = new Int32Array(0)
   let positions = new Int32Array(0)
-  return (old, scale = 1) => {
-    const stride = strideFor(old.length, scale)
-    const count = Math.max(0, Math.floor((old.length - seedSize) / stride) + 1)
-    const bits = Math.min(mostBits, Math.max(8, 32 - Math.clz32(count)))
-    if (starts.length < (1 << bits) + 2) starts = new Int32Array((1 << bits) + 2)
-    if (positions.length < count) positions = new Int32Array(count)
-    fillIndex(old, stride, count, bits, starts, positions)
-    return { bits, starts, positions }
+  return {
+    index: (old, scale = 1) => {
+      const stride = strideFor(old.length, scale)
+      const count = Math.max(0, Math.floor((old.length - seedSize) / stride) + 1)
+      const bits = Math.min(mostBits, Math.max(8, 32 - Math.clz32(count)))
+      starts = atLeast(starts, (1 << bits) + 2)
+      positions = atLeast(positions, count)
+      fillIndex(old, stride, count, bits, starts, positions)
+      return { bits, starts, positions }
+    },
+    release: () => {
+      for (const { buffer } of [starts, positions]) release(new Uint8Array(buffer))
+      starts = new Int32Array(0)
+      positions = new Int32Array(0)
+    },
   }
+}
+
+function atLeast(held: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  if (held.length >= length) return held
+  release(new Uint8Array(held.buffer))
+  return new Int32Array(length)
 }
 
 /** Counts go to `starts[h + 2]`, so that placing a position moves `starts[h + 1]` from the bucket's start to its end. */

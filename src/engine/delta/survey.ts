@@ -21,10 +21,11 @@ export async function survey(source: ByteSource, blockSize: number, digestSize: 
   const hash = createHash('sha256')
   const digests: Uint8Array[] = []
   const step = Math.min(readSize, blockSize)
+  const room = new Uint8Array(Math.min(step, source.size))
   for (let at = 0; at < source.size; at += step) {
     signal?.throwIfAborted()
     if (at > 0 && at % blockSize === 0) digests.push(sumSoFar(hash).subarray(0, digestSize))
-    hash.update(await source.read(at, Math.min(source.size, at + step)))
+    hash.update(await source.read(at, Math.min(source.size, at + step), room))
   }
   const side = { size: source.size, sha256: hash.digest('hex') as Sha256 }
   return { side, digests: concatBytes(digests), members: await listMembers(source) }

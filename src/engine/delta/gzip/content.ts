@@ -1,6 +1,6 @@
 import { inflateRawSync } from 'node:zlib'
 import { concatBytes } from '../../../base/bytes.ts'
-import { headerSize, readHeader, trailerSize } from './container.ts'
+import { headerSize, readHeader, trailerSize } from '../../../format/gzip.ts'
 
 /**
  * What a gzip file holds, the contents of all its members one after the other (RFC 1952); undefined where that is more than

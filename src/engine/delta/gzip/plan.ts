@@ -6,6 +6,7 @@ import { gzipMemory } from './section.ts'
 import type { Range } from '../../../format/delta.ts'
 import type { ByteSource } from '../../../port/source.ts'
 import type { DeltaPlan, Segment } from '../plan.ts'
+import type { SourceView, SourceViews } from '../source-view.ts'
 
 /** The maker's part of a gzip file in a delta: which are opened, and what is in them. */
 
@@ -19,12 +20,12 @@ const mostContent = 8 << 20
 export type GzipPlans = { readonly segments: ReadonlySet<Segment>; readonly memory: number }
 
 /** `granted`: the memory that a reader has for one. */
-export async function planGzip(plan: DeltaPlan, old: ByteSource, next: ByteSource, granted: number): Promise<GzipPlans> {
+export async function planGzip(plan: DeltaPlan, views: SourceViews, granted: number): Promise<GzipPlans> {
   const segments = new Set<Segment>()
   let memory = 0
-  let room = roomForGzip(next.size)
+  let room = roomForGzip(views.next.source.size)
   // Small ones first: closing one takes longer for each byte the larger it is.
-  for (const { segment, oldSize, nextSize, fileSize } of (await changedPairs(plan, old, next)).sort((a, b) => a.nextSize - b.nextSize)) {
+  for (const { segment, oldSize, nextSize, fileSize } of (await changedPairs(plan, views)).sort((a, b) => a.nextSize - b.nextSize)) {
     const need = gzipMemory(oldSize, nextSize, fileSize)
     if (need > granted) continue
     room -= nextSize
@@ -37,12 +38,12 @@ export async function planGzip(plan: DeltaPlan, old: ByteSource, next: ByteSourc
 
 type ChangedPair = { readonly segment: Segment; readonly oldSize: number; readonly nextSize: number; readonly fileSize: number }
 
-async function changedPairs(plan: DeltaPlan, old: ByteSource, next: ByteSource): Promise<ChangedPair[]> {
+async function changedPairs(plan: DeltaPlan, { old, next }: SourceViews): Promise<ChangedPair[]> {
   const pairs: ChangedPair[] = []
   for (const segment of plan.segments) {
     if (segment.kind !== 'body' || segment.old === undefined) continue
     const [oldRange, nextRange] = [contentOf(segment.old, segment.padding.old), contentOf(segment.next, segment.padding.next)]
-    const [oldSize, nextSize] = [await toldContentSize(old, oldRange), await toldContentSize(next, nextRange)]
+    const [oldSize, nextSize] = [await toldContentSize(old.source, oldRange), await toldContentSize(next.source, nextRange)]
     if (oldSize === undefined || nextSize === undefined || (await isSame(old, oldRange, next, nextRange))) continue
     pairs.push({ segment, oldSize, nextSize, fileSize: nextRange.end - nextRange.start })
   }
@@ -66,7 +67,7 @@ async function toldContentSize(source: ByteSource, { start, end }: Range): Promi
 }
 
 /** Most have not changed, and need not be opened. */
-async function isSame(old: ByteSource, oldRange: Range, next: ByteSource, nextRange: Range): Promise<boolean> {
+async function isSame(old: SourceView, oldRange: Range, next: SourceView, nextRange: Range): Promise<boolean> {
   if (oldRange.end - oldRange.start !== nextRange.end - nextRange.start) return false
   return equalBytes(await old.read(oldRange.start, oldRange.end), await next.read(nextRange.start, nextRange.end))
 }

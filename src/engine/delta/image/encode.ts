@@ -5,12 +5,14 @@ import { matchImages, usualImageEffort } from './match-image.ts'
 import { modelKeeper } from './keep-models.ts'
 import { imageModels } from './models.ts'
 import { rangeEncoder } from './range-coder.ts'
+import { newScratch } from './scratch.ts'
 import { walkImage } from './walk.ts'
 import type { Image } from './image.ts'
 import type { ModelKeeper } from './keep-models.ts'
 import type { Copies } from './copies.ts'
 import type { ImageModels } from './models.ts'
 import type { ReferenceTally } from './references.ts'
+import type { Scratch } from './scratch.ts'
 import type { ImagePlan, PlainLiterals } from './walk.ts'
 
 /** An image that can be coded: how it is made from the old one, and at most so many bytes of streams, about. */
@@ -27,24 +29,36 @@ export type MatchedImage = {
 const missCost = 7
 const copyCost = 12
 
-/** How two executables are matched. */
-export type MatchOfImages = (old: Image, next: Image) => Copies
+/** Two executables that one can be made of. */
+export type ImagePair = { readonly old: Image; readonly next: Image }
 
-const usualMatch: MatchOfImages = (old, next) => matchImages(old, next, usualImageEffort)
+/** Undefined where the two are no executables that are understood. `scratches`: of each side, see there how long the answer lives. */
+export function imagePair(old: Uint8Array, next: Uint8Array, scratches: ImageScratches = newScratches()): ImagePair | undefined {
+  const [oldImage, nextImage] = [findReferences(old, scratches.old), findReferences(next, scratches.next)]
+  if (oldImage === undefined || nextImage === undefined || programHeadersEnd(next) > old.length) return undefined
+  return { old: oldImage, next: nextImage }
+}
 
-/** Undefined where the two are no executables that are understood, or have little in common. */
-export function matchImage(old: Uint8Array, next: Uint8Array, match: MatchOfImages = usualMatch): MatchedImage | undefined {
-  const [oldImage, nextImage] = [findReferences(old), findReferences(next)]
-  if (oldImage === undefined || nextImage === undefined) return undefined
-  if (programHeadersEnd(next) > old.length) return undefined
-  const copies = match(oldImage, nextImage)
+export type ImageScratches = { readonly old: Scratch; readonly next: Scratch }
+
+export function newScratches(): ImageScratches {
+  return { old: newScratch(), next: newScratch() }
+}
+
+export function matchImage(old: Uint8Array, next: Uint8Array): MatchedImage | undefined {
+  const pair = imagePair(old, next)
+  return pair && matchedImage(pair, matchImages(pair.old, pair.next, usualImageEffort))
+}
+
+/** Undefined where the two have little in common. */
+export function matchedImage({ old, next: nextImage }: ImagePair, copies: Copies): MatchedImage | undefined {
+  const next = nextImage.bytes
   let copied = 0
   for (let i = 2; i < copies.length; i += 3) copied += copies[i] as number
   if (copies.length / 3 > mostCopies(next.length) || copied < next.length / 4) return undefined
-  const most =
-    Math.ceil(1.25 * (next.length - copied)) + missCost * oldImage.references.count + copyCost * (copies.length / 3) + (copied >> 3)
+  const most = Math.ceil(1.25 * (next.length - copied)) + missCost * old.references.count + copyCost * (copies.length / 3) + (copied >> 3)
   const literals = next.length - programHeadersEnd(next) - copied
-  return { old: oldImage, next, plan: { copies, bases: nextImage.bases }, literals, most }
+  return { old, next, plan: { copies, bases: nextImage.bases }, literals, most }
 }
 
 /** Codes one image after the other into two streams. */
@@ -60,12 +74,13 @@ export type ImageEncoder = {
   take(): { readonly images: Uint8Array; readonly imageChanges: Uint8Array }
 }
 
-export function imageEncoder(): ImageEncoder {
+/** `modelLiterals`: whether literals are modelled in images. */
+export function imageEncoder({ modelLiterals }: { readonly modelLiterals: boolean }): ImageEncoder {
   let learned: Learned | undefined
   const coders = { main: rangeEncoder(), changes: rangeEncoder() }
   const size = (): number => coders.main.size + coders.changes.size
   const tryImage = ({ old, next, plan }: MatchedImage, plainLiterals: PlainLiterals | undefined): Tried => {
-    const { models, keeper } = (learned ??= newLearned())
+    const { models, keeper } = (learned ??= newLearned(modelLiterals))
     keeper.keep()
     const marks = [coders.main.mark(), coders.changes.mark()]
     const before = size()
@@ -103,7 +118,7 @@ type Tried = { readonly size: number; readonly tally: ReferenceTally; takeBack()
 
 type Learned = { readonly models: ImageModels; readonly keeper: ModelKeeper }
 
-function newLearned(): Learned {
+function newLearned(modelLiterals: boolean): Learned {
   const models = imageModels()
-  return { models, keeper: modelKeeper(models) }
+  return { models, keeper: modelKeeper(models, modelLiterals) }
 }

@@ -7,8 +7,11 @@ export type ModelKeeper = {
   restore(): void
 }
 
-export function modelKeeper({ copies, bases, references, changes, literals }: ImageModels): ModelKeeper {
-  const parts = arraysIn([copies, bases, references, changes.learned, literals.learned]).map((now) => ({ now, kept: now.slice() }))
+/** `modelLiterals`: whether those of literals, half of all the memory, are of any use. */
+export function modelKeeper(models: ImageModels, modelLiterals: boolean): ModelKeeper {
+  const { copies, bases, references, changes } = models
+  const learned = [copies, bases, references, changes.learned, ...(modelLiterals ? [models.literals.learned] : [])]
+  const parts = arraysIn(learned).map((now) => ({ now, kept: now.slice() }))
   let last = { ...changes.learned.last }
   return {
     keep: () => {

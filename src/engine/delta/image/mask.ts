@@ -6,10 +6,13 @@ import type { Image } from './image.ts'
 /**
  * A copy of an image whose references say the same where they mean the same: nothing in the first pass, when nobody knows
  * what moved where; in the next the place in the new image that each is thought to mean. `tokenOf`: by the number of a target.
+ * Good until the next copy of this image.
  */
 export function maskReferences(image: Image, tokenOf: ((number: number) => number) | undefined): Uint8Array {
-  const masked = image.bytes.slice()
-  const view = new DataView(masked.buffer)
+  // The marks are listed by now, and their memory is free.
+  const masked = image.scratch.bytes('marks', image.bytes.length)
+  masked.set(image.bytes)
+  const view = new DataView(masked.buffer, masked.byteOffset, masked.length)
   const { count, packed, numbers } = image.references
   for (let i = 0; i < count; i++) {
     const at = placeOf(packed[i] as number)

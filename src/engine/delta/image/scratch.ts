@@ -1,3 +1,5 @@
+import { release } from '../../../base/bytes.ts'
+
 /**
  * Memory that one image after the other uses: thousands of large arrays would be garbage faster than it is collected. Whoever
  * asks again for one of the same name ends the life of the one before, what it held is left in it, and often half of it is never touched.
@@ -7,6 +9,8 @@ export type Scratch = {
   words(name: string, count: number): Uint32Array
   /** Holds the last object of a class: when there are none left, what was compiled for them goes as well. */
   keep<T extends object>(made: T): T
+  /** Gives all of it back. */
+  release(): void
 }
 
 export function newScratch(): Scratch {
@@ -17,6 +21,7 @@ export function newScratch(): Scratch {
     if (found !== undefined && found.byteLength >= size) return found
     // Each larger one is touched page by page once more, so there are not to be many.
     const made = new ArrayBuffer(Math.max(size, 2 * (found?.byteLength ?? 0)))
+    if (found !== undefined) release(new Uint8Array(found))
     held.set(name, made)
     return made
   }
@@ -26,6 +31,11 @@ export function newScratch(): Scratch {
     keep: (made) => {
       kept.set(made.constructor, made)
       return made
+    },
+    release: () => {
+      for (const buffer of held.values()) release(new Uint8Array(buffer))
+      held.clear()
+      kept.clear()
     },
   }
 }
