@@ -105,7 +105,7 @@ execute() {
 		cat "$tmp/head" "$tmp/out/areas" "$tmp/undoes" "$tmp/notes" "$tmp/out/kept" "$tmp/out/actions"
 	} | sealed >"$top/var/db/bindery/journal.new"
 	write_state "$top/var/db/bindery/journal"
-	staging=
+	staging='' made=''
 	read_journal "$top/var/db/bindery/journal"
 	finish
 }
