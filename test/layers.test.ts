@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path'
 import { test } from 'node:test'
 
 /** What each layer may import, besides itself (ARCHITECTURE.md). Engine stages are in their order of flow. */
-const stages = ['tree', 'capture', 'dist', 'delta', 'update', 'repo', 'client']
+const stages = ['tree', 'capture', 'dist', 'delta', 'update', 'repo', 'client', 'bundle']
 const beside = ['pkg', 'farm']
 
 /** Modules that have just checked a signature chain and a digest, and may therefore mint a Verified<T>. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
+import { listReceipts } from '../engine/client/apply/receipts.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
@@ -11,6 +12,7 @@ import { readConfig } from './client-config.ts'
 import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { DiskReader } from '../port/disk.ts'
 import type { Context, Input } from './command.ts'
 
 /** What every client verb begins with: the root, its configuration, and the lock. */
@@ -57,8 +59,22 @@ export async function withLock<T>(context: Context, verb: string, work: () => Pr
 }
 
 /** For verbs that write the state: `not-enrolled` where there is none, `read-only`, or `permission` for others than root. */
-export async function refuseReader({ disk, access: granted }: Session): Promise<void> {
-  selectChannels(await readEnrolled(disk), [])
+export async function refuseReader(session: Session): Promise<void> {
+  selectChannels(await readEnrolled(session.disk), [])
+  await refuseUnwritable(session)
+}
+
+/** For verbs that go by receipts and the journal: where a bundle was installed there are some, and nothing need be enrolled. */
+export async function refuseStranger(session: Session): Promise<void> {
+  if (!(await hasHistory(session.disk))) selectChannels(await readEnrolled(session.disk), [])
+  await refuseUnwritable(session)
+}
+
+export async function hasHistory(disk: DiskReader): Promise<boolean> {
+  return (await disk.lstat(statePaths.journal)) !== undefined || (await listReceipts(disk)).length > 0
+}
+
+async function refuseUnwritable({ disk, access: granted }: Session): Promise<void> {
   if (granted === 'write') return
   if ((await disk.space(stateFolder)).readOnly) throw new BinderyError('read-only', 'is mounted read-only', { subject: stateFolder })
   throw new BinderyError('permission', 'cannot be written', { subject: stateFolder, hint: 'this verb needs root' })

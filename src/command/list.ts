@@ -4,8 +4,9 @@ import { showSize } from '../base/show-size.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { readReceiptHeads } from '../engine/client/apply/receipts.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
-import { channelsOf, openSession } from './client-session.ts'
+import { channelsOf, hasHistory, openSession } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import type { Channel } from '../base/name.ts'
 import type { ReceiptHead } from '../engine/client/apply/receipts.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Enrolled } from '../format/enrolled.ts'
@@ -21,12 +22,19 @@ export const list: Command = {
   examples: ['bindery list', 'bindery -C /mnt list --json'],
   run: async (context, input) => {
     const session = await openSession(context)
-    const enrolled = selectChannels(await readEnrolled(session.disk), channelsOf(input))
+    const enrolled = await enrolledOf(session, channelsOf(input))
     const [line, receiptLine] = input.flag('json') ? [channelJson, receiptJson] : [channelText, receiptText]
     for (const one of enrolled) await context.out(`${line(one, await readReleaseState(session.disk, one.channel))}\n`)
     for (const head of await receiptsOf(context, session)) await context.out(`${receiptLine(head)}\n`)
     return 0
   },
+}
+
+/** A bundle leaves receipts where nothing is enrolled. */
+async function enrolledOf({ disk, access }: Session, channels: readonly Channel[]): Promise<readonly Enrolled[]> {
+  const enrolled = await readEnrolled(disk)
+  if (enrolled.length === 0 && channels.length === 0 && access === 'write' && (await hasHistory(disk))) return []
+  return selectChannels(enrolled, channels)
 }
 
 /** Receipts name what was where: they are root's alone. */

@@ -1,6 +1,6 @@
 import { readJournal, readSteps } from '../engine/client/apply/receipts.ts'
 import { recover as recoverTree } from '../engine/client/apply/recover.ts'
-import { openSession, refuseReader, withLock } from './client-session.ts'
+import { openSession, refuseStranger, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { conclude, describeRecovered } from './outcome.ts'
 import type { Receipt } from '../engine/client/apply/receipts.ts'
@@ -19,7 +19,7 @@ export const recover: Command = {
   examples: ['bindery recover', 'bindery -C /mnt recover --undo'],
   run: async (context, input) => {
     const session = await openSession(context)
-    await refuseReader(session)
+    await refuseStranger(session)
     return await withLock(
       context,
       'recover',

@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { isRepeated } from '../engine/client/apply/history.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
-import { openSession, refuseReader, withLock } from './client-session.ts'
+import { openSession, refuseStranger, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { conclude, recoverFirst } from './outcome.ts'
@@ -27,7 +27,7 @@ export const rollback: Command = {
   run: async (context, input) => {
     const goal = goalOf(input)
     const session = await openSession(context)
-    await refuseReader(session)
+    await refuseStranger(session)
     return await withLock(context, 'rollback', async () => await goBack(context, session, input, goal))
   },
 }

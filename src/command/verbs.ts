@@ -18,6 +18,11 @@ const makerVerbs: readonly Verb[] = [
   { name: 'sign', summary: 'sign a file, or what an unsigned publication waits for', load: async () => (await import('./sign.ts')).sign },
   { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
   { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
+  {
+    name: 'bundle',
+    summary: 'make a file that updates machines without bindery, with sh and base tools alone',
+    load: async () => (await import('./bundle.ts')).bundle,
+  },
   { name: 'prune', summary: 'drop old releases, and files that belong to nothing', load: async () => (await import('./prune.ts')).prune },
   {
     name: 'fsck',
@@ -31,7 +36,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify init publish prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
     ' ',
   )
 

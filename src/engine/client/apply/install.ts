@@ -70,7 +70,7 @@ async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<J
 }
 
 /** All that is to be run and said when the tree is the new one, also when it is recover that makes it so. */
-function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
+export function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
   const said = [...notices, ...(reboot === 'none' ? [] : [reboot === 'required' ? 'reboot to finish this update' : 'a reboot is advised'])]
   return [...postSteps, ...said.map((text): PostStep => ({ kind: 'notice', text }))]
 }

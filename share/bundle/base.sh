@@ -1,0 +1,132 @@
+# --- what everything else uses
+
+say() { echo "bindery: $verb: $*" >&2; }
+hint() { echo "bindery: hint: $*" >&2; }
+explain() { [ -z "$verbose" ] || say "$@"; }
+
+# die STATUS TEXT [HINT]: before the journal is written, everything is taken back.
+die() {
+	say "$2"
+	[ $# -lt 3 ] || hint "$3"
+	leave "$1"
+}
+
+leave() {
+	trap '' INT TERM HUP
+	[ -z "$staging" ] || sweep
+	[ -z "$lock" ] || rm -f "$lock"
+	[ -z "$tmp" ] || rm -rf "$tmp"
+	exit "$1"
+}
+
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# A word of the list or the journal as the bytes that it stands for, in $path.
+unword() {
+	case $1 in
+	*\\*)
+		# shellcheck disable=SC2059 # the word is a format by its making: each octal number is a byte, and there is no %
+		path=$(printf "x$1/")
+		path=${path#x}
+		path=${path%/}
+		;;
+	*) path=$1 ;;
+	esac
+}
+
+# Bytes as a word, in $word.
+word() {
+	case $1 in
+	*[!A-Za-z0-9._/@^~+-]*) word=$(printf %s "$1" | od -An -v -to1 | awk '
+		BEGIN { for (i = 1; i < 127; i++) if ((c = sprintf("%c", i)) ~ /[A-Za-z0-9._\/@^~+-]/) plain[sprintf("%03o", i)] = c }
+		{ for (i = 1; i <= NF; i++) printf "%s", ($i in plain) ? plain[$i] : "\\" $i }') ;;
+	*) word=$1 ;;
+	esac
+}
+
+# The fields of a node, in $kind $mode $uid $gid $time $own $sum.
+fields() {
+	IFS=,
+	# shellcheck disable=SC2086 # taken apart on purpose; nothing in it is a pattern
+	set -- $1
+	IFS=$blanks
+	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 own=${6-} sum=${7-}
+}
+
+# Which tools there are. Each answers the same questions in another way.
+find_tools() {
+	if command -v sha256sum; then hasher=sha256sum
+	elif command -v sha256; then hasher=sha256
+	elif command -v openssl; then hasher=openssl
+	elif echo | cksum -a sha256; then hasher="cksum"
+	else die 1 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
+	fi >/dev/null 2>&1
+	command -v awk >/dev/null || die 1 'awk is missing'
+	if stat -c %Y / >/dev/null 2>&1; then
+		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
+	elif stat -f %m / >/dev/null 2>&1; then
+		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm' hex=
+	else
+		die 1 'there is no stat that knows -c or -f'
+	fi
+}
+
+make_tmp() {
+	tmp=$(mktemp -d "${TMPDIR:-/tmp}/bindery.XXXXXXXXXX") || die 1 'no temporary folder could be made'
+	: >"$tmp/empty"
+}
+
+# Of stdin.
+digest() {
+	case $hasher in
+	sha256sum) sha256sum | cut -c 1-64 ;;
+	sha256) sha256 -q ;;
+	openssl) openssl dgst -sha256 -r | cut -c 1-64 ;;
+	cksum) cksum -a sha256 | sed 's/.*= *//' ;;
+	esac
+}
+
+# Of files, a line each. A name that sha256sum takes for a strange one has a backslash before its digest.
+digests() {
+	case $hasher in
+	sha256sum) sha256sum "$@" | sed -n 's/^\\\{0,1\}\([0-9a-f]\{64\}\) .*/\1/p' ;;
+	*) for one do digest <"$one"; done ;;
+	esac
+}
+
+# Whether touch can set a time to the nanosecond, tried once; else to the second.
+find_touch() {
+	fractions=
+	if touch -d '1970-01-02T03:04:05.123456789Z' "$tmp/empty" 2>/dev/null; then
+		case $(stat "$statting" "$details" "$tmp/empty") in *.123456789*) fractions=1 ;; esac
+	fi
+}
+
+# set_time SEC.NSEC FILE...
+set_time() {
+	stamp=$(echo "$1" | awk -F. -v fine="$fractions" '{
+		days = int($1 / 86400); rest = $1 % 86400
+		if (rest < 0) { rest += 86400; days-- }
+		# The calendar from days since the epoch; years begin in March.
+		z = days + 719468; era = int((z >= 0 ? z : z - 146096) / 146097); doe = z - era * 146097
+		yoe = int((doe - int(doe / 1460) + int(doe / 36524) - int(doe / 146096)) / 365)
+		doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
+		d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
+		h = int(rest / 3600); min = int(rest % 3600 / 60); s = rest % 60
+		if (fine) printf "%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, h, min, s, $2
+		else printf "%04d%02d%02d%02d%02d.%02d", y, m, d, h, min, s }')
+	shift
+	if [ -n "$fractions" ]; then touch ${nofollow:+-h} -d "$stamp" "$@"
+	else TZ=UTC0 touch ${nofollow:+-h} -t "$stamp" "$@"
+	fi
+}
+
+# Durable before anything builds upon it: by name where sync takes names, else all there is.
+sync_files() { sync "$@" 2>/dev/null || sync; }
+
+# Makes a folder without a trace in the time of the folder that it is in.
+make_inside() {
+	touch -r "${1%/*}/." "$tmp/time"
+	mkdir -m "$2" "$1" || die 1 "$1 could not be made"
+	touch -r "$tmp/time" "${1%/*}/."
+}

@@ -1,0 +1,402 @@
+# --- carrying out a journal (doc/spec/journal.md), forward or backward
+#
+# Each action looks at the disk to see whether it has been done: a run that was killed anywhere is continued by doing the same
+# again. Nothing is remembered but the journal.
+
+# Checks the journal's digest, and reads its head: $tx, $purpose, $direction, the areas.
+read_journal() {
+	read -r first <"$1"
+	[ "$first" = 'bindery-journal 1' ] || die 1 "$1: is no journal that this program knows"
+	[ "$(sed '$d' "$1" | digest)" = "$(sed -n '$s/^end //p' "$1")" ] || die 1 "$1: is torn or changed"
+	tx=$(sed -n 's/^transaction //p;/^time/q' "$1")
+	purpose=$(sed -n 's/^purpose //p;/^time/q' "$1")
+	direction=$(sed -n 's/^direction //p;/^time/q' "$1")
+	read_areas "$1"
+	# shellcheck disable=SC2016
+	awk '$1 ~ /^(mkdir|rmdir|put|drop|swap|attr)$/' "$1" >"$tmp/actions"
+	! grep -q ',[fx]=' "$tmp/actions" || die 1 "$1: has file flags or extended attributes, which sh cannot set" "use 'bindery recover' or 'bindery rollback'"
+}
+
+# Which times a content may have before or after its attributes are set, what brings a file to a path, where a path is used twice.
+prepare_commit() {
+	awk '
+		function key(node, f) { split(node, f, ","); return f[1] "," f[6] "," f[7] }
+		function time(node, f) { split(node, f, ","); return f[5] }
+		$1 == "attr" { print key($4), time($3); print key($4), time($4) }' "$tmp/actions" >"$tmp/times"
+	awk '$1 == "put" || $1 == "swap" { came[$2] = $1 " " $3 } $1 == "attr" && $2 in came { print $2, came[$2] }' "$tmp/actions" >"$tmp/came"
+	awk '$1 == "mkdir" { folder[$2] = 1 } $1 == "drop" { dropped[$2] = 1 } END { for (path in dropped) if (path in folder) print path }' "$tmp/actions" >"$tmp/several"
+	: >"$tmp/late"
+	: >"$tmp/leaf-times"
+}
+
+carry_out() {
+	number=0
+	while [ "$number" -lt "$areas" ]; do
+		eval "area=\$top/\$area_$number"
+		[ -d "$area/stage/$tx" ] || die 4 "$area/stage/$tx: is not there; is its file system mounted?"
+		number=$((number + 1))
+	done
+	prepare_commit
+	if [ "$direction" = forward ]; then
+		while read -r action one a b c d; do do_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/actions"
+	else
+		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/actions" >"$tmp/backward"
+		while read -r action one a b c d; do undo_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/backward"
+	fi
+	while read -r one t; do
+		see "$one"
+		[ "$kind" != symlink ] || nofollow=1
+		[ -z "$kind" ] || set_time "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
+		nofollow=
+	done <"$tmp/leaf-times"
+	close_folders
+	sync_touched
+}
+
+stopped() {
+	say "stopped in the middle: $1"
+	hint "'sh $self recover' goes on when the cause is gone, 'sh $self recover --undo' goes back"
+	staging=
+	leave 4
+}
+
+do_mkdir() { make_folder "$1"; }
+do_rmdir() { remove_folder "$1" "$2"; }
+undo_mkdir() { remove_folder "$1" "$2"; }
+undo_rmdir() { make_folder "$1"; }
+
+do_put() {
+	slot "$2"
+	exists "$from" || return 0
+	see "$1"
+	if [ -n "$kind" ]; then
+		if is_copy "$3"; then rm -f "$from" && return; fi
+		set_aside "$1"
+	fi
+	move "$from" "$1"
+}
+
+do_swap() {
+	slot "$2"
+	exists "$from" || return 0
+	see "$1"
+	if [ -n "$kind" ]; then
+		if same_file "$file" "$from" || is_copied "$3" "$4"; then rm -f "$from" && return; fi
+		is_saved "$3" || set_aside "$1"
+	fi
+	move "$from" "$1"
+}
+
+do_drop() {
+	slot "$2"
+	see "$1"
+	[ -n "$kind" ] || return 0
+	[ "$kind" != dir ] || ! grep -qxF -e "$1" "$tmp/several" || return 0
+	if is_saved "$3"; then rm -f "$file" || stopped "$file: could not be removed"
+	else printf '%s\n' "modified $1" >>"$tmp/late"
+	fi
+}
+
+do_attr() { set_leaf "$1" "$3"; }
+
+undo_put() {
+	slot "$2"
+	see "$1"
+	half_moved
+	if exists "$from"; then
+		rm -f "$half"
+		if [ -n "$kind" ] && [ "$kind" != dir ] && is_copy "$3"; then rm -f "$file"; fi
+	elif [ -n "$kind" ] && [ "$kind" != dir ]; then
+		if looks_like "$3"; then rm -f "$file" || stopped "$file: could not be removed"
+		else printf '%s\n' "modified $1" >>"$tmp/late"
+		fi
+	fi
+}
+
+undo_swap() {
+	slot "$2"
+	see "$1"
+	half_moved
+	# What was not taken from its slot never came.
+	if exists "$from" && ! is_copied "$3" "$4"; then rm -f "$half" && return; fi
+	exists "$out" || return 0
+	if is_copied "$4" "$3"; then rm -f "$out" && return; fi
+	[ -z "$kind" ] || looks_like "$4" || set_aside "$1"
+	move "$out" "$1"
+}
+
+undo_drop() {
+	slot "$2"
+	exists "$out" || return 0
+	see "$1"
+	if [ -n "$kind" ]; then
+		if same_file "$file" "$out" || looks_like "$3"; then return; fi
+		set_aside "$1"
+	fi
+	move "$out" "$1"
+}
+
+# Of a file that came by this journal only while it is there: it may be another name of one in the store of an earlier install.
+undo_attr() {
+	came=$(word=$1 awk '$1 == ENVIRON["word"] { print $2, $3 }' "$tmp/came")
+	if [ -n "$came" ]; then
+		slot "${came#* }"
+		if exists "$from"; then return; fi
+		if [ "${came% *}" = swap ] && ! exists "$out"; then return; fi
+		see "$1"
+		live_kind=$kind
+		fields "$2"
+		[ "$kind" = "$live_kind" ] || return 0
+		set_attributes "$file" "$2" || stopped "$file: its attributes could not be set"
+		return
+	fi
+	set_leaf "$1" "$2"
+}
+
+make_folder() {
+	see "$1"
+	[ "$kind" != dir ] || return 0
+	[ -z "$kind" ] || set_aside "$1"
+	# Open to us until all is in it; close_folders gives it its mode.
+	mkdir "$file" || stopped "$file: could not be made"
+}
+
+remove_folder() {
+	see "$1"
+	[ "$kind" = dir ] || return 0
+	rmdir "$file" 2>/dev/null || printf '%s\n' "not-empty $1" >>"$tmp/late"
+}
+
+set_leaf() {
+	see "$1"
+	live_kind=$kind
+	fields "$2"
+	[ "$kind" != dir ] && [ "$kind" = "$live_kind" ] || return 0
+	if [ "$kind" = symlink ]; then chown -h "$uid:$gid" "$file"
+	else chown "$uid:$gid" "$file" && chmod "$mode" "$file"
+	fi || stopped "$file: its attributes could not be set"
+	printf '%s\n' "$1 $time" >>"$tmp/leaf-times"
+}
+
+# By rename(2): at any moment the path is its old or its new version. mv would go into the folder that a link points to.
+move() {
+	if [ -L "$file" ] && [ -d "$file" ]; then
+		{ mv -T -f "$1" "$file" || mv -h -f "$1" "$file" || { rm -f "$file" && mv -f "$1" "$file"; }; } 2>/dev/null && return
+	elif mv -f "$1" "$file" 2>"$tmp/error"; then
+		return
+	elif [ ! -d "${file%/*}" ]; then
+		# The folder was taken away after the plan was made.
+		printf '%s\n' "removed $2" >>"$tmp/late"
+		return
+	fi
+	stopped "$file: $(cat "$tmp/error")"
+}
+
+# Somebody put something here after the plan was made: it gets a name beside, so that it is not lost.
+set_aside() {
+	aside=$1.local number=0
+	unword "$aside"
+	while exists "$top/$path"; do
+		number=$((number + 1))
+		aside=$1.local.$number
+		unword "$aside"
+	done
+	mv -f "$file" "$top/$path" || stopped "$file: could not be moved out of the way"
+	printf '%s\n' "late $1 $aside" >>"$tmp/late"
+}
+
+same_file() {
+	if [ -L "$1" ] && [ -L "$2" ]; then
+		# shellcheck disable=SC2012 # only the number before the first name is read
+		[ "$(ls -di "$1" | awk '{ print $1; exit }')" = "$(ls -di "$2" | awk '{ print $1; exit }')" ]
+	else
+		[ ! -L "$1" ] && [ ! -L "$2" ] && [ "$1" -ef "$2" ]
+	fi
+}
+
+# Whether what is at the path lies in the store too; where it could not be put there before, it is now.
+is_saved() {
+	if exists "$out" && same_file "$file" "$out"; then return 0; fi
+	looks_like "$1" || return 1
+	if exists "$out"; then return 0; fi
+	keep_aside "$file" "$out" "$1" && sync_files "${out%/*}"
+}
+
+# Whether a move by copy was stopped before its last step: what comes is in its place already, and in its slot still.
+is_copied() {
+	[ -n "$kind" ] && is_copy "$2" && ! looks_like "$1" && exists "$out" && ! same_file "$file" "$out"
+}
+
+# Our own files are never copied.
+is_copy() {
+	case $1 in file,*,0000000000000000000000000000000000000000000000000000000000000000) return 1 ;; esac
+	looks_like "$1"
+}
+
+# As good as it can be told without reading: kind, and of files size and time. Where touch knows no fractions, none are compared.
+looks_like() {
+	live_kind=$kind
+	fields "$1"
+	wanted_kind=$kind kind=$live_kind
+	[ "$wanted_kind" = "$live_kind" ] || return 1
+	[ "$sum" != 0000000000000000000000000000000000000000000000000000000000000000 ] || return 0
+	[ "$kind" = file ] || [ "$kind" = symlink ] || return 0
+	# shellcheck disable=SC2046,SC2086
+	set -- "$1" $(stat "$statting" "$details" "$file")
+	[ "$kind" = symlink ] || [ "$own" = "$5" ] || return 1
+	shift 9
+	seconds=${1%%.*} fraction=
+	case ${1-}:${3-} in *.*:*) fraction=${1#*.} ;; *:*.*) fraction=${3#*.} ;; esac
+	[ "$seconds.${fraction:-000000000}" = "$time" ] && return
+	key="$wanted_kind,$own,$sum" now="$seconds.${fraction:-000000000}" awk '$1 == ENVIRON["key"] && $2 == ENVIRON["now"] { found = 1 } END { exit !found }' "$tmp/times" && return
+	[ -z "$fractions" ] && [ "$seconds" = "${time%.*}" ]
+}
+
+# Where bindery renames a copy that lies beside the path, since the slot's rename was refused.
+half_moved() {
+	half=$top/.bindery-$tx-${from##*/}
+	case $path in */*) half=$top/${path%/*}/.bindery-$tx-${from##*/} ;; esac
+}
+
+# Owner, mode and time of folders are set when nothing is put into them any more: times first, then the deepest mode.
+close_folders() {
+	awk -v forward="$([ "$direction" = forward ] && echo 1)" '
+		{ old = $1 == "mkdir" || $1 == "put" ? "" : $1 == "swap" || $1 == "drop" ? $4 : $3
+		  new = $1 == "rmdir" || $1 == "drop" ? "" : $NF
+		  if ($1 == "mkdir") new = $3
+		  if ($1 == "attr") { old = $3; new = $4 }
+		  wanted = forward ? new : old
+		  if (wanted ~ /^dir,/) print $2, wanted }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
+	while read -r one node; do
+		see "$one"
+		[ "$kind" = dir ] || continue
+		fields "$node"
+		set_time "$time" "$file" || stopped "$file: its time could not be set"
+	done <"$tmp/closing"
+	awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/closing" >"$tmp/modes"
+	while read -r one node; do
+		see "$one"
+		[ "$kind" = dir ] || continue
+		fields "$node"
+		chown "$uid:$gid" "$file" && chmod "$mode" "$file" || stopped "$file: its attributes could not be set"
+	done <"$tmp/modes"
+}
+
+# Nothing is durable before its folder is; a file whose attributes other than the time changed is one of its own.
+sync_touched() {
+	awk '
+		function attributes(node, f) { split(node, f, ","); return f[2] f[3] "," f[4] }
+		$1 == "attr" && ($3 ~ /^dir/ || $3 ~ /^file/ && attributes($3) != attributes($4)) { print $2; next }
+		{ if (!sub(/\/[^\/]*$/, "", $2)) $2 = "."; print $2 }' "$tmp/actions" | sort -u >"$tmp/touched"
+	set --
+	while read -r one; do
+		see "$one"
+		[ "$kind" = dir ] || [ "$kind" = file ] || continue
+		set -- "$@" "$file"
+		[ $# -lt 200 ] || { sync_files "$@" && set --; }
+	done <"$tmp/touched"
+	[ $# = 0 ] || sync_files "$@"
+}
+
+# What a name that stays shares with the store becomes a file of the store's own when going forward; before going back, the store
+# holds that very file again, so that the path becomes another name of it.
+twins() {
+	awk '$1 == "drop" && NF == 5 { print $3, $4, $5 } $1 == "swap" && NF == 6 { print $3, $4, $6 }' "$tmp/actions" >"$tmp/twins"
+	while read -r a old other; do
+		slot "$a"
+		see "$other"
+		[ -n "$kind" ] && exists "$out" || continue
+		rm -f "$out.half"
+		if [ "$1" = separate ]; then
+			! same_file "$file" "$out" || { copy_node "$out" "$out.half" "$old" && mv -f "$out.half" "$out"; } || stopped "$out: could not be copied"
+		elif ! same_file "$file" "$out" && [ "$(digest <"$file")" = "$(fields "$old" && echo "$sum")" ]; then
+			ln "$file" "$out.half" && mv -f "$out.half" "$out"
+		fi
+	done <"$tmp/twins"
+}
+
+# From a journal on the disk to a receipt, or to nothing when it goes backward.
+finish() {
+	state=$top/var/db/bindery
+	staging=
+	trap '' INT TERM HUP
+	[ "$direction" = forward ] || twins join
+	carry_out
+	[ "$direction" = backward ] || twins separate
+	awk '$1 == "kept"' "$state/journal" | sed 's/^kept //' >"$tmp/kept"
+	cat "$tmp/late" >>"$tmp/kept"
+	awk '$1 == "post"' "$state/journal" >"$tmp/post"
+	if [ "$direction" = forward ]; then
+		if [ "$purpose" = install ] && [ -s "$tmp/post" ]; then
+			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps.new"
+			write_state "$state/steps"
+		fi
+		mv -f "$state/journal" "$state/receipt/$tx" || stopped "$state/journal: could not become a receipt"
+		sync_files "$state/receipt"
+	else
+		rm -f "$state/steps" "$state/journal"
+	fi
+	sync_files "$state"
+	expire
+	conclude
+}
+
+# Receipts that are undone or too old go, and what nothing refers to any more.
+expire() {
+	set +f
+	for one in "$state"/receipt/*; do
+		case ${one##*/} in *[!0-9]*) continue ;; esac
+		[ ! -f "$one" ] || awk -v n="${one##*/}" '
+			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
+	done | sort -n >"$tmp/receipts"
+	set -f
+	awk -v keep=5 '
+		$2 == "undoes" { gone[$3] = 1; next } { n[++count] = $1; what[$1] = $2 }
+		END { for (i = count; i > 0; i--) if (what[n[i]] == "install" && !(n[i] in gone)) { oldest = n[i]; if (++installs == keep) break }
+		      for (i = 1; i <= count; i++) if ((n[i] in gone) || (installs > 0 && n[i] < oldest + 0) || (installs == 0 && i <= count - keep)) print n[i] }' "$tmp/receipts" >"$tmp/expired"
+	while read -r one; do rm -f "$state/receipt/$one"; done <"$tmp/expired"
+	sweep
+}
+
+# Says what was kept, runs the steps of what is now installed, and leaves with the status.
+conclude() {
+	status=0
+	while read -r reason one other; do
+		status=6
+		kept_text "$reason" "$one" "$other"
+		say "$kept"
+	done <"$tmp/kept"
+	if [ "$purpose" = install ] && [ "$direction" = forward ]; then
+		run_steps run
+		run_steps notice
+		rm -f "$state/steps"
+	fi
+	explain "$purpose done"
+}
+
+run_steps() {
+	while read -r _ what text; do
+		[ "$what" = "$1" ] || continue
+		unword "$text"
+		if [ "$what" = notice ]; then say "$path"; continue; fi
+		explain "running $path"
+		if [ -z "$top" ]; then /bin/sh -c "$path"; else chroot "$top" /bin/sh -c "$path"; fi </dev/null >/dev/null || {
+			say "'$path' failed"
+			status=6
+		}
+	done <"$tmp/post"
+}
+
+kept_text() {
+	case $1 in
+	modified) kept='was modified here' ;;
+	removed) kept='was removed here' ;;
+	in-the-way) kept='is not of a release' ;;
+	not-empty) kept='holds other files' ;;
+	attributes) kept='has mode, owner or attributes that were changed here and in the release' ;;
+	protected) kept='is protected' ;;
+	late) kept='was changed in the meantime' ;;
+	esac
+	kept="/$2 $kept"
+	case $1:$3 in *:) ;; late:*) kept="$kept; it is kept as /$3" ;; *) kept="$kept; the other version is /$3" ;; esac
+}

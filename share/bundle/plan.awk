@@ -1,0 +1,495 @@
+# Decides what is to be done, as src/engine/client/apply does for install and rollback: three states of each path, hard-link
+# groups, folders that stay, versions that come to lie beside, the order, the slots. Reads typed lines (doc/spec/bundle.md);
+# `phase` says what is asked for: the paths whose digest is needed (digest), the folders that go (holds), the versions that
+# come to lie beside (beside), or the plan, which is written into files of the folder `out`.
+
+function kind(node, f) { split(node, f, ","); return f[1] "" }
+function mode(node, f) { split(node, f, ","); return f[2] "" }
+function owner(node, f) { split(node, f, ","); return f[3] "," f[4] }
+function time(node, f) { split(node, f, ","); return f[5] "" }
+function size(node, f) { split(node, f, ","); return f[6] "" }
+function sha(node, f) { split(node, f, ","); return f[7] "" }
+function own(node, f, n) { n = split(node, f, ","); return (n > 5 ? "," f[6] : "") (n > 6 ? "," f[7] : "") }
+function content(node) { return kind(node) own(node) }
+function make(node, m, o, t) { return kind(node) "," m "," o "," t own(node) }
+function same(a, b) { return a != "" && b != "" && content(a) == content(b) }
+function alike(a, b) { return samemode(a, b) && owner(a) == owner(b) && time(a) == time(b) }
+function samemode(a, b) { return mode(a) == mode(b) || (kind(a) == "symlink" && kind(b) == "symlink") }
+# Asking for an element makes it: whether there is one is asked by its value.
+function there(path) { return LK[path] != "" }
+function parent(path) { return sub(/\/[^\/]*$/, "", path) ? path : "." }
+function within(path, folder) { return path == folder || folder == "." || index(path, folder "/") == 1 }
+
+function hexadecimal(text, i, n) {
+	for (i = 1; i <= length(text); i++) n = 16 * n + index("0123456789abcdef", substr(text, i, 1)) - 1
+	return n + 0
+}
+
+# --- reading
+
+# Where touch knows no fractions of a second, the plan promises none; a kept file comes back with its own.
+function settable(node) {
+	if (!fractions && (way == "install" || kind(node) == "dir")) sub(/\.[0-9]*/, ".000000000", node)
+	return node
+}
+
+$1 == "path" {
+	P[++paths] = $2
+	RANK[$2] = $3
+	if ($3 > last) last = $3
+	if ($4 != "-") B[$2] = $4
+	if ($5 != "-") N[$2] = settable($5)
+	OG[$2] = $6
+	NG[$2] = $7
+	SOURCE[$2] = $8
+	if ($9 != "-") TWIN[$2] = $9
+	if ($6 != "-") OLDNAMES[$6] = OLDNAMES[$6] " " $2
+	if ($7 != "-") NEWNAMES[$7] = NEWNAMES[$7] " " $2
+	next
+}
+$1 == "above" { ABOVE[$2] = settable($3); next }
+$1 == "digest" { DIGEST[$2] = $3; next }
+$1 == "holds" { HOLDS[$2] = HOLDS[$2] " " $3; next }
+$1 == "beside" { HOW[$2] = $3; CANDIDATE[$2] = $4; LEAVING[$2] = $5; next }
+$1 == "state" { STATE[++states] = $2; STATEMODE[$2] = $3; STATESIZE[$2] = $4; STATESOURCE[$2] = $5; next }
+$1 == "live" {
+	LK[$2] = $3
+	nsec = $15
+	if (nsec == "") nsec = $13
+	if (!sub(/^[^.]*\./, "", nsec)) nsec = ""
+	sub(/\..*/, "", $13)
+	nsec = substr(nsec "000000000", 1, 9)
+	LA[$2] = ($3 == "symlink" ? "0777" : substr("0000" $5, length($5) + 1)) "," $6 "," $7 "," $13 "." nsec
+	LT[$2] = $13 "." nsec
+	LS[$2] = $8
+	if ($3 == "symlink") LX[$2] = "," $4
+	if ($3 == "char" || $3 == "block") LX[$2] = hex ? "," hexadecimal($11) "," hexadecimal($12) : "," $11 "," $12
+	DEVICE[$2] = $9 ""
+	INODE[$2] = $9 ":" $10
+}
+
+END {
+	zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+	for (i = 1; i <= paths; i++) if (there(P[i])) L[P[i]] = live(P[i])
+	if (phase == "node") { print L[P[1]]; exit }
+	if (phase == "match") { print_match(); exit }
+	if (phase == "digest") { print_twins(); exit }
+	for (i = 1; i <= paths; i++) decide(P[i])
+	link_groups()
+	for (i = 1; i <= paths; i++) take(P[i])
+	if (!check_parents()) exit
+	if (phase == "holds") { print_holds(); exit }
+	keep_full_folders()
+	if (phase == "beside") { print_besides(); exit }
+	place_besides()
+	plan()
+}
+
+# --- what is there
+
+function live(path) {
+	if (LK[path] == "file") return "file," LA[path] "," LS[path] "," guess(path)
+	return LK[path] "," LA[path] LX[path]
+}
+
+# Only a file whose content decides something is read.
+function guess(path, b, n, both) {
+	if (path in DIGEST) return DIGEST[path]
+	b = kind(B[path]) == "file"
+	n = kind(N[path]) == "file"
+	both = b && n && same(B[path], N[path])
+	if (both && !matters(path) && size(B[path]) == LS[path] && time(B[path]) == LT[path]) return sha(B[path])
+	if (both || (b && size(B[path]) == LS[path]) || (n && size(N[path]) == LS[path])) {
+		if (phase == "digest") print path
+		return zeros
+	}
+	return zeros
+}
+
+function print_twins(i) { for (i = 1; i <= paths; i++) if (LK[TWIN[P[i]]] == "file") print TWIN[P[i]] }
+
+function matters(path) { return OG[path] != "-" || NG[path] != "-" || relinked(path) }
+
+# The set of names that share the file is another one; on the way back, a kept file of the same content is another inode.
+function relinked(path) {
+	if (SOURCE[path] ~ /^=/) return same(B[path], N[path])
+	return names(OLDNAMES, OG[path], path) != names(NEWNAMES, NG[path], path)
+}
+function names(groups, group, path) { return group == "-" ? " " path : groups[group] }
+
+# How many of the old versions are here, or the new ones already, and how many are not: is this the base at all?
+function print_match(i, path, right, wrong) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (B[path] == "" || kind(B[path]) == "dir") continue
+		if (same(L[path], B[path]) || same(L[path], N[path])) right++
+		else wrong++
+	}
+	print right + 0, wrong + 0
+}
+
+# --- deciding (decide.ts)
+
+function decide(path, b, n, l) {
+	b = B[path]; n = N[path]; l = L[path]
+	if (n == "") return decide_removal(path, b, l)
+	if (b == "") return decide_addition(path, n, l)
+	if (same(b, n) && !(SOURCE[path] ~ /^=/)) return decide_attributes(path, b, n, l)
+	return decide_content(path, b, n, l)
+}
+function decided(path, what) { D[path] = what }
+function kept(path, reason, beside) { D[path] = "kept"; REASON[path] = reason; if (beside != "" && kind(beside) != "dir") BESIDE[path] = beside }
+function decide_removal(path, b, l) {
+	if (l == "" || b == "") decided(path, "keep")
+	else if (!same(b, l)) kept(path, "modified", "")
+	else { decided(path, "remove"); OLD[path] = l }
+}
+function decide_addition(path, n, l) {
+	if (l == "") { decided(path, "add"); NEW[path] = n }
+	else if (same(l, n)) decided(path, "keep")
+	else if (kind(n) == "dir") decided(path, "blocked")
+	else kept(path, "in-the-way", n)
+}
+function decide_attributes(path, b, n, l) {
+	if (kind(n) == "dir" && l != "" && kind(l) != "dir") return decided(path, "blocked")
+	if (l == "") return kept(path, "removed", "")
+	if (kind(l) != kind(n)) return kept(path, "modified", "")
+	with_attributes(path, b, n, l)
+	if (same(l, n)) return
+	if (D[path] == "attr") { if (TOLD[path] == "") TOLD[path] = "modified" }
+	else kept(path, "modified", "")
+}
+function decide_content(path, b, n, l, merged) {
+	if (l == "") return kept(path, "removed", "")
+	if (same(l, n) && !same(b, n)) return with_attributes(path, b, n, l)
+	if (!same(l, b)) return kind(n) == "dir" ? decided(path, "blocked") : kept(path, "modified", n)
+	merged = merge(b, n, l)
+	decided(path, "replace"); OLD[path] = l; NEW[path] = make(merged, mode(merged), owner(merged), time(n))
+	TOLD[path] = clash ? "attributes" : ""
+}
+# Without a new content, the time of what somebody worked on is theirs.
+function with_attributes(path, b, n, l, merged, wanted) {
+	merged = merge(b, n, l)
+	wanted = make(l, mode(merged), owner(merged), time(l) == time(b) && time(b) != time(n) ? time(n) : time(l))
+	if (alike(wanted, l) && !clash) return decided(path, "keep")
+	decided(path, "attr"); OLD[path] = l; NEW[path] = wanted
+	TOLD[path] = clash ? "attributes" : ""
+}
+function merge(b, n, l, m, o) {
+	clash = 0
+	if (kind(b) != kind(n) || kind(l) != kind(n)) return n
+	m = samemode(l, b) || samemode(l, n) ? mode(n) : samemode(b, n) ? mode(l) : clashing(mode(l))
+	o = owner(l) == owner(b) || owner(l) == owner(n) ? owner(n) : owner(b) == owner(n) ? owner(l) : clashing(owner(l))
+	return make(n, m, o, time(n))
+}
+function clashing(value) { clash = 1; return value }
+
+# --- hard-link groups (links.ts)
+
+function link_groups(i, path) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (N[path] == "") continue
+		if (NG[path] == path) link_unit(NEWNAMES[path])
+		else if (NG[path] == "-" && OG[path] != "-") link_unit(" " path)
+	}
+}
+function link_unit(members, unit, n, i, donor, model) {
+	n = split(members, unit, " ")
+	donor = claim_donor(unit, n)
+	for (i = 1; i <= n; i++) {
+		if (present(unit[i])) relink(unit[i], donor)
+		else if (donor != "" && staged(unit[i])) DONOR[unit[i]] = donor
+	}
+	model = donor == "" ? first_staged(unit, n) : D[donor] == "attr" ? NEW[donor] : L[donor]
+	if (model != "") for (i = 1; i <= n; i++) if (staged(unit[i])) NEW[unit[i]] = model
+}
+function staged(path) { return D[path] == "add" || D[path] == "replace" }
+function first_staged(unit, n, i) {
+	for (i = 1; i <= n; i++) if (staged(unit[i])) return NEW[unit[i]]
+	return ""
+}
+# The name whose inode the group keeps: one of the inode that most of those with the right content have.
+function claim_donor(unit, n, i, j, many, most, best) {
+	for (i = 1; i <= n; i++) {
+		if (!present(unit[i]) || (INODE[unit[i]] in CLAIMED)) continue
+		many = 0
+		for (j = i; j <= n; j++) if (present(unit[j]) && INODE[unit[j]] == INODE[unit[i]]) many++
+		if (many > most) { most = many; best = unit[i] }
+	}
+	if (best != "") CLAIMED[INODE[best]] = 1
+	return best
+}
+function present(path) { return (D[path] == "keep" || D[path] == "attr") && same(L[path], N[path]) }
+function relink(path, donor) {
+	if (donor != "" && INODE[donor] == INODE[path]) return
+	if (!relinked(path)) return
+	if (D[path] != "attr") { NEW[path] = L[path]; TOLD[path] = "" }
+	OLD[path] = L[path]
+	D[path] = "replace"
+	if (donor != "") DONOR[path] = donor
+}
+
+# --- the changes, and what takes some of them back (changes.ts)
+
+function take(path) {
+	if (TOLD[path] != "") KEPT[path] = TOLD[path]
+	if (D[path] == "add" || D[path] == "replace" || D[path] == "remove") C[path] = D[path]
+	else if (D[path] == "attr" && !alike(OLD[path], NEW[path])) C[path] = "attr"
+	else if (D[path] == "kept") keep(path, REASON[path], BESIDE[path])
+	else if (D[path] == "blocked") BLOCKED[path] = 1
+}
+function keep(path, reason, beside, at) {
+	delete C[path]
+	at = path
+	if (reason == "removed") while (!there(parent(at))) at = parent(at)
+	KEPT[at] = reason
+	if (beside != "") WANTED[path] = beside
+}
+function folder_at(path) {
+	if (C[path] == "remove") return "nothing"
+	if (C[path] == "add" || C[path] == "replace") return kind(NEW[path]) == "dir" ? "folder" : "other"
+	return !there(path) ? "nothing" : LK[path] == "dir" ? "folder" : "other"
+}
+function check_parents(i, path, at, first) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (C[path] == "add" && folder_at(parent(path)) == "nothing") keep(path, "removed", "")
+	}
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (path in BLOCKED) block(path)
+		if (N[path] == "" || there(path) || same(B[path], N[path])) continue
+		for (at = parent(path); at != "."; at = parent(at)) if (folder_at(at) == "other") block(at)
+	}
+	if (blocked == "") return 1
+	print blocked > (out "/blocked")
+	return 0
+}
+function block(path) { if (blocked == "" || path < blocked) blocked = path }
+function is_folder_going(path) { return (C[path] == "remove" || C[path] == "replace") && kind(OLD[path]) == "dir" }
+function print_holds(i) { for (i = 1; i <= paths; i++) if (is_folder_going(P[i])) print P[i] }
+# A folder goes only when all that is in it goes; one that another file system is mounted on stays.
+function keep_full_folders(i, j, n, path, held, staying, foreign) {
+	for (i = paths; i > 0; i--) {
+		path = P[i]
+		if (!is_folder_going(path)) continue
+		foreign = DEVICE[path] != DEVICE[parent(path)]
+		staying = foreign
+		n = split(HOLDS[path], held, " ")
+		for (j = 1; j <= n; j++) {
+			if (C[path "/" held[j]] == "remove") continue
+			staying = 1
+			if (B[path "/" held[j]] == "") foreign = 1
+		}
+		if (!staying) continue
+		if (C[path] == "replace") keep(path, "not-empty", kind(NEW[path]) == "dir" ? "" : NEW[path])
+		else if (foreign) keep(path, "not-empty", "")
+		else delete C[path]
+	}
+}
+function print_besides(i) { for (i = 1; i <= paths; i++) if (P[i] in WANTED) print P[i], stem(P[i]), WANTED[P[i]], (B[P[i]] == "" ? "-" : B[P[i]]) }
+# The path without the end of a name that has no room for the suffix, cut between characters of UTF-8.
+function stem(path, folder, name, token, n, i, cut) {
+	folder = path
+	if (!sub(/[^\/]*$/, "", folder)) folder = ""
+	name = substr(path, length(folder) + 1)
+	for (n = 0; name != ""; name = substr(name, length(token[n]) + 1)) token[++n] = substr(name, 1, substr(name, 1, 1) == "\\" ? 4 : 1)
+	cut = n > 251 ? 251 : n
+	if (cut < n) for (i = 0; i < 3 && token[cut + 1] ~ /^\\2/; i++) cut--
+	name = ""
+	for (i = 1; i <= cut; i++) name = name token[i]
+	return folder name
+}
+function place_besides(i, path) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (!(path in WANTED) || !(path in HOW) || HOW[path] == "none") continue
+		AT[path] = CANDIDATE[path]
+		if (HOW[path] == "there") continue
+		Q[++besides] = CANDIDATE[path]
+		OF[CANDIDATE[path]] = path
+		C[CANDIDATE[path]] = HOW[path]
+		NEW[CANDIDATE[path]] = WANTED[path]
+		if (HOW[path] == "replace") OLD[CANDIDATE[path]] = LEAVING[path]
+	}
+}
+
+# --- order (order.ts) and slots (plan.ts)
+
+function plan(i, path) {
+	AREA[0] = "var/db/bindery"
+	AREAOF[DEVICE[AREA[0]]] = 0
+	areas = 1
+	slot = members
+	order()
+	for (i = 1; i <= laters; i++) action(LATER[i])
+	folder_attributes()
+	state_files()
+	for (i = 0; i < areas; i++) print "area", AREA[i] > (out "/areas")
+	for (path in KEPT) print "kept", KEPT[path], path (path in AT ? " " AT[path] : "") > (out "/kept")
+	batches()
+	for (i = 0; i < areas; i++) print "need", i, int(NEED[i] / 1024) + 16, (i in FIRST ? FIRST[i] : "-") > (out "/needs")
+}
+function action(line) { print line > (out "/actions"); actions++ }
+function coming(path) { return (C[path] == "add" || C[path] == "replace") && kind(NEW[path]) != "dir" && !(C[path] == "replace" && kind(OLD[path]) == "dir") }
+function order(i, path) {
+	for (i = 1; i <= besides; i++) RANK[Q[i]] = RANK[OF[Q[i]]]
+	for (i = 1; i <= paths; i++) if (staged_folder(P[i])) turn(P[i])
+	leaves()
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (C[path] != "replace" || kind(OLD[path]) != "dir") continue
+		leaving(path)
+		turn(path)
+	}
+	for (i = 1; i <= paths; i++) if (C[P[i]] == "attr" && kind(NEW[P[i]]) != "dir") action("attr " P[i] " " OLD[P[i]] " " NEW[P[i]])
+	leaving(".")
+}
+function staged_folder(path) { return (C[path] == "add" || C[path] == "replace") && kind(NEW[path]) == "dir" }
+# Something goes and something comes.
+function turn(path) {
+	if (C[path] == "replace") go(path)
+	come(path)
+}
+# What comes or is exchanged, by rank. On the way back what comes again is first, and what is exchanged in opposite order: a
+# program never meets a library older than itself.
+function leaves(r) {
+	sort_by_rank()
+	if (way == "install") { for (r = 1; r <= sorted; r++) if (coming(SORTED[r])) exchange(SORTED[r]); return }
+	for (r = 1; r <= sorted; r++) if (coming(SORTED[r]) && C[SORTED[r]] == "add") exchange(SORTED[r])
+	for (r = sorted; r > 0; r--) if (coming(SORTED[r]) && C[SORTED[r]] == "replace") exchange(SORTED[r])
+}
+function sort_by_rank(i, r) {
+	for (i = 1; i <= paths; i++) if (C[P[i]] != "") BYRANK[RANK[P[i]]] = BYRANK[RANK[P[i]]] " " P[i]
+	for (i = 1; i <= besides; i++) BYRANK[RANK[Q[i]]] = BYRANK[RANK[Q[i]]] " " Q[i]
+	for (r = 0; r <= last; r++) if (r in BYRANK) spread(BYRANK[r])
+}
+function spread(list, item, n, i) {
+	n = split(list, item, " ")
+	for (i = 1; i <= n; i++) SORTED[++sorted] = item[i]
+}
+function exchange(path, s) {
+	if (C[path] == "add") return come(path)
+	s = new_slot(path)
+	s = fill(path, s)
+	action("swap " path " " s " " OLD[path] " " NEW[path] twin(path))
+}
+function come(path, s) {
+	if (kind(NEW[path]) == "dir") { action("mkdir " path " " NEW[path]); folders++; return }
+	s = new_slot(path)
+	s = fill(path, s)
+	action("put " path " " s " " NEW[path])
+}
+function go(path) {
+	if (kind(OLD[path]) == "dir") action("rmdir " path " " OLD[path])
+	else action("drop " path " " new_slot(path) " " OLD[path] twin(path))
+}
+# What goes below a folder: files of high rank before libraries, folders last, children before their parents.
+function leaving(top, i) {
+	for (i = sorted; i > 0; i--) if (C[SORTED[i]] == "remove" && within(SORTED[i], top) && kind(OLD[SORTED[i]]) != "dir" && !(SORTED[i] in GONE)) { go(SORTED[i]); GONE[SORTED[i]] = 1 }
+	for (i = paths; i > 0; i--) if (C[P[i]] == "remove" && within(P[i], top) && kind(OLD[P[i]]) == "dir" && !(P[i] in GONE)) { go(P[i]); GONE[P[i]] = 1 }
+}
+# Another name of the file that goes, which stays.
+function twin(path, n, i, name) {
+	if (OG[path] == "-") return ""
+	n = split(OLDNAMES[OG[path]], name, " ")
+	for (i = 1; i <= n; i++) if (C[name[i]] != "replace" && C[name[i]] != "remove" && there(name[i]) && INODE[name[i]] == INODE[path]) return " " name[i]
+	return ""
+}
+function new_slot(path) { return area_of(parent(path)) ":" slot++ }
+function existing(folder) {
+	while (folder != "." && LK[folder] != "dir") folder = parent(folder)
+	return folder
+}
+function device_of(folder) { return DEVICE[existing(folder)] }
+function area_of(folder, device, top) {
+	device = device_of(folder)
+	if (device in AREAOF) return AREAOF[device]
+	top = existing(folder)
+	while (top != "." && device_of(parent(top)) == device) top = parent(top)
+	AREA[areas] = top == "." ? ".bindery" : top "/.bindery"
+	return AREAOF[device] = areas++
+}
+# Says how a slot is filled, and answers which one it is: a content of the payload lies in the slot of its own number.
+function fill(path, s, of, a, key, m) {
+	of = path in OF ? OF[path] : path
+	a = s
+	sub(/:.*/, "", a)
+	if ((path in DONOR) && device_of(parent(DONOR[path])) == device_of(parent(path))) { stage("link " a " " number(s) " " DONOR[path] " " NEW[path]); return s }
+	if (SOURCE[of] ~ /^=/) return fill_from_store(path, s, of, a)
+	key = a (path == of ? " " : " beside ") (NG[of] == "-" ? of : NG[of])
+	if (key in SHARED) { stage("share " a " " SHARED[key] " " number(s) " " NEW[path]); return s }
+	if (kind(NEW[path]) != "file") { SHARED[key] = number(s); stage("make " a " " number(s) " " NEW[path]); return s }
+	m = SOURCE[of]
+	NEED[a] += 4096 * int((size(NEW[path]) + 4095) / 4096)
+	if (!(a in FIRST)) FIRST[a] = path
+	if ((a, m) in FILLED) { SHARED[key] = number(s); stage("copy " a " " m " " number(s)) }
+	else { FILLED[a, m] = 1; SHARED[key] = m; s = a ":" m; stage("content " a " " m " " sha(NEW[path]) " " path) }
+	attributes(a, number(s), NEW[path])
+	return s
+}
+# A kept file comes back as what it was kept as; where its twin is still the same file, as another name of it.
+function fill_from_store(path, s, of, a, from, was) {
+	from = substr(SOURCE[of], 2)
+	was = N[of]
+	if (LK[TWIN[of]] == "file" && same(live(TWIN[of]), N[of])) { from = TWIN[of]; was = live(from) }
+	if (!alike(was, NEW[path])) LATER[++laters] = "attr " path " " make(NEW[path], mode(was), owner(was), time(was)) " " NEW[path]
+	stage("link " a " " number(s) " " from " " was)
+	return s
+}
+function number(s) { sub(/^[^:]*:/, "", s); return s }
+function stage(line) { print line > (out "/stage") }
+# Slots that get the same owner, mode or time get it at once.
+function attributes(a, s, node, o) {
+	o = owner(node)
+	sub(/,/, ":", o)
+	batch("chown " a " " o, s)
+	batch("chmod " a " " mode(node), s)
+	batch("touch " a " " time(node), s)
+}
+function batch(key, s) {
+	if (!(key in BATCH)) KEY[++keys] = key
+	BATCH[key] = BATCH[key] " " s
+}
+function batches(pass, i, j, n, s, line) {
+	for (pass = 1; pass <= 3; pass++) for (i = 1; i <= keys; i++) {
+		if (index(KEY[i], pass == 1 ? "chown" : pass == 2 ? "chmod" : "touch") != 1) continue
+		n = split(BATCH[KEY[i]], s, " ")
+		line = ""
+		for (j = 1; j <= n; j++) {
+			line = line " " s[j]
+			if (j % 200 == 0 || j == n) { stage(KEY[i] line); line = "" }
+		}
+	}
+}
+# Every folder in which a name changes gets a new time by that; in the end it shall be that of the release.
+function folder_attributes(i, path, wanted, t) {
+	for (i = 1; i <= paths; i++) { touch(P[i]); FOLDER[P[i]] = 1 }
+	for (i = 1; i <= besides; i++) touch(Q[i])
+	for (path in FOLDER) if (LK[path] == "dir" && (path in TOUCHED || (C[path] == "attr" && kind(NEW[path]) == "dir")) && !is_folder_going(path)) {
+		wanted = C[path] == "attr" ? NEW[path] : live(path)
+		t = time(wanted)
+		if (path in TOUCHED) t = kind(N[path]) == "dir" ? time(N[path]) : kind(ABOVE[path]) == "dir" ? time(ABOVE[path]) : t
+		action("attr " path " " live(path) " " make(wanted, mode(wanted), owner(wanted), t))
+	}
+}
+function touch(path) { if (C[path] != "" && C[path] != "attr") { TOUCHED[parent(path)] = 1; FOLDER[parent(path)] = 1; print existing(parent(path)) > (out "/folders") } }
+# Files of bindery itself: digests of them mean nothing, and sizes are estimates.
+function state_files(i, path, meta, old, node, s) {
+	split(LA[AREA[0]], meta, ",")
+	for (i = 1; i <= states; i++) {
+		path = STATE[i]
+		old = there(path) ? "file," LA[path] "," LS[path] "," zeros : ""
+		if (STATEMODE[path] == "gone") { if (old != "") action("drop " path " 0:" slot++ " " old); continue }
+		if (!there(parent(path)) && !(parent(path) in MADE)) {
+			MADE[parent(path)] = 1
+			action("mkdir " parent(path) " dir,0755," meta[2] "," meta[3] "," now ".000000000")
+		}
+		node = "file," STATEMODE[path] "," meta[2] "," meta[3] "," now ".000000000," STATESIZE[path] "," zeros
+		s = STATESOURCE[path]
+		if (s ~ /^=/) { stage("link 0 " slot " " substr(s, 2) " " node); s = slot++ }
+		else { stage("content 0 " s " - " path); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
+		action(old == "" ? "put " path " 0:" s " " node : "swap " path " 0:" s " " old " " node)
+	}
+}

@@ -1,0 +1,108 @@
+import { basename, join } from 'node:path'
+import { BinderyError } from '../base/error.ts'
+import { parseChannel } from '../base/name.ts'
+import { makeBundle } from '../engine/bundle/make.ts'
+import { programParts } from '../engine/bundle/program.ts'
+import { putBundle } from '../engine/bundle/signed-list.ts'
+import { openSigner } from '../engine/repo/keys.ts'
+import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
+import { readShared } from '../host/share.ts'
+import { spoolToSource } from '../host/source.ts'
+import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
+import { readKeyFile, signatureComment } from './signed-files.ts'
+import { isTree } from './tree-input.ts'
+import type { Bundle, BundleInput } from '../engine/bundle/make.ts'
+import type { ProgramTexts } from '../engine/bundle/program.ts'
+import type { Store } from '../port/store.ts'
+import type { Command, Context, Input } from './command.ts'
+
+export const bundle: Command = {
+  name: 'bundle',
+  summary: 'make a file that updates machines without bindery, with sh and base tools alone',
+  operands: 'CHANNEL',
+  operandCount: { min: 1, max: 1 },
+  options: {
+    repo: sharedFlags.repo,
+    from: { kind: 'value', value: 'RELEASE', help: 'the release that it updates (default: the one before)' },
+    to: { kind: 'value', value: 'RELEASE', help: 'the release that it brings (default: the newest)' },
+    full: { kind: 'flag', help: 'for a root without a release: everything is in it' },
+    'no-manifest': { kind: 'flag', help: 'leave out the manifest, which only enrolled machines need' },
+    seckey: { ...sharedFlags.seckey, help: 'put it into the repository, and sign its SHA256.sig with this key' },
+    output: { ...sharedFlags.output, help: 'the bundle, or a folder for it (default: OLD_to_NEW.sh here); - is stdout' },
+  },
+  examples: [
+    'bindery bundle -r repo base/amd64',
+    'bindery bundle -r repo -s bundles.sec base/amd64',
+    'bindery bundle -r repo --from base-1.0-20260101-amd64 -o update.sh base/amd64',
+    'bindery bundle -r repo --full -o - base/amd64',
+  ],
+  run: async (context, input) => {
+    if (input.flag('full') && input.value('from') !== undefined) throw new BinderyError('usage', '--full and --from exclude each other')
+    if (input.value('seckey') !== undefined && input.value('output') !== undefined)
+      throw new BinderyError('usage', '--seckey and --output exclude each other: what is signed goes into the repository')
+    await (input.value('seckey') === undefined ? writeBundle(context, input) : publishBundle(context, input))
+    return 0
+  },
+}
+
+async function writeBundle(context: Context, input: Input): Promise<void> {
+  const store = await openRepositoryFolder(input.required('repo'))
+  await withBundle(context, input, store, async ({ name, content }) => await writeOutput(context, outputOf(context, input, name), content))
+}
+
+async function publishBundle(context: Context, input: Input): Promise<void> {
+  const file = input.required('seckey')
+  const ask = async (): Promise<string> => await context.askPassphrase(`passphrase for ${basename(file)}: `)
+  const signer = await readKeyFile(context, file, (bytes) => openSigner(bytes, ask))
+  await writeRepositoryFolder(input.required('repo'), 'bundle', async (store) => {
+    await withBundle(context, input, store, async ({ name, content }) => {
+      await putBundle(store, { name, content, signer, comment: signatureComment(file, signer.comment) })
+      context.explain(`bundles/${name}`)
+    })
+  })
+}
+
+async function withBundle(context: Context, input: Input, store: Store, use: (bundle: Bundle) => Promise<unknown>): Promise<void> {
+  const made = await makeBundle({
+    store,
+    channel: parseChannel(input.operands[0] as string),
+    from: fromOf(input),
+    to: input.value('to'),
+    withManifest: !input.flag('no-manifest'),
+    texts: await programTexts(),
+    spool: spoolToSource,
+  })
+  try {
+    if (made.unsettable > 0) context.say(`${made.unsettable} paths have extended attributes or file flags, which a bundle does not set`)
+    context.explain(`${made.name}: ${made.paths} paths`)
+    await use(made)
+  } finally {
+    await made.close()
+  }
+}
+
+function fromOf(input: Input): BundleInput['from'] {
+  const name = input.value('from')
+  if (name !== undefined) return { kind: 'release', name }
+  return input.flag('full') ? { kind: 'full' } : undefined
+}
+
+async function programTexts(): Promise<ProgramTexts> {
+  return new Map(await Promise.all(programParts.map(async (name) => [name, await readShared(`bundle/${name}`)] as const)))
+}
+
+function outputOf(context: Context, input: Input, name: string): string {
+  const given = input.value('output') ?? name
+  if (given === '-' && context.isTerminal.stdout)
+    throw new BinderyError('usage', 'a bundle is nothing for a terminal', { hint: 'name a file with -o' })
+  return given !== '-' && isFolder(given) ? join(given, name) : given
+}
+
+function isFolder(file: string): boolean {
+  try {
+    return isTree(file)
+  } catch {
+    return false
+  }
+}

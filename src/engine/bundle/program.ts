@@ -1,0 +1,87 @@
+import { fromLatin1, oneChunk } from '../../base/bytes.ts'
+import { sha256, sha256Hasher } from '../../base/digest.ts'
+import { sourceStream } from '../repo/blob.ts'
+import type { ByteStream } from '../../base/bytes.ts'
+import type { ByteSource } from '../../port/source.ts'
+
+/** The texts that a bundle's program is made of, one shell file or awk program each, by name (`share/bundle`). */
+export type ProgramTexts = ReadonlyMap<string, string>
+
+/** In this order; `plan.awk` goes into the place that `verbs.sh` has for it. */
+export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'verbs.sh', 'plan.awk'] as const
+
+/** What the program knows of the bundle, as variables of sh. */
+export type About = Readonly<Record<string, string | number>>
+
+/** Parts begin at blocks, so that dd(1) finds them. */
+const blockBytes = 512
+
+/**
+ * The file: the program, padded to whole blocks; one block whose line calls it, with the digests of what is before that line and
+ * behind it; the list, padded with empty lines; the payload. All code lies in functions and nothing runs before the last line
+ * of the program, so that a file that ends too early does nothing.
+ */
+export async function* bundleFile(texts: ProgramTexts, about: About, list: string, payload: ByteSource): ByteStream {
+  const listBytes = padded(list)
+  const program = settle(texts, about, listBytes.length)
+  const rest = sha256Hasher()
+  rest.update(listBytes)
+  for await (const bytes of sourceStream(payload)) rest.update(bytes)
+  yield program
+  yield fromLatin1(`${`{ bindery_bundle ${sha256(program)} ${rest.digest()} "$@"; exit; }`.padEnd(blockBytes - 1)}\n`)
+  yield* oneChunk(listBytes)
+  yield* sourceStream(payload)
+}
+
+/** The program says where the parts behind it begin, which depends on its own length: that of one try is right for the next. */
+function settle(texts: ProgramTexts, about: About, listSize: number): Uint8Array {
+  for (let blocks = 0; ;) {
+    const list = (blocks + 1) * blockBytes
+    const places = {
+      program_blocks: blocks,
+      list_at: list + 1,
+      list_blocks: listSize / blockBytes,
+      payload_at: list + listSize + 1,
+    }
+    const program = padded(programText(texts, { ...about, ...places }))
+    if (program.length === blocks * blockBytes) return program
+    blocks = program.length / blockBytes
+  }
+}
+
+function programText(texts: ProgramTexts, about: About): string {
+  const part = (name: (typeof programParts)[number]): string => texts.get(name) ?? ''
+  const variables = Object.entries(about).map(([name, value]) => `\t${name}='${value}'`)
+  const text = [
+    '#!/bin/sh',
+    ...opening.map((line) => (line === '' ? '#' : `# ${line}`)),
+    '',
+    'about_bundle() {',
+    ...variables,
+    '}',
+    '',
+    part('base.sh'),
+    part('look.sh'),
+    part('stage.sh'),
+    part('commit.sh'),
+    part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
+  ]
+  return text.join('\n')
+}
+
+const opening = [
+  'A bundle of bindery: what changes from one release to another, and a program that installs it and takes it back.',
+  '',
+  'Whether it comes from where you think can only be told from outside, before it runs:',
+  '',
+  '    signify -C -p KEY.pub -x SHA256.sig FILE && sh FILE',
+  '',
+  'usage: sh FILE [-nv] [-R root] [install | rollback | list | verify | recover [--undo]]',
+  '',
+  'shellcheck disable=SC3013,SC2317,SC2015',
+  'test has -ef in every shell, and in POSIX of 2024; every verb is called by its name; A && B || C means just that.',
+]
+
+function padded(text: string): Uint8Array {
+  return fromLatin1(text.padEnd(Math.ceil(text.length / blockBytes) * blockBytes, '\n'))
+}
