@@ -14,7 +14,7 @@ const meta = JSON.parse(readFileSync('dist/meta-client.json', 'utf8')) as Metafi
 
 test('the client bundle holds nothing of the maker, the signer or the server', () => {
   const foreign = [
-    /^src\/command\/(cut|delta|keygen|sign|init|publish|prune|fsck|refresh|serve|tuf)\.ts$/,
+    /^src\/command\/(cut|delta|keygen|sign|init|publish|bundle|prune|fsck|refresh|serve|tuf)\.ts$/,
     /^src\/engine\/(capture|farm|pkg)\//,
     /^src\/web\//,
     /http-server|folder-store/,
@@ -40,7 +40,7 @@ test('the client bundle is one file that needs nothing but the runtime', () => {
     [...new Set(outside)].filter((path) => !['crypto', 'buffer', 'stream', 'util'].includes(path)),
     [],
   )
-  assert.ok(statSync('dist/bindery-client.js').size < 700_000)
+  assert.ok(statSync('dist/bindery-client.js').size < 720_000)
 })
 
 test('the verbs of the client bundle are verbs of the whole, in its order and words', () => {
@@ -50,4 +50,14 @@ test('the verbs of the client bundle are verbs of the whole, in its order and wo
     verbs.filter((verb) => names.includes(verb.name)).map(({ name, summary }) => ({ name, summary })),
   )
   assert.deepEqual(names, 'scan diff patch verify enroll check fetch install rollback recover list audit'.split(' '))
+})
+
+test('whose code is in the bundles is said, with the licence that has to go with it', () => {
+  const packages = ['dist/meta.json', 'dist/meta-client.json'].flatMap((file) => {
+    const { inputs } = JSON.parse(readFileSync(file, 'utf8')) as Metafile
+    return Object.keys(inputs).flatMap((input) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(input)?.[1] ?? [])
+  })
+  const text = readFileSync('dist/LICENSES.txt', 'utf8')
+  assert.ok(packages.includes('node-diff3'))
+  for (const name of packages) assert.match(text, new RegExp(`^${name} [0-9.]+\n\n[^\n]`, 'm'))
 })

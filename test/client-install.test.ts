@@ -96,7 +96,8 @@ describe('a whole step', () => {
       return moved.filter((path) => !path.startsWith('var/'))
     }
     const forward = ['libexec/ld-elf.so.1', 'lib/libc.so.7', 'lib/libz.so.1', 'bin/sh', 'boot/kernel/kernel']
-    assert.deepEqual(await order(async (on) => await install(on, old, next)), forward)
+    const config = { ...defaultConfig, keepOld: [] }
+    assert.deepEqual(await order(async (on) => await install(on, old, next, { config })), forward)
     assert.deepEqual(await order(async (on) => await back(on)), forward.toReversed())
   })
 })

@@ -250,7 +250,20 @@ test('bindery.conf: mistakes are told with their line', () => {
 })
 
 test('any text is a configuration or a usage error', () => {
-  const key = fc.constantFrom('mirror', 'basis', 'hold', 'ignore', 'protect', 'keep-releases', 'idle-timeout', 'minimum-rate', 'x', '#', '')
+  const key = fc.constantFrom(
+    'mirror',
+    'basis',
+    'hold',
+    'ignore',
+    'protect',
+    'keep-old',
+    'keep-releases',
+    'idle-timeout',
+    'minimum-rate',
+    'x',
+    '#',
+    '',
+  )
   const line = fc.tuple(key, fc.string({ unit: 'binary', maxLength: 12 })).map(([name, value]) => `${name} ${value}`)
   fc.assert(
     fc.property(fc.array(line, { maxLength: 4 }), (lines) => {

@@ -59,7 +59,7 @@ async function written(): Promise<ReturnType<typeof memoryStore>> {
   const store = memoryStore()
   const { old: _, new: __, ...facts } = record
   const sides = changedPart({ old: await scanTree(before), new: await scanTree(after) })
-  await writeCapture(store, facts, sides, after, oneChunk(utf8('building\n')))
+  await writeCapture(store, facts, sides, { after, log: oneChunk(utf8('building\n')), signal: new AbortController().signal })
   return store
 }
 
@@ -76,17 +76,17 @@ test('a capture holds manifests, packing list, log, and each content once', asyn
 
 test('a capture in which any byte was changed, or a file is missing, is refused', async () => {
   const whole = await written()
-  await openCapture(whole)
+  await openCapture(whole, 'taken')
   for (const [key, bytes] of whole.files) {
     if (key === captureKeys.log || key === captureKeys.plist) continue
     const cut = memoryStore(new Map([...whole.files].filter(([other]) => other !== key)))
-    await assert.rejects(openCapture(cut), (error) => isBinderyError(error, 'not-found'), key)
+    await assert.rejects(openCapture(cut, 'taken'), (error) => isBinderyError(error, 'not-found'), key)
     for (let at = 0; at < bytes.length; at += 7) {
       const damaged = memoryStore(new Map(whole.files))
       damaged.files.set(key, bytes.with(at, (bytes[at] as number) ^ 1))
       // Time, sandbox and command are facts that nothing else depends on.
       if (key === captureKeys.record && (await opens(damaged))) continue
-      await assert.rejects(openCapture(damaged), (error) => isBinderyError(error), `${key} byte ${at}`)
+      await assert.rejects(openCapture(damaged, 'taken'), (error) => isBinderyError(error), `${key} byte ${at}`)
     }
   }
 })

@@ -144,6 +144,20 @@ test('publish, fsck, refresh and prune are silent when all is well', async () =>
   })
 })
 
+test('post-steps come into the update record in their order, one line each', async () => {
+  await inPlace(async ({ repo, keys, dist, contents }) => {
+    const steps = ['--post-step', '/usr/libexec/reorder_kernel', '--post-step', 'kldxref -R /boot']
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--post-step', 'a\nb', await dist('1')]), 'usage', 2)
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--post-step', ' ', await dist('1')]), 'usage', 2)
+    await done(runCommand(publish, ['-r', repo, '-k', keys, ...steps, await dist('1')]))
+    const records = [...(await contents()).values()].filter((text) => text.startsWith('{') && text.includes('"bindery":"update"'))
+    const commands = records.map((text) =>
+      (JSON.parse(text) as { postSteps: readonly { command: string }[] }).postSteps.map((step) => step.command),
+    )
+    assert.deepEqual(commands, [['/usr/libexec/reorder_kernel', 'kldxref -R /boot']])
+  })
+})
+
 test('publishing again changes no file, not even its time', async () => {
   await inPlace(async ({ repo, keys, dist, contents }) => {
     await done(runCommand(publish, ['-r', repo, '-k', keys, await dist('1.0')]))

@@ -1,8 +1,8 @@
 // Bundles src: dist/bindery.js with a lazy chunk for each verb, and dist/bindery-client.js, one file with the client's verbs.
 // dist/bindery-sh is the client of machines without Node, put together from share/bundle and share/bindery-sh.
-// dist/meta.json and dist/meta-client.json say what went in. --clean drops what earlier builds left.
+// dist/meta.json and dist/meta-client.json say what went in, dist/LICENSES.txt whose. --clean drops what earlier builds left.
 import { build } from 'esbuild'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 const common = {
@@ -25,6 +25,19 @@ for (const { path, contents } of [...whole.outputFiles, ...client.outputFiles]) 
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))
 put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
 put('dist/bindery-sh', Buffer.from(shellClient(), 'latin1'), 0o755)
+put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
+
+// Of every package that went in: its name, its version, the text that has to go with it.
+function licences(inputs) {
+  const folders = inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0] ?? [])
+  const texts = [...new Set(folders)].sort().map((folder) => {
+    const { name, version } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+    const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry))
+    if (file === undefined) throw new Error(`${folder} has no licence`)
+    return `${name} ${version}\n\n${readFileSync(`${folder}/${file}`, 'utf8').trim()}\n`
+  })
+  return texts.join(`\n${'-'.repeat(80)}\n\n`)
+}
 
 // By a rename, and only where something changed: another bindery may be running from there, and npx runs this script when
 // it is first called in a clone.

@@ -14,17 +14,21 @@ tools='
 	bzip2:bzip2
 	cpio:cpio
 	curl:curl
+	dash:dash
 	gcc:gcc
 	libc6-dev:/usr/include/stdio.h
 	libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1
 	libarchive-tools:bsdtar
 	e2fsprogs:lsattr
+	ksh93u+m:ksh93
 	mandoc:mandoc
+	mksh:mksh
 	mtree-netbsd:mtree
 	nginx-light:nginx
 	openssl:openssl
 	python3:python3
 	rdiff:rdiff
+	shellcheck:shellcheck
 	signify-openbsd:signify-openbsd
 	strace:strace
 	time:/usr/bin/time

@@ -15,6 +15,7 @@ leave() {
 	trap '' INT TERM HUP
 	[ -z "$staging" ] || sweep
 	[ -z "$lock" ] || rm -f "$lock"
+	[ -z "$made" ] || unmake_state
 	[ -z "$tmp" ] || rm -rf "$tmp"
 	exit "$1"
 }

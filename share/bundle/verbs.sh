@@ -105,7 +105,7 @@ execute() {
 		cat "$tmp/head" "$tmp/out/areas" "$tmp/undoes" "$tmp/notes" "$tmp/out/kept" "$tmp/out/actions"
 	} | sealed >"$top/var/db/bindery/journal.new"
 	write_state "$top/var/db/bindery/journal"
-	staging=
+	staging='' made=''
 	read_journal "$top/var/db/bindery/journal"
 	finish
 }
@@ -287,12 +287,12 @@ begin() {
 	fi
 }
 
-# The bytes before the last line of the program, and all behind it, have the digests that the last line gives. That catches
-# accidents; it proves nothing against somebody who can write a program of their own here.
+# Whether program and contents have the digests that the call gives, and the call is the one that it should be: with a damaged one,
+# what was asked for would be lost. That catches accidents; it proves nothing against somebody who can write a program of their own.
 check_self() {
-	[ -r "$self" ] || die 1 "cannot read itself: run it as 'sh FILE'"
-	[ "$(dd if="$self" bs=512 count="$program_blocks" 2>/dev/null | digest)" = "$1" ] || die 3 "$self: its program is damaged" 'fetch it again; nothing was changed'
-	[ "$(tail -c "+$list_at" "$self" | digest)" = "$2" ] || die 3 "$self: its contents are damaged" 'fetch it again; nothing was changed'
+	[ "$(dd if="$self" bs=512 count="$program_blocks" 2>/dev/null | digest)" = "$1" ] &&
+		[ "$(dd if="$self" bs=512 skip="$program_blocks" count=1 2>/dev/null)" = "$(printf '%-511s' "{ bindery_bundle $1 $2 \"\$@\"; exit; }")" ] &&
+		[ "$(tail -c "+$list_at" "$self" | digest)" = "$2" ]
 }
 
 list() { dd if="$self" bs=512 skip="$((program_blocks + 1))" count="$list_blocks" 2>/dev/null | sed '/^$/d'; }
@@ -331,7 +331,12 @@ bindery_bundle() {
 	*) verb=bundle && usage ;;
 	esac
 	find_tools
-	check_self "$program_digest" "$rest_digest"
+	[ -r "$self" ] || die 1 "cannot read itself: run it as 'sh FILE'"
+	# Only what is whole goes on, whatever else does not work.
+	if check_self "$program_digest" "$rest_digest"; then run_verb; else die 3 "$self: is damaged" 'fetch it again; nothing was changed'; fi
+}
+
+run_verb() {
 	[ -d "$root" ] || die 1 "$root: is no directory"
 	top=$(cd "$root" && pwd -P)
 	[ "$top" != / ] || top=

@@ -1,7 +1,7 @@
 import { showPath } from '../base/path.ts'
 import { channelRole, formatDistName } from '../base/name.ts'
 import { matchesAny } from '../format/conf.ts'
-import { audit as auditTree, findExtras } from '../engine/client/apply/audit.ts'
+import { audit as auditTree, explainMerged, findExtras } from '../engine/client/apply/audit.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { readInstalledManifest } from '../engine/client/installed.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
@@ -79,7 +79,7 @@ async function readInstalled({ disk }: Session): Promise<readonly Installed[]> {
 
 async function auditOne(context: Context, session: Session, input: Input, installed: Installed): Promise<number> {
   const found = await lookThrough(session, installed)
-  if (!input.flag('repair')) await printFindings(context, input, found.findings)
+  if (!input.flag('repair')) await printFindings(context, input, await explainMerged(session.disk, found.findings))
   if (found.findings.length === 0) return 0
   return input.flag('repair') ? await mend(context, session, input, installed, found) : different
 }
@@ -133,12 +133,18 @@ async function printFindings(context: Context, input: Input, findings: readonly 
 }
 
 /** `missing /bin/sh`, `changed /etc/motd  content 12 bytes -> 14 bytes, mode 0644 -> 0600`: from the release's to ours. */
-function findingText({ path, kind, aspects, wanted, live }: Finding): string {
+function findingText({ path, kind, aspects, wanted, live, isMerged }: Finding): string {
   const changes = wanted === undefined || live === undefined ? [] : aspects.map((aspect) => change(aspect, wanted, live))
-  return `${kind} /${path === '.' ? '' : showPath(path)}${changes.length === 0 ? '' : `  ${changes.join(', ')}`}`
+  return `${kind} /${path === '.' ? '' : showPath(path)}${changes.length === 0 ? '' : `  ${changes.join(', ')}`}${isMerged === true ? ', merged by an install' : ''}`
 }
 
-function findingJson({ path, kind, aspects, wanted, live }: Finding): string {
+function findingJson({ path, kind, aspects, wanted, live, isMerged }: Finding): string {
   const sides = { ...(wanted === undefined ? {} : { wanted: entryJson(wanted) }), ...(live === undefined ? {} : { live: entryJson(live) }) }
-  return JSON.stringify({ finding: kind, ...bytesJson('path', path), ...(kind === 'changed' ? { aspects } : {}), ...sides })
+  return JSON.stringify({
+    finding: kind,
+    ...bytesJson('path', path),
+    ...(kind === 'changed' ? { aspects } : {}),
+    ...(isMerged === true ? { merged: true } : {}),
+    ...sides,
+  })
 }

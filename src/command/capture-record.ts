@@ -30,17 +30,20 @@ export const noiseKey = 'noise'
 /** Carries a plan out: the work in its sandbox, what came of it as a new folder, a line for each change. */
 export async function recordCapture(context: Context, plan: CapturePlan): Promise<void> {
   await refuseExisting(plan.output)
-  const sandbox = await openSandbox(context, plan)
   const log = openLog(plan.log)
   try {
-    const built = await runAndObserve(context, plan, sandbox, log)
-    const found = plan.noise ? await leaveOutNoise(context, plan, sandbox, built, log) : built
-    await keep(context, plan, sandbox, found, log)
-    await log.remove()
-    await tell(context, plan, sandbox, found)
+    const sandbox = await openSandbox(context, plan)
+    try {
+      const built = await runAndObserve(context, plan, sandbox, log)
+      const found = plan.noise ? await leaveOutNoise(context, plan, sandbox, built, log) : built
+      await keep(context, plan, sandbox, found, log)
+      log.remove()
+      await tell(context, plan, sandbox, found)
+    } finally {
+      await sandbox.close()
+    }
   } finally {
     log.close()
-    await sandbox.close()
   }
 }
 
@@ -60,7 +63,8 @@ async function chooseSandbox(context: Context, plan: CapturePlan): Promise<Sandb
   try {
     return await hostSandboxes.open('overlay', plan.root, options)
   } catch (error) {
-    if (!isBinderyError(error, 'not-supported') || plan.noise) throw error
+    // Who has said where changes shall be kept does not want them in the tree.
+    if (!isBinderyError(error, 'not-supported') || plan.noise || plan.scratch !== undefined) throw error
     const sandbox = await hostSandboxes.open('snapshot', plan.root, options)
     context.say(`no overlay (${error.message}): a snapshot is taken, and the command changes ${plan.root} itself`)
     return sandbox
@@ -92,7 +96,8 @@ async function build(
   }
   const limit = plan.timeLimitMs === undefined ? {} : { timeLimitMs: plan.timeLimitMs }
   const clock = clockAheadSeconds === 0 ? {} : { clockAheadSeconds }
-  const job = { network: plan.network, output, signal: context.signal, ...limit, ...clock }
+  const signal = AbortSignal.any([context.signal, log.failed])
+  const job = { network: plan.network, output, signal, ...limit, ...clock }
   try {
     return await runWork(plan.work, sandbox, job)
   } catch (error) {
@@ -100,7 +105,7 @@ async function build(
     const { message, subject } = error
     throw new BinderyError(error.code, message, {
       subject,
-      hint: `${told(sandbox, plan.root)}; what it printed is in ${plan.log}`,
+      hint: `${told(sandbox, plan.root)}; ${log.isEmpty() ? 'it printed nothing' : `what it printed is in ${plan.log}`}`,
       cause: error,
     })
   }
@@ -111,8 +116,15 @@ async function runWork(work: CaptureWork, sandbox: Sandbox, job: Omit<SandboxJob
   const result = await sandbox.run({ ...job, command: work.command })
   const subject = work.command[0]
   if (result.kind === 'out of time') throw new BinderyError('command-failed', 'did not end within its time', { subject })
-  if (result.status !== 0) throw new BinderyError('command-failed', `ended with status ${result.status}`, { subject })
+  if (result.status !== 0) throw new BinderyError('command-failed', `ended with status ${statusText(result.status)}`, { subject })
   return [work.command]
+}
+
+/** What it usually means (sh(1), EXIT STATUS). */
+function statusText(status: number): string {
+  if (status === 126) return `${status} (cannot be executed)`
+  if (status === 127) return `${status} (not found)`
+  return status > 128 && status < 192 ? `${status} (signal ${status - 128})` : String(status)
 }
 
 function told(sandbox: Sandbox, root: string): string {
@@ -142,7 +154,7 @@ async function keep(context: Context, plan: CapturePlan, sandbox: Sandbox, found
   await writeNewFolder(plan.output, async (aside) => {
     const store = folderStore(aside)
     if (found.noise !== undefined) await store.put(noiseKey, oneChunk(utf8(found.noise.map(noiseLine).join(''))))
-    await writeCapture(store, facts, found.sides, sandbox.after, await log.read())
+    await writeCapture(store, facts, found.sides, { after: sandbox.after, log: log.read(), signal: context.signal })
   })
 }
 

@@ -1,8 +1,8 @@
 import { latin1, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { changesOf } from '../engine/capture/changes.ts'
-import { openCapture } from '../engine/capture/folder.ts'
 import { folderStore } from '../host/folder-store.ts'
+import { openCaptureFolder } from './capture-input.ts'
 import { readPlan } from './capture-plan.ts'
 import { noiseKey, recordCapture } from './capture-record.ts'
 import { reviewText } from './capture-review.ts'
@@ -47,9 +47,8 @@ async function review(context: Context, input: Input): Promise<number> {
   const [folder, ...others] = input.operands as [string, ...string[]]
   if (others.length > 0) throw new BinderyError('usage', '--review takes one capture, and no command')
   refuseIdle(input)
-  const store = folderStore(folder)
-  const changes = changesOf(await openCapture(store))
-  const noise = await store.get(noiseKey)
+  const changes = changesOf(await openCaptureFolder(folder))
+  const noise = await folderStore(folder).get(noiseKey)
   await print(context, utf8(input.flag('json') ? changes.map(jsonLine).join('') : reviewText(changes, noise && latin1(noise))))
   return 0
 }

@@ -2,6 +2,7 @@ import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { tellOtherKernel } from './kernel-channel.ts'
 import { print } from './output.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -25,6 +26,7 @@ export const check: Command = {
     // Who may not write the state keeps nothing, and needs no lock.
     const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
     for (const finding of findings) await tell(context, input, finding)
+    await tellOtherKernel(context, session)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
   },

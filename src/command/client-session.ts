@@ -64,9 +64,9 @@ export async function refuseReader(session: Session): Promise<void> {
   await refuseUnwritable(session)
 }
 
-/** For verbs that go by receipts and the journal: where a bundle was installed there are some, and nothing need be enrolled. */
+/** For verbs that go by receipts and the journal: a bundle leaves some, or what a killed one had begun, where nothing is enrolled. */
 export async function refuseStranger(session: Session): Promise<void> {
-  if (!(await hasHistory(session.disk))) selectChannels(await readEnrolled(session.disk), [])
+  if ((await session.disk.lstat(statePaths.receipt)) === undefined) selectChannels(await readEnrolled(session.disk), [])
   await refuseUnwritable(session)
 }
 

@@ -1,6 +1,7 @@
 import type { AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
+import type { RunningKernel } from '../port/running-kernel.ts'
 import type { Threads } from '../port/thread.ts'
 
 /**
@@ -61,6 +62,7 @@ export type Context = {
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec
+  readonly kernel: RunningKernel
   /** Undefined in a bundle whose verbs have no use for any. */
   readonly threads: Threads | undefined
   readonly askPassphrase: AskPassphrase

@@ -1,22 +1,22 @@
-import { realpath } from 'node:fs/promises'
-import { basename, dirname, join, relative } from 'node:path'
+import { join } from 'node:path'
 import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { formatDistName, isDistName } from '../base/name.ts'
-import { isWithin, pathFromText, showPath } from '../base/path.ts'
+import { isWithin, showPath } from '../base/path.ts'
 import { applyChanges } from '../engine/capture/apply.ts'
-import { openCapture, shippedFiles } from '../engine/capture/folder.ts'
+import { shippedFiles } from '../engine/capture/folder.ts'
 import { partOfSet } from '../engine/capture/sets.ts'
 import { cutTree, planCut } from '../engine/dist/cut.ts'
 import { compressFrom, wireLevels, wireSuffix } from '../engine/dist/wire.ts'
 import { withoutSockets } from '../engine/dist/sockets.ts'
 import { distSize, writeDist } from '../engine/dist/write.ts'
 import { hostArch } from '../host/arch.ts'
-import { folderStore } from '../host/folder-store.ts'
 import { openBase } from './base-input.ts'
+import { openCaptureFolder } from './capture-input.ts'
 import { readSide } from './diff-side.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
+import { pathWithin } from './path-within.ts'
 import { isTree, openTree } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { FileEntry, Manifest } from '../base/entry.ts'
@@ -58,7 +58,8 @@ async function cutRoot(context: Context, input: Input): Promise<number> {
   const root = input.operands[0] as string
   const output = outputOf(context, input, name, wire)
   const disk = openTree(root)
-  const self = await pathWithin(root, output)
+  // The dist of an earlier run, below ROOT, is not to be part of this one.
+  const self = output === '-' ? undefined : await pathWithin(root, output)
   const plan = await planCut(disk, name, { signal: context.signal, exclude: (path) => self !== undefined && isWithin(path, self) })
   tellLeftOut(context, plan.leftOut)
   await writeTar(context, output, wire, name, plan.aboutSize, (room) => cutTree(plan, room))
@@ -78,7 +79,7 @@ function tellLeftOut(context: Context, paths: readonly RelPath[]): void {
 /** Product and architecture are those of the base where it is a dist. */
 async function cutCapture(context: Context, input: Input): Promise<number> {
   const wire = wireOf(input)
-  const capture = await openCapture(folderStore(input.operands[0] as string))
+  const capture = await openCaptureFolder(input.operands[0] as string)
   const base = await openBase(context, input.required('base'))
   try {
     const name = nameOf(context, input, base.name)
@@ -155,13 +156,6 @@ function isFolder(file: string): boolean {
     // Not there yet, or not readable: writing will tell.
     return false
   }
-}
-
-/** The dist of an earlier run, below ROOT, is not to be part of this one. */
-async function pathWithin(root: string, output: string): Promise<RelPath | undefined> {
-  if (output === '-') return undefined
-  const folder = await realpath(dirname(output)).catch(() => undefined)
-  return folder === undefined ? undefined : pathFromText(relative(await realpath(root), join(folder, basename(output))))
 }
 
 async function writeTar(

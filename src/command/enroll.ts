@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { BinderyError, toldOf } from '../base/error.ts'
-import { parseChannel } from '../base/name.ts'
 import { showPath } from '../base/path.ts'
 import { describeEnrollment, enrollChannels } from '../engine/client/fetch/enroll.ts'
 import { makeStateFolders, removeStateFolders } from '../engine/client/state.ts'
@@ -8,6 +7,7 @@ import { checkFirstRoot } from '../engine/repo/update-root.ts'
 import { basisOf, repositoryUrl } from '../format/conf.ts'
 import { systemError } from '../host/system-error.ts'
 import { openSession, withLock } from './client-session.ts'
+import { parseChannelOrKernel } from './kernel-channel.ts'
 import type { EnrollInput } from '../engine/client/fetch/enroll.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { ClientConfig } from '../format/conf.ts'
@@ -28,11 +28,12 @@ export const enroll: Command = {
   },
   examples: [
     'bindery enroll https://updates.example.org/ root.json base/amd64',
+    'bindery enroll https://updates.example.org/ root.json base/amd64 kernel/amd64',
     'bindery -C /mnt enroll https://updates.example.org/ root.json base/amd64 comp/amd64 --basis installed',
   ],
   run: async (context, input) => {
     const session = await openSession(context)
-    const request = await requestOf(input, session.config)
+    const request = await requestOf(context, input, session.config)
     const made = await makeStateFolders(session.disk)
     try {
       await withLock(context, 'enroll', async () => await enrolling(context, session, request))
@@ -44,14 +45,14 @@ export const enroll: Command = {
   },
 }
 
-async function requestOf(input: Input, config: ClientConfig): Promise<EnrollInput> {
+async function requestOf(context: Context, input: Input, config: ClientConfig): Promise<EnrollInput> {
   const [url, rootFile, ...channels] = input.operands as [string, string, ...string[]]
   const release = input.value('release')
   if (release !== undefined && channels.length > 1) throw new BinderyError('usage', '--release goes with one channel')
   return {
     urls: [url, ...input.list('mirror')].map(repositoryUrl),
+    channels: await Promise.all(channels.map(async (text) => await parseChannelOrKernel(context, text))),
     root: await readRoot(rootFile),
-    channels: channels.map(parseChannel),
     basis: basisOf(input.value('basis') ?? config.basis),
     ...(release === undefined ? {} : { release }),
     force: input.flag('force'),

@@ -1,6 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import { formatChannel, formatDistName } from '../base/name.ts'
 import { showSize } from '../base/show-size.ts'
+import { pathPattern } from '../format/conf.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { withIncoming } from '../engine/client/fetch/fetch.ts'
 import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
@@ -9,8 +10,9 @@ import { findOffers } from '../engine/client/fetch/offer.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
-import { planLines } from './plan-text.ts'
+import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
@@ -24,10 +26,20 @@ export const install: Command = {
   summary: 'bring channels to their newest release',
   operands: '[CHANNEL ...]',
   operandCount: { min: 0, max: 64 },
-  options: { 'dry-run': sharedFlags.dryRun, json: sharedFlags.json },
+  options: {
+    'dry-run': sharedFlags.dryRun,
+    json: sharedFlags.json,
+    'config-protect': {
+      kind: 'list',
+      value: 'PATH',
+      help: 'PATH and below is configuration: merged where both sides changed it; may be given again',
+    },
+  },
   examples: ['bindery install', 'bindery install -n', 'bindery -C /mnt -q install base/amd64'],
   run: async (context, input) => {
-    const session = await openSession(context)
+    const configProtect = input.list('config-protect').map(pathPattern)
+    const opened = await openSession(context)
+    const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
     await refuseReader(session)
     return await withLock(context, 'install', async () => await installAll(context, session, input))
   },
@@ -35,6 +47,7 @@ export const install: Command = {
 
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
+  await tellOtherKernel(context, session)
   for (const offer of await findOffers(session, channelsOf(input))) {
     if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
     else status = Math.max(status, await installOne(context, session, input, offer))
@@ -78,4 +91,5 @@ async function explainPlan(context: Context, work: InstallInput, plan: Plan): Pr
   const lost = await unsettable(work, plan)
   if (lost.xattrs > 0) context.say(`${lost.xattrs} paths have extended attributes, which cannot be set here`)
   if (lost.flags > 0) context.say(`${lost.flags} paths have file flags, which cannot be set here`)
+  for (const line of conflictLines(plan)) context.say(line)
 }

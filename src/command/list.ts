@@ -1,12 +1,15 @@
 import { isBinderyError } from '../base/error.ts'
 import { formatChannel, formatDistName } from '../base/name.ts'
+import { showPath } from '../base/path.ts'
 import { showSize } from '../base/show-size.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { readReceiptHeads } from '../engine/client/apply/receipts.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
+import { readToRemove } from '../engine/client/to-remove.ts'
 import { channelsOf, hasHistory, openSession } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import type { Channel } from '../base/name.ts'
+import type { RelPath } from '../base/path.ts'
 import type { ReceiptHead } from '../engine/client/apply/receipts.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Enrolled } from '../format/enrolled.ts'
@@ -24,7 +27,16 @@ export const list: Command = {
     const session = await openSession(context)
     const enrolled = await enrolledOf(session, channelsOf(input))
     const [line, receiptLine] = input.flag('json') ? [channelJson, receiptJson] : [channelText, receiptText]
-    for (const one of enrolled) await context.out(`${line(one, await readReleaseState(session.disk, one.channel))}\n`)
+    for (const one of enrolled) {
+      const [state, { items }] = [await readReleaseState(session.disk, one.channel), await readToRemove(session.disk, one.channel)]
+      await context.out(
+        `${line(
+          one,
+          state,
+          items.map(({ path }) => path),
+        )}\n`,
+      )
+    }
     for (const head of await receiptsOf(context, session)) await context.out(`${receiptLine(head)}\n`)
     return 0
   },
@@ -48,11 +60,16 @@ async function receiptsOf(context: Context, { disk }: Session): Promise<readonly
   }
 }
 
-function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState): string {
-  return `${formatChannel(channel)}: ${formatDistName(name)}, basis ${basis}${base === undefined ? '' : ` (${showSize(keptBytes(base))})`}`
+function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, needed: readonly RelPath[]): string {
+  const lines = needed.map((path) => `\n${formatChannel(channel)}: /${showPath(path)} is still needed`)
+  return `${formatChannel(channel)}: ${formatDistName(name)}, basis ${basis}${base === undefined ? '' : ` (${showSize(keptBytes(base))})`}${lines.join('')}`
 }
 
-function channelJson({ channel, basis, urls, repository }: Enrolled, { name, sequence, tar, base }: ReleaseState): string {
+function channelJson(
+  { channel, basis, urls, repository }: Enrolled,
+  { name, sequence, tar, base }: ReleaseState,
+  needed: readonly RelPath[],
+): string {
   const kept = base === undefined ? {} : { keptBytes: keptBytes(base), keptDeltas: base.deltas.length }
   return JSON.stringify({
     channel: formatChannel(channel),
@@ -61,6 +78,7 @@ function channelJson({ channel, basis, urls, repository }: Enrolled, { name, seq
     sha256: tar.sha256,
     basis,
     ...kept,
+    ...(needed.length === 0 ? {} : { needed: needed.map(showPath) }),
     repository,
     urls,
   })

@@ -24,7 +24,8 @@ export async function conclude(context: Context, disk: Disk, { receipt, kept, un
   const isInstalled = receipt.purpose === 'install' && receipt.direction === 'forward'
   const allRan = !isInstalled || (await runPostSteps(context, receipt.postSteps))
   if (isInstalled) await removeSteps(disk)
-  return kept.length > 0 || !allRan ? needsAttention : 0
+  const isLeftOpen = kept.some(({ reason }) => reason !== 'merged' && reason !== 'needed')
+  return isLeftOpen || !allRan ? needsAttention : 0
 }
 
 async function runPostSteps(context: Context, steps: readonly PostStep[]): Promise<boolean> {

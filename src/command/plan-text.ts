@@ -10,9 +10,12 @@ import type { Plan } from '../engine/client/apply/plan.ts'
 /** Lines without their ends. */
 export function planLines({ journal }: Plan, json: boolean): readonly string[] {
   const actions = journal.actions.filter(isShown)
+  const merged = new Set(journal.kept.flatMap(({ path, reason }) => (reason === 'merged' ? [path] : [])))
+  const word = (action: Action): string => (action.kind === 'swap' && merged.has(action.path) ? 'merge' : words[action.kind])
+  const kept = journal.kept.filter(({ reason }) => reason !== 'merged')
   return json
-    ? [...actions.map(actionJson), ...journal.kept.map(keptJson)]
-    : [...actions.map(actionText), ...journal.kept.map((kept) => `keep ${keptText(kept)}`)]
+    ? [...actions.map((action) => actionJson(word(action), action)), ...kept.map(keptJson)]
+    : [...actions.map((action) => `${word(action)} ${slash(action.path)}`), ...kept.map((one) => `keep ${keptText(one)}`)]
 }
 
 /** bindery's own files, and folders whose time is only put back, are no news. */
@@ -29,21 +32,18 @@ const words: Readonly<Record<Action['kind'], string>> = {
   attr: 'attributes',
 }
 
-function actionText(action: Action): string {
-  return `${words[action.kind]} ${slash(action.path)}`
-}
-
-function actionJson(action: Action): string {
+function actionJson(word: string, action: Action): string {
   const sides = { ...('old' in action ? { old: entryJson(action.old) } : {}), ...('new' in action ? { new: entryJson(action.new) } : {}) }
-  return JSON.stringify({ action: words[action.kind], ...bytesJson('path', action.path), ...sides })
+  return JSON.stringify({ action: word, ...bytesJson('path', action.path), ...sides })
 }
 
-function keptJson({ path, reason, beside }: Kept): string {
+function keptJson({ path, reason, beside, by }: Kept): string {
   return JSON.stringify({
     action: 'keep',
     ...bytesJson('path', path),
     reason,
     ...(beside === undefined ? {} : bytesJson('beside', beside)),
+    ...(by === undefined ? {} : bytesJson('by', by)),
   })
 }
 
@@ -54,13 +54,23 @@ const reasons: Readonly<Record<KeptReason, string>> = {
   'not-empty': 'holds other files',
   attributes: 'has mode, owner or attributes that were changed here and in the release',
   protected: 'is protected',
+  merged: 'was merged: it holds what was changed here and what the release changes',
+  needed: 'is a library that may still be needed',
   late: 'was changed in the meantime',
 }
 
 /** `/etc/motd was modified here; the other version is /etc/motd.new`. */
-export function keptText({ path, reason, beside }: Kept): string {
+export function keptText({ path, reason, beside, by }: Kept): string {
+  if (by !== undefined) return `${slash(path)} is still needed by ${slash(by)}`
   const other = reason === 'late' ? 'it is kept as' : 'the other version is'
   return `${slash(path)} ${reasons[reason]}${beside === undefined ? '' : `; ${other} ${slash(beside)}`}`
+}
+
+/** Files of the release that are there already and are not those of the release before: each is told before anything is touched. */
+export function conflictLines({ journal }: Plan): readonly string[] {
+  return journal.kept
+    .filter(({ reason, beside }) => (reason === 'modified' || reason === 'in-the-way') && beside !== undefined)
+    .map(({ path, reason }) => `conflict: ${slash(path)} ${reasons[reason]}`)
 }
 
 function slash(path: string): string {

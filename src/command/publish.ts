@@ -4,6 +4,7 @@ import { publish as publishDists, usualDeltas } from '../engine/repo/publish.ts'
 import { stageReleases } from '../engine/repo/stage.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
+import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
@@ -14,7 +15,7 @@ import { wholeOf } from './whole-number.ts'
 import type { PublishInput } from '../engine/repo/publish.ts'
 import type { DraftedRelease } from '../engine/repo/release-draft.ts'
 import type { UpdateNotes } from '../engine/update/compose.ts'
-import type { RebootClass } from '../format/update.ts'
+import type { PostStep, RebootClass } from '../format/update.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Store } from '../port/store.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -32,6 +33,8 @@ export const publish: Command = {
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
     ...makingOptions,
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
+    'post-step': { kind: 'list', value: 'COMMAND', help: 'run by sh when the release has been installed; may be repeated' },
+    upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
     security: { kind: 'flag', help: 'the release mends a security problem' },
     reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
     ...lifetimeOptions,
@@ -39,6 +42,7 @@ export const publish: Command = {
   examples: [
     'bindery publish -r repo -k keys base-7.6-20260101-amd64.tar.zst',
     "bindery publish -r repo -k keys --security --reboot advised --notice 'sshd must be restarted' base.tar.zst",
+    'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
   ],
@@ -91,6 +95,7 @@ function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
 }
 
 function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists'> {
+  const upgrade = input.value('upgrade')
   return {
     store,
     clock: context.clock,
@@ -98,6 +103,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
     making: makingOf(context, input),
     notes: notesOf(input),
+    upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,
@@ -108,10 +114,17 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
 function notesOf(input: Input): UpdateNotes {
   return {
     notices: input.list('notice'),
-    postSteps: [],
+    postSteps: input.list('post-step').map(postStep),
     reboot: rebootOf(input.value('reboot') ?? 'none'),
     security: input.flag('security'),
   }
+}
+
+/** One line, since that is what a journal has room for. */
+function postStep(command: string): PostStep {
+  if (command.trim() === '' || /[\u0000-\u001f\u007f]/.test(command))
+    throw new BinderyError('usage', '--post-step takes a command of one line')
+  return { kind: 'run', command }
 }
 
 function rebootOf(text: string): RebootClass {

@@ -4,8 +4,10 @@ import { parseChannel } from '../base/name.ts'
 import { pathFromText } from '../base/path.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { isRepositoryUrl } from './enrolled.ts'
+import { usualKeepOld, withKeepOld } from './keep-old.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
+import type { KeepOld } from './keep-old.ts'
 
 /** bindery.conf(5): `key value` lines, `#` comments. What is not set has its default. */
 export type ClientConfig = {
@@ -19,6 +21,14 @@ export type ClientConfig = {
   readonly ignore: readonly PathPattern[]
   /** A new version always comes to lie beside as `.new`. */
   readonly protect: readonly PathPattern[]
+  /** Configuration besides the known places: merged when it was changed both here and in the release. */
+  readonly configProtect: readonly PathPattern[]
+  /** Whether such files are merged at all. */
+  readonly merge: boolean
+  /** Whose last version stays under a second name. */
+  readonly keepOld: readonly KeepOld[]
+  /** Folders with programs of the machine's own, beside the usual ones. */
+  readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   readonly network: NetworkLimits
@@ -44,6 +54,10 @@ export const defaultConfig: ClientConfig = {
   hold: [],
   ignore: [],
   protect: [],
+  configProtect: [],
+  merge: true,
+  keepOld: usualKeepOld,
+  programs: [],
   keepReleases: 5,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
@@ -62,6 +76,10 @@ const setters: Readonly<Record<string, Setter>> = {
   hold: (config, value) => ({ ...config, hold: [...config.hold, ...value.split(/\s+/).map(channelOrAll)] }),
   ignore: (config, value) => ({ ...config, ignore: [...config.ignore, pathPattern(value)] }),
   protect: (config, value) => ({ ...config, protect: [...config.protect, pathPattern(value)] }),
+  'config-protect': (config, value) => ({ ...config, configProtect: [...config.configProtect, pathPattern(value)] }),
+  merge: (config, value) => ({ ...config, merge: yesOrNo(value) }),
+  'keep-old': (config, value) => ({ ...config, keepOld: withKeepOld(config.keepOld, value) }),
+  programs: (config, value) => ({ ...config, programs: [...config.programs, absolutePath(value)] }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
@@ -71,7 +89,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old', 'programs'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -142,6 +160,11 @@ function channelOrAll(text: string): string {
   return text
 }
 
+function yesOrNo(text: string): boolean {
+  if (text !== 'yes' && text !== 'no') throw new BinderyError('usage', `'yes' or 'no', not '${text}'`)
+  return text === 'yes'
+}
+
 function wholeNumber(text: string, min: number, max: number): number {
   const value = Number(text)
   if (!/^[0-9]{1,15}$/.test(text) || value < min || value > max)
@@ -153,10 +176,14 @@ function seconds(text: string): number {
   return 1000 * wholeNumber(text, 1, 604_800)
 }
 
-export function pathPattern(text: string): PathPattern {
+function absolutePath(text: string): RelPath {
   const path = text.startsWith('/') ? pathFromText(text.slice(1).replace(/\/$/, '')) : undefined
   if (path === undefined) throw new BinderyError('usage', `'${text}' is no absolute path below the root`)
-  const escaped = path
+  return path
+}
+
+export function pathPattern(text: string): PathPattern {
+  const escaped = absolutePath(text)
     .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
     .replaceAll('*', '[^/]*')
     .replaceAll('?', '[^/]')

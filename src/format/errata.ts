@@ -29,11 +29,15 @@ export type Errata = {
 /** A heading of the instructions and the commands below it. */
 export type ErrataBlock = { readonly heading: string; readonly steps: readonly ErrataStep[] }
 
+/** OpenBSD's largest have some 100 KiB. */
+const maxBytes = 64 << 20
+
 /** The instructions become one argument of sh, and are read by a person. */
 const maxTextBytes = 64 << 10
 
 /** Throws `bad-format` with the number and the text of the line that cannot be placed. */
 export function decodeErrata(message: Uint8Array): Errata {
+  if (message.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
   const { lines, diff } = splitMessage(message)
   const start = lines.findIndex((line) => applyHeading.test(line.trimEnd()))
   if (start < 0) throw new BinderyError('bad-format', "has no line 'Apply by doing:' before its diff")

@@ -42,16 +42,18 @@ export type Kept = {
   readonly reason: KeptReason
   /** Where the version lies that would have been there (for `late`, the one that was there). */
   readonly beside?: RelPath
+  /** What needs it. */
+  readonly by?: RelPath
 }
 
 /**
  * `modified`: the content was changed here; `removed`: it was removed here; `in-the-way`: something else is there;
  * `not-empty`: a folder that was to go holds files of others; `attributes`: mode, owner, flags or attributes were
- * changed here and in the release; `protected`: by bindery.conf; `late`: changed while the plan was carried out, and
- * moved to `beside`.
+ * changed here and in the release; `protected`: by bindery.conf; `merged`: the new content holds it; `needed`: a shared
+ * library that something here is linked against; `late`: changed while the plan was carried out, and moved to `beside`.
  */
 export type KeptReason = (typeof keptReasons)[number]
-const keptReasons = ['modified', 'removed', 'in-the-way', 'not-empty', 'attributes', 'protected', 'late'] as const
+const keptReasons = ['modified', 'removed', 'in-the-way', 'not-empty', 'attributes', 'protected', 'merged', 'needed', 'late'] as const
 
 /** `AREA/stage/TRANSACTION/NUMBER` holds what comes in, `AREA/store/TRANSACTION/NUMBER` what goes out. */
 export type Slot = { readonly area: number; readonly number: number }
@@ -88,14 +90,17 @@ export function encodeJournal(journal: Journal): Uint8Array {
     ...journal.areas.map((area) => `area ${escapeWord(area)}`),
     ...journal.undoes.map((transaction) => `undoes ${transaction}`),
     ...journal.postSteps.map(encodePostStep),
-    ...journal.kept.map(
-      (kept) => `kept ${kept.reason} ${escapeWord(kept.path)}${kept.beside === undefined ? '' : ` ${escapeWord(kept.beside)}`}`,
-    ),
+    ...journal.kept.map(encodeKept),
     ...journal.actions.map(encodeAction),
     '',
   ].join('\n')
   const bytes = fromLatin1(text)
   return fromLatin1(`${text}end ${sha256(bytes)}\n`)
+}
+
+/** The last word, where there is one, is what the reason has to say. */
+function encodeKept({ path, reason, beside, by }: Kept): string {
+  return ['kept', reason, ...[path, beside ?? by].filter((one) => one !== undefined).map(escapeWord)].join(' ')
 }
 
 function encodePostStep(step: PostStep): string {
@@ -225,8 +230,9 @@ function decodePostStep(kind: string, latin: string): PostStep {
 }
 
 function decodeKept(words: readonly string[]): Kept {
-  const [reason, at, beside] = words as [string, string, string | undefined]
-  return { reason: oneOf(keptReasons, reason), path: path(at), ...(beside === undefined ? {} : { beside: path(beside) }) }
+  const [reason, at, other] = words as [string, string, string | undefined]
+  const kept = { reason: oneOf(keptReasons, reason), path: path(at) }
+  return other === undefined ? kept : { ...kept, [reason === 'needed' ? 'by' : 'beside']: path(other) }
 }
 
 function decodeAction(line: string, areas: number): Action {

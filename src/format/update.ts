@@ -18,6 +18,8 @@ export type Update = {
   /** Name of the release before, absent for the first. */
   readonly previous?: string
   readonly manifest: TargetRef
+  /** What earlier releases had and this one has not (doc/spec/obsolete.md); absent where there is nothing of the kind. */
+  readonly obsolete?: TargetRef
   readonly full: readonly FullWay[]
   /** From this many earlier releases directly; each names both tars. */
   readonly deltas: readonly DeltaWay[]
@@ -86,6 +88,7 @@ function jsonOfUpdate(update: Update): JsonObject {
     release: { name: formatDistName(update.release.name), tar: { sha256: update.release.tar.sha256, size: update.release.tar.size } },
     previous: update.previous,
     manifest: jsonOfRef(update.manifest),
+    obsolete: update.obsolete && jsonOfRef(update.obsolete),
     full: update.full.map((way) => ({ ...jsonOfRef(way), codec: way.codec, frames: way.frames && jsonOfRef(way.frames) })),
     deltas: update.deltas.map(jsonOfDelta),
     notices: update.notices,
@@ -121,6 +124,7 @@ export function decodeUpdate(bytes: Uint8Array): Update {
     release,
     ...(previous === undefined ? {} : { previous }),
     manifest: refOf(record['manifest'], 'manifest', prefix),
+    ...(record['obsolete'] === undefined ? {} : { obsolete: refOf(record['obsolete'], 'obsolete', prefix) }),
     full: asList(record['full'], 'full', updateLimits.full).map((way) => fullOf(way, prefix)),
     deltas: deltasOf(asList(record['deltas'], 'deltas', updateLimits.deltas), prefix, release.name),
     notices: asList(record['notices'], 'notices', updateLimits.notices).map((text) => asText(text, 'a notice', updateLimits.text)),

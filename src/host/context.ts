@@ -5,6 +5,7 @@ import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
 import { askOnTerminal } from './passphrase.ts'
 import { stderrProgress } from './progress.ts'
+import { hostKernel } from './running-kernel.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
@@ -34,6 +35,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     random: systemRandom,
     http: hostHttp(),
     exec: hostExec,
+    kernel: hostKernel(hostExec),
     threads,
     askPassphrase: askOnTerminal,
     isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },

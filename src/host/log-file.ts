@@ -1,35 +1,85 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
-import { unlink } from 'node:fs/promises'
-import { openInput } from './source.ts'
+import { closeSync, lstatSync, openSync, read as readAt, unlinkSync, writeSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { systemError } from './system-error.ts'
 import type { ByteStream } from '../base/bytes.ts'
 
 /** What a program prints, kept as it comes, so that it can be read when the program has failed, or we have. */
 export type LogFile = {
+  /** Never throws: it is called by whoever has bytes, and waits for nobody. */
   write(bytes: Uint8Array): void
-  read(): Promise<ByteStream>
+  /** Aborted with the reason where something could not be written. */
+  readonly failed: AbortSignal
+  /** Whether nothing was printed. */
+  isEmpty(): boolean
+  /** What was written until now, whatever became of the file's name. */
+  read(): ByteStream
+  /** Where nothing was printed, there is no file afterwards. */
   close(): void
-  remove(): Promise<void>
+  remove(): void
 }
 
-/** Empties the file where there is one. */
+/** A new file. What an earlier run has left is removed; `exists` for anything but a file: whoever made it, it is not ours. */
 export function openLog(file: string): LogFile {
-  const told = <T>(work: () => T): T => {
-    try {
-      return work()
-    } catch (cause) {
-      throw systemError(cause, file)
-    }
-  }
-  const handle = told(() => openSync(file, 'w'))
+  removeEarlier(file)
+  const handle = told(file, () => openSync(file, 'wx+'))
+  const failed = new AbortController()
+  let size = 0
+  const remove = (): void => removeIfThere(file)
   return {
     write: (bytes) => {
-      for (let done = 0; done < bytes.length;) done += told(() => writeSync(handle, bytes, done))
+      try {
+        for (let done = 0; done < bytes.length && !failed.signal.aborted;) done += writeSync(handle, bytes, done)
+        size += bytes.length
+      } catch (cause) {
+        failed.abort(systemError(cause, file))
+      }
     },
-    read: async () => await openInput(file, nothing()),
-    close: () => closeSync(handle),
-    remove: async () => await unlink(file).catch((cause: unknown) => Promise.reject(systemError(cause, file))),
+    failed: failed.signal,
+    isEmpty: () => size === 0,
+    read: () => contentOf(handle, file),
+    close: () => {
+      closeSync(handle)
+      if (size === 0) remove()
+    },
+    remove,
   }
 }
 
-async function* nothing(): ByteStream {}
+/** A link would lead to another file, and opening a FIFO would wait for its reader. */
+function removeEarlier(file: string): void {
+  const stat = told(file, () => lstatSync(file, { throwIfNoEntry: false }))
+  if (stat === undefined) return
+  if (!stat.isFile()) throw new BinderyError('exists', 'is there, and no file', { subject: file })
+  removeIfThere(file)
+}
+
+function removeIfThere(file: string): void {
+  try {
+    told(file, () => unlinkSync(file))
+  } catch (error) {
+    if (!isBinderyError(error, 'not-found')) throw error
+  }
+}
+
+const chunkSize = 256 << 10
+
+async function* contentOf(handle: number, file: string): ByteStream {
+  for (let at = 0; ;) {
+    const bytes = new Uint8Array(chunkSize)
+    const { bytesRead } = await promisify(readAt)(handle, bytes, 0, chunkSize, at).catch((cause: unknown) =>
+      Promise.reject(systemError(cause, file)),
+    )
+    if (bytesRead === 0) return
+    yield bytes.subarray(0, bytesRead)
+    at += bytesRead
+  }
+}
+
+function told<T>(file: string, work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw systemError(cause, file)
+  }
+}

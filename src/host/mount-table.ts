@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync } from 'node:fs'
+import { relative } from 'node:path'
 import { latin1 } from '../base/bytes.ts'
-import { isWithin, parseRelPath, rootPath } from '../base/path.ts'
+import { isWithin, parseRelPath, pathFromText, rootPath } from '../base/path.ts'
 import { hostPath } from './disk-path.ts'
 import type { RelPath } from '../base/path.ts'
 
@@ -13,6 +14,13 @@ export function hostMountsOfTree(root: string): MountsOfTree {
   return mountsOfTree(parseMounts(readFileSync('/proc/self/mountinfo', 'latin1')), latin1(Buffer.from(root)), (path) => {
     return lstatSync(hostPath(root, path), { throwIfNoEntry: false })?.isDirectory() === true
   })
+}
+
+/** Whether what is in a folder is part of the tree; both are paths without links. */
+export function isPartOfTree(root: string, folder: string): boolean {
+  const below = relative(root, folder)
+  const path = below === '' ? rootPath : pathFromText(below)
+  return path !== undefined && !hostMountsOfTree(root).outside.some((top) => isWithin(path, top))
 }
 
 export function parseMounts(text: string): readonly Mount[] {

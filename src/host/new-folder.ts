@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { BinderyError, isBinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
 import { syncFolder } from './sync-folder.ts'
 import { absolutePath, systemError } from './system-error.ts'
 
@@ -17,7 +17,7 @@ export async function writeNewFolder(folder: string, fill: (aside: string) => Pr
     await fill(aside)
     await rename(aside, path)
   } catch (error) {
-    const told = systemError(error, folder)
+    const told = toldOfFolder(systemError(error, folder), aside, folder)
     // What rename(2) says of a folder that is not empty, or of a file.
     if (!isBinderyError(told, 'wrong-type') || told.subject !== folder) throw told
     throw new BinderyError('exists', 'exists already', { subject: folder, cause: error })
@@ -25,4 +25,9 @@ export async function writeNewFolder(folder: string, fill: (aside: string) => Pr
     await rm(aside, { recursive: true, force: true })
   }
   await syncFolder(dirname(path))
+}
+
+/** Nobody knows the name that it had meanwhile. */
+function toldOfFolder(error: unknown, aside: string, folder: string): unknown {
+  return error instanceof BinderyError && error.subject?.startsWith(aside) === true ? toldOf(error, folder) : error
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
@@ -7,10 +7,11 @@ import { hostDisk } from './disk.ts'
 import { hostExec } from './exec.ts'
 import { startInGroup } from './job-group.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
-import { hostMountsOfTree } from './mount-table.ts'
+import { hostMountsOfTree, isPartOfTree } from './mount-table.ts'
 import { withoutNamespaces } from './sandbox-snapshot.ts'
 import { jobRunner } from './sandbox-job.ts'
 import { makeScratchFolder } from './scratch-folder.ts'
+import { absolutePath, systemError } from './system-error.ts'
 import type { Sandbox, SandboxOptions } from '../port/sandbox.ts'
 
 /** Commands run outside, and install into a copy of the tree. */
@@ -26,7 +27,7 @@ export async function openDestdir(root: string, options: SandboxOptions): Promis
     throw error
   }
   const start = missing === undefined ? startInNamespaces : startInGroup
-  const jobs = jobRunner((job) => start({ folder: job.folder ?? process.cwd(), env: { DESTDIR: copy } }, job))
+  const jobs = jobRunner((job) => start({ folder: job.folder ?? absolutePath('.'), env: { DESTDIR: copy } }, job))
   const disk = hostDisk(copy)
   let closing: Promise<void> | undefined
   return {
@@ -39,18 +40,29 @@ export async function openDestdir(root: string, options: SandboxOptions): Promis
     ],
     outside: [],
     run: jobs.run,
-    touched: async () => undefined,
+    touched: async () => {
+      if (lstatSync(copy, { throwIfNoEntry: false })?.isDirectory() === true) return undefined
+      throw new BinderyError('command-failed', 'is no directory any more: the command has removed it', { subject: 'DESTDIR' })
+    },
     close: async () => await (closing ??= jobs.close().then(scratch.close)),
   }
 }
 
 function outsideOf(tree: string, folder: string): string {
-  const real = realpathSync(folder)
-  if (real !== tree && !real.startsWith(tree === '/' ? '/' : `${tree}/`)) return real
+  const real = realFolder(folder)
+  if (!isPartOfTree(tree, real)) return real
   throw new BinderyError('not-supported', 'a copy of a tree cannot be made inside of it', {
     subject: folder,
     hint: 'name a folder outside with --scratch',
   })
+}
+
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder)
+  } catch (error) {
+    throw systemError(error, folder)
+  }
 }
 
 /** The file systems of the tree, and nothing else that is mounted there. */

@@ -7,7 +7,7 @@ import { hostPath } from './disk-path.ts'
 import { hostExec } from './exec.ts'
 import { namespacesMissing, startInNamespaces } from './job-namespaces.ts'
 import { quoted, startMountHolder } from './mount-holder.ts'
-import { hostMountsOfTree } from './mount-table.ts'
+import { hostMountsOfTree, isPartOfTree } from './mount-table.ts'
 import { changesOf } from './overlay-changes.ts'
 import { jobRunner } from './sandbox-job.ts'
 import { makeScratchFolder } from './scratch-folder.ts'
@@ -52,7 +52,7 @@ async function whatIsMissing(): Promise<string | undefined> {
 }
 
 function scratchOutside(tree: string, parent: string): ScratchFolder {
-  if (existsSync(parent) && `${realpathSync(parent)}/`.startsWith(tree === '/' ? '/' : `${tree}/`))
+  if (existsSync(parent) && isPartOfTree(tree, realpathSync(parent)))
     throw new BinderyError('not-supported', 'changes of a tree cannot be kept inside of it', { subject: parent })
   return makeScratchFolder(parent)
 }

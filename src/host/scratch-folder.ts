@@ -19,7 +19,7 @@ export function makeScratchFolder(parent: string): ScratchFolder {
   const sweeper = spawn('sh', ['-c', sweep, 'sh', path], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   const ended = new Promise<number>((resolve, reject) => {
     sweeper.once('close', (status) => resolve(status ?? 1))
-    sweeper.once('error', reject)
+    sweeper.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: 'sh', cause })))
   })
   ended.catch(() => {})
   sweeper.stdin.on('error', () => {})
@@ -32,13 +32,14 @@ export function makeScratchFolder(parent: string): ScratchFolder {
   }
 }
 
-// Flags of the BSDs were copied with the files, and keep them from being removed.
+// Flags of the BSDs were copied with the files, and keep them from being removed; those of Linux a command may have set.
 const sweep = `
 cd /
 while read -r line; do :; done
 if command -v chflags >/dev/null; then chflags -R 0 "$1"; fi
 tries=0
 until rm -rf -- "$1"; do
+  [ $tries -gt 0 ] || ! command -v chattr >/dev/null || chattr -R -f -i -a "$1"
   tries=$((tries + 1))
   [ $tries -lt 50 ] || exit 1
   sleep 0.1

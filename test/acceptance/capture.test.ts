@@ -18,7 +18,7 @@ import type { Literal } from '../helpers/plant.ts'
 
 /**
  * What is captured, laid over the tree, is what the command makes of a copy of it: mtree and diff say so. Each command
- * runs in every kind of sandbox.
+ * runs in an overlay, some in the other kinds of sandbox.
  */
 
 const tools = { ...needs('busybox', 'mtree', 'getfattr', 'setfattr', 'bsdtar'), ...needsRoot() }
@@ -97,7 +97,8 @@ async function unpackPatched({ folder }: Place, taken: string, base: string): Pr
 }
 
 for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
-  for (const script of commands) {
+  // Where whole trees are compared, what a command does matters less.
+  for (const script of commands.filter((_, n) => kind === 'overlay' || n % 4 === 1)) {
     test(`${kind}: ${JSON.stringify(script)}`, tools, async () => {
       await inPlace(script, async (place) => {
         const { folder, root, direct } = place
@@ -181,7 +182,7 @@ const missed: readonly (readonly [string, string, string])[] = [
 ]
 
 for (const kind of ['overlay', 'snapshot'] as const) {
-  for (const [what, script, plist] of missed) {
+  for (const [what, script, plist] of missed.filter((_, n) => kind === 'overlay' || n % 3 === 0)) {
     test(`${kind}, unlike binpatch: ${what}`, tools, async () => {
       await inTemporary(async (folder) => {
         const root = join(folder, 'root')

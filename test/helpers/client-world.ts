@@ -1,4 +1,4 @@
-import { latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
+import { collectBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
 import { sha256 } from '../../src/base/digest.ts'
 import { markVerified } from '../../src/base/verified.ts'
 import { writeDist } from '../../src/engine/dist/write.ts'
@@ -10,7 +10,9 @@ import { encodeManifest } from '../../src/format/manifest.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { plant } from './plant.ts'
-import type { Manifest } from '../../src/base/entry.ts'
+import type { ByteStream } from '../../src/base/bytes.ts'
+import type { Sha256 } from '../../src/base/digest.ts'
+import type { FileEntry, Manifest } from '../../src/base/entry.ts'
 import type { DistName } from '../../src/base/name.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Incoming, StateFile } from '../../src/engine/client/incoming.ts'
@@ -58,6 +60,7 @@ export function incoming(old: Release, next: Release, changes: Partial<Incoming>
     update: markVerified(record(next)),
     manifest: markVerified(next.manifest),
     tar: () => writeDist(next.name, next.manifest, ({ path }) => next.disk.read(path)),
+    oldContents: async (files) => await contentsOf(old.disk, files),
     stateFiles: [
       stateFile('release', `${next.name.revision}\n`),
       // As of what is compressed on the way: a wrong estimate.
@@ -68,6 +71,14 @@ export function incoming(old: Release, next: Release, changes: Partial<Incoming>
     cached: [],
     ...changes,
   }
+}
+
+async function contentsOf(disk: Disk, files: readonly FileEntry[]): Promise<ReadonlyMap<Sha256, Uint8Array>> {
+  return new Map(await Promise.all(files.map(async ({ path, sha256: digest }) => [digest, await bytesOf(disk.read(path))] as const)))
+}
+
+async function bytesOf(content: ByteStream): Promise<Uint8Array> {
+  return (await collectBytes(content, 1 << 30)) as Uint8Array
 }
 
 const nothing = { sha256: sha256(utf8('')), size: 0 }

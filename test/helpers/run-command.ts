@@ -51,6 +51,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
     http: hostHttp(),
     exec: hostExec,
+    kernel: { name: async () => undefined },
     threads: sameThread(threadWorks),
     askPassphrase: async () => await Promise.reject(new BinderyError('usage', 'there is no terminal')),
     isTerminal: { stdin: false, stdout: false, stderr: false },

@@ -62,7 +62,7 @@ function foldersAbove(paths: readonly RelPath[]): ReadonlySet<RelPath> {
 
 function pathLine({ base, next }: Trees, path: RelPath, member: number | undefined): string {
   const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
-  const rank = installRank({ path, kind: (wanted ?? (old as Node)).kind })
+  const rank = installRank({ path, kind: (wanted ?? old)?.kind ?? 'file' })
   const group = (tree: NodeTree): string => escapeWord(tree.groups.get(path)?.[0] ?? '-')
   return ['path', escapeWord(path), rank, nodeWord(old), nodeWord(wanted), group(base), group(next), member ?? '-', '-'].join(' ')
 }

@@ -31,6 +31,7 @@ function checkFollows(applied: readonly AppliedErrata[], last: AppliedErrata | u
     throw new BinderyError('mix-and-match', `is for OpenBSD ${errata.release}, the one before it for ${last.release}`, { subject })
   if (errata.number > last.number) return
   if (applied.some(({ number }) => number === errata.number)) throw new BinderyError('exists', 'is applied already', { subject })
+  if (errata.number === last.number) throw new BinderyError('exists', 'has the number of the one before', { subject })
   const hint = applied.includes(last) ? 'begin with sources that have no patch after it' : 'name the patches in the order of their numbers'
   throw new BinderyError('wrong-base', `must come before ${last.number}`, { subject, hint })
 }

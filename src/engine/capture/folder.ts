@@ -3,6 +3,7 @@ import { digestStream, sha256, sha256Hasher } from '../../base/digest.ts'
 import { BinderyError, toldOf } from '../../base/error.ts'
 import { showPath } from '../../base/path.ts'
 import { decodeCapture, encodeCapture } from '../../format/capture.ts'
+import { manifestLimits } from '../../format/manifest-check.ts'
 import { decodeManifest, encodeManifest } from '../../format/manifest.ts'
 import { packingList } from '../tree/packing-list.ts'
 import { changesOf } from './changes.ts'
@@ -22,10 +23,18 @@ const contentPrefix = 'content/'
 
 export type CaptureFacts = Omit<CaptureRecord, 'old' | 'new'>
 
-/** `after` has the contents; `conflict` where a file is no longer what the manifest says. */
-export async function writeCapture(store: Store, facts: CaptureFacts, sides: Sides, after: DiskReader, log: ByteStream): Promise<void> {
+export type CaptureSource = {
+  /** Has the contents. */
+  readonly after: DiskReader
+  readonly log: ByteStream
+  readonly signal: AbortSignal
+}
+
+/** `conflict` where a file is no longer what the manifest says. */
+export async function writeCapture(store: Store, facts: CaptureFacts, sides: Sides, source: CaptureSource): Promise<void> {
+  const { after, log, signal } = source
   for (const entry of shippedFiles(sides)) {
-    await store.put(`${contentPrefix}${entry.sha256}`, checked(after.read(entry.path), entry))
+    await store.put(`${contentPrefix}${entry.sha256}`, checked(after.read(entry.path), entry, signal))
   }
   await store.put(captureKeys.log, log)
   await store.put(captureKeys.plist, oneChunk(fromLatin1(packingList(changesOf(sides)))))
@@ -46,9 +55,11 @@ export function shippedFiles(sides: Sides): readonly FileEntry[] {
   return [...files.values()]
 }
 
-async function* checked(content: ByteStream, entry: FileEntry): ByteStream {
+async function* checked(content: ByteStream, entry: FileEntry, signal: AbortSignal): ByteStream {
   const hasher = sha256Hasher()
+  signal.throwIfAborted()
   for await (const bytes of content) {
+    signal.throwIfAborted()
     hasher.update(bytes)
     yield bytes
   }
@@ -63,34 +74,50 @@ export type Capture = Sides & {
   content(file: FileEntry): ByteStream
 }
 
-/** Every byte is checked, so that whoever goes on has all of it: `not-found`, `bad-format`, `bad-digest`. */
-export async function openCapture(store: Store): Promise<Capture> {
-  const record = await readPart(store, captureKeys.record, decodeCapture)
-  const sides = { old: await readManifest(store, 'old', record), new: await readManifest(store, 'new', record) }
+/**
+ * Every byte is checked, so that whoever goes on has all of it: `not-found`, `bad-format`, `bad-digest`. `folder` is the
+ * name of the store, for errors.
+ */
+export async function openCapture(store: Store, folder: string): Promise<Capture> {
+  const record = await readPart(store, folder, captureKeys.record, decodeCapture)
+  const manifest = async (side: 'old' | 'new'): Promise<Manifest> =>
+    await readPart(store, folder, captureKeys[side], (bytes) => manifestOf(bytes, record[side]))
+  const sides = { old: await manifest('old'), new: await manifest('new') }
   for (const file of shippedFiles(sides)) {
-    const found = await digestStream(store.stream(`${contentPrefix}${file.sha256}`))
-    if (found.sha256 !== file.sha256 || found.size !== file.size) throw damaged(`${contentPrefix}${file.sha256}`)
+    await checkContent(store, folder, file)
   }
   return { ...sides, record, content: (file) => store.stream(`${contentPrefix}${file.sha256}`) }
 }
 
-async function readManifest(store: Store, side: 'old' | 'new', record: CaptureRecord): Promise<Manifest> {
-  return await readPart(store, captureKeys[side], (bytes) => {
-    if (sha256(bytes) !== record[side]) throw damaged(captureKeys[side])
-    return decodeManifest(bytes)
-  })
+/** Its size first: what stands there may be a device without end. */
+async function checkContent(store: Store, folder: string, { sha256: digest, size }: FileEntry): Promise<void> {
+  const key = `${contentPrefix}${digest}`
+  const found = await store.size(key)
+  if (found === undefined) throw missing(`${folder}/${key}`)
+  if (found !== size || (await digestStream(store.stream(key))).sha256 !== digest) throw toldOf(damaged(), `${folder}/${key}`)
 }
 
-async function readPart<T>(store: Store, key: string, decode: (bytes: Uint8Array) => T): Promise<T> {
+async function readPart<T>(store: Store, folder: string, key: string, decode: (bytes: Uint8Array) => T): Promise<T> {
+  const subject = `${folder}/${key}`
+  if (((await store.size(key)) ?? 0) > manifestLimits.bytes) throw new BinderyError('over-limit', 'is too large', { subject })
   const bytes = await store.get(key)
-  if (bytes === undefined) throw new BinderyError('not-found', 'is not there: the folder holds no finished capture', { subject: key })
+  if (bytes === undefined) throw missing(subject)
   try {
     return decode(bytes)
   } catch (error) {
-    throw toldOf(error, key)
+    throw toldOf(error, subject)
   }
 }
 
-function damaged(key: string): BinderyError {
-  return new BinderyError('bad-digest', 'is not what the record of the capture says', { subject: key })
+function manifestOf(bytes: Uint8Array, digest: Sha256): Manifest {
+  if (sha256(bytes) !== digest) throw damaged()
+  return decodeManifest(bytes)
+}
+
+function missing(subject: string): BinderyError {
+  return new BinderyError('not-found', 'is not there: the folder holds no finished capture', { subject })
+}
+
+function damaged(): BinderyError {
+  return new BinderyError('bad-digest', 'is not what the record of the capture says')
 }

@@ -1,9 +1,10 @@
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Sha256 } from '../../base/digest.ts'
-import type { Manifest } from '../../base/entry.ts'
+import type { FileEntry, Manifest } from '../../base/entry.ts'
 import type { Channel } from '../../base/name.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Verified } from '../../base/verified.ts'
+import type { ObsoleteList } from '../../format/obsolete.ts'
 import type { ReleaseState } from '../../format/release-state.ts'
 import type { Update } from '../../format/update.ts'
 
@@ -19,8 +20,15 @@ export type Incoming = {
   readonly manifest: Verified<Manifest>
   /** The new uncompressed tar, verified while it flows; each call is a fresh pass over local files, no network. */
   tar(): ByteStream
+  /**
+   * Contents of files of the installed release, by digest and verified; what cannot be had without fetching a large release is
+   * missing, and that is said.
+   */
+  oldContents(files: readonly FileEntry[]): Promise<ReadonlyMap<Sha256, Uint8Array>>
   /** How the channel's state changes with this release: ordinary last actions of the same journalled plan. */
   readonly stateFiles: readonly StateFile[]
+  /** What earlier releases had, where this root has never been cleared of it. */
+  readonly obsolete?: Verified<ObsoleteList> | undefined
   /** How it came, for reports: the kind of way, how many deltas, bytes over the network. */
   readonly fetched: { readonly route: 'full' | 'deltas'; readonly steps: number; readonly bytes: number }
   /** The entries of the cache that belong to this release; all can go (`sweepCache`) when it is installed. */

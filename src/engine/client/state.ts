@@ -25,6 +25,7 @@ export const statePaths = {
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
   steps: `${stateFolder}/steps` as RelPath,
+  oldNames: `${stateFolder}/old-names` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */
@@ -32,6 +33,7 @@ export const channelFiles = {
   release: 'release' as RelPath,
   manifest: 'manifest.mtree.zst' as RelPath,
   base: 'base.tar.zst' as RelPath,
+  obsolete: 'obsolete' as RelPath,
 } as const
 
 export function channelFolder(channel: Channel): RelPath {
@@ -134,7 +136,7 @@ export async function readReleaseState(disk: DiskReader, channel: Channel): Prom
 }
 
 /** Gives a decoder's error the file's name and says how to get out of it. */
-function naming<T>(path: RelPath, decode: () => T): T {
+export function naming<T>(path: RelPath, decode: () => T): T {
   try {
     return decode()
   } catch (error) {

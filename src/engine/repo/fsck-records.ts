@@ -12,6 +12,7 @@ import { releaseTargets } from '../update/compose.ts'
 import { openTarget, readTarget } from './blob.ts'
 import { attempt } from './fsck-findings.ts'
 import { readManifestText } from './manifest-text.ts'
+import { readObsoleteList } from './obsolete-list.ts'
 import { decoding } from './repository.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Sha256 } from '../../base/digest.ts'
@@ -51,7 +52,8 @@ async function checkRecord(
     throw new BinderyError('mix-and-match', 'is listed with another sequence', { subject: path })
   const full = update.full.flatMap((way) => (way.frames === undefined ? [way] : [way, way.frames]))
   const deltas = update.deltas.flatMap((delta) => (delta.manifest === undefined ? [delta] : [delta, delta.manifest]))
-  for (const ref of [update.manifest, ...full, ...deltas]) checkRef(targets, ref, path)
+  const obsolete = update.obsolete === undefined ? [] : [update.obsolete]
+  for (const ref of [update.manifest, ...obsolete, ...full, ...deltas]) checkRef(targets, ref, path)
   return update
 }
 
@@ -73,11 +75,18 @@ type Content = { readonly context: FsckContext; readonly targets: ReadonlyMap<st
 async function checkContents(content: Content): Promise<Uint8Array | undefined> {
   const { context, update } = content
   const manifest = await attempt(context, update.manifest.target, async () => await readManifest(content))
+  if (update.obsolete !== undefined) await attempt(context, update.obsolete.target, async () => await checkObsolete(content))
   for (const delta of update.deltas)
     await attempt(context, delta.target, async () => await checkDelta(content, delta.target, delta.fromSha256))
   if (!context.deep) return manifest
   for (const way of update.full) await attempt(context, way.target, async () => await checkFull(content, way, manifest))
   return manifest
+}
+
+async function checkObsolete({ context, targets, update }: Content): Promise<void> {
+  const { through } = await readObsoleteList(context.store, update, targets)
+  if (through === update.sequence) return
+  throw new BinderyError('mix-and-match', 'is the list of another release', { subject: update.obsolete?.target })
 }
 
 async function readManifest({ context, targets, update }: Content): Promise<Uint8Array> {

@@ -71,7 +71,8 @@ function prunedChannel(role: string, before: Targets, updates: readonly Update[]
 export function targetsOf(update: Update): readonly string[] {
   const full = update.full.flatMap(({ target, frames }) => (frames === undefined ? [target] : [target, frames.target]))
   const deltas = update.deltas.flatMap(({ target, manifest }) => (manifest === undefined ? [target] : [target, manifest.target]))
-  return [releaseTargets(update.release.name).update, update.manifest.target, ...full, ...deltas]
+  const obsolete = update.obsolete === undefined ? [] : [update.obsolete.target]
+  return [releaseTargets(update.release.name).update, update.manifest.target, ...obsolete, ...full, ...deltas]
 }
 
 /** When releases are dropped, the snapshot of now is the one before: what they had goes with the next prune after another one. */

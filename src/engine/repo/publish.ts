@@ -11,6 +11,7 @@ import { draftRelease } from './release-draft.ts'
 import { channelAuthority, loadRepository, roleKeysOf } from './repository.ts'
 import { tarShelf } from './tar-shelf.ts'
 import type { DistName } from '../../base/name.ts'
+import type { RelPath } from '../../base/path.ts'
 import type { Targets } from '../../format/tuf.ts'
 import type { Clock, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
@@ -35,6 +36,8 @@ export type PublishInput = {
   /** For each of them. */
   readonly making?: Making | undefined
   readonly notes: UpdateNotes
+  /** A folder of each dist in which `make upgrade` is the last step of an install. */
+  readonly upgrade?: RelPath | undefined
   readonly lifetimes: Lifetimes
   readonly progress: Progress
   readonly signal: AbortSignal

@@ -10,8 +10,11 @@ import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { blobOfBytes, blobOfSource, putBlob, sourceStream, targetOf } from './blob.ts'
 import { findRelease } from './channel-draft.ts'
 import { readManifestText } from './manifest-text.ts'
+import { obsoleteList } from './obsolete-list.ts'
 import { makeReleaseDeltas } from './release-deltas.ts'
+import { upgradeStep } from './upgrade-slice.ts'
 import type { ByteStream } from '../../base/bytes.ts'
+import type { RelPath } from '../../base/path.ts'
 import type { Update } from '../../format/update.ts'
 import type { Meter, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
@@ -22,6 +25,7 @@ import type { WireCodec } from '../dist/wire.ts'
 import type { FullIngredient, Ingredients, ReleaseTargets, UpdateNotes } from '../update/compose.ts'
 import type { Blob } from './blob.ts'
 import type { ChannelDraft } from './channel-draft.ts'
+import type { ObsoleteInput } from './obsolete-list.ts'
 import type { TarShelf } from './tar-shelf.ts'
 
 export type ReleaseInput = {
@@ -35,6 +39,8 @@ export type ReleaseInput = {
   /** For each of them. */
   readonly making?: Making | undefined
   readonly notes: UpdateNotes
+  /** A folder of the dist in which `make upgrade` is the last step of an install. */
+  readonly upgrade?: RelPath | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly explain: (line: string) => void
@@ -87,6 +93,7 @@ type Dist = { readonly dist: ByteSource; readonly tar: ByteSource; readonly desc
 
 async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar, description }: Dist): Promise<Update> {
   const targets = releaseTargets(description.name)
+  const notes = notesFor(input, description)
   const keep = async (blob: Blob): Promise<void> => {
     await putBlob(input.store, blob)
     draft.targets.set(blob.target, targetOf(blob))
@@ -95,20 +102,40 @@ async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar,
   const manifest = await manifestBlob(targets, text)
   await keep(manifest)
   const newest = draft.updates.at(-1)
+  const sequence = (newest?.sequence ?? 0) + 1
   const release: Ingredients = {
-    sequence: (newest?.sequence ?? 0) + 1,
+    sequence,
     release: { name: description.name, tar: description.tar },
     previous: newest?.release.name,
     manifestSize: manifest.size,
+    ...(await keepObsolete(input, draft, { ...description, sequence }, keep)),
     full: [await keepFull(input, targets, dist, keep)],
     deltas: [],
-    notes: input.notes,
+    notes,
   }
   const oldTar = async (update: Update): Promise<ByteSource> => await input.shelf.get(update, draft.targets)
   const oldManifest = async (update: Update): Promise<Uint8Array> => await readManifestText(input.readable, update, draft.targets)
   const sides = { tar, manifest: text, oldTar, oldManifest }
   const deltas = await makeReleaseDeltas({ ...input, ...sides, count: input.deltas, release, before: draft.updates, keep })
   return await keepRecord(input, draft, composeUpdate({ ...release, deltas }))
+}
+
+/** What the maker says holds for each dist; whether it has an upgrade slice is its own matter. */
+function notesFor({ notes, upgrade }: ReleaseInput, { manifest }: DistDescription): UpdateNotes {
+  return upgrade === undefined ? notes : { ...notes, postSteps: [...notes.postSteps, upgradeStep(manifest, upgrade)] }
+}
+
+async function keepObsolete(
+  { readable }: ReleaseInput,
+  { targets, updates }: ChannelDraft,
+  next: ObsoleteInput['next'] & Pick<DistDescription, 'name'>,
+  keep: (blob: Blob) => Promise<void>,
+): Promise<Pick<Ingredients, 'obsoleteSize'>> {
+  const list = await obsoleteList({ readable, targets, before: updates, next })
+  if (list === undefined) return {}
+  const blob = blobOfBytes(releaseTargets(next.name).obsolete, list)
+  await keep(blob)
+  return { obsoleteSize: blob.size }
 }
 
 async function manifestBlob(targets: ReleaseTargets, text: Uint8Array): Promise<Blob> {

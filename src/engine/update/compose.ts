@@ -19,6 +19,8 @@ export type Ingredients = {
   readonly previous: DistName | undefined
   /** Bytes of the compressed manifest. */
   readonly manifestSize: number
+  /** Of the compressed list, where there is one. */
+  readonly obsoleteSize?: number
   readonly full: readonly FullIngredient[]
   readonly deltas: readonly DeltaIngredient[]
   readonly notes: UpdateNotes
@@ -38,6 +40,7 @@ export type ReleaseTargets = {
   readonly update: string
   readonly manifest: string
   readonly frames: string
+  readonly obsolete: string
   full(codec: FullWay['codec']): string
   delta(oldName: string): string
   manifestDelta(oldName: string): string
@@ -52,6 +55,7 @@ export function releaseTargets(name: DistName): ReleaseTargets {
     update: `${prefix}${text}.update`,
     manifest: `${prefix}${text}.mtree.zst`,
     frames: `${prefix}${text}.frames`,
+    obsolete: `${prefix}${text}.obsolete.zst`,
     full: (codec) => `${prefix}${text}${suffixOf[codec]}`,
     delta: (oldName) => `${prefix}${deltaFileName(oldName, text)}`,
     manifestDelta: (oldName) => `${prefix}${manifestDeltaFileName(oldName, text)}`,
@@ -72,6 +76,7 @@ export function composeUpdate(input: Ingredients): Update {
     release: input.release,
     ...(input.previous === undefined ? {} : { previous: formatDistName(input.previous) }),
     manifest: { target: targets.manifest, size: input.manifestSize },
+    ...(input.obsoleteSize === undefined ? {} : { obsolete: { target: targets.obsolete, size: input.obsoleteSize } }),
     full: input.full.map((full) => fullWay(full, targets)).sort(bySize),
     deltas: input.deltas.map((delta) => deltaWay(delta, targets)).sort(bySize),
     ...input.notes,

@@ -1,7 +1,9 @@
 import { isWithin, joinPath, parentPath } from '../../../base/path.ts'
 import { inodeKey } from './links.ts'
 import { lookAt } from './look.ts'
+import { mergedBefore } from './merged-before.ts'
 import { nodeTree, sameContent, sameFlags, sameMode, sameOwner, sameTime, sameXattrs } from './nodes.ts'
+import { readOldNames } from './old-names.ts'
 import { planScope } from './policy.ts'
 import { stateFolder } from '../state.ts'
 import type { Manifest } from '../../../base/entry.ts'
@@ -22,6 +24,8 @@ export type Finding = {
   readonly aspects: readonly Aspect[]
   readonly wanted?: Node
   readonly live?: Node
+  /** An install merged it: what was changed here and what the release changed. */
+  readonly isMerged?: true
 }
 
 export type AuditInput = {
@@ -98,6 +102,16 @@ function byPath(a: Finding, b: Finding): number {
   return a.path < b.path ? -1 : a.path > b.path ? 1 : 0
 }
 
+/** Says of changed contents which of them are an install's own work. */
+export async function explainMerged(disk: DiskReader, findings: readonly Finding[]): Promise<readonly Finding[]> {
+  if (!findings.some(({ aspects }) => aspects.includes('content'))) return findings
+  const merged = await mergedBefore(disk)
+  return findings.map((finding) => {
+    const { path, live } = finding
+    return live?.kind === 'file' && merged.get(path)?.has(live.sha256) === true ? { ...finding, isMerged: true } : finding
+  })
+}
+
 /** Names that no release brought, in the folders of the releases that are installed; a foreign folder is one finding. */
 export async function findExtras(
   disk: DiskReader,
@@ -105,7 +119,8 @@ export async function findExtras(
   config: Pick<ClientConfig, 'ignore'>,
 ): Promise<readonly Finding[]> {
   const { excluded } = await planScope(disk, config)
-  const known = new Set(manifests.flatMap(({ entries }) => entries.map(({ path }) => path)))
+  const released = manifests.flatMap(({ entries }) => entries.map(({ path }) => path))
+  const known = new Set([...released, ...(await readOldNames(disk)).map(({ path }) => path)])
   const folders = new Set(
     manifests.flatMap(({ entries }) => entries.flatMap(({ path, kind }) => (kind === 'dir' && !excluded(path) ? [path] : []))),
   )

@@ -4,6 +4,7 @@ import { findBeside } from './beside.ts'
 import { decide } from './decide.ts'
 import { linkGroups } from './links.ts'
 import { lookAt, unreadDigest } from './look.ts'
+import { findMerges } from './merges.ts'
 import { changedPaths, isRelinked, sameAttributes, sameContent } from './nodes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -13,6 +14,8 @@ import type { Meter } from '../../../port/ambient.ts'
 import type { DiskReader, Stat } from '../../../port/disk.ts'
 import type { Decision } from './decide.ts'
 import type { LiveView } from './look.ts'
+import type { Merged, Merging } from './merges.ts'
+import type { Need } from './needed-libraries.ts'
 import type { NodeScope, NodeTree } from './nodes.ts'
 
 /** What is to happen to one path of the live tree. `of` is the path whose content it is, where that is not its own. */
@@ -33,6 +36,8 @@ export type Changes = {
   /** In byte order; each path once. */
   readonly changes: readonly Change[]
   readonly kept: readonly Kept[]
+  /** New contents that no release has. */
+  readonly merges: ReadonlyMap<RelPath, Merged>
   readonly live: LiveView
 }
 
@@ -43,8 +48,12 @@ export type ChangeInput = {
   readonly scope: NodeScope
   readonly suffix: '.new' | '.old'
   readonly isProtected: (path: RelPath) => boolean
+  /** Without it nothing is merged. */
+  readonly merging?: Merging | undefined
+  /** Those of the removals that something here still needs; without it none. */
+  readonly neededOf?: ((changes: ReadonlyMap<RelPath, Change>) => Promise<readonly Need[]>) | undefined
   /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
-  readonly relinked?: ReadonlySet<RelPath>
+  readonly relinked?: ReadonlySet<RelPath> | undefined
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }
@@ -53,16 +62,19 @@ export type ChangeInput = {
 export async function findChanges(input: ChangeInput): Promise<Changes> {
   const paths = pathsToLookAt(input)
   const live = await lookAt(input.disk, paths, { scope: input.scope, guess: digestGuess(input), signal: input.signal, meter: input.meter })
-  const decisions = new Map(paths.map((path) => [path, decideOne(input, live, path)]))
+  const merges = await findMerges(input, live)
+  const decisions = new Map(paths.map((path) => [path, decideOne(input, live, path, merges.get(path))]))
   const linking = linkGroups(decisions, input.base, input.next, live)
   const draft = new Draft(linking.donors, live)
   for (const [path, decision] of linking.decisions) draft.take(path, decision)
   checkParents(draft, input, live)
+  for (const need of (await input.neededOf?.(draft.changes)) ?? []) draft.keepNeeded(need)
   await keepFullFolders(draft, input)
   await placeBeside(draft, input)
   return {
     changes: draft.sorted(),
-    kept: [...draft.kept.values()],
+    kept: [...draft.kept.values(), ...[...merges.keys()].map((path) => ({ path, reason: 'merged' as const }))],
+    merges,
     live: { ...live, stats: new Map([...live.stats, ...draft.besideStats]) },
   }
 }
@@ -82,14 +94,16 @@ function pathsToLookAt({ base, next, relinked }: ChangeInput): readonly RelPath[
  * Only a file whose content decides something is read. Where the release brings no other content, one that has its size and
  * time is taken for unmodified: a release that was built anew changes the times of thousands.
  */
-function digestGuess({ base, next, relinked }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
+function digestGuess({ base, next, relinked, merging }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
   return (path, stat) => {
     const files = [base.nodes.get(path), next.nodes.get(path)].filter((node) => node?.kind === 'file')
     const [first, second] = files
     const matters = relinked?.has(path) === true || isRelinked(base, next, path) || base.groups.has(path) || next.groups.has(path)
     if (first !== undefined && second !== undefined && sameContent(first, second))
       return !matters && first.size === stat.size && isTimeOf(first, stat) ? first.sha256 : undefined
-    return files.some((file) => file.size === stat.size) ? undefined : unreadDigest
+    return files.some((file) => file.size === stat.size) || (files.length === 2 && merging?.covers(path) === true)
+      ? undefined
+      : unreadDigest
   }
 }
 
@@ -97,13 +111,19 @@ function isTimeOf({ mtime }: Node, stat: Stat): boolean {
   return stat.mtime.sec === mtime.sec && stat.mtime.nsec === mtime.nsec
 }
 
-function decideOne({ base, next, isProtected, relinked }: ChangeInput, live: LiveView, path: RelPath): Decision {
+function decideOne(
+  { base, next, isProtected, relinked }: ChangeInput,
+  live: LiveView,
+  path: RelPath,
+  merged: Merged | undefined,
+): Decision {
   return decide({
     path,
     base: base.nodes.get(path),
     next: next.nodes.get(path),
     live: live.nodes.get(path),
     guarded: isProtected(path),
+    merged,
     relinked: relinked?.has(path) === true,
   })
 }
@@ -156,6 +176,11 @@ class Draft {
     const at = reason === 'removed' ? this.#topMissing(path) : path
     this.kept.set(at, { path: at, reason })
     if (beside !== undefined && beside.kind !== 'dir') this.besides.set(path, beside)
+  }
+
+  keepNeeded({ path, by }: Need): void {
+    this.changes.delete(path)
+    this.kept.set(path, { path, reason: 'needed', ...(by === undefined ? {} : { by }) })
   }
 
   /** Of a folder that was removed here, one line is enough. */

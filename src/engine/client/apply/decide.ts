@@ -1,5 +1,5 @@
 import { sameAttributes, sameContent, sameFlags, sameMode, sameOwner, sameTime, sameXattrs } from './nodes.ts'
-import type { Xattrs } from '../../../base/entry.ts'
+import type { FileEntry, Xattrs } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { KeptReason } from '../../../format/journal.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -16,6 +16,8 @@ export type Situation = {
   readonly live?: Node | undefined
   /** By bindery.conf: a new content always comes to lie beside. */
   readonly guarded: boolean
+  /** The content that holds both the local changes and those of the release, where there is one. */
+  readonly merged?: Pick<FileEntry, 'size' | 'sha256' | 'mtime'> | undefined
   /** The file is to be another inode although its content is the same: it leaves or joins a hard-link group. */
   readonly relinked: boolean
 }
@@ -62,13 +64,22 @@ function decideAttributes({ live }: Situation, base: Node, next: Node): Decision
   return decision.kind === 'attr' ? { ...decision, told: decision.told ?? 'modified' } : { kind: 'kept', reason: 'modified' }
 }
 
-function decideContent({ live, guarded }: Situation, base: Node, next: Node): Decision {
+function decideContent({ live, guarded, merged: both }: Situation, base: Node, next: Node): Decision {
   if (live === undefined) return { kind: 'kept', reason: 'removed' }
   if (sameContent(live, next) && !sameContent(base, next)) return withAttributes(base, next, live)
+  if (both !== undefined && next.kind === 'file') return decideMerge(live, both, base, next)
   if (!sameContent(live, base)) return next.kind === 'dir' ? { kind: 'blocked' } : { kind: 'kept', reason: 'modified', beside: next }
   if (guarded && next.kind !== 'dir') return { kind: 'kept', reason: 'protected', beside: next }
   const { merged, clash } = mergeAttributes(base, next, live)
   return { kind: 'replace', old: live, new: { ...merged, mtime: next.mtime }, told: clash ? 'attributes' : undefined }
+}
+
+function decideMerge(live: Node, { size, sha256, mtime }: NonNullable<Situation['merged']>, base: Node, next: FileEntry): Decision {
+  const wanted = { ...next, size, sha256 }
+  if (sameContent(live, wanted)) return withAttributes(base, next, live)
+  const { merged, clash } = mergeAttributes(base, wanted, live)
+  const isOfRelease = sameContent(wanted, next)
+  return { kind: 'replace', old: live, new: { ...merged, mtime: isOfRelease ? next.mtime : mtime }, told: clash ? 'attributes' : undefined }
 }
 
 function withAttributes(base: Node, next: Node, live: Node): Decision {

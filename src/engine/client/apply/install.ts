@@ -2,7 +2,10 @@ import { channelRole, formatDistName } from '../../../base/name.ts'
 import { matchesAny } from '../../../format/conf.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { distContents } from './contents.ts'
+import { mergingOf } from './merge-versions.ts'
+import { neededLibraries } from './needed-libraries.ts'
 import { nodeTree } from './nodes.ts'
+import { withFormer } from './former.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
@@ -15,7 +18,7 @@ import type { PostStep, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Incoming } from '../incoming.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, Source } from './plan.ts'
 import type { Done } from './transaction.ts'
 
 export type InstallInput = {
@@ -23,7 +26,7 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -34,26 +37,30 @@ export type InstallInput = {
 export async function planInstall(input: InstallInput): Promise<Plan> {
   const { disk, incoming, installed, config } = input
   const scope = await planScope(disk, config)
-  const [base, next] = [nodeTree(installed, scope), nodeTree(incoming.manifest.value, scope)]
-  return await metered(
-    input,
-    { label: 'reading the files that change', total: undefined },
-    async (meter) =>
-      await makePlan({
-        disk,
-        base,
-        next,
-        scope,
-        meter,
-        signal: input.signal,
-        suffix: '.new',
-        way: 'install',
-        isProtected: (path) => matchesAny(config.protect, path),
-        originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
-        stateFiles: incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
-        header: await headerOf(input),
-      }),
-  )
+  const next = nodeTree(incoming.manifest.value, scope)
+  return await metered(input, { label: 'reading the files that change', total: undefined }, async (meter) => {
+    const look = { meter, signal: input.signal }
+    const { base, stateFiles } = await withFormer({ disk, incoming, base: nodeTree(installed, scope), next, scope, look })
+    return await makePlan({
+      disk,
+      base,
+      next,
+      scope,
+      ...look,
+      suffix: '.new',
+      way: 'install',
+      isProtected: (path) => matchesAny(config.protect, path),
+      merging: mergingOf(input),
+      neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
+      originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
+      stateFiles: (found) => [
+        ...stateFiles(found),
+        ...incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+      ],
+      keepOld: config.keepOld,
+      header: await headerOf(input),
+    })
+  })
 }
 
 async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
@@ -100,9 +107,15 @@ export async function installPlan(input: InstallInput, plan: Plan): Promise<Done
 export type Summary = { readonly files: number; readonly bytes: number; readonly removals: number }
 
 export function summarize({ journal, stage }: Plan): Summary {
-  const sizes = stage.flatMap(({ node, source }) => (node.kind === 'file' && source.kind === 'content' ? [node.size] : []))
+  const sizes = stage.flatMap(({ node, source }) =>
+    node.kind === 'file' && isWritten(source) && !isOwnState(node.path) ? [node.size] : [],
+  )
   const removals = journal.actions.filter(({ kind, path }) => (kind === 'drop' || kind === 'rmdir') && !isOwnState(path)).length
   return { files: sizes.length, bytes: sizes.reduce((sum, size) => sum + size, 0), removals }
+}
+
+function isWritten({ kind }: Source): boolean {
+  return kind === 'content' || kind === 'stream'
 }
 
 /** Of the entries that come, those with attributes that cannot be set here. */

@@ -1,3 +1,4 @@
+import { oneChunk } from '../../../base/bytes.ts'
 import { parentPath } from '../../../base/path.ts'
 import { AreaFinder } from './area.ts'
 import { findChanges } from './changes.ts'
@@ -5,11 +6,13 @@ import { withAttributesOf } from './decide.ts'
 import { inodeKey } from './links.ts'
 import { lookAt, unreadDigest as stateDigest } from './look.ts'
 import { sameAttributes } from './nodes.ts'
+import { findOldNames } from './old-names.ts'
 import { orderChanges } from './order.ts'
 import { stateFolder } from '../state.ts'
 import type { DirEntry } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
+import type { KeepOld } from '../../../format/keep-old.ts'
 import type { Action, Journal, Slot } from '../../../format/journal.ts'
 import type { Leaf, Node } from '../../../format/journal-node.ts'
 import type { Stat } from '../../../port/disk.ts'
@@ -58,27 +61,46 @@ export type Origin =
 export type PlanInput = ChangeInput & {
   readonly way: Way
   readonly originOf: (path: RelPath) => Origin
-  readonly stateFiles: readonly StateChange[]
+  readonly stateFiles: (found: Changes) => readonly StateChange[]
+  readonly keepOld?: readonly KeepOld[]
   readonly header: Omit<Journal, 'areas' | 'kept' | 'actions'>
 }
 
 export async function makePlan(input: PlanInput): Promise<Plan> {
-  const found = await findChanges(input)
-  const state = await lookAtState(input)
+  const own = await findChanges(input)
+  const old = await findOldNames(input, own, input.keepOld ?? [])
+  const found = together(old, own)
+  const stateFiles = [...input.stateFiles(own), ...old.stateFiles]
+  const state = await lookAtState(input, stateFiles)
   const stats = new Map([...found.live.stats, ...state.stats])
-  const draft = new PlanDraft(input, stats, twinsOf(input, found))
-  for (const step of orderChanges(found.changes, input.way)) draft.step(step)
+  const draft = new PlanDraft(input, { stats, merges: found.merges, twins: twinsOf(input, found) })
+  // At no moment is a version without a name.
+  for (const { changes } of [old, own]) for (const step of orderChanges(changes, input.way)) draft.step(step)
   for (const action of [...draft.later, ...(await folderAttributes(input, found))]) draft.action(action)
-  for (const file of input.stateFiles) draft.stateFile(file, state)
+  for (const file of stateFiles) draft.stateFile(file, state)
   return { journal: { ...input.header, areas: draft.areas, kept: found.kept, actions: draft.actions }, stage: draft.stage, seen: stats }
 }
 
-async function lookAtState({ disk, stateFiles, scope }: PlanInput): Promise<LiveView> {
+function together(old: Changes, own: Changes): Changes {
+  const live = {
+    stats: new Map([...old.live.stats, ...own.live.stats]),
+    nodes: new Map([...old.live.nodes, ...own.live.nodes]),
+  }
+  return { changes: [...old.changes, ...own.changes], kept: [...own.kept, ...old.kept], merges: own.merges, live }
+}
+
+async function lookAtState({ disk, scope }: PlanInput, stateFiles: readonly StateChange[]): Promise<LiveView> {
   const paths = stateFiles.flatMap(({ path }) => [path, parentPath(path)])
   return await lookAt(disk, [stateFolder, ...new Set(paths)], {
     scope: { ...scope, xattrs: false, flags: false },
     guess: () => stateDigest,
   })
+}
+
+type Seen = {
+  readonly stats: ReadonlyMap<RelPath, Stat>
+  readonly merges: Changes['merges']
+  readonly twins: ReadonlyMap<RelPath, RelPath>
 }
 
 /** A plan on its way: gives out slots and knows which contents have one already. */
@@ -91,12 +113,14 @@ class PlanDraft {
   readonly #stats: ReadonlyMap<RelPath, Stat>
   readonly #finder: AreaFinder
   readonly #twins: ReadonlyMap<RelPath, RelPath>
+  readonly #merges: Changes['merges']
   readonly #shared = new Map<string, Slot>()
   readonly #contents = new Map<RelPath, Slot>()
   #nextSlot = 0
 
-  constructor(input: PlanInput, stats: ReadonlyMap<RelPath, Stat>, twins: ReadonlyMap<RelPath, RelPath>) {
+  constructor(input: PlanInput, { stats, merges, twins }: Seen) {
     this.#input = input
+    this.#merges = merges
     this.#twins = twins
     this.#stats = stats
     this.#finder = new AreaFinder(stats)
@@ -157,6 +181,8 @@ class PlanDraft {
   }
 
   #sourceOf(slot: Slot, { path, of, donor, new: node }: Coming): Source {
+    const merged = this.#merges.get(path)
+    if (merged !== undefined) return { kind: 'stream', content: () => oneChunk(merged.content) }
     if (donor !== undefined && this.#areSameDevice(donor, path)) return { kind: 'link', from: donor }
     const origin = this.#input.originOf(of)
     if (origin.kind === 'link') {

@@ -48,7 +48,7 @@ export async function planRepair(input: RepairInput, { wanted, live }: Audit, fi
     way: 'install',
     isProtected,
     originOf: (path) => ({ kind: 'content', path: wanted.leaders.get(path) ?? path }),
-    stateFiles: [],
+    stateFiles: () => [],
     header: {
       transaction: await nextTransaction(disk),
       purpose: 'repair',

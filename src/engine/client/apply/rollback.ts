@@ -48,7 +48,7 @@ export async function planRollback(input: RollbackInput): Promise<Plan> {
     way: 'rollback',
     isProtected: (path) => matchesAny(config.protect, path),
     originOf: (path) => twins.get(path) ?? originIn(history, path),
-    stateFiles: [...history.state].map(([path, before]) => stateChange(disk, path, before)),
+    stateFiles: () => [...history.state].map(([path, before]) => stateChange(disk, path, before)),
     header: {
       transaction: await nextTransaction(disk),
       purpose: 'rollback',

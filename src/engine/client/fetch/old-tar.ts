@@ -50,7 +50,7 @@ function distinctWanted(wanted: readonly Wanted[]): readonly Wanted[] {
 }
 
 /** Those that no earlier run has brought here. */
-async function missingOf(session: Session, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
+export async function missingOf(session: Session, wanted: readonly Wanted[]): Promise<readonly Wanted[]> {
   const missing: Wanted[] = []
   for (const one of wanted) {
     const { sha256, size } = one.entry
@@ -59,7 +59,8 @@ async function missingOf(session: Session, wanted: readonly Wanted[]): Promise<r
   return missing
 }
 
-async function fetchModified(session: Session, offer: Offer, wanted: readonly Wanted[], budget: number): Promise<boolean> {
+/** Answers false where it would cost more than `budget` bytes, or cannot be done by range; the reason is explained. */
+export async function fetchModified(session: Session, offer: Offer, wanted: readonly Wanted[], budget: number): Promise<boolean> {
   const { enrolled, installed, trust } = offer
   const update = await findRelease(session, trust, enrolled, installed)
   const meter = session.progress.start('fetching modified files', undefined)

@@ -40,7 +40,12 @@ export async function openRepairSource(session: Session, repair: Repair): Promis
   return (entry) => session.disk.read(cachePath(entry.sha256))
 }
 
-async function gatherFromBase(session: Session, { enrolled, installed }: Repair, wanted: readonly Wanted[]): Promise<boolean> {
+/** Answers whether there is a base that is intact. */
+export async function gatherFromBase(
+  session: Session,
+  { enrolled, installed }: Pick<Repair, 'enrolled' | 'installed'>,
+  wanted: readonly Wanted[],
+): Promise<boolean> {
   if (installed.base === undefined) return false
   try {
     const tar = await openKeptTar(session, enrolled.channel, installed.base)

@@ -1,0 +1,39 @@
+import { lstatSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Stats } from 'node:fs'
+import type { TreePair } from './harness.ts'
+
+/** What an update writes, and what it would have to. */
+
+/** From strace's lines: what was written to files below `root`, and not to a pipe or a terminal. */
+export function bytesWritten(trace: string, root: string): number {
+  let sum = 0
+  for (const line of readFileSync(trace, 'latin1').split('\n')) {
+    const [, path, count] = /\(\d+<([^>]*)>.* = (\d+)$/.exec(line) ?? []
+    if (path?.startsWith(`${root}/`) === true) sum += Number(count)
+  }
+  return sum
+}
+
+export function changedBytes({ old, new: next }: TreePair): number {
+  const seen = new Set<number>()
+  let sum = 0
+  for (const path of filesBelow(next)) {
+    const stat = lstatSync(join(next, path))
+    if (seen.has(stat.ino) || isSame(join(old, path), join(next, path), stat)) continue
+    seen.add(stat.ino)
+    sum += stat.size
+  }
+  return sum
+}
+
+function filesBelow(root: string): readonly string[] {
+  return readdirSync(root, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+    entry.isFile() ? [join(entry.parentPath, entry.name).slice(root.length + 1)] : [],
+  )
+}
+
+function isSame(old: string, next: string, { size }: Stats): boolean {
+  const stat = lstatSync(old, { throwIfNoEntry: false })
+  return stat?.isFile() === true && stat.size === size && readFileSync(old).equals(readFileSync(next))
+}

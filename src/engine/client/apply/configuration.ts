@@ -1,0 +1,18 @@
+import { matchesAny, pathPattern } from '../../../format/conf.ts'
+import type { RelPath } from '../../../base/path.ts'
+import type { ClientConfig } from '../../../format/conf.ts'
+
+/** Which files are configuration that people edit: known places, and what bindery.conf(5) adds. */
+
+const places = ['/etc', '/usr/local/etc'].map(pathPattern)
+
+/** Made by programs, or of use as a whole alone: a mixture of two versions would be neither. */
+const generated = /\.(?:db|cache|pem|crt|key|pub)$/
+
+/** Databases of accounts belong together, and to programs that keep them so. */
+const accounts = ['passwd', 'master.passwd', 'shadow', 'group', 'gshadow'].map((name) => pathPattern(`/etc/${name}`))
+
+export function isConfiguration(config: Pick<ClientConfig, 'configProtect'>, path: RelPath): boolean {
+  if (matchesAny(config.configProtect, path)) return true
+  return matchesAny(places, path) && !generated.test(path) && !matchesAny(accounts, path)
+}

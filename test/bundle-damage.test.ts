@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { makeBundleSite } from './helpers/bundle-site.ts'
+import { needsRoot } from './helpers/programs.ts'
+
+/** A bundle that ends too early or holds another bit does nothing, wherever that is. */
+const work = mkdtempSync(join(tmpdir(), 'bindery-damage-'))
+after(() => rmSync(work, { recursive: true }))
+
+const options = needsRoot()
+let whole: Buffer
+let call: number
+let list: number
+before(() => {
+  if (options.skip !== undefined) return
+  makeBundleSite(work)
+  whole = readFileSync(join(work, 'update.sh'))
+  call = whole.indexOf('\n{ bindery_bundle ') + 1
+  list = call + 512
+})
+
+/** Nothing was changed, and nobody is told that all is well, but by a shell that has nothing to run. */
+function runDamaged(bytes: Uint8Array): number | null {
+  writeFileSync(join(work, 'damaged.sh'), bytes)
+  const { status, stdout } = spawnSync('sh', ['damaged.sh', '-R', 'OLD'], { cwd: work })
+  assert.equal(stdout.toString(), '')
+  assert.ok(!existsSync(join(work, 'OLD/var/db/bindery')), 'changed something')
+  return status
+}
+
+test('a program that ends too early does nothing', options, () => {
+  for (let end = 0; end < call; end += 419) runDamaged(whole.subarray(0, end))
+  for (let end = call; end < call + 170; end += 3) runDamaged(whole.subarray(0, end))
+})
+
+test('a payload that ends too early is refused', options, () => {
+  for (let end = list; end < whole.length; end += Math.ceil((whole.length - list) / 24)) assert.equal(runDamaged(whole.subarray(0, end)), 3)
+  assert.equal(runDamaged(whole.subarray(0, -1)), 3)
+})
+
+test('another bit in list or payload is refused', options, () => {
+  for (let at = list; at < whole.length; at += Math.ceil((whole.length - list) / 24)) assert.equal(runDamaged(flipped(at)), 3)
+})
+
+test('another bit in the program is never installed', options, () => {
+  for (let at = 200; at < call; at += 787) assert.notEqual(runDamaged(flipped(at)), 0)
+  for (let at = call; at < call + 165; at += 4) assert.notEqual(runDamaged(flipped(at)), 0)
+})
+
+function flipped(at: number): Uint8Array {
+  const bytes = Uint8Array.from(whole)
+  bytes[at] = (bytes[at] as number) ^ (1 << (at % 7))
+  return bytes
+}

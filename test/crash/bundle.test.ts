@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, test } from 'node:test'
+import { assertSameTree } from '../acceptance/judge.ts'
+import { makeBundleSite } from '../helpers/bundle-site.ts'
+import { needs, needsRoot } from '../helpers/programs.ts'
+
+/**
+ * A bundle is killed before or after one of the programs that it calls to change something; what it has begun is finished or undone by
+ * the bundle, or by bindery. The programs stand in front of the real ones, count, and kill the whole process group.
+ */
+const work = mkdtempSync(join(tmpdir(), 'bindery-bundle-crash-'))
+after(() => rmSync(work, { recursive: true }))
+
+const changing = 'mv rm rmdir mkdir chmod chown touch ln cp sync tar'.split(' ')
+
+const options = { ...needs('mtree', 'getfattr', 'setsid'), ...needsRoot() }
+
+before(() => {
+  if (options.skip !== undefined) return
+  makeBundleSite(work)
+  mkdirSync(join(work, 'killers'))
+  mkdirSync(join(work, 'tmp'))
+  for (const program of changing) {
+    const file = join(work, 'killers', program)
+    writeFileSync(
+      file,
+      `#!/bin/sh
+PATH=\${PATH#*:}
+n=$(($(cat "$COUNT") + 1))
+echo $n >"$COUNT"
+[ $n != "$KILL_AT" ] || { [ "$HOW" = before ] || ${program} "$@"; kill -9 0; }
+exec ${program} "$@"
+`,
+    )
+    chmodSync(file, 0o755)
+  }
+})
+
+type Kill = { readonly at: number; readonly how: 'before' | 'after' }
+
+/** Answers how many changing programs were called. */
+function runKilled(verb: string, { at, how }: Kill): number {
+  const count = join(work, 'count')
+  writeFileSync(count, '0')
+  const path = `${join(work, 'killers')}:${process.env['PATH'] ?? ''}`
+  const env = { ...process.env, PATH: path, TMPDIR: join(work, 'tmp'), COUNT: count, KILL_AT: String(at), HOW: how }
+  spawnSync('setsid', ['-w', 'sh', 'update.sh', '-R', 'root', verb], { cwd: work, env })
+  return Number(readFileSync(count, 'utf8'))
+}
+
+function begin(verb: string): void {
+  rmSync(join(work, 'root'), { recursive: true, force: true })
+  const script = verb === 'install' ? 'cp -a OLD root' : 'cp -a OLD root && sh update.sh -R root'
+  assert.equal(spawnSync('sh', ['-c', script], { cwd: work }).status, 0)
+}
+
+const ways = [
+  ['sh', 'update.sh', '-R', 'root', 'recover'],
+  ['sh', 'update.sh', '-R', 'root', 'recover', '--undo'],
+  [resolve('bin/bindery'), '-C', 'root', 'recover'],
+  [resolve('bin/bindery'), '-C', 'root', 'recover', '--undo'],
+] as const
+
+const points = { install: 10, rollback: 6 } as const
+
+for (const verb of ['install', 'rollback'] as const) {
+  test(`${verb}, killed anywhere, is finished or undone`, options, async () => {
+    begin(verb)
+    const total = runKilled(verb, { at: 0, how: 'before' })
+    const [from, to] = verb === 'install' ? ['OLD', 'NEW'] : ['NEW', 'OLD']
+    await assertSameTree(join(work, 'root'), join(work, to))
+    for (let i = 0; i < points[verb]; i++) {
+      // What comes before the journal is the smaller half of it, and the same everywhere.
+      const at = Math.floor(total * (0.3 + (0.69 * i) / points[verb]))
+      const [program, ...words] = ways[i % ways.length] as readonly [string, ...string[]]
+      begin(verb)
+      runKilled(verb, { at, how: i % 3 === 0 ? 'after' : 'before' })
+      const done = spawnSync(program, words, { cwd: work })
+      const where = `killed at ${at} of ${total}, then ${[program, ...words].join(' ')}`
+      // Before there is a journal bindery does not know that there is anything: then there is nothing to take back either.
+      assert.equal(done.status, 0, `${where}\n${done.stderr.toString()}`)
+      const isDone = existsSync(join(work, 'root/var/db/bindery/receipt', verb === 'install' ? '1' : '2'))
+      await assertSameTree(join(work, 'root'), join(work, isDone ? to : from)).catch((error: unknown) => {
+        throw new Error(where, { cause: error })
+      })
+      assert.ok(!existsSync(join(work, 'root/var/db/bindery/journal')), where)
+    }
+  })
+}
