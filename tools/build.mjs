@@ -1,4 +1,5 @@
 // Bundles src: dist/bindery.js with a lazy chunk for each verb, and dist/bindery-client.js, one file with the client's verbs.
+// dist/bindery-sh is the client of machines without Node, put together from share/bundle and share/bindery-sh.
 // dist/meta.json and dist/meta-client.json say what went in, dist/LICENSES.txt whose. --clean drops what earlier builds left.
 import { build } from 'esbuild'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,6 +24,7 @@ if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: t
 for (const { path, contents } of [...whole.outputFiles, ...client.outputFiles]) put(path, contents)
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))
 put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
+put('dist/bindery-sh', Buffer.from(shellClient(), 'latin1'), 0o755)
 put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
 
 // Of every package that went in: its name, its version, the text that has to go with it.
@@ -39,9 +41,18 @@ function licences(inputs) {
 
 // By a rename, and only where something changed: another bindery may be running from there, and npx runs this script when
 // it is first called in a clone.
-function put(path, contents) {
+function put(path, contents, mode = 0o644) {
   if (existsSync(path) && readFileSync(path).equals(contents)) return
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(`${path}.new`, contents)
+  writeFileSync(`${path}.new`, contents, { mode })
   renameSync(`${path}.new`, path)
+}
+
+// All code lies in functions and is called on the last line: a file that was cut off does nothing.
+function shellClient() {
+  const share = (name) => readFileSync(`share/${name}`, 'latin1')
+  const bundle = ['base', 'look', 'stage', 'commit', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
+  const own = ['config', 'download', 'list', 'verbs'].map((name) => share(`bindery-sh/${name}.sh`)).join('')
+  const text = share('bindery-sh/head.sh') + bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
+  return `${text}\n{ bindery_sh "$@"; exit; }\n`
 }

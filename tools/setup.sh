@@ -32,6 +32,8 @@ tools='
 	signify-openbsd:signify-openbsd
 	strace:strace
 	time:/usr/bin/time
+	tnftp:tnftp
+	wget:wget
 	xdelta3:xdelta3
 	xz-utils:xz
 	zstd:zstd

@@ -5,6 +5,7 @@ import { makeBundle } from '../engine/bundle/make.ts'
 import { programParts } from '../engine/bundle/program.ts'
 import { putBundle } from '../engine/bundle/signed-list.ts'
 import { openSigner } from '../engine/repo/keys.ts'
+import { bundleFileName } from '../format/bundle-index.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { readShared } from '../host/share.ts'
 import { spoolToSource } from '../host/source.ts'
@@ -12,6 +13,7 @@ import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { readKeyFile, signatureComment } from './signed-files.ts'
 import { isTree } from './tree-input.ts'
+import { wholeOf } from './whole-number.ts'
 import type { Bundle, BundleInput } from '../engine/bundle/make.ts'
 import type { ProgramTexts } from '../engine/bundle/program.ts'
 import type { Store } from '../port/store.ts'
@@ -29,6 +31,7 @@ export const bundle: Command = {
     full: { kind: 'flag', help: 'for a root without a release: everything is in it' },
     'no-manifest': { kind: 'flag', help: 'leave out the manifest, which only enrolled machines need' },
     seckey: { ...sharedFlags.seckey, help: 'put it into the repository, and sign its SHA256.sig with this key' },
+    expires: { kind: 'value', value: 'DAYS', help: 'how long bindery-sh trusts the list that is signed (default: for ever)' },
     output: { ...sharedFlags.output, help: 'the bundle, or a folder for it (default: OLD_to_NEW.sh here); - is stdout' },
   },
   examples: [
@@ -41,6 +44,8 @@ export const bundle: Command = {
     if (input.flag('full') && input.value('from') !== undefined) throw new BinderyError('usage', '--full and --from exclude each other')
     if (input.value('seckey') !== undefined && input.value('output') !== undefined)
       throw new BinderyError('usage', '--seckey and --output exclude each other: what is signed goes into the repository')
+    if (input.value('expires') !== undefined && input.value('seckey') === undefined)
+      throw new BinderyError('usage', '--expires goes with --seckey: it is the list that expires')
     await (input.value('seckey') === undefined ? writeBundle(context, input) : publishBundle(context, input))
     return 0
   },
@@ -48,17 +53,23 @@ export const bundle: Command = {
 
 async function writeBundle(context: Context, input: Input): Promise<void> {
   const store = await openRepositoryFolder(input.required('repo'))
-  await withBundle(context, input, store, async ({ name, content }) => await writeOutput(context, outputOf(context, input, name), content))
+  await withBundle(
+    context,
+    input,
+    store,
+    async ({ step, content }) => await writeOutput(context, outputOf(context, input, bundleFileName(step)), content),
+  )
 }
 
 async function publishBundle(context: Context, input: Input): Promise<void> {
   const file = input.required('seckey')
+  const days = wholeOf(input, 'expires', 1, 3650)
   const ask = async (): Promise<string> => await context.askPassphrase(`passphrase for ${basename(file)}: `)
   const signer = await readKeyFile(context, file, (bytes) => openSigner(bytes, ask))
   await writeRepositoryFolder(input.required('repo'), 'bundle', async (store) => {
-    await withBundle(context, input, store, async ({ name, content }) => {
-      await putBundle(store, { name, content, signer, comment: signatureComment(file, signer.comment) })
-      context.explain(`bundles/${name}`)
+    await withBundle(context, input, store, async ({ step, content }) => {
+      await putBundle(store, { step, content, signer, comment: signatureComment(file, signer.comment), clock: context.clock, days })
+      context.explain(`bundles/${bundleFileName(step)}`)
     })
   })
 }
@@ -75,7 +86,7 @@ async function withBundle(context: Context, input: Input, store: Store, use: (bu
   })
   try {
     if (made.unsettable > 0) context.say(`${made.unsettable} paths have extended attributes or file flags, which a bundle does not set`)
-    context.explain(`${made.name}: ${made.paths} paths`)
+    context.explain(`${bundleFileName(made.step)}: ${made.paths} paths`)
     await use(made)
   } finally {
     await made.close()

@@ -15,6 +15,7 @@ import { bundleFile } from './program.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { Channel } from '../../base/name.ts'
+import type { BundleStep } from '../../format/bundle-index.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { Update } from '../../format/update.ts'
 import type { Spool } from '../../port/source.ts'
@@ -36,8 +37,7 @@ export type BundleInput = {
 }
 
 export type Bundle = {
-  /** `OLD_to_NEW.sh`, or `NEW.sh`. */
-  readonly name: string
+  readonly step: BundleStep
   readonly content: ByteStream
   readonly paths: number
   readonly unsettable: number
@@ -54,9 +54,8 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const dist = await openDistOf(input.store, targets, next)
   const payload = await input.spool(compress(payloadTar(dist, list.contents, [extras.release, ...extras.manifest]), 'gzip', 9))
   const about = aboutOf(input, released, { members: list.contents.length, extras })
-  const name = formatDistName(next.release.name)
   return {
-    name: old === undefined ? `${name}.sh` : `${formatDistName(old.release.name)}_to_${name}.sh`,
+    step: { old: old?.release.name, next: next.release.name, sequence: next.sequence },
     content: bundleFile(input.texts, about, list.text, payload),
     paths: list.text.split('\n').filter((line) => line.startsWith('path ')).length,
     unsettable: list.unsettable,

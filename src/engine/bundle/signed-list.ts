@@ -1,46 +1,85 @@
 import { withSubject } from '../../base/about.ts'
-import { collectBytes, fromHex, oneChunk } from '../../base/bytes.ts'
-import { sha256Hasher } from '../../base/digest.ts'
+import { collectBytes, equalBytes, fromHex, oneChunk } from '../../base/bytes.ts'
+import { sha256, sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
+import { bundleFileName, bundleIndexName, decodeBundleIndex, encodeBundleIndex, serialOfIndexName } from '../../format/bundle-index.ts'
 import { decodeChecksumList, encodeChecksumList } from '../../format/checksum-list.ts'
 import { decodeSignedMessage, encodeSignedMessage } from '../../format/signify.ts'
 import { signatureBy } from '../repo/keys.ts'
 import { verifyMessage } from '../repo/verify-message.ts'
 import type { ByteStream } from '../../base/bytes.ts'
+import type { BundleEntry, BundleIndex, BundleStep } from '../../format/bundle-index.ts'
 import type { Checksum } from '../../format/checksum-list.ts'
+import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
 import type { Signer } from '../repo/keys.ts'
 
 /** What machines with base tools alone verify bundles by: `signify -C -p KEY -x SHA256.sig FILE`. */
 export const signedListKey = 'SHA256.sig'
 
-const maxListBytes = 16 << 20
+const maxListBytes = 1 << 20
+const daySeconds = 86_400
 
 export type SignedBundle = {
-  readonly name: string
+  readonly step: BundleStep
   readonly content: ByteStream
   readonly signer: Signer
   /** One char per byte. */
   readonly comment: string
+  readonly clock: Clock
+  /** How long the list is good; undefined: for ever. */
+  readonly days: number | undefined
 }
 
-/** The bundle first, the list that names it after it: a reader never finds a name whose file is not there. */
-export async function putBundle(store: Store, { name, content, signer, comment }: SignedBundle): Promise<void> {
+/** The bundle first, then the index, then the list that names both: a reader never finds a name whose file is not there. */
+export async function putBundle(store: Store, { step, content, signer, comment, clock, days }: SignedBundle): Promise<void> {
   const before = await readList(store, signer)
+  const known = await readIndex(store, before)
+  const name = bundleFileName(step)
+  const written = await putCounted(store, `bundles/${name}`, content)
+  const now = Math.floor(clock.now() / 1000)
+  const index: BundleIndex = {
+    serial: Math.max(now, (known?.serial ?? 0) + 1),
+    expires: days === undefined ? undefined : now + days * daySeconds,
+    bundles: withEntry(known?.bundles ?? [], { ...step, size: written.size }),
+  }
+  const indexBytes = encodeBundleIndex(index)
+  const indexName = bundleIndexName(index.serial)
+  await store.put(`bundles/${indexName}`, oneChunk(indexBytes))
+  const others = before.filter(({ file }) => file !== name && serialOfIndexName(file) === undefined)
+  const list = [...others, entryOf(name, written.digest), entryOf(indexName, sha256(indexBytes))]
+  const message = encodeChecksumList(list.sort((a, b) => (a.file < b.file ? -1 : 1)))
+  await store.put(signedListKey, oneChunk(encodeSignedMessage({ signature: signatureBy(signer, message, comment), message })))
+  await dropIndexes(store, [index.serial, known?.serial])
+}
+
+function entryOf(file: string, digest: string): Checksum {
+  return { file, algorithm: 'SHA256', digest: fromHex(digest) as Uint8Array }
+}
+
+async function putCounted(store: Store, key: string, content: ByteStream): Promise<{ readonly digest: string; readonly size: number }> {
   const hasher = sha256Hasher()
-  await store.put(`bundles/${name}`, hashing(content, hasher))
-  const entry: Checksum = { file: name, algorithm: 'SHA256', digest: fromHex(hasher.digest()) as Uint8Array }
-  const list = [...before.filter(({ file }) => file !== name), entry].sort((a, b) => (a.file < b.file ? -1 : 1))
-  const message = encodeChecksumList(list)
-  const signed = encodeSignedMessage({ signature: signatureBy(signer, message, comment), message })
-  await store.put(signedListKey, oneChunk(signed))
+  let size = 0
+  const counting = async function* (): ByteStream {
+    for await (const bytes of content) {
+      hasher.update(bytes)
+      size += bytes.length
+      yield bytes
+    }
+  }
+  await store.put(key, counting())
+  return { digest: hasher.digest(), size }
+}
+
+function withEntry(bundles: readonly BundleEntry[], entry: BundleEntry): readonly BundleEntry[] {
+  const name = bundleFileName(entry)
+  return [...bundles.filter((one) => bundleFileName(one) !== name), entry].sort((a, b) => (bundleFileName(a) < bundleFileName(b) ? -1 : 1))
 }
 
 /** What is in it is signed again: it must have been by the same key. */
 async function readList(store: Store, { publicKey, keynum }: Signer): Promise<readonly Checksum[]> {
-  if ((await store.size(signedListKey)) === undefined) return []
-  const bytes = await collectBytes(store.stream(signedListKey), maxListBytes)
-  if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${maxListBytes} bytes`, { subject: signedListKey })
+  const bytes = await readBounded(store, signedListKey)
+  if (bytes === undefined) return []
   try {
     const { signature, message } = decodeSignedMessage(bytes)
     verifyMessage({ comment: '', keynum, publicKey }, signature, message)
@@ -50,9 +89,32 @@ async function readList(store: Store, { publicKey, keynum }: Signer): Promise<re
   }
 }
 
-async function* hashing(content: ByteStream, hasher: { update(bytes: Uint8Array): void }): ByteStream {
-  for await (const bytes of content) {
-    hasher.update(bytes)
-    yield bytes
+async function readIndex(store: Store, list: readonly Checksum[]): Promise<BundleIndex | undefined> {
+  const entry = list.find(({ file }) => serialOfIndexName(file) !== undefined)
+  if (entry === undefined) return undefined
+  const key = `bundles/${entry.file}`
+  const bytes = await readBounded(store, key)
+  if (bytes === undefined) throw new BinderyError('not-found', 'is not in the repository', { subject: key })
+  if (!equalBytes(fromHex(sha256(bytes)) as Uint8Array, entry.digest))
+    throw new BinderyError('bad-digest', `is not what ${signedListKey} says`, { subject: key })
+  try {
+    return decodeBundleIndex(bytes)
+  } catch (error) {
+    throw withSubject(error, key)
+  }
+}
+
+async function readBounded(store: Store, key: string): Promise<Uint8Array | undefined> {
+  if ((await store.size(key)) === undefined) return undefined
+  const bytes = await collectBytes(store.stream(key), maxListBytes)
+  if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${maxListBytes} bytes`, { subject: key })
+  return bytes
+}
+
+/** Who reads the list before this one still finds its index. */
+async function dropIndexes(store: Store, kept: readonly (number | undefined)[]): Promise<void> {
+  for (const key of await store.list('bundles/index.')) {
+    const serial = serialOfIndexName(key.slice('bundles/'.length))
+    if (serial !== undefined && !kept.includes(serial)) await store.delete(key)
   }
 }

@@ -1,0 +1,34 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Beside a shell, a downloader and a verifier, all that a machine of bindery-sh has. */
+const tools = `awk cat chmod chown chroot cmp cp cut date dd df dirname env grep gzip head id ln ls mkdir mkfifo mknod mktemp mv od paste printf
+  ps readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr uname uniq wc`
+
+/** A folder for PATH that holds base tools, `extra`, and `shell` as sh; nothing else is found by it. */
+export function baseTools(folder: string, shell: string, extra: readonly string[]): string {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder)
+  for (const tool of [...tools.split(/\s+/), ...extra]) link(folder, tool)
+  symlinkSync(whereIs(shell), join(folder, 'sh'))
+  return folder
+}
+
+/** busybox alone, and what is no applet of it. */
+export function busyboxTools(folder: string, extra: readonly string[]): string {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder)
+  execFileSync('busybox', ['--install', '-s', folder])
+  for (const tool of extra) link(folder, tool)
+  return folder
+}
+
+/** On Debian NetBSD's ftp has another name. */
+function link(folder: string, tool: string): void {
+  symlinkSync(whereIs(tool), join(folder, tool === 'tnftp' ? 'ftp' : tool))
+}
+
+function whereIs(tool: string): string {
+  return execFileSync('sh', ['-c', 'command -v "$0"', tool], { encoding: 'utf8' }).trim()
+}
