@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
 import { assertSameTree } from '../../test/acceptance/judge.ts'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
 import { errataText, saidAfter, saidBefore } from './errata.ts'
@@ -9,7 +9,7 @@ import type { World } from './world.ts'
 
 /**
  * make demo-patch: mandoc is mended by a signed errata patch, on a machine that has a compiler; one that has none gets the
- * difference, and gives it back. Every step is checked; the first that is not what it should be ends the demo with status 1.
+ * difference, and gives it back, and so does one that has no Node. Every step is checked; the first that is not what it should be ends the demo with status 1.
  */
 const work = resolve('.cache/demo-patch/work')
 
@@ -22,6 +22,7 @@ async function main(): Promise<void> {
   await releaseBase(world)
   await makePatch(world)
   await takePatch(world)
+  await takeBundle(world)
   rmSync(work, { recursive: true })
   title(
     `From a source patch to a machine without a compiler in ${((performance.now() - started) / 1000).toFixed(0)} s, every step checked.`,
@@ -103,6 +104,43 @@ async function takePatch(world: World): Promise<void> {
   await assertSameTree(join(work, 'machine'), world.base)
   expect(lint(join(work, 'machine')).endsWith(saidBefore), 'the machine runs the former mandoc')
   line('rollback', rollback.seconds, 'the tree is release 7.6 (mtree, diff -r)')
+}
+
+/** The same patch for a machine that has no Node either: busybox is all that it has. */
+async function takeBundle(world: World): Promise<void> {
+  title('A machine that has neither a compiler nor Node: busybox')
+  await bindery(work, ['keygen', '--no-passphrase', '-p', 'bundles.pub', '-s', 'bundles.sec'])
+  const made = await bindery(work, ['bundle', '-r', 'repo', '-s', 'bundles.sec', 'base/amd64'])
+  const file = join('repo/bundles', readdirSync(join(work, 'repo/bundles')).find((name) => name.endsWith('.sh')) as string)
+  line('bundle -r repo -s bundles.sec base/amd64', made.seconds, megabytes(statSync(join(work, file)).size))
+  const verify = await bindery(join(work, 'repo/bundles'), [
+    'verify',
+    '--check',
+    '-p',
+    '../../bundles.pub',
+    '-x',
+    '../SHA256.sig',
+    basename(file),
+  ])
+  line('verify --check -x SHA256.sig …', verify.seconds, 'from outside, before any of it runs (signify -C does the same)')
+  execFileSync('cp', ['-a', world.base, join(work, 'small')])
+  ash(['-R', 'small', 'install'], file)
+  expect(lint(join(work, 'small')).includes(saidAfter), 'the machine runs the mended mandoc')
+  line('busybox ash BUNDLE install', undefined, lint(join(work, 'small')))
+  ash(['-R', 'small', 'rollback'], file)
+  // touch(1) of busybox knows no fractions of a second.
+  await assertSameTree(join(work, 'small'), world.base, ['time'])
+  line('busybox ash BUNDLE rollback', undefined, 'the tree is release 7.6 (mtree, diff -r)')
+}
+
+/** With the tools of busybox alone. */
+function ash(words: readonly string[], file: string): void {
+  const applets = join(work, 'applets')
+  if (!existsSync(applets)) {
+    mkdirSync(applets)
+    execFileSync('busybox', ['--install', '-s', applets])
+  }
+  execFileSync('/bin/busybox', ['ash', file, ...words], { cwd: work, env: { PATH: applets }, stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
 function expect(isSo: boolean, what: string): void {
