@@ -362,7 +362,7 @@ expire() {
 conclude() {
 	status=0
 	while read -r reason one other; do
-		status=6
+		case $reason in merged | needed) ;; *) status=6 ;; esac
 		kept_text "$reason" "$one" "$other"
 		say "$kept"
 	done <"$tmp/kept"
@@ -395,8 +395,10 @@ kept_text() {
 	not-empty) kept='holds other files' ;;
 	attributes) kept='has mode, owner or attributes that were changed here and in the release' ;;
 	protected) kept='is protected' ;;
+	merged) kept='was merged: it holds what was changed here and what the release changes' ;;
+	needed) kept='is a library that may still be needed' ;;
 	late) kept='was changed in the meantime' ;;
 	esac
 	kept="/$2 $kept"
-	case $1:$3 in *:) ;; late:*) kept="$kept; it is kept as /$3" ;; *) kept="$kept; the other version is /$3" ;; esac
+	case $1:$3 in *:) ;; needed:*) kept="/$2 is still needed by /$3" ;; late:*) kept="$kept; it is kept as /$3" ;; *) kept="$kept; the other version is /$3" ;; esac
 }

@@ -135,8 +135,21 @@ verb_install() {
 	echo "release $role $was $new_release" >"$tmp/head"
 	: >"$tmp/undoes"
 	sed -n 's/^note /post /p' "$tmp/list" >"$tmp/notes"
+	say_conflicts
 	execute
 	leave $((status > first_status ? status : first_status))
+}
+
+# Files of the release that are there already and are not those of the release before: told before anything is touched.
+say_conflicts() {
+	while read -r _ reason one other; do
+		case $reason:$other in
+		modified:?* | in-the-way:?*)
+			kept_text "$reason" "$one" ''
+			say "conflict: $kept"
+			;;
+		esac
+	done <"$tmp/out/kept"
 }
 
 # How the channel's own files change. Without an enrollment there is nothing but the name of what is installed.
