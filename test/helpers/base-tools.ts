@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Beside a shell, a downloader and a verifier, all that a machine of bindery-sh has. */
@@ -29,6 +29,9 @@ function link(folder: string, tool: string): void {
   symlinkSync(whereIs(tool), join(folder, tool === 'tnftp' ? 'ftp' : tool))
 }
 
+/** sh would say that it has a printf of its own. */
 function whereIs(tool: string): string {
-  return execFileSync('sh', ['-c', 'command -v "$0"', tool], { encoding: 'utf8' }).trim()
+  const found = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').find((folder) => existsSync(join(folder, tool)))
+  if (found === undefined) throw new Error(`there is no ${tool}`)
+  return join(found, tool)
 }
