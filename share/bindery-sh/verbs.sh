@@ -16,6 +16,8 @@ client_begin() {
 		make_state_folder var/db/bindery/bundles 755
 		make_state_folder var/db/bindery/cache 700
 		take_lock
+		# What follows leaves something in them.
+		made=''
 		ready_cache
 	elif [ "$verb" != check ]; then
 		die 1 'cannot write the state' 'this verb needs root'

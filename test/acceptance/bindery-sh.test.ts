@@ -132,14 +132,14 @@ describe('bindery-sh on a machine', { ...needs('mtree', 'getfattr', 'setfattr', 
 
   test('that is not as the configuration says', async () => {
     newRoot([`file://${join(work, 'two')}`])
-    sh(`sed -i 's/base-1.0/base-1.1/' conf/bindery-sh.conf`)
+    sh(`find root -type f -exec sh -c 'for file; do echo other >>"$file"; done' sh {} +; cp -a root OTHER`)
     await ran(3, path, ...conf, 'install')
-    await assertSameTree(root, join(work, 'OLD'))
-    sh(`sed -i 's/base-1.1/base-0.9/' conf/bindery-sh.conf`)
+    await assertSameTree(root, join(work, 'OTHER'))
+    sh(`sed -i 's/base-1.0/base-0.9/' conf/bindery-sh.conf`)
     await ran(1, path, ...conf, 'install')
     sh(`sed -i 's/ base-0.9.*//' conf/bindery-sh.conf`)
     await ran(1, path, ...conf, 'install')
-    await assertSameTree(root, join(work, 'OLD'))
+    await assertSameTree(root, join(work, 'OTHER'))
   })
 
   test('with a list of its own number and another index, and with a damaged memory', async () => {
