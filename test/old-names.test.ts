@@ -7,14 +7,17 @@ import { findExtras } from '../src/engine/client/apply/audit.ts'
 import { recover } from '../src/engine/client/apply/recover.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
 import { decodeConf, defaultConfig } from '../src/format/conf.ts'
+import { keepOldOfProduct, usualKeepOld } from '../src/format/keep-old.ts'
 import { decodeOldNames, encodeOldNames } from '../src/format/old-names.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
-import { install, leftovers, machine, picture, release, text, whole } from './helpers/client-world.ts'
+import { install as installBase, leftovers, machine, picture, release, text, whole } from './helpers/client-world.ts'
 import { assertOneOf, callsOf, crashes, moments } from './helpers/crash.ts'
 import { withoutLinks } from './helpers/limited-disk.ts'
 import { file, symlink } from './helpers/plant.ts'
 import { loggedDisk } from './helpers/power-cut.ts'
 import type { RelPath } from '../src/base/path.ts'
+import type { InstallInput } from '../src/engine/client/apply/install.ts'
+import type { Done } from '../src/engine/client/apply/transaction.ts'
 import type { ClientConfig } from '../src/format/conf.ts'
 import type { Kept } from '../src/format/journal.ts'
 import type { Disk } from '../src/port/disk.ts'
@@ -37,6 +40,12 @@ async function read(disk: Disk, path: string): Promise<string | undefined> {
   return (await disk.lstat(at(path))) === undefined ? undefined : await text(disk, path)
 }
 
+/** With the usual names also for the product of these tests, which is no kernel. */
+const install = async (disk: Disk, old: Release, next: Release, changes: Partial<InstallInput> = {}): Promise<Done> => {
+  const { keepOld, ...others } = changes.config ?? defaultConfig
+  return await installBase(disk, old, next, { ...changes, config: { ...others, keepOld: [...keepOld] } })
+}
+
 const inode = async (disk: Disk, path: string): Promise<bigint | undefined> => (await disk.lstat(at(path)))?.inode
 
 /** A kernel as one file, as OpenBSD has it. */
@@ -55,6 +64,12 @@ const many = (revision: string): Literal => ({
 async function releases(of: (revision: string) => Literal, ...revisions: readonly string[]): Promise<readonly Release[]> {
   return await Promise.all(revisions.map(async (revision) => await release(revision, of(revision))))
 }
+
+test('unless somebody names what is kept, it is kept of kernels alone', () => {
+  assert.deepEqual(keepOldOfProduct(defaultConfig.keepOld, 'base'), [])
+  for (const product of ['kernel', 'kernel-GENERIC']) assert.equal(keepOldOfProduct(defaultConfig.keepOld, product), usualKeepOld)
+  assert.equal(keepOldOfProduct(config('keep-old /opt/image image.last\n').keepOld, 'base').length, 1)
+})
 
 test('the old kernel is the same file under its second name, and the one before goes', async () => {
   const [a, b, c] = (await releases(one, '1', '2', '3')) as [Release, Release, Release]

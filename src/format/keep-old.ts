@@ -5,7 +5,7 @@ import type { RelPath } from '../base/path.ts'
 /** A file or directory, and where its last version stays until the next: in the same directory, so that links do. */
 export type KeepOld = { readonly path: RelPath; readonly old: RelPath }
 
-/** The names that the systems' own installers use. One table for all: their paths do not collide. */
+/** The names that the systems' own installers use, for products that are kernels. One table for all: their paths do not collide. */
 export const usualKeepOld: readonly KeepOld[] = [
   // FreeBSD, DragonFly
   keepOldOf('boot/kernel', 'kernel.old'),
@@ -27,6 +27,11 @@ export function withKeepOld(known: readonly KeepOld[], value: string): readonly 
   if (path === undefined || nameBytes === undefined || nameBytes.includes('/') || nameBytes === '.')
     throw new BinderyError('usage', `'${value}' is no absolute path and a name`, { hint: 'for instance: keep-old /boot/kernel kernel.old' })
   return [...own, keepOldOf(path, nameBytes)]
+}
+
+/** What stays when a release of this product is installed: the usual ones are for kernels alone, what somebody has named for all. */
+export function keepOldOfProduct(known: readonly KeepOld[], product: string): readonly KeepOld[] {
+  return known === usualKeepOld && !/^kernel(?:-|$)/.test(product) ? [] : known
 }
 
 function keepOldOf(path: string, name: string): KeepOld {

@@ -159,7 +159,7 @@ test('overlay: whatever small commands do, in any order', tools, async () => {
         await assertSameTree(await unpackPatched(place, taken, place.root), place.direct, ['time'])
       })
     }),
-    { numRuns: 25 },
+    { numRuns: 10 },
   )
 })
 

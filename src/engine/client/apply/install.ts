@@ -1,5 +1,6 @@
 import { channelRole, formatDistName } from '../../../base/name.ts'
 import { matchesAny } from '../../../format/conf.ts'
+import { keepOldOfProduct } from '../../../format/keep-old.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { distContents } from './contents.ts'
 import { mergingOf } from './merge-versions.ts'
@@ -57,7 +58,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
         ...stateFiles(found),
         ...incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
       ],
-      keepOld: config.keepOld,
+      keepOld: keepOldOfProduct(config.keepOld, incoming.channel.product),
       header: await headerOf(input),
     })
   })

@@ -1,5 +1,6 @@
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { showSize } from '../../../base/show-size.ts'
+import { neededList } from './obsolete.ts'
 import { newestOf, routeOf, seemsToHaveBase } from './offer.ts'
 import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Route } from '../../update/route.ts'
@@ -28,13 +29,14 @@ export async function findingOf({ disk }: Session, offer: Offer): Promise<Findin
   const { enrolled, installed, updates } = offer
   const newest = newestOf(offer)?.value
   const route = routeOf(offer, await seemsToHaveBase(disk, enrolled.channel, installed))
+  const list = newest === undefined ? undefined : await neededList({ disk }, offer, newest)
   const records = updates.map((update) => update.value)
   return {
     channel: formatChannel(enrolled.channel),
     installed: formatDistName(installed.name),
     newest: formatDistName(newest?.release.name ?? installed.name),
     releases: updates.length,
-    ...(newest === undefined ? { route: 'current' as const, steps: 0, bytes: 0 } : wayOf(route)),
+    ...(newest === undefined ? { route: 'current' as const, steps: 0, bytes: 0 } : wayOf(route, list?.size ?? 0)),
     security: records.some((update) => update.security),
     reboot: strongest(records),
     notices: records.flatMap((update) => update.notices),
@@ -42,9 +44,9 @@ export async function findingOf({ disk }: Session, offer: Offer): Promise<Findin
   }
 }
 
-function wayOf(route: Route): Pick<Finding, 'route' | 'steps' | 'bytes'> {
+function wayOf(route: Route, listSize: number): Pick<Finding, 'route' | 'steps' | 'bytes'> {
   if (route.kind === 'none') return { route: 'none', steps: 0, bytes: 0 }
-  return { route: route.kind, steps: route.kind === 'deltas' ? route.steps.length : 0, bytes: route.bytes }
+  return { route: route.kind, steps: route.kind === 'deltas' ? route.steps.length : 0, bytes: route.bytes + listSize }
 }
 
 function strongest(updates: readonly Update[]): RebootClass {

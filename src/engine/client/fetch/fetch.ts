@@ -7,7 +7,7 @@ import { downloadBlob, streamBlob } from './download.ts'
 import { blaming } from './fault.ts'
 import { fetchManifest } from './manifest.ts'
 import { nextBase } from './next-base.ts'
-import { fetchObsolete } from './obsolete.ts'
+import { fetchObsolete, neededList } from './obsolete.ts'
 import { newestOf, routeOf, targetsHere } from './offer.ts'
 import { readOldContents } from './old-contents.ts'
 import { openOldTar } from './old-tar.ts'
@@ -85,7 +85,8 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
   try {
     const wanted = { offer, update: update.value, route, finder: attempt.finder, fetchTarget }
     const { file: manifestFile, manifest, files: manifestFiles } = await fetchManifest(session, wanted)
-    const obsolete = await fetchObsolete(session, offer, update.value, fetchTarget)
+    const needed = await neededList(session, offer, update.value)
+    const obsolete = await fetchObsolete(session, needed, fetchTarget)
     const blobs: Verified<CachedBlob>[] = []
     for (const path of targetsOf(route)) blobs.push(await fetchTarget(path))
     const fetched = await openRoute(session, attempt, { route, blobs, old })
@@ -106,7 +107,7 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
       oldContents: async (files) => await readOldContents(session, offer, files),
       obsolete: obsolete.list,
       stateFiles: stateFilesOf(session, offer.installed, update.value, manifestFile, next),
-      fetched: { route: route.kind, steps: route.kind === 'full' ? 0 : route.steps.length, bytes: route.bytes },
+      fetched: { route: route.kind, steps: route.kind === 'full' ? 0 : route.steps.length, bytes: route.bytes + (needed?.size ?? 0) },
       cached: [...offer.records, ...cached.map(({ sha256 }): Sha256 => sha256)],
     }
   } finally {
