@@ -28,14 +28,9 @@ export const list: Command = {
     const enrolled = await enrolledOf(session, channelsOf(input))
     const [line, receiptLine] = input.flag('json') ? [channelJson, receiptJson] : [channelText, receiptText]
     for (const one of enrolled) {
-      const [state, { items }] = [await readReleaseState(session.disk, one.channel), await readToRemove(session.disk, one.channel)]
-      await context.out(
-        `${line(
-          one,
-          state,
-          items.map(({ path }) => path),
-        )}\n`,
-      )
+      const state = await readReleaseState(session.disk, one.channel)
+      const waiting = (await readToRemove(session.disk, one.channel)).items.map(({ path }) => path)
+      await context.out(`${line(one, state, waiting)}\n`)
     }
     for (const head of await receiptsOf(context, session)) await context.out(`${receiptLine(head)}\n`)
     return 0

@@ -10,7 +10,8 @@ import type { Sides } from './changes.ts'
  * Of a capture over a tree that is released as several sets, the part for one of them. What was changed or removed belongs
  * to each set that has the path (a directory may be in many). What was added belongs to one: to the set that has the
  * deepest directory on the way to it; of several, to that with most entries in this directory, then to that with most in
- * all, then to that whose first path of its own is the lesser: whichever of the sets is `own`, the answer is the same. `wrong-base` for a changed path that is in no set.
+ * all, then to that whose first path of its own is the lesser: whichever of the sets is `own`, the answer is the same.
+ * `wrong-base` for a changed path that is in no set.
  */
 export function partOfSet(sides: Sides, own: Manifest, others: readonly Manifest[]): Sides {
   if (others.length === 0) return sides
