@@ -42,7 +42,13 @@ type World = {
   readonly stale?: StaleReport
 }
 
-type Did = { readonly status: number | undefined; readonly error?: BinderyError; readonly ran: readonly string[]; readonly said: readonly string[]; readonly reboot?: RebootClass }
+type Did = {
+  readonly status: number | undefined
+  readonly error?: BinderyError
+  readonly ran: readonly string[]
+  readonly said: readonly string[]
+  readonly reboot?: RebootClass
+}
 
 /** A verb as the client has them, from catching up to the notices. */
 async function verb(world: World, work: (context: Context, session: Session) => Promise<number>): Promise<Did> {
@@ -63,7 +69,12 @@ async function verb(world: World, work: (context: Context, session: Session) => 
       },
     },
   } as unknown as Context
-  const session = { disk: world.disk, config: defaultConfig, clock: { now: () => 1_700_000_000_000 }, signal: new AbortController().signal } as Session
+  const session = {
+    disk: world.disk,
+    config: defaultConfig,
+    clock: { now: () => 1_700_000_000_000 },
+    signal: new AbortController().signal,
+  } as Session
   try {
     const { result, reboot } = await finishing(context, session, async () => await work(context, session))
     return { status: result, ran, said, reboot }
@@ -134,7 +145,8 @@ test('a kill at any moment of the steps: those that were done are not run again,
     ran.push(...did.ran.map((one) => one.slice(0, 1)))
     const what = `before ${at} ${calls[at - 1] ?? ''}`
     if (left.length > 0) assert.deepEqual([...ran, 'notice'], left, what)
-    if (left.length > 0) assert.deepEqual(short(did.said).slice(-2), ['base/amd64: mind the gap', 'reboot to finish the update of base/amd64'], what)
+    if (left.length > 0)
+      assert.deepEqual(short(did.said).slice(-2), ['base/amd64: mind the gap', 'reboot to finish the update of base/amd64'], what)
     if (left.length > 0) interrupted++
     assert.deepEqual(await readLeft(disk), [], what)
     assert.equal((await pendingReboots(disk, 'first')).length, 1, what)
@@ -175,7 +187,10 @@ test('a step that failed is tried again by installs that come after, until its i
   await installing({ disk, ends }, { old: one, next: two, record: { postSteps: [run('b')] } })
   const did = await installing({ disk, ends }, { old: two, next: three, record: { postSteps: [run('c')] } })
   assert.deepEqual([did.status, did.ran], [6, ['b 1.1', 'c 1.2']])
-  assert.deepEqual((await readLeft(disk)).map(({ transaction }) => transaction), [1])
+  assert.deepEqual(
+    (await readLeft(disk)).map(({ transaction }) => transaction),
+    [1],
+  )
   await back({ disk })
   await back({ disk })
   assert.deepEqual(await readLeft(disk), [])
@@ -187,11 +202,16 @@ test('a step that says so takes the install back, also when it fails in a recove
   const disk = await fresh()
   const did = await update({ disk, ends: { b: failing(1, 'broken') } }, record)
   assert.ok(isBinderyError(did.error, 'command-failed'))
-  assert.deepEqual(short([did.error.message]), ['the step b failed with status 1: broken (its output is in /var/db/bindery/log/1); 1.1 was taken back'])
+  assert.deepEqual(short([did.error.message]), [
+    'the step b failed with status 1: broken (its output is in /var/db/bindery/log/1); 1.1 was taken back',
+  ])
   assert.deepEqual(did.ran, ['db 1.1', 'b 1.1', 'db 1.0'])
   assert.deepEqual(did.said, [])
   assert.equal(await picture(disk), before)
-  assert.deepEqual((await readReceiptHeads(disk)).map(({ purpose }) => purpose), ['rollback'])
+  assert.deepEqual(
+    (await readReceiptHeads(disk)).map(({ purpose }) => purpose),
+    ['rollback'],
+  )
   assert.deepEqual(await next({ disk }), { status: 0, ran: [], said: [], reboot: 'none' })
 
   const killed = await fresh()
@@ -271,7 +291,13 @@ test('a release that is passed over has its say: its steps, notices and class ar
     { ...plain, postSteps: [run('b')], notices: ['y'], reboot: 'restart' },
     { ...plain, postSteps: same },
   ])
-  assert.deepEqual(after.postSteps, [run('ldconfig'), run('b'), run('ldconfig'), { kind: 'notice', text: 'x' }, { kind: 'notice', text: 'y' }])
+  assert.deepEqual(after.postSteps, [
+    run('ldconfig'),
+    run('b'),
+    run('ldconfig'),
+    { kind: 'notice', text: 'x' },
+    { kind: 'notice', text: 'y' },
+  ])
   assert.equal(after.reboot, 'careful')
 })
 
@@ -291,7 +317,10 @@ test('a reboot is needed until the machine has started again, and by a rollback 
 })
 
 test('services to restart are named with what they still run', async () => {
-  const stale = { processes: [{ pid: 812, program: '/usr/sbin/sshd', files: [relPath('lib/b')] }], unseen: '3 processes of others can only be seen by root' }
+  const stale = {
+    processes: [{ pid: 812, program: '/usr/sbin/sshd', files: [relPath('lib/b')] }],
+    unseen: '3 processes of others can only be seen by root',
+  }
   const did = await update({ disk: await fresh(), stale }, { reboot: 'restart' })
   assert.deepEqual(did.said, [
     'restart what still runs files that base/amd64 had before:',
