@@ -24,6 +24,9 @@ run_left() {
 	left=$state/steps/$1
 	[ -f "$left" ] || return 0
 	read_journal "$left"
+	left_class=$(sed -n 's/^reboot //p' "$left")
+	sed -n 's/^release //p' "$left" >"$tmp/changes"
+	left_role=$(sed -n '1s/ .*//p' "$tmp/changes")
 	record_reboot
 	{ awk '$1 == "failed"' "$left"; awk '$1 == "post"' "$left"; } >"$tmp/steps"
 	awk '$2 == "notice"' "$tmp/steps" >"$tmp/post"
@@ -42,7 +45,7 @@ run_left() {
 		[ "$ended" = 0 ] || awk -v at="$at" 'NR == at { sub(/^post/, "failed"); print }' "$tmp/steps" >>"$tmp/again"
 		awk -v at="$at" '$1 == "post" && (NR > at || $2 == "notice")' "$tmp/steps" >"$tmp/post"
 		awk -v at="$at" '$1 == "failed" && NR > at' "$tmp/steps" | cat - "$tmp/again" >"$tmp/failed"
-		write_left "$(sed -n 's/^reboot //p' "$left")"
+		write_left "$left_class"
 	done 4<"$tmp/running"
 	say_notices
 	: >"$tmp/post"
@@ -66,9 +69,9 @@ write_left() {
 # Runs $path with the clean environment that the client gives, in the root, for at most $seconds; its status comes in $ended.
 run_step() {
 	log=$state/log/$1
-	old=$(sed -n 's/^release [^ ]* \([^ ]*\) .*/\1/p;/^area/q' "$left" | head -n 1)
-	new=$(sed -n 's/^release [^ ]* [^ ]* //p;/^area/q' "$left" | head -n 1)
-	set -- env -i HOME=/root LC_ALL=C PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin "BINDERY_OLD=$old" "BINDERY_NEW=$new"
+	read -r _ old new <"$tmp/changes"
+	set -- env -i HOME=/root LC_ALL=C PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+	[ "$(awk 'END { print NR }' "$tmp/changes")" != 1 ] || set -- "$@" "BINDERY_OLD=$old" "BINDERY_NEW=$new"
 	[ -z "$top" ] || set -- "$@" chroot "$top"
 	set -- "$@" /bin/sh -c "$path"
 	echo "== $name" >>"$log"
@@ -116,11 +119,11 @@ step_failed() {
 take_back() {
 	newest_install
 	[ "${receipt##*/}" = "$1" ] || return 0
-	way=rollback suffix=.old dry=''
+	way=rollback suffix=.old dry='' taken=$new
 	exec 4<&-
 	rm -rf "$tmp/out"
 	roll_back
-	die 1 "$failed; $new was taken back"
+	die 1 "$failed; $taken was taken back"
 }
 
 # Of the machine, not of a root; the same word that the client takes.
@@ -133,12 +136,10 @@ boot_id() {
 
 # Which channels wait for a reboot since this start of the machine (doc/spec/client-state.md).
 record_reboot() {
-	class=$(sed -n 's/^reboot //p' "$left")
 	boot=$(boot_id)
-	[ -n "$boot" ] && [ -n "$class" ] || return 0
-	sed -n 's/^release //p' "$left" >"$tmp/changes"
+	[ -n "$boot" ] && [ -n "$left_class" ] || return 0
 	while read -r changed old new; do
-		{ cat "$state/reboot" 2>/dev/null || echo 'bindery-reboot 1'; } | awk -v role="$changed" -v old="$old" -v new="$new" -v class="$class" -v boot="$boot" '
+		{ cat "$state/reboot" 2>/dev/null || echo 'bindery-reboot 1'; } | awk -v role="$changed" -v old="$old" -v new="$new" -v class="$left_class" -v boot="$boot" '
 			function need() { if (class == "reboot" || class == "careful") print "need", role, old, new, class, boot }
 			$1 == "need" && $2 == role {
 				found = 1
@@ -161,17 +162,15 @@ is_waiting() {
 }
 
 say_notices() {
-	owner=$(sed -n 's/^release \([^ ]*\) .*/\1/p;/^area/q' "$left" | head -n 1)
-	of=${owner%-*}/${owner##*-}
+	of=${left_role%-*}/${left_role##*-}
 	while read -r _ what text; do
 		[ "$what" = notice ] || continue
 		unword "$text"
 		say "$of: $path"
 	done <"$tmp/post"
-	class=$(sed -n 's/^reboot //p' "$left")
-	case $class in
+	case $left_class in
 	restart) say "restart services that use what was updated of $of" ;;
-	reboot) ! is_waiting "$owner" || say "reboot to finish the update of $of" ;;
-	careful) ! is_waiting "$owner" || say "reboot to finish the update of $of; somebody should be near the machine" ;;
+	reboot) ! is_waiting "$left_role" || say "reboot to finish the update of $of" ;;
+	careful) ! is_waiting "$left_role" || say "reboot to finish the update of $of; somebody should be near the machine" ;;
 	esac
 }

@@ -42,7 +42,12 @@ async function usersByMaps({ proc, root }: ProcessSystem, files: readonly Replac
     const used = maps === undefined || maps === hiddenFromUs ? [] : filesInMaps(maps, gone)
     if (used.length > 0) processes.push({ pid, program: await programOf(`${proc}/${pid}`), files: used })
   }
-  return { processes, ...(hidden === 0 ? {} : { unseen: `${hidden} processes of others can only be seen by root` }) }
+  return {
+    processes,
+    ...(hidden === 0
+      ? {}
+      : { unseen: `${hidden} of the processes could not be looked at${process.getuid?.() === 0 ? '' : ', which needs root'}` }),
+  }
 }
 
 const hiddenFromUs = Symbol('hidden')
