@@ -16,7 +16,11 @@ export function planLines({ journal }: Plan, json: boolean): readonly string[] {
   const kept = journal.kept.filter(({ reason }) => reason !== 'merged')
   return json
     ? [...actions.map((action) => actionJson(word(action), action)), ...kept.map(keptJson), ...afterJson(journal)]
-    : [...actions.map((action) => `${word(action)} ${slash(action.path)}`), ...kept.map((one) => `keep ${keptText(one)}`), ...afterText(journal)]
+    : [
+        ...actions.map((action) => `${word(action)} ${slash(action.path)}`),
+        ...kept.map((one) => `keep ${keptText(one)}`),
+        ...afterText(journal),
+      ]
 }
 
 /** A script is shown as it is, each line of it indented. */

@@ -9,7 +9,8 @@ import type { Json, JsonObject } from './record-json.ts'
 export type PostStep = StepToRun | { readonly kind: 'notice'; readonly text: string }
 
 /** `command` is one line; `text` is a whole script. */
-export type StepToRun = ({ readonly kind: 'run'; readonly command: string } | { readonly kind: 'script'; readonly text: string }) & StepTerms
+export type StepToRun = ({ readonly kind: 'run'; readonly command: string } | { readonly kind: 'script'; readonly text: string }) &
+  StepTerms
 
 export type StepTerms = {
   /** What people and logs call it; no other step of the record has it. */

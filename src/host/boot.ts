@@ -4,7 +4,11 @@ import { isBinderyError } from '../base/error.ts'
 import type { Boot } from '../port/boot.ts'
 import type { Exec } from '../port/exec.ts'
 
-export type BootSystem = { readonly platform: string; readonly exec: Exec; readonly readText: (file: string) => Promise<string | undefined> }
+export type BootSystem = {
+  readonly platform: string
+  readonly exec: Exec
+  readonly readText: (file: string) => Promise<string | undefined>
+}
 
 export function hostBoot(exec: Exec): Boot {
   return systemBoot({ platform: process.platform, exec, readText })

@@ -33,7 +33,10 @@ async function usersByMaps({ proc, root }: ProcessSystem, files: readonly Replac
   const gone = new Map(files.map((file) => [absolute(root, file.path), file]))
   const processes: StaleProcess[] = []
   let hidden = 0
-  for (const pid of (await readdir(proc)).filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number).sort((a, b) => a - b)) {
+  for (const pid of (await readdir(proc))
+    .filter((name) => /^[1-9][0-9]*$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b)) {
     const maps = await readIfSeen(`${proc}/${pid}/maps`)
     if (maps === 'hidden') hidden++
     else if (maps !== undefined) {

@@ -9,7 +9,8 @@ import type { Receipt } from './receipts.ts'
 export async function replacedFiles(disk: DiskReader, transactions?: ReadonlySet<number>): Promise<readonly ReplacedFile[]> {
   const found: ReplacedFile[] = []
   for (const { transaction } of await readReceiptHeads(disk)) {
-    if (transactions === undefined || transactions.has(transaction)) found.push(...(await replacedBy(disk, await readReceipt(disk, transaction))))
+    if (transactions === undefined || transactions.has(transaction))
+      found.push(...(await replacedBy(disk, await readReceipt(disk, transaction))))
   }
   return found
 }

@@ -47,7 +47,11 @@ export async function findingOf({ disk }: Session, offer: Offer, pending: readon
     security: records.some((update) => update.security),
     reboot: strongestReboot(records.map((update) => update.reboot)),
     pendingReboot: pending.find(({ role }) => role === channelRole(enrolled.channel))?.class ?? 'none',
-    about: records.flatMap(({ title, url }) => (title === undefined && url === undefined ? [] : [{ ...(title === undefined ? {} : { title }), ...(url === undefined ? {} : { url }) }])),
+    about: records.flatMap(({ title, url }) =>
+      title === undefined && url === undefined
+        ? []
+        : [{ ...(title === undefined ? {} : { title }), ...(url === undefined ? {} : { url }) }],
+    ),
     notices: records.flatMap((update) => update.notices),
     held: offer.isHeld,
   }
