@@ -115,7 +115,8 @@ test('targets outside of the channel are hostile', () => {
     ['url', 'https://'],
   ] as const)
     refuses('hostile', () => decodeUpdate(with_((r) => (r[field] = text))))
-  for (const path of ['etc/motd', '/', '/../etc', '/a//b']) refuses('hostile', () => decodeUpdate(with_((r) => (r['configuration'] = [path]))))
+  for (const path of ['etc/motd', '/', '/../etc', '/a//b'])
+    refuses('hostile', () => decodeUpdate(with_((r) => (r['configuration'] = [path]))))
   refuses('hostile', () => decodeUpdate(with_((r) => (r['postSteps'] = [{ ...step, command: 'a\nb' }]))))
   refuses('hostile', () => decodeUpdate(with_((r) => (r['postSteps'] = [{ ...script, text: 'a\0b' }]))))
 })
