@@ -58,6 +58,13 @@ async function openRegular(file: string): Promise<OpenSource | undefined> {
   })
 }
 
+/** A file as the delta wants it: as it is where it has the size that is wanted, compressed or not, else what it holds. */
+export async function operandFor({ old }: DeltaInfo, { file, raw }: TarOperand): Promise<TarOperand> {
+  const source = await openRegular(file)
+  await source?.close()
+  return { file, raw: raw || source?.size === old.size }
+}
+
 /** Whether a file can be read twice. */
 export async function isRegularFile(file: string): Promise<boolean> {
   const source = await openRegular(file)
@@ -79,13 +86,18 @@ export async function distNameIn(source: ByteSource): Promise<string> {
 
 /** Reads all of `file`: `wrong-base` unless it is what the delta leads from. */
 export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
-  const { file } = base
+  return await about(base.file, async () => await checkStream(await openTarStream(base, context), base.file, info, context))
+}
+
+/** The same for what is open already. */
+export async function checkSource(source: ByteSource, file: string, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
+  return await about(file, async () => await checkStream(bytesOf(source), file, info, context))
+}
+
+async function checkStream(bytes: ByteStream, file: string, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
   const meter = context.progress.start('checking the base', info.old.size)
   try {
-    const found = await about(
-      file,
-      async () => await digestStream(metered(await openTarStream(base, context), context, (size) => meter.advance(size))),
-    )
+    const found = await digestStream(metered(bytes, context, (size) => meter.advance(size)))
     if (found.sha256 === info.old.sha256 && found.size === info.old.size) return markVerified(found)
     const isNew = found.sha256 === info.new.sha256
     throw new BinderyError('wrong-base', 'is not the file that the delta was made from', {
