@@ -5,7 +5,7 @@ import { containerInfo } from '../format/container-delta.ts'
 import { loadLiblzma } from '../host/liblzma.ts'
 import { spoolToSource } from '../host/source.ts'
 import { patchCommand } from './patch-delta.ts'
-import { bytesOf, checkSource, metered, openTarFile, operandFor } from './tar-file.ts'
+import { bytesOf, checkSource, isWantedAsItIs, metered, openTarFile, operandFor } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { DeltaInfo } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
@@ -42,7 +42,7 @@ async function openOld(old: TarOperand, info: DeltaInfo, context: Context): Prom
   const operand = await operandFor(info, old)
   if (old.file !== '-') return await openTarFile(operand, context)
   const kept = await openTarFile({ file: '-', raw: true }, context)
-  if (old.raw || kept.size === info.old.size) return kept
+  if (old.raw || (await isWantedAsItIs(info, kept))) return kept
   try {
     return await spoolToSource(decompress(bytesOf(kept)))
   } finally {

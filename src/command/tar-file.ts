@@ -8,6 +8,7 @@ import { decodeNameHeader, isNameHeader, nameHeaderSize } from '../format/dist-n
 import { markVerified } from '../base/verified.ts'
 import { openInput, openSource, spoolToSource } from '../host/source.ts'
 import type { ByteStream } from '../base/bytes.ts'
+import type { WireCodec } from '../engine/dist/wire.ts'
 import type { Verified } from '../base/verified.ts'
 import type { DeltaInfo, DeltaSide } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
@@ -29,10 +30,18 @@ export async function openTarFile(operand: TarOperand, context: Context): Promis
 async function openPlain({ file, raw }: TarOperand): Promise<OpenSource | undefined> {
   const source = await openRegular(file)
   if (source === undefined || raw) return source
-  const start = await source.read(0, Math.min(magicSize, source.size))
-  if ((await about(file, () => wireCodecOf(start))) === 'none') return source
+  try {
+    if ((await about(file, async () => await codecIn(source))) === 'none') return source
+  } catch (error) {
+    await source.close()
+    throw error
+  }
   await source.close()
   return undefined
+}
+
+async function codecIn(source: ByteSource): Promise<WireCodec> {
+  return wireCodecOf(await source.read(0, Math.min(magicSize, source.size)))
 }
 
 /** From the first byte to the last, for a caller that is done with a chunk when it asks for the next. */
@@ -59,10 +68,24 @@ async function openRegular(file: string): Promise<OpenSource | undefined> {
 }
 
 /** A file as the delta wants it: as it is where it has the size that is wanted, compressed or not, else what it holds. */
-export async function operandFor({ old }: DeltaInfo, { file, raw }: TarOperand): Promise<TarOperand> {
+export async function operandFor(info: DeltaInfo, { file, raw }: TarOperand): Promise<TarOperand> {
   const source = await openRegular(file)
-  await source?.close()
-  return { file, raw: raw || source?.size === old.size }
+  try {
+    return { file, raw: raw || (source !== undefined && (await isWantedAsItIs(info, source))) }
+  } finally {
+    await source?.close()
+  }
+}
+
+/** Whatever a container is compressed with, it is nothing that is in the way. */
+export async function isWantedAsItIs({ format, old }: DeltaInfo, source: ByteSource): Promise<boolean> {
+  if (source.size === old.size) return true
+  try {
+    return format === 'bindery-container' && (await codecIn(source)) === 'none'
+  } catch (error) {
+    if (isBinderyError(error, 'not-supported')) return format === 'bindery-container'
+    throw error
+  }
 }
 
 /** Whether a file can be read twice. */
