@@ -65,7 +65,7 @@ export async function makeContainerDelta(sides: OpenedSides | undefined, input: 
 }
 
 /** Undefined where applying it would take more memory than is usually granted. */
-async function makeOpened({ old, new: next }: OpenedSides, input: ContainerInput): Promise<MadeDelta | undefined> {
+export async function makeOpened({ old, new: next }: OpenedSides, input: ContainerInput): Promise<MadeDelta | undefined> {
   const inner = await makeInMemory(partsSource(old.parts), partsSource(next.parts), input, { old: old.members, new: next.members })
   const { memory } = await readDeltaInfo(concatBytes(inner.parts))
   const plan = { old: old.packed, new: next.packed }
