@@ -100,6 +100,13 @@ const kinds: readonly Kind[] = [
     most: 12,
   },
   {
+    name: 'a PBI',
+    tools: ['bzip2', 'xz', 'tar'],
+    make: `${canonical} -cf - SIDE/usr/share/x/lib.es2015.core.d.ts | bzip2 >SIDE.c; printf '\\n__PBI_ICON__\\nicon\\n__PBI_ARCHIVE__\\n' >>SIDE.c; ${canonical} -cf - -C SIDE . | xz >>SIDE.c`,
+    judge: 'sed 1,/__PBI_ARCHIVE__/d out | tail -c +1 >payload; xz -t <payload',
+    most: 8,
+  },
+  {
     name: 'a tar with a bzip2 file in it',
     tools: ['bzip2', 'tar'],
     make: `cat SIDE/usr/share/x/* | bzip2 >inner.bz2 && ${canonical} -cf SIDE.c inner.bz2`,
@@ -147,8 +154,16 @@ async function withXz(use: (files: Readonly<Record<'folder' | 'old' | 'new' | 'd
 test('a delta between containers tells what it applies to', needs('xz', 'tar'), async () => {
   await withXz(async ({ old, new: next, delta: file }) => {
     const { stdout } = await run('--info', '--json', file)
-    const { format, old: from, new: to } = JSON.parse(stdout) as { format: string; old: { sha256: string }; new: { sha256: string } }
-    assert.deepEqual([format, from.sha256, to.sha256], ['bindery-container', sha256(readFileSync(old)), sha256(readFileSync(next))])
+    const {
+      format,
+      container,
+      old: from,
+      new: to,
+    } = JSON.parse(stdout) as { format: string; container: string; old: { sha256: string }; new: { sha256: string } }
+    assert.deepEqual(
+      [format, container, from.sha256, to.sha256],
+      ['bindery-container', 'xz', sha256(readFileSync(old)), sha256(readFileSync(next))],
+    )
     assert.equal((await run('--info', file, old)).status, 0)
     assert.equal((await run('--info', file, next)).code, 'wrong-base')
   })

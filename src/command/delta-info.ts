@@ -40,6 +40,7 @@ export async function readBinderyInfo(delta: ByteStream, file: string): Promise<
 function textOf(info: DeltaInfo): string {
   const lines = [
     ['format', `${info.format} ${info.version}`],
+    ...(info.container === undefined ? [] : [['container', info.container]]),
     ...(info.oldName === '' ? [] : [['old', info.oldName]]),
     ['old-size', info.old.size],
     ['old-sha256', info.old.sha256],
@@ -51,6 +52,13 @@ function textOf(info: DeltaInfo): string {
   return lines.map(([key, value]) => `${key} ${value}\n`).join('')
 }
 
-function jsonOf({ format, version, oldName, newName, old, new: next, memory }: DeltaInfo): object {
-  return { format, version, old: { name: oldName, ...old }, new: { name: newName, ...next }, memory }
+function jsonOf({ format, version, container, oldName, newName, old, new: next, memory }: DeltaInfo): object {
+  return {
+    format,
+    version,
+    ...(container === undefined ? {} : { container }),
+    old: { name: oldName, ...old },
+    new: { name: newName, ...next },
+    memory,
+  }
 }

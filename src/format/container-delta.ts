@@ -24,7 +24,12 @@ export const containerPrefixSize = 11
 export type PlanCodec = 'raw' | 'zstd' | 'brotli'
 const codecs: readonly PlanCodec[] = ['raw', 'zstd', 'brotli']
 
+/** What the old file is, for a person. */
+const kinds = ['other', 'gzip', 'xz', 'lzma', 'bzip2', 'zstd', 'zip', 'ar', 'tar'] as const
+export type ContainerKind = (typeof kinds)[number]
+
 export type ContainerHeader = {
+  readonly kind: ContainerKind
   readonly old: DeltaSide
   readonly new: DeltaSide
   /** The new file is verified in blocks of this size. */
@@ -39,13 +44,23 @@ export function isContainerDelta(start: Uint8Array): boolean {
 }
 
 export function containerInfo(header: ContainerHeader): DeltaInfo {
-  return { format: 'bindery-container', version, oldName: '', newName: '', old: header.old, new: header.new, memory: header.memory }
+  return {
+    format: 'bindery-container',
+    version,
+    oldName: '',
+    newName: '',
+    old: header.old,
+    new: header.new,
+    memory: header.memory,
+    container: header.kind,
+  }
 }
 
 /** `digests`: of the new file's blocks but the last, as a delta has them. */
 export function encodeContainerFront(header: ContainerHeader, digests: Uint8Array): Uint8Array {
   const writer = byteWriter()
   writer.varint(0)
+  writer.varint(kinds.indexOf(header.kind))
   for (const side of [header.old, header.new]) {
     writer.varint(side.size)
     writer.bytes(fromHex(side.sha256) as Uint8Array)
@@ -72,6 +87,7 @@ export function decodeContainerPrefix(prefix: Uint8Array): number {
 export function decodeContainerHeader(bytes: Uint8Array): ContainerHeader {
   const cursor: Cursor = { bytes, at: 0 }
   if (readVarint(cursor) !== 0) throw newer('a flag')
+  const kind = kinds[readVarint(cursor)] ?? 'other'
   const [old, next] = [readSide(cursor), readSide(cursor)]
   const bits = readByte(cursor)
   if (bits < blockBits.least || bits > blockBits.most || digestCount(next.size, 2 ** bits) >= mostBlocks)
@@ -83,7 +99,7 @@ export function decodeContainerHeader(bytes: Uint8Array): ContainerHeader {
   const codedSize = readVarint(cursor)
   if (codedSize > size || (codec === 'raw' && codedSize !== size)) throw bad('the plan of the delta has an impossible size')
   if (cursor.at < bytes.length) throw bad("the delta's header goes on behind its end")
-  return { old, new: next, blockSize: 2 ** bits, memory, plan: { codec, size, codedSize } }
+  return { kind, old, new: next, blockSize: 2 ** bits, memory, plan: { codec, size, codedSize } }
 }
 
 function readSide(cursor: Cursor): DeltaSide {

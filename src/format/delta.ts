@@ -74,6 +74,8 @@ export type DeltaInfo = {
   readonly new: DeltaSide
   /** Bytes of memory that applying takes beyond the program itself. */
   readonly memory: number
+  /** What the old side is, where it is opened. */
+  readonly container?: string
 }
 
 export function deltaInfo(header: DeltaHeader): DeltaInfo {

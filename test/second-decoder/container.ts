@@ -11,6 +11,8 @@ export function decodeContainer(delta: Uint8Array, old: Uint8Array): Uint8Array 
   need(text(fields.take(8)) === 'bindcont' && fields.byte() === 1, 'not a delta between containers')
   const header = new Fields(fields.take(fields.byte() + 256 * fields.byte()))
   need(header.varint() === 0, 'flags of a later version')
+  // What the old file is, for a person.
+  header.varint()
   const side = (): Side => ({ size: header.varint(), digest: header.take(32) })
   const [from, to] = [side(), side()]
   const blockSize = 2 ** header.byte()

@@ -4,14 +4,12 @@ import { isZip } from '../../../format/zip.ts'
 import { isZstd } from '../../../format/zstd-frame.ts'
 import { blockSize } from '../../../format/tar.ts'
 import { hasGoodChecksum } from '../../../format/tar-numbers.ts'
-import type { Method } from '../../../format/container-delta.ts'
-
-/** What the first bytes of a file say it is, as far as it could be opened. */
-export type ContainerKind = Exclude<Method, 'deflate'> | 'zip' | 'ar' | 'tar' | 'other'
+import type { ContainerKind } from '../../../format/container-delta.ts'
 
 /** Bytes that are enough to tell. */
 export const containerStartSize: number = blockSize
 
+/** What the first bytes of a file say it is, as far as it could be opened. */
 export function kindOfContainer(start: Uint8Array): ContainerKind {
   if (start[0] === 0x1f && start[1] === 0x8b && start[2] === 8) return 'gzip'
   if (isXz(start)) return 'xz'

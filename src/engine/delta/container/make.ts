@@ -8,6 +8,7 @@ import { readDeltaInfo } from '../apply.ts'
 import { sumSoFar } from '../block-hash.ts'
 import { makeDelta } from '../make.ts'
 import { usualContainerMemory } from './apply.ts'
+import { kindOfContainer } from './kind.ts'
 import { planNeed } from './need.ts'
 import { openContainer } from './open.ts'
 import { partsSource } from './source.ts'
@@ -73,6 +74,7 @@ export async function makeOpened({ old, new: next }: OpenedSides, input: Contain
   const coded = smallestCode(encoded)
   const blockSize = blockSizeFor(input.new.length)
   const header: ContainerHeader = {
+    kind: kindOfContainer(input.old),
     old: { size: input.old.length, sha256: sha256(input.old) },
     new: { size: input.new.length, sha256: sha256(input.new) },
     blockSize,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { BinderyError } from '../../../base/error.ts'
 import { mostDepth } from '../../../format/container-delta.ts'
-import { openAr, openTar, openZip } from './archives.ts'
+import { openAr, openPbi, openTar, openZip } from './archives.ts'
 import { kindOfContainer } from './kind.ts'
 import { closedLayout, packedLayout } from './layout.ts'
 import { needsXz, openPacked, packMemory, unpack, unpackMemory } from './methods.ts'
@@ -77,6 +77,8 @@ async function openBytes(job: Job, bytes: Uint8Array, place: Place): Promise<Lay
       return (await openAr(bytes, place, inner)) ?? closedLayout(bytes)
     case 'zip':
       return (await openZip(bytes, place, inner)) ?? closedLayout(bytes)
+    case 'bzip2':
+      return (await openPbi(bytes, place, inner)) ?? (await openPiece(job, kind, bytes, place))
     default:
       return await openPiece(job, kind, bytes, place)
   }
