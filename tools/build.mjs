@@ -60,7 +60,7 @@ function put(path, contents, mode = 0o644) {
 // All code lies in functions and is called on the last line: a file that was cut off does nothing.
 function shellClient() {
   const share = (name) => readFileSync(`share/${name}`, 'latin1')
-  const bundle = ['base', 'look', 'stage', 'commit', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
+  const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
   const own = ['config', 'download', 'list', 'verbs'].map((name) => share(`bindery-sh/${name}.sh`)).join('')
   const text = share('bindery-sh/head.sh') + bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
   return `${text}\n{ bindery_sh "$@"; exit; }\n`

@@ -325,16 +325,15 @@ finish() {
 	[ "$direction" = backward ] || twins separate
 	awk '$1 == "kept"' "$state/journal" | sed 's/^kept //' >"$tmp/kept"
 	cat "$tmp/late" >>"$tmp/kept"
-	awk '$1 == "post"' "$state/journal" >"$tmp/post"
 	if [ "$direction" = forward ]; then
-		if [ "$purpose" = install ] && [ -s "$tmp/post" ]; then
-			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps.new"
-			write_state "$state/steps"
+		if awk '$1 == "post" || $1 == "reboot" { found = 1; exit } $1 == "kept" { exit } END { exit !found }' "$state/journal"; then
+			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps/$tx.new"
+			write_state "$state/steps/$tx"
 		fi
 		mv -f "$state/journal" "$state/receipt/$tx" || stopped "$state/journal: could not become a receipt"
 		sync_files "$state/receipt"
 	else
-		rm -f "$state/steps" "$state/journal"
+		rm -f "$state/steps/$tx" "$state/journal"
 	fi
 	sync_files "$state"
 	expire
@@ -347,44 +346,31 @@ expire() {
 	for one in "$state"/receipt/*; do
 		case ${one##*/} in *[!0-9]*) continue ;; esac
 		[ ! -f "$one" ] || awk -v n="${one##*/}" '
-			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
+			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|reboot|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
 	done | sort -n >"$tmp/receipts"
 	set -f
 	awk -v keep=5 '
 		$2 == "undoes" { gone[$3] = 1; next } { n[++count] = $1; what[$1] = $2 }
 		END { for (i = count; i > 0; i--) if (what[n[i]] == "install" && !(n[i] in gone)) { oldest = n[i]; if (++installs == keep) break }
 		      for (i = 1; i <= count; i++) if ((n[i] in gone) || (installs > 0 && n[i] < oldest + 0) || (installs == 0 && i <= count - keep)) print n[i] }' "$tmp/receipts" >"$tmp/expired"
-	while read -r one; do rm -f "$state/receipt/$one"; done <"$tmp/expired"
+	while read -r one; do rm -f "$state/steps/$one" "$state/receipt/$one"; done <"$tmp/expired"
 	sweep
 }
 
-# Says what was kept, runs the steps of what is now installed, and leaves with the status.
+# Says what was kept, runs the steps of what is now installed, and answers with the status.
 conclude() {
 	status=0
+	say_kept
+	[ "$direction" = backward ] || run_left "$tx"
+	explain "$purpose done"
+}
+
+say_kept() {
 	while read -r reason one other; do
 		case $reason in merged | needed) ;; *) status=6 ;; esac
 		kept_text "$reason" "$one" "$other"
 		say "$kept"
 	done <"$tmp/kept"
-	if [ "$purpose" = install ] && [ "$direction" = forward ]; then
-		run_steps run
-		run_steps notice
-		rm -f "$state/steps"
-	fi
-	explain "$purpose done"
-}
-
-run_steps() {
-	while read -r _ what text; do
-		[ "$what" = "$1" ] || continue
-		unword "$text"
-		if [ "$what" = notice ]; then say "$path"; continue; fi
-		explain "running $path"
-		if [ -z "$top" ]; then /bin/sh -c "$path"; else chroot "$top" /bin/sh -c "$path"; fi </dev/null >/dev/null || {
-			say "'$path' failed"
-			status=6
-		}
-	done <"$tmp/post"
 }
 
 kept_text() {

@@ -17,6 +17,16 @@ const makerVerbs: readonly Verb[] = [
   { name: 'keygen', summary: 'make a signify key pair', load: async () => (await import('./keygen.ts')).keygen },
   { name: 'sign', summary: 'sign a file, or what an unsigned publication waits for', load: async () => (await import('./sign.ts')).sign },
   { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
+  {
+    name: 'compose',
+    summary: 'make an update, with its post-steps, notices and description, from named files or two releases',
+    load: async () => (await import('./compose.ts')).compose,
+  },
+  {
+    name: 'rules',
+    summary: 'show, explain and test the rules by which updates get their post-steps and notices',
+    load: async () => (await import('./rules.ts')).rules,
+  },
   { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
   {
     name: 'bundle',
@@ -36,7 +46,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
     ' ',
   )
 

@@ -1,5 +1,6 @@
 import { comparePaths, parentPath, rootPath } from '../../base/path.ts'
 import { encodeNode, escapeWord } from '../../format/journal-node.ts'
+import { encodeStep } from '../../format/journal-step.ts'
 import { changedPaths, isRelinked, nodeTree, sameContent } from '../client/apply/nodes.ts'
 import { installRank } from '../tree/critical.ts'
 import { isOwnState } from '../tree/scan.ts'
@@ -7,7 +8,7 @@ import type { Sha256 } from '../../base/digest.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Node } from '../../format/journal-node.ts'
-import type { PostStep } from '../../format/update.ts'
+import type { After } from '../client/apply/install.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
 
 /** What a bundle's program decides upon (doc/spec/bundle.md): each path that the step is about, before and after. */
@@ -27,12 +28,13 @@ export type Content = { readonly path: RelPath; readonly size: number; readonly 
 const scope: NodeScope = { xattrs: false, flags: false, excluded: isOwnState }
 
 /** Without `old`, everything comes: a root that holds no release yet. */
-export function bundleList(old: Manifest | undefined, next: Manifest, steps: readonly PostStep[]): BundleList {
+export function bundleList(old: Manifest | undefined, next: Manifest, { postSteps, reboot }: After): BundleList {
   const trees = { base: nodeTree(old ?? { entries: [] }, scope), next: nodeTree(next, scope) }
   const paths = pathsOf(trees)
   const members = new Members(trees)
   const lines = [
-    ...steps.map(noteLine),
+    ...postSteps.map((step) => `note ${encodeStep(step)}`),
+    ...(reboot === 'none' ? [] : [`reboot ${reboot}`]),
     ...[...foldersAbove(paths)].sort(comparePaths).map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
@@ -69,11 +71,6 @@ function pathLine({ base, next }: Trees, path: RelPath, member: number | undefin
 
 function nodeWord(node: Node | undefined): string {
   return node === undefined ? '-' : encodeNode(node)
-}
-
-function noteLine(step: PostStep): string {
-  const text = Buffer.from(step.kind === 'run' ? step.command : step.text, 'utf8').toString('latin1')
-  return `note ${step.kind} ${escapeWord(text)}`
 }
 
 /** Numbers for contents as they are met; the same content is a member once. */

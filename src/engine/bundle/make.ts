@@ -3,7 +3,7 @@ import { BinderyError } from '../../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
-import { stepsAfter } from '../client/apply/install.ts'
+import { afterInstall } from '../client/apply/install.ts'
 import { compress, decompress } from '../dist/wire.ts'
 import { openTarget, digestOf } from '../repo/blob.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
@@ -49,7 +49,7 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const released = await releasesOf(input)
   const { targets, old, next } = released
   const manifest = await manifestOf(input, targets, next)
-  const list = bundleList(old === undefined ? undefined : await manifestOf(input, targets, old), manifest, stepsAfter(next))
+  const list = bundleList(old === undefined ? undefined : await manifestOf(input, targets, old), manifest, afterInstall(released.records))
   const extras = extrasOf(input, released)
   const dist = await openDistOf(input.store, targets, next)
   const payload = await input.spool(compress(payloadTar(dist, list.contents, [extras.release, ...extras.manifest]), 'gzip', 9))
@@ -63,7 +63,13 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   }
 }
 
-type Released = { readonly targets: ReadonlyMap<string, TargetFile>; readonly old: Update | undefined; readonly next: Update }
+type Released = {
+  readonly targets: ReadonlyMap<string, TargetFile>
+  readonly old: Update | undefined
+  readonly next: Update
+  /** Of the whole step, oldest first. */
+  readonly records: readonly Update[]
+}
 
 async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Released> {
   const role = (await loadRepository(store)).channels.get(channelRole(channel))
@@ -77,7 +83,7 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
   }
   const next = to === undefined ? updates.at(-1) : named(to)
   if (next === undefined) throw new BinderyError('not-found', 'has no release', { subject: formatChannel(channel) })
-  if (from?.kind === 'full') return { targets, old: undefined, next }
+  if (from?.kind === 'full') return { targets, old: undefined, next, records: [next] }
   const old = from === undefined ? updates.filter(({ sequence }) => sequence < next.sequence).at(-1) : named(from.name)
   if (old === undefined)
     throw new BinderyError('not-found', 'has no release before it', {
@@ -86,7 +92,7 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
     })
   if (old.sequence >= next.sequence)
     throw new BinderyError('usage', `${formatDistName(old.release.name)} is not older than ${formatDistName(next.release.name)}`)
-  return { targets, old, next }
+  return { targets, old, next, records: updates.filter(({ sequence }) => sequence > old.sequence && sequence <= next.sequence) }
 }
 
 async function manifestOf({ store }: BundleInput, targets: ReadonlyMap<string, TargetFile>, update: Update): Promise<Manifest> {
