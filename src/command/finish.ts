@@ -19,7 +19,7 @@ export async function finishing<T>(context: Context, session: Session, work: () 
     const result = await work()
     return { result, reboot: await tellNotices(context, session) }
   } catch (error) {
-    await tellNotices(context, session)
+    await tellNotices(context, session).catch(() => 'the first error is the one to tell')
     throw error
   }
 }
@@ -69,9 +69,9 @@ type Needs = { readonly restart: readonly Left[]; readonly reboot: readonly Left
 
 /** A rollback to what the machine has been running all the time needs no reboot, whatever it took back. */
 async function needsOf({ boot }: Context, { disk }: Session, all: readonly Left[]): Promise<Needs> {
-  const now = await boot.id()
-  const pending = new Set((await pendingReboots(disk, now)).map(({ role }) => role))
-  const isPending = ({ releases }: Left): boolean => now === undefined || releases.some(({ role }) => pending.has(role))
+  const isTold = (await boot.id()) !== undefined
+  const pending = new Set((await pendingReboots(disk, boot)).map(({ role }) => role))
+  const isPending = ({ releases }: Left): boolean => !isTold || releases.some(({ role }) => pending.has(role))
   const restart = all.filter(({ reboot }) => reboot === 'restart')
   const reboot = all.filter((left) => (left.reboot === 'reboot' || left.reboot === 'careful') && isPending(left))
   return { restart, reboot, class: strongestReboot([...restart, ...reboot].map((left) => left.reboot)) }

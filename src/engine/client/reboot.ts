@@ -1,18 +1,26 @@
+import { toldOf } from '../../base/error.ts'
 import { strongestReboot } from '../../format/update.ts'
 import { decodeReboot, encodeReboot, maxRebootBytes } from '../../format/reboot-state.ts'
-import { naming, readStateFile, statePaths, writeStateFile } from './state.ts'
+import { readStateFile, statePaths, writeStateFile } from './state.ts'
 import type { Journal } from '../../format/journal.ts'
 import type { RebootNeed } from '../../format/reboot-state.ts'
+import type { Boot } from '../../port/boot.ts'
 import type { Disk, DiskReader } from '../../port/disk.ts'
 
 /** For which channels the machine should start again: what `list` and `check` show until it has. */
-export async function pendingReboots(disk: DiskReader, boot: string | undefined): Promise<readonly RebootNeed[]> {
-  return (await readNeeds(disk)).filter((need) => need.boot === boot && need.old !== need.new)
+export async function pendingReboots(disk: DiskReader, boot: Boot): Promise<readonly RebootNeed[]> {
+  const needs = await readNeeds(disk)
+  const now = needs.length === 0 ? undefined : await boot.id()
+  return needs.filter((need) => need.boot === now && need.old !== need.new)
 }
 
 async function readNeeds(disk: DiskReader): Promise<readonly RebootNeed[]> {
   const bytes = await readStateFile(disk, statePaths.reboot, maxRebootBytes)
-  return bytes === undefined ? [] : naming(statePaths.reboot, () => decodeReboot(bytes))
+  try {
+    return bytes === undefined ? [] : decodeReboot(bytes)
+  } catch (error) {
+    throw toldOf(error, `/${statePaths.reboot}`, 'damaged: remove it; what waits for a reboot is then not shown')
+  }
 }
 
 /**
