@@ -39,7 +39,7 @@ function tellKept(context: Context, kept: readonly Kept[]): number {
 
 async function runLeft(context: Context, session: Session, left: Left): Promise<number> {
   const { disk, signal } = session
-  const boot = left.reboot === 'none' || left.reboot === 'restart' ? undefined : await context.boot.id()
+  const boot = left.reboot.every((one) => one.class === 'restart') ? undefined : await context.boot.id()
   if (boot !== undefined) await recordReboot(disk, left, boot)
   const run = await runSteps({ disk, runner: context.steps, signal, explain: context.explain }, left)
   for (const failure of run.failed) context.say(`${failureText(failure, left)}; 'bindery recover' tries it again`)
