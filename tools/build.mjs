@@ -18,7 +18,14 @@ const common = {
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 }
 
-const whole = await build({ ...common, entryPoints: ['src/bindery.ts'], splitting: true, chunkNames: 'chunk/[name]-[hash]' })
+// liblzma is looked for when a delta needs it, and may not be there.
+const whole = await build({
+  ...common,
+  external: ['node-liblzma'],
+  entryPoints: ['src/bindery.ts'],
+  splitting: true,
+  chunkNames: 'chunk/[name]-[hash]',
+})
 const client = await build({ ...common, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
 for (const { path, contents } of [...whole.outputFiles, ...client.outputFiles]) put(path, contents)

@@ -1,5 +1,5 @@
 import { clientVerbs } from './verbs-client.ts'
-import type { Verb } from './command.ts'
+import type { Command, Verb } from './command.ts'
 
 /** Verbs of makers and repositories. */
 const makerVerbs: readonly Verb[] = [
@@ -50,4 +50,9 @@ const order =
     ' ',
   )
 
-export const verbs: readonly Verb[] = [...clientVerbs, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+/** Here it also opens containers. */
+const patch = async (): Promise<Command> => (await import('./patch.ts')).patch
+
+const shared = clientVerbs.map((verb) => (verb.name === 'patch' ? { ...verb, load: patch } : verb))
+
+export const verbs: readonly Verb[] = [...shared, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
