@@ -103,13 +103,16 @@ accept_index() { [ "$(digest <"$tmp/index.got")" = "$index_sum" ] || trouble 3 "
 
 parse_index() {
 	sort -k 2 "$tmp/sums" >"$tmp/sums.sorted"
-	awk -v serial="$serial" -v out="$tmp/index" '
+	patching=''
+	! command -v bspatch >/dev/null || patching=1
+	awk -v serial="$serial" -v out="$tmp/index" -v patching="$patching" '
 		FNR == NR { sum[$2] = $1; next }
 		FNR == 1 { if ($0 != "bindery-bundles 1") bad = "is of a kind that a newer bindery-sh reads"; next }
 		$1 == "serial" && NF == 2 && $2 == serial { numbered = 1; next }
 		$1 == "expires" && NF == 2 && $2 ~ /^[1-9][0-9]*$/ { print $2; next }
-		$1 == "bundle" && NF == 6 && $2 $3 ~ /^[1-9][0-9]*$/ && $4 $5 $6 !~ /[^A-Za-z0-9._+\/-]/ && $5 $6 !~ /\// {
-			name = ($5 == "-" ? "" : $5 "_to_") $6 ".sh"
+		$1 == "bsdiff" && !patching { next }
+		($1 == "bundle" || $1 == "bsdiff") && NF == 6 && $2 $3 ~ /^[1-9][0-9]*$/ && $4 $5 $6 !~ /[^A-Za-z0-9._+\/-]/ && $5 $6 !~ /\// {
+			name = ($5 == "-" ? "" : $5 "_to_") $6 ($1 == "bsdiff" ? ".bsdiff" : "") ".sh"
 			if (name in sum) print $2, $3, $4, $5, $6, sum[name], name >out
 			next }
 		{ bad = "has a line that cannot be read" }

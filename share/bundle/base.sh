@@ -45,11 +45,12 @@ word() {
 	esac
 }
 
-# The fields of a node, in $kind $mode $uid $gid $time $own $sum.
+# The fields of a node, in $kind $mode $uid $gid $time $own $sum, and $extras: flags and extended attributes.
 fields() {
+	extras=${1#"${1%%,[fx]=*}"}
 	IFS=,
 	# shellcheck disable=SC2086 # taken apart on purpose; nothing in it is a pattern
-	set -- $1
+	set -- ${1%%,[fx]=*}
 	IFS=$blanks
 	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 own=${6-} sum=${7-}
 }
@@ -66,10 +67,14 @@ find_tools() {
 	if stat -c %Y / >/dev/null 2>&1; then
 		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
 	elif stat -f %m / >/dev/null 2>&1; then
-		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm' hex=
+		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm %Sf' hex=
 	else
 		die 1 'there is no stat that knows -c or -f'
 	fi
+	xattrs='' flags=''
+	if [ "$(uname -s)" = Linux ] && command -v getfattr && command -v setfattr; then xattrs=1
+	elif [ "$statting" = -f ] && command -v chflags; then flags=1
+	fi >/dev/null
 }
 
 make_tmp() {

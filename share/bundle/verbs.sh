@@ -31,7 +31,8 @@ check_match() {
 run_plan() {
 	phase=$1
 	shift
-	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" -v fractions="$fractions" '
+	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" -v fractions="$fractions" -v canxattrs="$xattrs" -v canflags="$flags" \
+		-v role="$role" -v roles="$roles" -v old_sequence="$old_sequence" -v listing="$listing" -v obsolete_through="$obsolete_through" '
 @plan.awk@
 ' "$@"
 }
@@ -41,14 +42,20 @@ plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
 # $tmp/list has what shall be, $tmp/live comes to hold what is, $tmp/out what is to be done.
 look_and_decide() {
 	mkdir "$tmp/out"
-	for one in areas kept actions stage needs folders; do : >"$tmp/out/$one"; done
+	for one in areas kept actions stage needs folders lost; do : >"$tmp/out/$one"; done
 	: >"$tmp/more"
 	awk '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }
+		$1 == "former" || $1 == "pending" { print $NF }
 		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery" }' "$tmp/list" | sort -u >"$tmp/wanted"
 	look <"$tmp/wanted" >"$tmp/live" || leave 1
 	plan_phase digest | sort -u >"$tmp/wanted"
 	read_digests <"$tmp/wanted" >>"$tmp/more"
-	[ "$way" != install ] || check_match
+	if [ "$way" = install ]; then
+		check_match
+		! grep -q -e '^former ' -e '^pending ' "$tmp/list" || add_former
+		plan_phase libraries >"$tmp/wanted"
+		[ ! -s "$tmp/wanted" ] || find_users <"$tmp/wanted" >>"$tmp/more"
+	fi
 	plan_phase holds >"$tmp/wanted"
 	if [ -s "$tmp/out/blocked" ]; then
 		read -r one <"$tmp/out/blocked"
@@ -61,6 +68,17 @@ look_and_decide() {
 	plan_phase plan
 	sort -k 3,3 "$tmp/out/kept" >"$tmp/kept"
 	mv "$tmp/kept" "$tmp/out/kept"
+}
+
+# What former releases left here is to go as if the installed one had it.
+add_former() {
+	plan_phase folders >"$tmp/wanted"
+	list_folders <"$tmp/wanted" >>"$tmp/more"
+	plan_phase former >"$tmp/left"
+	[ -s "$tmp/left" ] || return 0
+	grep -v '^path ' "$tmp/list" >"$tmp/others"
+	awk 'FNR == NR { left[$2] = 1; print; next } $1 == "path" && !($2 in left)' "$tmp/left" "$tmp/list" | sort -k 2,2 >"$tmp/paths"
+	cat "$tmp/others" "$tmp/paths" >"$tmp/list"
 }
 
 show_plan() {
@@ -112,7 +130,7 @@ execute() {
 
 # What somebody changed since could be lost: the next run decides anew.
 check_unchanged() {
-	awk '{ print $2 }' "$tmp/live" >"$tmp/wanted"
+	awk '$1 == "live" { print $2 }' "$tmp/live" >"$tmp/wanted"
 	mv "$tmp/live" "$tmp/before"
 	look <"$tmp/wanted" >"$tmp/live"
 	mv "$tmp/live" "$tmp/after"
@@ -126,6 +144,7 @@ verb_install() {
 	check_base
 	list >"$tmp/list"
 	add_state_lines
+	add_pending
 	explain "from ${old_release:-nothing} to $new_release"
 	now=$(date +%s)
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
@@ -136,6 +155,7 @@ verb_install() {
 	: >"$tmp/undoes"
 	sed -n 's/^note /post /p' "$tmp/list" >"$tmp/notes"
 	say_conflicts
+	while read -r one; do say "$one"; done <"$tmp/out/lost"
 	execute
 	leave $((status > first_status ? status : first_status))
 }
@@ -166,6 +186,23 @@ add_state_lines() {
 		echo "state $folder/$number.delta gone - -" >>"$tmp/list"
 		number=$((number + 1))
 	done
+}
+
+# What is still to be removed of former releases, and whether their list was worked through before.
+add_pending() {
+	listing=1
+	pending=$top/var/db/bindery/channel/$role/obsolete
+	[ -f "$pending" ] || return 0
+	[ "$(sed q "$pending")" = 'bindery-obsolete 1' ] || die 1 "$pending: is no list that this program knows"
+	awk 'NR == 2 { print } NR > 2 { print "pending", $0 }' "$pending" >>"$tmp/list"
+	case $(sed -n 2p "$pending") in
+	'through 0') ;;
+	*)
+		listing=
+		grep -v '^former ' "$tmp/list" >"$tmp/paths"
+		mv -f "$tmp/paths" "$tmp/list"
+		;;
+	esac
 }
 
 verb_rollback() {
@@ -321,7 +358,8 @@ bindery_bundle() {
 	blanks=' 	
 '
 	IFS=$blanks
-	verb=bundle verbose='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0
+	verb=bundle verbose='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing=''
+	elf=$(printf '\177ELF')
 	about_bundle
 	program_digest=$1 rest_digest=$2
 	shift 2
@@ -349,11 +387,23 @@ bindery_bundle() {
 	if check_self "$program_digest" "$rest_digest"; then run_verb; else die 3 "$self: is damaged" 'fetch it again; nothing was changed'; fi
 }
 
+# Other channels that are followed here.
+find_roles() {
+	roles=' '
+	set +f
+	for one in "$top"/var/db/bindery/channel/*/release; do
+		one=${one%/release} one=${one##*/}
+		[ "$one" = "$role" ] || roles="$roles$one "
+	done
+	set -f
+}
+
 run_verb() {
 	[ -d "$root" ] || die 1 "$root: is no directory"
 	top=$(cd "$root" && pwd -P)
 	[ "$top" != / ] || top=
 	release_file=$top/var/db/bindery/channel/$role/release
+	find_roles
 	make_tmp
 	find_touch
 	"verb_$verb"

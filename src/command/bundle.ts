@@ -3,7 +3,7 @@ import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { makeBundle } from '../engine/bundle/make.ts'
 import { programParts } from '../engine/bundle/program.ts'
-import { putBundle } from '../engine/bundle/signed-list.ts'
+import { putBundles } from '../engine/bundle/signed-list.ts'
 import { openSigner } from '../engine/repo/keys.ts'
 import { bundleFileName } from '../format/bundle-index.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
@@ -14,8 +14,9 @@ import { writeOutput } from './output.ts'
 import { readKeyFile, signatureComment } from './signed-files.ts'
 import { isTree } from './tree-input.ts'
 import { wholeOf } from './whole-number.ts'
-import type { Bundle, BundleInput } from '../engine/bundle/make.ts'
+import type { Bundle, BundleFile, BundleInput } from '../engine/bundle/make.ts'
 import type { ProgramTexts } from '../engine/bundle/program.ts'
+import type { BundleFormat } from '../format/bundle-index.ts'
 import type { Store } from '../port/store.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -28,6 +29,7 @@ export const bundle: Command = {
     repo: sharedFlags.repo,
     from: { kind: 'value', value: 'RELEASE', help: 'the release that it updates (default: the one before)' },
     to: { kind: 'value', value: 'RELEASE', help: 'the release that it brings (default: the newest)' },
+    format: { kind: 'value', value: 'FORMAT', help: 'whole files, or patches for bspatch(1): whole or bsdiff (default: whole)' },
     full: { kind: 'flag', help: 'for a root without a release: everything is in it' },
     'no-manifest': { kind: 'flag', help: 'leave out the manifest, which only enrolled machines need' },
     seckey: { ...sharedFlags.seckey, help: 'put it into the repository, and sign its SHA256.sig with this key' },
@@ -39,9 +41,12 @@ export const bundle: Command = {
     'bindery bundle -r repo -s bundles.sec base/amd64',
     'bindery bundle -r repo --from base-1.0-20260101-amd64 -o update.sh base/amd64',
     'bindery bundle -r repo --full -o - base/amd64',
+    'bindery bundle -r repo --format bsdiff -s bundles.sec base/amd64',
   ],
   run: async (context, input) => {
     if (input.flag('full') && input.value('from') !== undefined) throw new BinderyError('usage', '--full and --from exclude each other')
+    if (input.flag('full') && formatOf(input) === 'bsdiff')
+      throw new BinderyError('usage', '--full and --format bsdiff exclude each other: there is nothing that a patch could begin with')
     if (input.value('seckey') !== undefined && input.value('output') !== undefined)
       throw new BinderyError('usage', '--seckey and --output exclude each other: what is signed goes into the repository')
     if (input.value('expires') !== undefined && input.value('seckey') === undefined)
@@ -57,7 +62,10 @@ async function writeBundle(context: Context, input: Input): Promise<void> {
     context,
     input,
     store,
-    async ({ step, content }) => await writeOutput(context, outputOf(context, input, bundleFileName(step)), content),
+    async ({ files }) => {
+      const { step, open } = files.at(-1) as BundleFile
+      await writeOutput(context, outputOf(context, input, bundleFileName(step)), open())
+    },
   )
 }
 
@@ -67,9 +75,9 @@ async function publishBundle(context: Context, input: Input): Promise<void> {
   const ask = async (): Promise<string> => await context.askPassphrase(`passphrase for ${basename(file)}: `)
   const signer = await readKeyFile(context, file, (bytes) => openSigner(bytes, ask))
   await writeRepositoryFolder(input.required('repo'), 'bundle', async (store) => {
-    await withBundle(context, input, store, async ({ step, content }) => {
-      await putBundle(store, { step, content, signer, comment: signatureComment(file, signer.comment), clock: context.clock, days })
-      context.explain(`bundles/${bundleFileName(step)}`)
+    await withBundle(context, input, store, async ({ files }) => {
+      await putBundles(store, { files, signer, comment: signatureComment(file, signer.comment), clock: context.clock, days })
+      for (const { step } of files) context.explain(`bundles/${bundleFileName(step)}`)
     })
   })
 }
@@ -81,12 +89,12 @@ async function withBundle(context: Context, input: Input, store: Store, use: (bu
     from: fromOf(input),
     to: input.value('to'),
     withManifest: !input.flag('no-manifest'),
+    format: formatOf(input),
     texts: await programTexts(),
     spool: spoolToSource,
   })
   try {
-    if (made.unsettable > 0) context.say(`${made.unsettable} paths have extended attributes or file flags, which a bundle does not set`)
-    context.explain(`${bundleFileName(made.step)}: ${made.paths} paths`)
+    for (const { step } of made.files) context.explain(`${bundleFileName(step)}: ${made.paths} paths`)
     await use(made)
   } finally {
     await made.close()
@@ -97,6 +105,12 @@ function fromOf(input: Input): BundleInput['from'] {
   const name = input.value('from')
   if (name !== undefined) return { kind: 'release', name }
   return input.flag('full') ? { kind: 'full' } : undefined
+}
+
+function formatOf(input: Input): BundleFormat {
+  const format = input.value('format') ?? 'whole'
+  if (format === 'whole' || format === 'bsdiff') return format
+  throw new BinderyError('usage', `--format: '${format}' is none of whole, bsdiff`)
 }
 
 async function programTexts(): Promise<ProgramTexts> {

@@ -8,11 +8,12 @@ import { decodeSignedMessage, encodeSignedMessage } from '../../format/signify.t
 import { signatureBy } from '../repo/keys.ts'
 import { verifyMessage } from '../repo/verify-message.ts'
 import type { ByteStream } from '../../base/bytes.ts'
-import type { BundleEntry, BundleIndex, BundleStep } from '../../format/bundle-index.ts'
+import type { BundleEntry, BundleIndex } from '../../format/bundle-index.ts'
 import type { Checksum } from '../../format/checksum-list.ts'
 import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
 import type { Signer } from '../repo/keys.ts'
+import type { BundleFile } from './make.ts'
 
 /** What machines with base tools alone verify bundles by: `signify -C -p KEY -x SHA256.sig FILE`. */
 export const signedListKey = 'SHA256.sig'
@@ -20,9 +21,8 @@ export const signedListKey = 'SHA256.sig'
 const maxListBytes = 1 << 20
 const daySeconds = 86_400
 
-export type SignedBundle = {
-  readonly step: BundleStep
-  readonly content: ByteStream
+export type SignedBundles = {
+  readonly files: readonly BundleFile[]
   readonly signer: Signer
   /** One char per byte. */
   readonly comment: string
@@ -31,23 +31,28 @@ export type SignedBundle = {
   readonly days: number | undefined
 }
 
-/** The bundle first, then the index, then the list that names both: a reader never finds a name whose file is not there. */
-export async function putBundle(store: Store, { step, content, signer, comment, clock, days }: SignedBundle): Promise<void> {
+/** The bundles first, then the index, then the list that names them: a reader never finds a name whose file is not there. */
+export async function putBundles(store: Store, { files, signer, comment, clock, days }: SignedBundles): Promise<void> {
   const before = await readList(store, signer)
   const known = await readIndex(store, before)
-  const name = bundleFileName(step)
-  const written = await putCounted(store, `bundles/${name}`, content)
+  const written: { readonly entry: BundleEntry; readonly checksum: Checksum }[] = []
+  for (const { step, open } of files) {
+    const name = bundleFileName(step)
+    const { size, digest } = await putCounted(store, `bundles/${name}`, open())
+    written.push({ entry: { ...step, size }, checksum: entryOf(name, digest) })
+  }
   const now = Math.floor(clock.now() / 1000)
   const index: BundleIndex = {
     serial: Math.max(now, (known?.serial ?? 0) + 1),
     expires: days === undefined ? undefined : now + days * daySeconds,
-    bundles: withEntry(known?.bundles ?? [], { ...step, size: written.size }),
+    bundles: written.reduce((bundles, { entry }) => withEntry(bundles, entry), known?.bundles ?? []),
   }
   const indexBytes = encodeBundleIndex(index)
   const indexName = bundleIndexName(index.serial)
   await store.put(`bundles/${indexName}`, oneChunk(indexBytes))
-  const others = before.filter(({ file }) => file !== name && serialOfIndexName(file) === undefined)
-  const list = [...others, entryOf(name, written.digest), entryOf(indexName, sha256(indexBytes))]
+  const names = new Set(written.map(({ checksum }) => checksum.file))
+  const others = before.filter(({ file }) => !names.has(file) && serialOfIndexName(file) === undefined)
+  const list = [...others, ...written.map(({ checksum }) => checksum), entryOf(indexName, sha256(indexBytes))]
   const message = encodeChecksumList(list.sort((a, b) => (a.file < b.file ? -1 : 1)))
   await store.put(signedListKey, oneChunk(encodeSignedMessage({ signature: signatureBy(signer, message, comment), message })))
   await dropIndexes(store, [index.serial, known?.serial])
