@@ -1,7 +1,7 @@
 # --- what everything else uses
 
-say() { echo "bindery: $verb: $*" >&2; }
-hint() { echo "bindery: hint: $*" >&2; }
+say() { printf '%s\n' "bindery: $verb: $*" >&2; }
+hint() { printf '%s\n' "bindery: hint: $*" >&2; }
 explain() { [ -z "$verbose" ] || say "$@"; }
 
 # die STATUS TEXT [HINT]: before the journal is written, everything is taken back.
@@ -39,7 +39,7 @@ unword() {
 word() {
 	case $1 in
 	*[!A-Za-z0-9._/@^~+-]*) word=$(printf %s "$1" | od -An -v -to1 | awk '
-		BEGIN { for (i = 1; i < 127; i++) if ((c = sprintf("%c", i)) ~ /[A-Za-z0-9._\/@^~+-]/) plain[sprintf("%03o", i)] = c }
+		BEGIN { for (i = 1; i < 127; i++) if ((c = sprintf("%c", i)) ~ /[A-Za-z0-9]/ || index("._/@^~+-", c)) plain[sprintf("%03o", i)] = c }
 		{ for (i = 1; i <= NF; i++) printf "%s", ($i in plain) ? plain[$i] : "\\" $i }') ;;
 	*) word=$1 ;;
 	esac
@@ -110,17 +110,33 @@ find_touch() {
 
 # set_time SEC.NSEC FILE...
 set_time() {
-	stamp=$(echo "$1" | awk -F. -v fine="$fractions" '{
-		days = int($1 / 86400); rest = $1 % 86400
-		if (rest < 0) { rest += 86400; days-- }
-		# The calendar from days since the epoch; years begin in March.
-		z = days + 719468; era = int((z >= 0 ? z : z - 146096) / 146097); doe = z - era * 146097
-		yoe = int((doe - int(doe / 1460) + int(doe / 36524) - int(doe / 146096)) / 365)
-		doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
-		d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
-		h = int(rest / 3600); min = int(rest % 3600 / 60); s = rest % 60
-		if (fine) printf "%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, h, min, s, $2
-		else printf "%04d%02d%02d%02d%02d.%02d", y, m, d, h, min, s }')
+	stamp=$(echo "$1" | stamped 1)
+	shift
+	set_stamp "$stamp" "$@"
+}
+
+# stamped COLUMN: lines with the time in that column as touch takes it.
+stamped() {
+	awk -v column="$1" -v fine="$fractions" '
+		function stamp(time, part, days, rest, z, era, doe, yoe, doy, mp, d, m, y) {
+			split(time, part, ".")
+			days = int(part[1] / 86400); rest = part[1] % 86400
+			if (rest < 0) { rest += 86400; days-- }
+			# The calendar from days since the epoch; years begin in March.
+			z = days + 719468; era = int((z >= 0 ? z : z - 146096) / 146097); doe = z - era * 146097
+			yoe = int((doe - int(doe / 1460) + int(doe / 36524) - int(doe / 146096)) / 365)
+			doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
+			d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
+			if (fine) return sprintf("%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, int(rest / 3600), int(rest % 3600 / 60), rest % 60, part[2])
+			return sprintf("%04d%02d%02d%02d%02d.%02d", y, m, d, int(rest / 3600), int(rest % 3600 / 60), rest % 60)
+		}
+		$column ~ /^-?[0-9]+[.][0-9]+$/ { $column = stamp($column) }
+		{ print }'
+}
+
+# set_stamp STAMP FILE...
+set_stamp() {
+	stamp=$1
 	shift
 	if [ -n "$fractions" ]; then touch ${nofollow:+-h} -d "$stamp" "$@"
 	else TZ=UTC0 touch ${nofollow:+-h} -t "$stamp" "$@"

@@ -50,12 +50,13 @@ carry_out() {
 		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/actions" >"$tmp/backward"
 		while read -r action one a b c d; do undo_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/backward"
 	fi
+	stamped 2 <"$tmp/leaf-times" >"$tmp/stamps"
 	while read -r one t; do
 		see "$one"
 		[ "$kind" != symlink ] || nofollow=1
-		[ -z "$kind" ] || set_time "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
+		[ -z "$kind" ] || set_stamp "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
 		nofollow=
-	done <"$tmp/leaf-times"
+	done <"$tmp/stamps"
 	close_folders
 	sync_touched
 }
@@ -179,10 +180,7 @@ set_leaf() {
 	live_kind=$kind
 	fields "$2"
 	[ "$kind" != dir ] && [ "$kind" = "$live_kind" ] || return 0
-	fields "$3"
-	before="$mode $uid $gid"
-	fields "$2"
-	{ [ "$before" = "$mode $uid $gid" ] || set_owner "$file" "$2"; } && set_xattrs "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
+	set_owner "$file" "$2" "$3" && set_xattrs "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
 	fields "$2"
 	printf '%s\n' "$1 $time" >>"$tmp/leaf-times"
 }
@@ -216,11 +214,20 @@ set_aside() {
 
 same_file() {
 	if [ -L "$1" ] && [ -L "$2" ]; then
-		# shellcheck disable=SC2012 # only the number before the first name is read
-		[ "$(ls -di "$1" | awk '{ print $1; exit }')" = "$(ls -di "$2" | awk '{ print $1; exit }')" ]
+		inode_of "$1"
+		first=$inode
+		inode_of "$2"
+		[ "$first" = "$inode" ]
 	else
 		[ ! -L "$1" ] && [ ! -L "$2" ] && [ "$1" -ef "$2" ]
 	fi
+}
+
+# The number before the name.
+inode_of() {
+	# shellcheck disable=SC2012,SC2046 # nothing but that number is used
+	set -- $(ls -di "$1")
+	inode=$1
 }
 
 # Whether what is at the path lies in the store too; where it could not be put there before, it is now.
@@ -233,7 +240,7 @@ is_saved() {
 
 # Whether a move by copy was stopped before its last step: what comes is in its place already, and in its slot still.
 is_copied() {
-	[ -n "$kind" ] && is_copy "$2" && ! looks_like "$1" && exists "$out" && ! same_file "$file" "$out"
+	[ -n "$kind" ] && exists "$out" && ! same_file "$file" "$out" && is_copy "$2" && ! looks_like "$1"
 }
 
 # Our own files are never copied.
@@ -277,17 +284,17 @@ close_folders() {
 		  wanted = forward ? new : old
 		  before = forward ? old : new
 		  if (wanted ~ /^dir,/) print $2, wanted, before }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
-	while read -r one node before; do
+	awk '{ split($2, f, ","); print $1, f[5] }' "$tmp/closing" | stamped 2 >"$tmp/stamps"
+	while read -r one t; do
 		see "$one"
 		[ "$kind" = dir ] || continue
-		fields "$node"
-		set_time "$time" "$file" || stopped "$file: its time could not be set"
-	done <"$tmp/closing"
+		set_stamp "$t" "$file" || stopped "$file: its time could not be set"
+	done <"$tmp/stamps"
 	awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/closing" >"$tmp/modes"
 	while read -r one node before; do
 		see "$one"
 		[ "$kind" = dir ] || continue
-		set_owner "$file" "$node" && set_xattrs "$file" "$node" "$before" || stopped "$file: its attributes could not be set"
+		set_owner "$file" "$node" "$before" && set_xattrs "$file" "$node" "$before" || stopped "$file: its attributes could not be set"
 	done <"$tmp/modes"
 	[ -z "$flags" ] || set_flags
 }
@@ -432,6 +439,28 @@ kept_text() {
 	needed) kept='is a library that may still be needed' ;;
 	late) kept='was changed in the meantime' ;;
 	esac
-	kept="/$2 $kept"
-	case $1:$3 in *:) ;; needed:*) kept="/$2 is still needed by /$3" ;; late:*) kept="$kept; it is kept as /$3" ;; *) kept="$kept; the other version is /$3" ;; esac
+	shown "$2"
+	name=$shown
+	shown "$3"
+	case $1:$3 in
+	*:) kept="/$name $kept" ;;
+	needed:*) kept="/$name is still needed by /$shown" ;;
+	late:*) kept="/$name $kept; it is kept as /$shown" ;;
+	*) kept="/$name $kept; the other version is /$shown" ;;
+	esac
+}
+
+# A word for people, in $shown: what a terminal should not see stays an octal number.
+shown() {
+	shown=$1
+	case $1 in
+	*\\*) shown=$(text=$1 awk 'BEGIN {
+		text = ENVIRON["text"]
+		while (match(text, /\\[0-7][0-7][0-7]/)) {
+			code = substr(text, RSTART + 1, 1) * 64 + substr(text, RSTART + 2, 1) * 8 + substr(text, RSTART + 3, 1)
+			out = out substr(text, 1, RSTART - 1) (code > 31 && code < 127 ? sprintf("%c", code) : substr(text, RSTART, 4))
+			text = substr(text, RSTART + 4)
+		}
+		print out text }') ;;
+	esac
 }

@@ -67,7 +67,7 @@ xattr_lines() {
 			top = ENVIRON["top_word"]
 			for (i = 1; i < 256; i++) {
 				c = sprintf("%c", i)
-				coded[c] = byhex[sprintf("%02x", i)] = c ~ /[A-Za-z0-9._\/@^~+-]/ ? c : sprintf("\\%03o", i)
+				coded[c] = byhex[sprintf("%02x", i)] = c ~ /[A-Za-z0-9]/ || index("._/@^~+-", c) ? c : sprintf("\\%03o", i)
 			}
 			byhex["00"] = "\\000"
 		}
@@ -131,27 +131,30 @@ find_users() {
 		unword "$one"
 		printf '%s\n' "$path"
 	done >"$tmp/names"
+	# grep of busybox ends a line at a zero byte.
+	if [ "$(printf 'a\000b\n' | grep -cF b)" = 1 ]; then
+		search="exec grep -lF -f \"\$names\" /dev/null \"\$@\""
+	else
+		search="for one do ! tr '\\000' '\\n' <\"\$one\" | grep -qF -f \"\$names\" || printf '%s\\n' \"\$one\"; done"
+	fi
 	(
 		cd "$top/" || exit
 		set --
 		for one in bin sbin lib lib32 lib64 libx32 libexec usr opt; do
 			[ -L "$one" ] || [ ! -d "$one" ] || set -- "$@" "$one"
 		done
-		[ $# = 0 ] || find "$@" \( -path usr/include -o -path usr/share -o -path usr/src -o -path usr/obj -o -path usr/ports -o -path usr/xenocara \
+		[ $# = 0 ] || names=$tmp/names find "$@" \( -path usr/include -o -path usr/share -o -path usr/src -o -path usr/obj -o -path usr/ports -o -path usr/xenocara \
 			-o -path usr/xobj -o -path usr/pkgsrc -o -path lib/modules -o -path lib/firmware -o -path usr/lib/modules -o -path usr/lib/firmware \) -prune \
-			-o -type f -size +0 \( -perm -100 -o -perm -010 -o -perm -001 -o -name '*.so' -o -name '*.so.*' \) -exec grep -lF -f "$tmp/names" /dev/null {} +
+			-o -type f -size +0 \( -perm -100 -o -perm -010 -o -perm -001 -o -name '*.so' -o -name '*.so.*' \) -exec sh -c "$search" sh {} +
 	) 2>/dev/null | sort >"$tmp/candidates"
-	while read -r one; do
+	while IFS= read -r one; do
 		if [ ! -f "$top/$one" ]; then
 			# A name of several lines: somebody needs something.
-			unknown=-
-		elif [ "$(dd if="$top/$one" bs=4 count=1 2>/dev/null)" = "$elf" ]; then
+			names_in - <"$tmp/names"
+		elif [ "$(dd if="$top/$one" bs=4 count=1 2>/dev/null | od -An -c | tr -d ' ')" = 177ELF ]; then
 			word "$one"
-			unknown=$word
-		else
-			continue
+			tr '\000' '\n' <"$top/$one" | names_in "$word"
 		fi
-		if [ "$unknown" = - ]; then cat "$tmp/names"; else tr '\000' '\n' <"$top/$one"; fi | names_in "$unknown"
 	done <"$tmp/candidates"
 }
 

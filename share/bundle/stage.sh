@@ -157,11 +157,12 @@ fill_stage() {
 		fi
 		number=$((number + 1))
 	done
+	stamped 3 <"$tmp/out/stage" >"$tmp/filling"
 	while read -r what a rest; do
 		eval "area=\$top/\$area_$a"
 		# shellcheck disable=SC2086
 		[ "$what" = content ] || (cd "$area/stage/$tx" && fill_$what $rest) || die 1 "the stage could not be filled ($what $a $rest)" 'nothing was changed'
-	done <"$tmp/out/stage"
+	done <"$tmp/filling"
 	sync_stage
 }
 
@@ -198,7 +199,7 @@ apply_patch() {
 	see "$old_path"
 	[ "$kind" = file ] && [ "$(digest <"$file")" = "$old_sum" ] || return 1
 	(ulimit -f $((new_size / 512 + 1)) && bspatch "$file" "$1" "$1.patch") </dev/null >/dev/null 2>&1 &&
-		[ -f "$1" ] && [ "$(digest <"$1")" = "$new_sum" ] && return
+		[ -f "$1" ] && [ ! -L "$1" ] && [ "$(digest <"$1")" = "$new_sum" ] && return
 	rm -f "$1"
 	return 1
 }
@@ -244,7 +245,7 @@ fill_chown() {
 }
 fill_chmod() { chmod "$@"; }
 fill_xattr() { set_xattrs "$1" "$2"; }
-fill_touch() { set_time "$@"; }
+fill_touch() { set_stamp "$@"; }
 
 make_node() {
 	fields "$2"
@@ -261,9 +262,9 @@ make_node() {
 }
 
 # set_attributes FILE NODE [BEFORE]: owner before mode, since chown(2) takes setuid away, and before attributes, since it takes
-# capabilities; what has its owner already is left alone for the same reason.
+# capabilities.
 set_attributes() {
-	set_owner "$1" "$2" && set_xattrs "$1" "$2" "${3-}" || return 1
+	set_owner "$1" "$2" "${3-}" && set_xattrs "$1" "$2" "${3-}" || return 1
 	fields "$2"
 	if [ "$kind" = symlink ]; then
 		# Where touch cannot do it, the time of a link stays what it is.
@@ -275,12 +276,16 @@ set_attributes() {
 	set_time "$time" "$1"
 }
 
+# set_owner FILE NODE [BEFORE]: and mode. What does not change is left alone.
 set_owner() {
+	fields "${3-}"
+	mode_before=$mode owner_before=$uid:$gid
 	fields "$2"
-	owner=$(stat "$statting" "$details" "$1" | cut -d ' ' -f 2,3)
-	if [ "$kind" = symlink ]; then [ "$owner" = "$uid $gid" ] || chown -h "$uid:$gid" "$1"
-	else { [ "$owner" = "$uid $gid" ] || chown "$uid:$gid" "$1"; } && chmod "$mode" "$1"
+	if [ "$owner_before" != "$uid:$gid" ]; then
+		if [ "$kind" = symlink ]; then chown -h "$uid:$gid" "$1"; else chown "$uid:$gid" "$1"; fi || return 1
+		mode_before=
 	fi
+	[ "$kind" = symlink ] || [ "$mode_before" = "$mode" ] || chmod "$mode" "$1"
 }
 
 # set_xattrs FILE NODE [BEFORE]: makes them exactly those of the node, if it has any or had some before.

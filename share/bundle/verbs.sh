@@ -154,8 +154,8 @@ verb_install() {
 	echo "release $role $was $new_release" >"$tmp/head"
 	: >"$tmp/undoes"
 	sed -n 's/^note /post /p' "$tmp/list" >"$tmp/notes"
-	say_conflicts
 	while read -r one; do say "$one"; done <"$tmp/out/lost"
+	say_conflicts
 	execute
 	leave $((status > first_status ? status : first_status))
 }
@@ -359,7 +359,6 @@ bindery_bundle() {
 '
 	IFS=$blanks
 	verb=bundle verbose='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing=''
-	elf=$(printf '\177ELF')
 	about_bundle
 	program_digest=$1 rest_digest=$2
 	shift 2

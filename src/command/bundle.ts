@@ -58,15 +58,10 @@ export const bundle: Command = {
 
 async function writeBundle(context: Context, input: Input): Promise<void> {
   const store = await openRepositoryFolder(input.required('repo'))
-  await withBundle(
-    context,
-    input,
-    store,
-    async ({ files }) => {
-      const { step, open } = files.at(-1) as BundleFile
-      await writeOutput(context, outputOf(context, input, bundleFileName(step)), open())
-    },
-  )
+  await withBundle(context, input, store, async ({ files }) => {
+    const { step, open } = files.at(-1) as BundleFile
+    await writeOutput(context, outputOf(context, input, bundleFileName(step)), open())
+  })
 }
 
 async function publishBundle(context: Context, input: Input): Promise<void> {

@@ -51,7 +51,9 @@ export function bundleList({ trees, steps, former, elsewhere }: ListInput): Bund
     ...former.map(formerLine),
     ...libraryLines(trees, former),
     ...[...elsewhere].flatMap(([role, others]) => others.map((path) => `elsewhere ${role} ${escapeWord(path)}`)),
-    ...[...foldersAbove([...paths, ...former.map(({ path }) => path)])].sort(comparePaths).map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
+    ...[...foldersAbove([...paths, ...former.map(({ path }) => path)])]
+      .sort(comparePaths)
+      .map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
   return { text: lines.map((line) => `${line}\n`).join(''), contents: members.contents }
