@@ -69,9 +69,9 @@ for (const [name, shell] of Object.entries(shells)) {
       ]
       assert.deepEqual(out.trimEnd().split('\n'), [
         ...['base', 'kernel-GENERIC', 'kernel-ROUTER'].flatMap(cutting),
-        ...publishing('base', 'advised'),
-        ...publishing('kernel-GENERIC', 'required'),
-        ...publishing('kernel-ROUTER', 'required'),
+        ...publishing('base', 'restart'),
+        ...publishing('kernel-GENERIC', 'reboot'),
+        ...publishing('kernel-ROUTER', 'reboot'),
       ])
       assert.equal(readFileSync(path('work/dest/kernel-ROUTER/boot/kernel/kernel'), 'utf8'), 'ROUTER one\n')
     })

@@ -153,12 +153,12 @@ test('each refusal is one line with its status', async () => {
 
 test('an update is told, fetched whole or as a delta, and then nothing is left to fetch', async () => {
   const root = await machine()
-  await publish('1.1', '--security', '--reboot', 'required', '--notice', 'Restart the\nspooler.')
+  await publish('1.1', '--security', '--reboot', 'reboot', '--notice', 'Restart the\nspooler.')
   const check = await run(['-C', root, 'check', '-e'])
   assert.equal(check.status, 10)
   assert.match(
     check.out,
-    /^base\/amd64: base-1\.0-20260101-amd64 -> base-1\.1-20260101-amd64, 3\.\d MB (as a whole|in 1 delta), security, reboot required\n  Restart the\n  spooler\.\n$/,
+    /^base\/amd64: base-1\.0-20260101-amd64 -> base-1\.1-20260101-amd64, 3\.\d MB (as a whole|in 1 delta), security, reboot\n  Restart the\n  spooler\.\n$/,
   )
   const json = JSON.parse(await good('-C', root, 'fetch', '--json')) as Record<string, unknown>
   assert.deepEqual([json['release'], json['broken']], ['base-1.1-20260101-amd64', []])

@@ -38,14 +38,21 @@ const example: Update = {
       manifest: { target: 'base/amd64/base-1.0-20260101-amd64_to_base-1.1-20260201-amd64.mtree.delta', size: 90 },
     },
   ],
+  title: 'NFS “Security” update',
+  url: 'http://www.example.org/nfs?id=1',
+  configuration: ['/usr/local/share/x/*.conf'],
   notices: ['Two lines\nof “text”'],
   postSteps: [
-    { kind: 'run', command: 'newsyslog -C' },
+    { kind: 'run', name: 'newsyslog', command: 'newsyslog -C', seconds: 60, failure: 'report', afterRollback: false },
+    { kind: 'script', name: 'move', text: 'set -e\nmv a b', seconds: 900, failure: 'roll-back', afterRollback: true },
     { kind: 'notice', text: 'sshd was updated' },
   ],
-  reboot: 'advised',
+  reboot: 'careful',
   security: true,
 }
+
+const step = { kind: 'run', name: 'a', command: 'a', seconds: 1, failure: 'report', afterRollback: false } as const
+const script = { kind: 'script', name: 'a', text: 'a', seconds: 1, failure: 'report', afterRollback: false } as const
 
 /** The example with one place of its JSON changed. */
 function with_(change: (record: Record<string, Json>) => void): Uint8Array {
@@ -58,7 +65,7 @@ test('a record survives the round trip, and has one spelling', () => {
   const bytes = encodeUpdate(example)
   assert.deepEqual(decodeUpdate(bytes), example)
   assert.deepEqual(encodeUpdate(decodeUpdate(bytes)), bytes)
-  assert.match(fromUtf8(bytes), /^\{"bindery":"update","deltas":\[/)
+  assert.match(fromUtf8(bytes), /^\{"bindery":"update","configuration":\[/)
 })
 
 test('a delta without one of the manifest is as good, and older readers pass over the member', () => {
@@ -98,7 +105,20 @@ test('targets outside of the channel are hostile', () => {
     decodeUpdate(with_((r) => (((r['deltas'] as Record<string, Json>[])[0] as Record<string, Json>)['manifest'] = elsewhere))),
   )
   refuses('hostile', () => decodeUpdate(with_((r) => (r['previous'] = 'comp-1.0-20260101-amd64'))))
-  refuses('hostile', () => decodeUpdate(with_((r) => (r['postSteps'] = [{ kind: 'run', command: 'a\nb' }]))))
+  for (const [field, text] of [
+    ['title', 'two\nlines'],
+    ['title', '\u009b31m'],
+    ['title', ' '],
+    ['url', 'file:///etc/passwd'],
+    ['url', 'http://a b/'],
+    ['url', 'http://a/\u0007'],
+    ['url', 'https://'],
+  ] as const)
+    refuses('hostile', () => decodeUpdate(with_((r) => (r[field] = text))))
+  for (const path of ['etc/motd', '/', '/../etc', '/a//b'])
+    refuses('hostile', () => decodeUpdate(with_((r) => (r['configuration'] = [path]))))
+  refuses('hostile', () => decodeUpdate(with_((r) => (r['postSteps'] = [{ ...step, command: 'a\nb' }]))))
+  refuses('hostile', () => decodeUpdate(with_((r) => (r['postSteps'] = [{ ...script, text: 'a\0b' }]))))
 })
 
 test('wrong types and values are refused', () => {
@@ -116,6 +136,13 @@ test('wrong types and values are refused', () => {
     (r) => (r['deltas'] = (r['deltas'] as Record<string, Json>[]).map((delta) => ({ ...delta, manifest: null }))),
     (r) => (r['notices'] = [null]),
     (r) => (r['postSteps'] = [{ kind: 'exec' }]),
+    (r) => (r['postSteps'] = [step, step]),
+    (r) => (r['postSteps'] = [{ ...step, name: 'A' }]),
+    (r) => (r['postSteps'] = [{ ...step, name: '-a' }]),
+    (r) => (r['postSteps'] = [{ ...step, failure: 'ignore' }]),
+    (r) => (r['postSteps'] = [{ kind: 'run', name: 'a', command: 'a' }]),
+    (r) => (r['reboot'] = 'advised'),
+    (r) => (r['configuration'] = '/etc/motd'),
     (r) => delete r['must'],
   ]
   for (const change of wrong) refuses('bad-format', () => decodeUpdate(with_(change)))
@@ -124,6 +151,12 @@ test('wrong types and values are refused', () => {
     (r) => (r['manifest'] = { target: 'base/amd64/x', size: -1 }),
     (r) => (r['notices'] = Array.from({ length: 17 }, () => '')),
     (r) => (r['notices'] = ['x'.repeat(4097)]),
+    (r) => (r['title'] = 'x'.repeat(201)),
+    (r) => (r['url'] = `http://x/${'x'.repeat(2048)}`),
+    (r) => (r['configuration'] = Array.from({ length: 65 }, () => '/x')),
+    (r) => (r['postSteps'] = [{ ...step, seconds: 0 }]),
+    (r) => (r['postSteps'] = [{ ...step, seconds: 86_401 }]),
+    (r) => (r['postSteps'] = [{ ...script, text: '€'.repeat(30_000) }]),
   ]
   for (const change of tooMuch) refuses('over-limit', () => decodeUpdate(with_(change)))
   refuses('over-limit', () => decodeUpdate(new Uint8Array((1 << 20) + 1)))

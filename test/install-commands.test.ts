@@ -5,20 +5,14 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { BinderyError, isBinderyError } from '../src/base/error.ts'
-import { conclude } from '../src/command/outcome.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
 import { scanTree } from '../src/engine/tree/scan.ts'
 import { defaultConfig } from '../src/format/conf.ts'
 import { decodeJournal, encodeJournal } from '../src/format/journal.ts'
 import { hostDisk } from '../src/host/disk.ts'
-import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install } from './helpers/client-world.ts'
-import { plant, relPath } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import type { RelPath } from '../src/base/path.ts'
-import type { Context } from '../src/command/command.ts'
-import type { Done } from '../src/engine/client/apply/transaction.ts'
-import type { PostStep } from '../src/format/update.ts'
 import type { Release } from './helpers/client-world.ts'
 
 /** install, rollback, recover and audit as a user types them, from a repository on the disk. */
@@ -72,7 +66,7 @@ async function publishReleases(): Promise<void> {
   for (const revision of ['1.0', '1.1']) {
     const name = ['--product', 'base', '--revision', revision, '--date', '20260101', '--arch', 'amd64']
     await good('cut', `r${revision}`, '-o', `${revision}.tar.zst`, ...name)
-    const notes = revision === '1.1' ? ['--notice', 'read the news', '--reboot', 'required'] : []
+    const notes = revision === '1.1' ? ['--notice', 'read the news', '--reboot', 'reboot'] : []
     await good('publish', '-r', 'repo', '-k', 'keys', ...notes, `${revision}.tar.zst`)
   }
 }
@@ -106,7 +100,7 @@ test('an install says only its notices, and once it is done nothing at all', asy
   assert.deepEqual(await run(['-C', root, 'install']), {
     status: 0,
     out: '',
-    talk: 'bindery: install: read the news\nbindery: install: reboot to finish this update\n',
+    talk: 'bindery: install: base/amd64: read the news\nbindery: install: reboot to finish the update of base/amd64\n',
   })
   assert.deepEqual([read(root, 'bin/sh'), read(root, 'etc/fresh'), existsSync(at(root, 'etc/gone'))], ['shell 2', 'new', false])
   assert.deepEqual(await run(['-C', root, 'install']), { status: 0, out: '', talk: '' })
@@ -313,42 +307,13 @@ test('steps that a kill kept from running are caught up on, by recover and by th
   for (const verb of ['recover', 'install']) {
     const root = await machine()
     await good('-q', '-C', root, 'install')
-    const [receipt, steps] = [at(root, 'var/db/bindery/receipt/1'), at(root, 'var/db/bindery/steps')]
+    const [receipt, steps] = [at(root, 'var/db/bindery/receipt/1'), at(root, 'var/db/bindery/steps/1')]
     writeFileSync(steps, encodeJournal({ ...decodeJournal(readFileSync(receipt)), actions: [] }))
-    assert.match(await good('-C', root, 'recover', '-n'), /^install base-1\.0-\S+ -> base-1\.1-\S+ has steps left to run\n$/)
-    assert.match((await run(['-C', root, verb])).talk, new RegExp(`^bindery: ${verb}: read the news$`, 'm'))
+    assert.match(await good('-C', root, 'recover', '-n'), /^install base-1\.0-\S+ -> base-1\.1-\S+ has notices left to show\n$/)
+    assert.match((await run(['-C', root, verb])).talk, new RegExp(`^bindery: ${verb}: base/amd64: read the news$`, 'm'))
     assert.equal(existsSync(steps), false)
     assert.deepEqual(await run(['-C', root, verb]), { status: 0, out: '', talk: '' })
   }
-})
-
-test('post-steps are run in the root, and a failure is told and shown by the status', async () => {
-  const ran: string[] = []
-  const talk: string[] = []
-  const context = {
-    root: '/mnt',
-    say: (line: string) => void talk.push(line),
-    explain: () => {},
-    exec: {
-      run: async (program: string, args: readonly string[]) => {
-        ran.push([program, ...args].join(' '))
-        return { status: ran.length === 2 ? 3 : 0, stdout: new Uint8Array(0), stderr: Buffer.from('first\nno such library\n') }
-      },
-      has: async () => true,
-    },
-  } as unknown as Context
-  const postSteps: readonly PostStep[] = [
-    { kind: 'run', command: 'ldconfig -R' },
-    { kind: 'notice', text: 'reboot' },
-    { kind: 'run', command: 'false' },
-  ]
-  const done = { kept: [], receipt: { purpose: 'install', direction: 'forward', postSteps } } as unknown as Done
-  const disk = memoryDisk()
-  await plant(disk, { 'var/db/bindery/steps': 'what is left' })
-  assert.equal(await conclude(context, disk, done), 6)
-  assert.deepEqual(await disk.readdir(relPath('var/db/bindery')), [])
-  assert.deepEqual(ran, ['chroot /mnt /bin/sh -c ldconfig -R', 'chroot /mnt /bin/sh -c false'])
-  assert.deepEqual(talk, ["'false' failed with status 3: no such library", 'reboot'])
 })
 
 test('without root, a tree of one’s own is updated, and nobody else’s', needsRoot(), async () => {

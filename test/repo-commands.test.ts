@@ -11,6 +11,8 @@ import { publish } from '../src/command/publish.ts'
 import { refresh } from '../src/command/refresh.ts'
 import { serve } from '../src/command/serve.ts'
 import { sign } from '../src/command/sign.ts'
+import { utf8 } from '../src/base/bytes.ts'
+import { decodeUpdate } from '../src/format/update.ts'
 import { hostLocker } from '../src/host/lock.ts'
 import { needs } from './helpers/programs.ts'
 import { smallDist } from './helpers/repository.ts'
@@ -123,7 +125,11 @@ test('publish, fsck, refresh and prune are silent when all is well', async () =>
         '--notice',
         'b',
         '--reboot',
-        'required',
+        'careful',
+        '--title',
+        'Repairs NFS',
+        '--url',
+        'https://example.org/nfs',
         '--security',
       ]),
     )
@@ -151,10 +157,14 @@ test('post-steps come into the update record in their order, one line each', asy
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--post-step', ' ', await dist('1')]), 'usage', 2)
     await done(runCommand(publish, ['-r', repo, '-k', keys, ...steps, await dist('1')]))
     const records = [...(await contents()).values()].filter((text) => text.startsWith('{') && text.includes('"bindery":"update"'))
-    const commands = records.map((text) =>
-      (JSON.parse(text) as { postSteps: readonly { command: string }[] }).postSteps.map((step) => step.command),
-    )
-    assert.deepEqual(commands, [['/usr/libexec/reorder_kernel', 'kldxref -R /boot']])
+    const found = records.map((text) => decodeUpdate(utf8(text)).postSteps)
+    const terms = { kind: 'run', seconds: 900, failure: 'report', afterRollback: false }
+    assert.deepEqual(found, [
+      [
+        { ...terms, name: 'step-1', command: '/usr/libexec/reorder_kernel' },
+        { ...terms, name: 'step-2', command: 'kldxref -R /boot' },
+      ],
+    ])
   })
 })
 
@@ -237,6 +247,8 @@ test('what is missing or senseless is told in one line', async () => {
     await refused(runCommand(publish, ['-r', repo, file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--reboot', 'now', file]), 'usage', 2)
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--title', 'two\nlines', file]), 'usage', 2)
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--url', 'file:///etc', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--deltas', '-1', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--effort', '10', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '--unsigned', path('a'), '--signed', path('b')]), 'usage', 2)

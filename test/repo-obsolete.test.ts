@@ -15,6 +15,8 @@ import { parseUpgradeSlice } from '../src/engine/repo/upgrade-slice.ts'
 import { channel, openRepositoryOnline, readText, stateNames, takeRequests } from './helpers/client-repository.ts'
 import { hardlink, relPath, symlink } from './helpers/plant.ts'
 import { makeDist, openWorkshop, releaseName } from './helpers/repository.ts'
+import { noNotes } from '../src/engine/update/compose.ts'
+import { stepsOfCommands, usualTerms } from '../src/format/post-step.ts'
 import type { Update } from '../src/format/update.ts'
 import type { Store } from '../src/port/store.ts'
 import type { TestSession } from './helpers/client.ts'
@@ -98,7 +100,7 @@ test('a client asks for the list once after it was enrolled', async () => {
 
 test('an upgrade slice is the last step of the record, and must be in the dist', async () => {
   const { store, input, keyring } = await openWorkshop()
-  const notes = { notices: [], postSteps: [{ kind: 'run', command: 'ldconfig' }], reboot: 'none', security: false } as const
+  const notes = { ...noNotes, postSteps: stepsOfCommands(['ldconfig']) }
   const upgrade = parseUpgradeSlice('/usr/share/upgrade/')
   const without = await makeDist(releaseName('1.0'), { 'usr/share/upgrade/README': '' })
   await assert.rejects(publish({ ...input([without], { notes, upgrade }), keyring }), (error) => isBinderyError(error, 'not-found'))
@@ -106,7 +108,7 @@ test('an upgrade slice is the last step of the record, and must be in the dist',
   await publish({ ...input([dist], { notes, upgrade }), keyring })
   assert.deepEqual((await newest(store)).update.postSteps, [
     ...notes.postSteps,
-    { kind: 'run', command: 'make -C /usr/share/upgrade BINARY_UPGRADE=yes upgrade' },
+    { kind: 'run', name: 'upgrade', command: 'make -C /usr/share/upgrade BINARY_UPGRADE=yes upgrade', ...usualTerms },
   ])
   for (const bad of ['', '/', '../x', '/a b', '/$(reboot)', '/a/../b'])
     assert.throws(

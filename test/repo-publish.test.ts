@@ -236,10 +236,10 @@ test('several channels in one call', async () => {
 
 test('notes of the maker reach the record', async () => {
   const { store, input, keyring } = await openWorkshop()
-  const notes = { notices: ['restart sshd'], postSteps: [], reboot: 'advised', security: true } as const
+  const notes = { notices: ['restart sshd'], postSteps: [], reboot: 'restart', security: true } as const
   await publishDists({ ...input([await smallDist('1.0')], { notes }), keyring })
   const [update] = await updatesOf(store)
-  assert.deepEqual([update?.notices, update?.reboot, update?.security], [['restart sshd'], 'advised', true])
+  assert.deepEqual([update?.notices, update?.reboot, update?.security], [['restart sshd'], 'restart', true])
 })
 
 test('what is no canonical dist is refused, and nothing is written', async () => {

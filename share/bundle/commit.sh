@@ -365,7 +365,7 @@ finish() {
 	[ "$direction" = backward ] || twins separate
 	awk '$1 == "kept"' "$state/journal" | sed 's/^kept //' >"$tmp/kept"
 	cat "$tmp/late" >>"$tmp/kept"
-	awk '$1 == "post"' "$state/journal" >"$tmp/post"
+	awk '$1 == "post" || $1 == "reboot"' "$state/journal" >"$tmp/post"
 	if [ "$direction" = forward ]; then
 		if [ "$purpose" = install ] && [ -s "$tmp/post" ]; then
 			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps.new"
@@ -387,7 +387,7 @@ expire() {
 	for one in "$state"/receipt/*; do
 		case ${one##*/} in *[!0-9]*) continue ;; esac
 		[ ! -f "$one" ] || awk -v n="${one##*/}" '
-			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
+			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|reboot|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
 	done | sort -n >"$tmp/receipts"
 	set -f
 	awk -v keep=5 '
@@ -407,23 +407,33 @@ conclude() {
 		say "$kept"
 	done <"$tmp/kept"
 	if [ "$purpose" = install ] && [ "$direction" = forward ]; then
-		run_steps run
-		run_steps notice
+		run_steps
+		say_notices
 		rm -f "$state/steps"
 	fi
 	explain "$purpose done"
 }
 
 run_steps() {
-	while read -r _ what text; do
-		[ "$what" = "$1" ] || continue
+	while read -r _ what name _ _ _ text; do
+		case $what in run | script) ;; *) continue ;; esac
 		unword "$text"
-		if [ "$what" = notice ]; then say "$path"; continue; fi
-		explain "running $path"
+		explain "running $name"
 		if [ -z "$top" ]; then /bin/sh -c "$path"; else chroot "$top" /bin/sh -c "$path"; fi </dev/null >/dev/null || {
-			say "'$path' failed"
+			say "$name failed"
 			status=6
 		}
+	done <"$tmp/post"
+}
+
+say_notices() {
+	while read -r key what text; do
+		case $key:$what in
+		post:notice) unword "$text" && say "$path" ;;
+		reboot:restart) say 'restart the services that use what was updated' ;;
+		reboot:reboot) say 'reboot to finish this update' ;;
+		reboot:careful) say 'reboot to finish this update, with somebody near the machine' ;;
+		esac
 	done <"$tmp/post"
 }
 

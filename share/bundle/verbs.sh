@@ -153,7 +153,7 @@ verb_install() {
 	[ -n "$old_release" ] && was=$old_release || was=-
 	echo "release $role $was $new_release" >"$tmp/head"
 	: >"$tmp/undoes"
-	sed -n 's/^note /post /p' "$tmp/list" >"$tmp/notes"
+	sed -n 's/^note /post /p; /^reboot /p' "$tmp/list" >"$tmp/notes"
 	while read -r one; do say "$one"; done <"$tmp/out/lost"
 	say_conflicts
 	execute
@@ -315,7 +315,7 @@ begin() {
 	take_lock
 	state=$top/var/db/bindery
 	first_status=0
-	rm -f "$state/journal.new" "$state/steps.new"
+	rm -f "$state/journal.new" "$state/reboot.new"
 	if [ -f "$state/journal" ]; then
 		read_journal "$state/journal"
 		if [ -n "$undo" ] && [ "$direction" = forward ]; then
@@ -329,7 +329,7 @@ begin() {
 	elif [ -f "$state/steps" ]; then
 		read_journal "$state/steps"
 		sed -n 's/^kept //p' "$state/steps" >"$tmp/kept"
-		awk '$1 == "post"' "$state/steps" >"$tmp/post"
+		awk '$1 == "post" || $1 == "reboot"' "$state/steps" >"$tmp/post"
 		conclude
 		first_status=$status
 	else

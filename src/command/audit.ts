@@ -115,7 +115,7 @@ async function mend(
   if (input.flag('dry-run')) return different
   const files = neededFiles(plan, manifest)
   const read = await openRepairSource(session, { enrolled, installed: release, manifest, files })
-  const status = await conclude(context, disk, await runRepair(work, plan, files, read))
+  const status = await conclude(context, session, await runRepair(work, plan, files, read))
   await sweepCache(disk, new Set())
   return kept.length > 0 ? different : status
 }

@@ -1,9 +1,11 @@
 import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
+import { pendingReboots } from '../engine/client/reboot.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { print } from './output.ts'
+import { pendingText } from './reboot.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -22,7 +24,7 @@ export const check: Command = {
   examples: ['bindery check', 'bindery -q check -e || echo "there are updates"'],
   run: async (context, input) => {
     const session = await openSession(context)
-    const checking = async (): Promise<readonly Finding[]> => await findAll(session, input)
+    const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
     // Who may not write the state keeps nothing, and needs no lock.
     const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
     for (const finding of findings) await tell(context, input, finding)
@@ -32,14 +34,19 @@ export const check: Command = {
   },
 }
 
-async function findAll(session: Session, input: Input): Promise<readonly Finding[]> {
+async function findAll({ boot }: Context, session: Session, input: Input): Promise<readonly Finding[]> {
   const findings: Finding[] = []
-  for (const offer of await findOffers(session, channelsOf(input))) findings.push(await findingOf(session, offer))
+  const pending = await pendingReboots(session.disk, await boot.id())
+  for (const offer of await findOffers(session, channelsOf(input))) findings.push(await findingOf(session, offer, pending))
   return findings
 }
 
 async function tell(context: Context, input: Input, finding: Finding): Promise<void> {
-  if (input.flag('json')) await print(context, `${JSON.stringify(finding)}\n`)
-  else if (finding.route === 'current') context.explain(`${finding.channel}: ${finding.installed} is the newest`)
+  if (input.flag('json')) {
+    await print(context, `${JSON.stringify(finding)}\n`)
+    return
+  }
+  if (finding.pendingReboot !== 'none') await print(context, `${pendingText(finding.channel, finding.installed, finding.pendingReboot)}\n`)
+  if (finding.route === 'current') context.explain(`${finding.channel}: ${finding.installed} is the newest`)
   else for (const line of describeFinding(finding)) await print(context, `${line}\n`)
 }

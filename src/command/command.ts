@@ -1,7 +1,10 @@
-import type { AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
+import type { Ask, AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
+import type { Boot } from '../port/boot.ts'
+import type { Processes } from '../port/processes.ts'
 import type { RunningKernel } from '../port/running-kernel.ts'
+import type { StepRunner } from '../port/step-runner.ts'
 import type { Threads } from '../port/thread.ts'
 
 /**
@@ -63,9 +66,14 @@ export type Context = {
   readonly http: HttpClient
   readonly exec: Exec
   readonly kernel: RunningKernel
+  readonly boot: Boot
+  readonly processes: Processes
+  /** In the root. */
+  readonly steps: StepRunner
   /** Undefined in a bundle whose verbs have no use for any. */
   readonly threads: Threads | undefined
   readonly askPassphrase: AskPassphrase
+  readonly ask: Ask
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }
   /** Aborted on SIGINT and SIGTERM; long work looks at it between steps. */
   readonly signal: AbortSignal

@@ -10,10 +10,12 @@ import { findOffers } from '../engine/client/fetch/offer.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
+import { finishing } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
+import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
@@ -29,19 +31,25 @@ export const install: Command = {
   options: {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
+    reboot: rebootOption,
     'config-protect': {
       kind: 'list',
       value: 'PATH',
       help: 'PATH and below is configuration: merged where both sides changed it; may be given again',
     },
   },
-  examples: ['bindery install', 'bindery install -n', 'bindery -C /mnt -q install base/amd64'],
+  examples: ['bindery install', 'bindery install -n', 'bindery install --reboot=now', 'bindery -C /mnt -q install base/amd64'],
   run: async (context, input) => {
+    const wish = rebootWish(context, input)
     const configProtect = input.list('config-protect').map(pathPattern)
     const opened = await openSession(context)
     const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
     await refuseReader(session)
-    return await withLock(context, 'install', async () => await installAll(context, session, input))
+    const work = async (): Promise<number> => await installAll(context, session, input)
+    if (input.flag('dry-run')) return await withLock(context, 'install', work)
+    const { result, reboot } = await withLock(context, 'install', async () => await finishing(context, session, work))
+    await rebootAsWished(context, wish, reboot)
+    return result
   },
 }
 
@@ -82,7 +90,7 @@ async function takeIn(context: Context, session: Session, input: Input, incoming
   const done = await installPlan(work, plan)
   const { old, new: next } = done.receipt.releases[0] as { old: string; new: string }
   context.explain(`${formatChannel(incoming.channel)}: ${old} -> ${next}`)
-  return await conclude(context, disk, done)
+  return await conclude(context, session, done)
 }
 
 async function explainPlan(context: Context, work: InstallInput, plan: Plan): Promise<void> {

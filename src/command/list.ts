@@ -1,19 +1,27 @@
 import { isBinderyError } from '../base/error.ts'
-import { formatChannel, formatDistName } from '../base/name.ts'
+import { channelRole, formatChannel, formatDistName } from '../base/name.ts'
 import { showPath } from '../base/path.ts'
 import { showSize } from '../base/show-size.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { readReceiptHeads } from '../engine/client/apply/receipts.ts'
+import { replacedFiles } from '../engine/client/apply/replaced.ts'
+import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
+import { pendingReboots } from '../engine/client/reboot.ts'
 import { readToRemove } from '../engine/client/to-remove.ts'
 import { channelsOf, hasHistory, openSession } from './client-session.ts'
+import { staleText } from './finish.ts'
 import { sharedFlags } from './flags.ts'
+import { pendingText } from './reboot.ts'
 import type { Channel } from '../base/name.ts'
 import type { RelPath } from '../base/path.ts'
 import type { ReceiptHead } from '../engine/client/apply/receipts.ts'
+import type { Left } from '../engine/client/apply/steps.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Enrolled } from '../format/enrolled.ts'
 import type { KeptBase, ReleaseState } from '../format/release-state.ts'
+import type { RebootClass } from '../format/update.ts'
+import type { StaleProcess } from '../port/processes.ts'
 import type { Command, Context } from './command.ts'
 
 export const list: Command = {
@@ -21,18 +29,21 @@ export const list: Command = {
   summary: 'show channels, installed releases and what can be rolled back',
   operands: '[CHANNEL ...]',
   operandCount: { min: 0, max: 64 },
-  options: { json: sharedFlags.json },
-  examples: ['bindery list', 'bindery -C /mnt list --json'],
+  options: {
+    json: sharedFlags.json,
+    stale: { kind: 'flag', help: 'show instead the processes that still use files that were replaced' },
+  },
+  examples: ['bindery list', 'bindery list --stale', 'bindery -C /mnt list --json'],
   run: async (context, input) => {
     const session = await openSession(context)
+    if (input.flag('stale')) return await listStale(context, session, input.flag('json'))
     const enrolled = await enrolledOf(session, channelsOf(input))
     const [line, receiptLine] = input.flag('json') ? [channelJson, receiptJson] : [channelText, receiptText]
     for (const one of enrolled) {
       const state = await readReleaseState(session.disk, one.channel)
-      const waiting = (await readToRemove(session.disk, one.channel)).items.map(({ path }) => path)
-      await context.out(`${line(one, state, waiting)}\n`)
+      await context.out(`${line(one, state, await standingOf(context, session, one.channel))}\n`)
     }
-    for (const head of await receiptsOf(context, session)) await context.out(`${receiptLine(head)}\n`)
+    for (const shown of await receiptsOf(context, session)) await context.out(`${receiptLine(shown)}\n`)
     return 0
   },
 }
@@ -45,9 +56,10 @@ async function enrolledOf({ disk, access }: Session, channels: readonly Channel[
 }
 
 /** Receipts name what was where: they are root's alone. */
-async function receiptsOf(context: Context, { disk }: Session): Promise<readonly ReceiptHead[]> {
+async function receiptsOf(context: Context, { disk }: Session): Promise<readonly Shown[]> {
   try {
-    return await readReceiptHeads(disk)
+    const left = new Map((await readLeft(disk)).map((one) => [one.transaction, one]))
+    return (await readReceiptHeads(disk)).map((head) => ({ head, left: left.get(head.transaction) }))
   } catch (error) {
     if (!isBinderyError(error, 'permission')) throw error
     context.explain('what was installed before is only shown to root')
@@ -55,15 +67,26 @@ async function receiptsOf(context: Context, { disk }: Session): Promise<readonly
   }
 }
 
-function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, needed: readonly RelPath[]): string {
-  const lines = needed.map((path) => `\n${formatChannel(channel)}: /${showPath(path)} is still needed`)
+/** What is not at rest yet: former libraries that something needs, and the class of a reboot that has not been. */
+type Standing = { readonly needed: readonly RelPath[]; readonly reboot: RebootClass }
+
+async function standingOf({ boot }: Context, { disk }: Session, channel: Channel): Promise<Standing> {
+  const pending = (await pendingReboots(disk, await boot.id())).find(({ role }) => role === channelRole(channel))
+  return { needed: (await readToRemove(disk, channel)).items.map(({ path }) => path), reboot: pending?.class ?? 'none' }
+}
+
+function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, { needed, reboot }: Standing): string {
+  const lines = [
+    ...needed.map((path) => `\n${formatChannel(channel)}: /${showPath(path)} is still needed`),
+    ...(reboot === 'none' ? [] : [`\n${pendingText(formatChannel(channel), formatDistName(name), reboot)}`]),
+  ]
   return `${formatChannel(channel)}: ${formatDistName(name)}, basis ${basis}${base === undefined ? '' : ` (${showSize(keptBytes(base))})`}${lines.join('')}`
 }
 
 function channelJson(
   { channel, basis, urls, repository }: Enrolled,
   { name, sequence, tar, base }: ReleaseState,
-  needed: readonly RelPath[],
+  { needed, reboot }: Standing,
 ): string {
   const kept = base === undefined ? {} : { keptBytes: keptBytes(base), keptDeltas: base.deltas.length }
   return JSON.stringify({
@@ -74,6 +97,7 @@ function channelJson(
     basis,
     ...kept,
     ...(needed.length === 0 ? {} : { needed: needed.map(showPath) }),
+    pendingReboot: reboot,
     repository,
     urls,
   })
@@ -83,13 +107,36 @@ function keptBytes({ file, deltas }: KeptBase): number {
   return deltas.reduce((sum, delta) => sum + delta.file.size, file.size)
 }
 
-function receiptText({ transaction, purpose, time, releases }: ReceiptHead): string {
+type Shown = { readonly head: ReceiptHead; readonly left: Left | undefined }
+
+function receiptText({ head: { transaction, purpose, time, releases }, left }: Shown): string {
   const changes = releases.map(({ old, new: next }) => `${old} -> ${next}`).join(', ')
-  return `${transaction}: ${purpose} ${formatTime(time)} ${changes}`.trimEnd()
+  const { failed, waiting } = stepNames(left)
+  const remarks = [
+    ...(failed.length === 0 ? [] : [`, failed: ${failed.join(', ')}`]),
+    ...(waiting.length === 0 ? [] : [`, not run yet: ${waiting.join(', ')}`]),
+  ]
+  return `${transaction}: ${purpose} ${formatTime(time)} ${changes}`.trimEnd() + remarks.join('')
 }
 
-function receiptJson({ transaction, purpose, time, releases }: ReceiptHead): string {
-  return JSON.stringify({ receipt: transaction, purpose, time: formatTime(time), releases })
+function receiptJson({ head: { transaction, purpose, time, releases }, left }: Shown): string {
+  return JSON.stringify({ receipt: transaction, purpose, time: formatTime(time), releases, ...stepNames(left) })
+}
+
+/** Post-steps of a transaction whose files are in place. */
+function stepNames(left: Left | undefined): { readonly failed: readonly string[]; readonly waiting: readonly string[] } {
+  const failed = left?.failed ?? []
+  const waiting = left === undefined ? [] : stepsToRun({ ...left, failed: [] })
+  return { failed: failed.map(({ name }) => name), waiting: waiting.map(({ name }) => name) }
+}
+
+/** Receipts say what was replaced, and they are root's alone. */
+async function listStale(context: Context, { disk }: Session, json: boolean): Promise<number> {
+  const { processes, unseen } = await context.processes.usersOf(await replacedFiles(disk))
+  const jsonOf = ({ pid, program, files }: StaleProcess): string => JSON.stringify({ pid, program, files: files.map(showPath) })
+  for (const one of processes) await context.out(`${json ? jsonOf(one) : staleText(one)}\n`)
+  if (unseen !== undefined) context.say(unseen)
+  return 0
 }
 
 /** Whole seconds since the epoch. */

@@ -1,73 +1,97 @@
-import { isBinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { recover } from '../engine/client/apply/recover.ts'
-import { removeSteps } from '../engine/client/apply/receipts.ts'
+import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
+import { afterStep, runSteps } from '../engine/client/apply/run-steps.ts'
+import { logPath, readLeft, updateSteps } from '../engine/client/apply/steps.ts'
+import { recordReboot } from '../engine/client/reboot.ts'
 import { keptText } from './plan-text.ts'
 import type { Recovered } from '../engine/client/apply/recover.ts'
-import type { Session } from '../engine/client/fetch/session.ts'
+import type { FailedStep } from '../engine/client/apply/run-steps.ts'
+import type { Left } from '../engine/client/apply/steps.ts'
 import type { Done } from '../engine/client/apply/transaction.ts'
-import type { PostStep } from '../format/update.ts'
-import type { Disk } from '../port/disk.ts'
+import type { Session } from '../engine/client/fetch/session.ts'
+import type { Kept } from '../format/journal.ts'
 import type { Context } from './command.ts'
 
-/** What is left to do and to say when a plan has been carried out. */
+/** What is left to do and to say when a plan has been carried out; the notices come at the end of the run (finish.ts). */
 
 /** Done, but something needs a person. */
 export const needsAttention = 6
 
 /**
- * Says what was kept, runs the post-steps of what is now installed, and answers the exit status. Whoever is killed before
- * the end leaves it to the next recover or install.
+ * Says what was kept, runs the post-steps, and answers the exit status. Whoever is killed before the end leaves it to the next
+ * recover or install. Throws `command-failed` when a step wanted the install taken back, and it was.
  */
-export async function conclude(context: Context, disk: Disk, { receipt, kept, unswept }: Done): Promise<number> {
-  for (const one of kept) context.say(keptText(one))
+export async function conclude(context: Context, session: Session, { receipt, kept, unswept }: Done): Promise<number> {
   if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
-  const isInstalled = receipt.purpose === 'install' && receipt.direction === 'forward'
-  const allRan = !isInstalled || (await runPostSteps(context, receipt.postSteps))
-  if (isInstalled) await removeSteps(disk)
-  const isLeftOpen = kept.some(({ reason }) => reason !== 'merged' && reason !== 'needed')
-  return isLeftOpen || !allRan ? needsAttention : 0
+  const status = tellKept(context, kept)
+  const left = (await readLeft(session.disk)).find(({ transaction }) => transaction === receipt.transaction)
+  return left === undefined ? status : Math.max(status, await runLeft(context, session, left))
 }
 
-async function runPostSteps(context: Context, steps: readonly PostStep[]): Promise<boolean> {
-  let allRan = true
-  for (const step of steps) {
-    if (step.kind === 'run' && !(await runCommand(context, step.command))) allRan = false
-  }
-  for (const step of steps) if (step.kind === 'notice') context.say(step.text)
-  return allRan
+function tellKept(context: Context, kept: readonly Kept[]): number {
+  for (const one of kept) context.say(keptText(one))
+  return kept.some(({ reason }) => reason !== 'merged' && reason !== 'needed') ? needsAttention : 0
 }
 
-/** In the root that was updated, with its own sh. A failure is told and never undone: the tree is the new one. */
-async function runCommand(context: Context, command: string): Promise<boolean> {
-  context.explain(`running ${command}`)
-  const shell = ['/bin/sh', '-c', command] as const
+async function runLeft(context: Context, session: Session, left: Left): Promise<number> {
+  const { disk, signal } = session
+  const boot = left.reboot === 'none' || left.reboot === 'restart' ? undefined : await context.boot.id()
+  if (boot !== undefined) await recordReboot(disk, left, boot)
+  const run = await runSteps({ disk, runner: context.steps, signal, explain: context.explain }, left)
+  for (const failure of run.failed) context.say(`${failureText(failure, left)}; 'bindery recover' tries it again`)
+  if (run.rollBack === undefined) return run.failed.length > 0 ? needsAttention : 0
+  return await takeBack(context, session, run.left, run.rollBack)
+}
+
+function failureText({ step, reason }: FailedStep, { transaction }: Left): string {
+  return `the step ${step.name} ${reason} (its output is in /${logPath(transaction)})`
+}
+
+/** Where that cannot be done, the step has failed like one whose failure is only told. */
+async function takeBack(context: Context, session: Session, left: Left, failure: FailedStep): Promise<number> {
+  const { disk, config, clock, signal } = session
+  const releases = left.releases.map(({ new: next }) => next).join(', ')
+  const work = { disk, config, clock, signal, goal: { kind: 'steps', count: 1 } as const }
+  let done: Done
   try {
-    const run = context.root === '/' ? context.exec.run(shell[0], shell.slice(1)) : context.exec.run('chroot', [context.root, ...shell])
-    const { status, stderr } = await run
-    if (status !== 0) context.say(`'${command}' failed with status ${status}${lastLine(stderr)}`)
-    return status === 0
+    const plan = await planRollback(work)
+    if (plan.journal.undoes.at(-1) !== left.transaction) throw new BinderyError('conflict', 'it is not the newest install')
+    done = await rollbackPlan(work, plan)
   } catch (error) {
-    if (!isBinderyError(error)) throw error
-    context.say(`'${command}' could not be run: ${error.message}`)
-    return false
+    if (!isBinderyError(error) || error.code === 'interrupted' || error.code === 'stopped') throw error
+    await updateSteps(disk, afterStep(left, failure.step, true))
+    context.say(`${failureText(failure, left)}; ${releases} could not be taken back: ${error.message}`)
+    return needsAttention
   }
+  await conclude(context, session, done)
+  throw new BinderyError('command-failed', `${failureText(failure, left)}; ${releases} was taken back`)
 }
 
-function lastLine(bytes: Uint8Array): string {
-  const line = Buffer.from(bytes).toString('utf8').trimEnd().split('\n').at(-1) ?? ''
-  return line === '' ? '' : `: ${line}`
+export type Catching = { readonly undo: boolean; readonly tell: (line: string) => void }
+
+/** Before any other change: what killed runs left is finished, or taken back. Answers the exit status of that. */
+export async function catchUp(context: Context, session: Session, { undo, tell }: Catching): Promise<number> {
+  const { disk, config } = session
+  const recovered = await recover(disk, { undo, keepReleases: config.keepReleases })
+  let status = 0
+  if (recovered.kind !== 'nothing') {
+    tell(describeRecovered(recovered))
+    status = await conclude(context, session, recovered)
+  }
+  for (const left of await readLeft(disk)) {
+    if (recovered.kind !== 'nothing' && left.transaction === recovered.receipt.transaction) continue
+    status = Math.max(status, tellKept(context, left.kept), await runLeft(context, session, left))
+  }
+  return status
 }
 
-/** Before any other change: what a killed run left is finished. Answers the exit status of that. */
-export async function recoverFirst(context: Context, { disk, config }: Session): Promise<number> {
-  const recovered = await recover(disk, { undo: false, keepReleases: config.keepReleases })
-  if (recovered.kind === 'nothing') return 0
-  context.say(`${describeRecovered(recovered)}, after an interruption`)
-  return await conclude(context, disk, recovered)
+export async function recoverFirst(context: Context, session: Session): Promise<number> {
+  return await catchUp(context, session, { undo: false, tell: (line) => context.say(`${line}, after an interruption`) })
 }
 
 /** `finished the install of base-1.1-20260201-amd64`. */
-export function describeRecovered({ kind, receipt }: Exclude<Recovered, { kind: 'nothing' }>): string {
+function describeRecovered({ kind, receipt }: Exclude<Recovered, { kind: 'nothing' }>): string {
   const isRollback = receipt.purpose === 'rollback'
   const which = receipt.releases.map((release) => (isRollback ? `from ${release.old} to ${release.new}` : `of ${release.new}`))
   return [`${kind} the ${receipt.purpose}`, ...which].join(' ')

@@ -1,8 +1,9 @@
 import { showPath } from '../base/path.ts'
+import { showText } from '../base/show-text.ts'
 import { sameAttributes } from '../engine/client/apply/nodes.ts'
 import { isOwnState } from '../engine/tree/scan.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
-import type { Action, Kept, KeptReason } from '../format/journal.ts'
+import type { Action, Journal, Kept, KeptReason } from '../format/journal.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
 
 /** How a plan is shown by `-n`: what happens to the tree, in its order, and what stays as it was changed here. */
@@ -14,8 +15,27 @@ export function planLines({ journal }: Plan, json: boolean): readonly string[] {
   const word = (action: Action): string => (action.kind === 'swap' && merged.has(action.path) ? 'merge' : words[action.kind])
   const kept = journal.kept.filter(({ reason }) => reason !== 'merged')
   return json
-    ? [...actions.map((action) => actionJson(word(action), action)), ...kept.map(keptJson)]
-    : [...actions.map((action) => `${word(action)} ${slash(action.path)}`), ...kept.map((one) => `keep ${keptText(one)}`)]
+    ? [...actions.map((action) => actionJson(word(action), action)), ...kept.map(keptJson), ...afterJson(journal)]
+    : [
+        ...actions.map((action) => `${word(action)} ${slash(action.path)}`),
+        ...kept.map((one) => `keep ${keptText(one)}`),
+        ...afterText(journal),
+      ]
+}
+
+/** A script is shown as it is, each line of it indented. */
+function afterText({ postSteps, reboot }: Journal): readonly string[] {
+  const steps = postSteps.flatMap((step) => {
+    if (step.kind === 'notice') return []
+    const lines = step.kind === 'run' ? [] : showText(step.text.trimEnd()).split('\n')
+    return [step.kind === 'run' ? `run ${step.name}: ${step.command}` : `run ${step.name}:`, ...lines.map((line) => `    ${line}`)]
+  })
+  return [...steps, ...(reboot === 'none' ? [] : [`needs ${reboot}`])]
+}
+
+function afterJson({ postSteps, reboot }: Journal): readonly string[] {
+  const steps = postSteps.map(({ kind, ...step }) => JSON.stringify({ action: kind, ...step }))
+  return [...steps, ...(reboot === 'none' ? [] : [JSON.stringify({ action: 'needs', class: reboot })])]
 }
 
 /** bindery's own files, and folders whose time is only put back, are no news. */

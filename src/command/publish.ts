@@ -8,6 +8,8 @@ import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
+import { isCommand, stepsOfCommands } from '../format/post-step.ts'
+import { isDetailsUrl, isTitle, rebootClasses } from '../format/update.ts'
 import { sharedFlags } from './flags.ts'
 import { makingOf, makingOptions } from './making.ts'
 import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
@@ -15,7 +17,7 @@ import { wholeOf } from './whole-number.ts'
 import type { PublishInput } from '../engine/repo/publish.ts'
 import type { DraftedRelease } from '../engine/repo/release-draft.ts'
 import type { UpdateNotes } from '../engine/update/compose.ts'
-import type { PostStep, RebootClass } from '../format/update.ts'
+import type { RebootClass } from '../format/update.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Store } from '../port/store.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -32,16 +34,18 @@ export const publish: Command = {
     signed: { kind: 'value', value: 'DIR', help: 'publish what was signed in DIR' },
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
     ...makingOptions,
+    title: { kind: 'value', value: 'TEXT', help: 'what people call the update: one line' },
+    url: { kind: 'value', value: 'URL', help: 'where more is said about it' },
     notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
     'post-step': { kind: 'list', value: 'COMMAND', help: 'run by sh when the release has been installed; may be repeated' },
     upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
     security: { kind: 'flag', help: 'the release mends a security problem' },
-    reboot: { kind: 'value', value: 'CLASS', help: 'none, advised or required (default: none)' },
+    reboot: { kind: 'value', value: 'CLASS', help: 'none, restart (of services), reboot or careful (default: none)' },
     ...lifetimeOptions,
   },
   examples: [
     'bindery publish -r repo -k keys base-7.6-20260101-amd64.tar.zst',
-    "bindery publish -r repo -k keys --security --reboot advised --notice 'sshd must be restarted' base.tar.zst",
+    "bindery publish -r repo -k keys --security --reboot restart --title 'Repairs sshd' base.tar.zst",
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
@@ -113,24 +117,28 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
 }
 
 function notesOf(input: Input): UpdateNotes {
+  const [title, url] = [input.value('title'), input.value('url')]
+  if (title !== undefined && !isTitle(title)) throw new BinderyError('usage', '--title takes one line of at most 200 characters')
+  if (url !== undefined && !isDetailsUrl(url)) throw new BinderyError('usage', '--url takes an address of http or https')
   return {
+    ...(title === undefined ? {} : { title }),
+    ...(url === undefined ? {} : { url }),
     notices: input.list('notice'),
-    postSteps: input.list('post-step').map(postStep),
+    postSteps: stepsOfCommands(input.list('post-step').map(commandOf)),
     reboot: rebootOf(input.value('reboot') ?? 'none'),
     security: input.flag('security'),
   }
 }
 
-/** One line, since that is what a journal has room for. */
-function postStep(command: string): PostStep {
-  if (command.trim() === '' || /[\u0000-\u001f\u007f]/.test(command))
-    throw new BinderyError('usage', '--post-step takes a command of one line')
-  return { kind: 'run', command }
+function commandOf(text: string): string {
+  if (!isCommand(text)) throw new BinderyError('usage', '--post-step takes a command of one line')
+  return text
 }
 
 function rebootOf(text: string): RebootClass {
-  if (text === 'none' || text === 'advised' || text === 'required') return text
-  throw new BinderyError('usage', `--reboot takes none, advised or required, not '${text}'`)
+  const found = rebootClasses.find((known) => known === text)
+  if (found === undefined) throw new BinderyError('usage', `--reboot takes none, restart, reboot or careful, not '${text}'`)
+  return found
 }
 
 async function withSources<T>(files: readonly string[], work: (sources: readonly ByteSource[]) => Promise<T>): Promise<T> {

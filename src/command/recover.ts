@@ -1,8 +1,9 @@
-import { readJournal, readSteps } from '../engine/client/apply/receipts.ts'
-import { recover as recoverTree } from '../engine/client/apply/recover.ts'
+import { readJournal } from '../engine/client/apply/receipts.ts'
+import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { openSession, refuseStranger, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
-import { conclude, describeRecovered } from './outcome.ts'
+import { finishing } from './finish.ts'
+import { catchUp } from './outcome.ts'
 import type { Receipt } from '../engine/client/apply/receipts.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -30,12 +31,15 @@ export const recover: Command = {
 
 async function tell(context: Context, { disk }: Session): Promise<number> {
   const journal = await readJournal(disk)
-  const steps = await readSteps(disk)
-  if (journal === undefined && steps !== undefined) await context.out(`install ${namesOf(steps)} has steps left to run\n`)
-  if (journal === undefined) return 0
-  await context.out(
-    `${journal.purpose} ${namesOf(journal)} was interrupted${journal.direction === 'backward' ? ', and was being taken back' : ''}\n`,
-  )
+  if (journal !== undefined) {
+    const isBackward = journal.direction === 'backward'
+    await context.out(`${journal.purpose} ${namesOf(journal)} was interrupted${isBackward ? ', and was being taken back' : ''}\n`)
+  }
+  for (const left of await readLeft(disk)) {
+    const names = stepsToRun(left).map(({ name }) => name)
+    const what = names.length === 0 ? 'notices left to show' : `steps left to run: ${names.join(', ')}`
+    if (left.transaction !== journal?.transaction) await context.out(`${left.purpose} ${namesOf(left)} has ${what}\n`)
+  }
   return 0
 }
 
@@ -43,10 +47,10 @@ function namesOf({ releases }: Receipt): string {
   return releases.map(({ old, new: next }) => `${old} -> ${next}`).join(', ')
 }
 
-async function mend(context: Context, { disk, config }: Session, input: Input): Promise<number> {
-  const recovered = await recoverTree(disk, { undo: input.flag('undo'), keepReleases: config.keepReleases })
-  if (recovered.kind === 'nothing') return 0
-  context.explain(describeRecovered(recovered))
-  if (input.flag('undo') && recovered.kind === 'finished') context.say("the install is done; 'bindery rollback' takes it back")
-  return await conclude(context, disk, recovered)
+async function mend(context: Context, session: Session, input: Input): Promise<number> {
+  const undo = input.flag('undo')
+  if (undo && (await readJournal(session.disk)) === undefined && (await readLeft(session.disk)).length > 0)
+    context.say("the install is done; 'bindery rollback' takes it back")
+  const work = async (): Promise<number> => await catchUp(context, session, { undo, tell: context.explain })
+  return (await finishing(context, session, work)).result
 }

@@ -3,6 +3,7 @@ import { isRepeated } from '../engine/client/apply/history.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { openSession, refuseStranger, withLock } from './client-session.ts'
+import { finishing } from './finish.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { conclude, recoverFirst } from './outcome.ts'
@@ -28,7 +29,9 @@ export const rollback: Command = {
     const goal = goalOf(input)
     const session = await openSession(context)
     await refuseStranger(session)
-    return await withLock(context, 'rollback', async () => await goBack(context, session, input, goal))
+    const work = async (): Promise<number> => await goBack(context, session, input, goal)
+    if (input.flag('dry-run')) return await withLock(context, 'rollback', work)
+    return (await withLock(context, 'rollback', async () => await finishing(context, session, work))).result
   },
 }
 
@@ -56,7 +59,7 @@ async function goBack(context: Context, session: Session, input: Input, goal: Go
   if (input.flag('dry-run')) return 0
   const done = await rollbackPlan(work, plan)
   for (const { old, new: next } of done.receipt.releases) context.explain(`${old} -> ${next}`)
-  return Math.max(begun.status, await conclude(context, disk, done))
+  return Math.max(begun.status, await conclude(context, session, done))
 }
 
 type Begun = { readonly status: number; readonly isAll: boolean }

@@ -3,10 +3,13 @@ import { sha256 } from '../base/digest.ts'
 import { BinderyError, unreachable } from '../base/error.ts'
 import { parseRelPath } from '../base/path.ts'
 import { decodeNode, encodeNode, escapeWord, unescapeWord } from './journal-node.ts'
+import { decodeStep, encodeStep } from './journal-step.ts'
+import { rebootClasses } from './update.ts'
 import type { RelPath } from '../base/path.ts'
 import type { DirEntry } from '../base/entry.ts'
 import type { Leaf, Node } from './journal-node.ts'
-import type { PostStep } from './update.ts'
+import type { PostStep, StepToRun } from './post-step.ts'
+import type { RebootClass } from './update.ts'
 
 /**
  * The journal (doc/spec/journal.md): a plan as text, written before the first live change. The same text, renamed,
@@ -27,6 +30,10 @@ export type Journal = {
   /** Receipts that are void when this is done, newest first. */
   readonly undoes: readonly number[]
   readonly postSteps: readonly PostStep[]
+  /** Steps of a done transaction that failed when they were last run; absent in a journal and in a receipt. */
+  readonly failed?: readonly StepToRun[]
+  /** What has to start again when all is done. */
+  readonly reboot: RebootClass
   readonly kept: readonly Kept[]
   readonly actions: readonly Action[]
 }
@@ -89,7 +96,9 @@ export function encodeJournal(journal: Journal): Uint8Array {
     ...journal.releases.map((release) => `release ${escapeWord(release.role)} ${escapeWord(release.old)} ${escapeWord(release.new)}`),
     ...journal.areas.map((area) => `area ${escapeWord(area)}`),
     ...journal.undoes.map((transaction) => `undoes ${transaction}`),
-    ...journal.postSteps.map(encodePostStep),
+    ...journal.postSteps.map((step) => `post ${encodeStep(step)}`),
+    ...(journal.failed ?? []).map((step) => `failed ${encodeStep(step)}`),
+    ...(journal.reboot === 'none' ? [] : [`reboot ${journal.reboot}`]),
     ...journal.kept.map(encodeKept),
     ...journal.actions.map(encodeAction),
     '',
@@ -101,11 +110,6 @@ export function encodeJournal(journal: Journal): Uint8Array {
 /** The last word, where there is one, is what the reason has to say. */
 function encodeKept({ path, reason, beside, by }: Kept): string {
   return ['kept', reason, ...[path, beside ?? by].filter((one) => one !== undefined).map(escapeWord)].join(' ')
-}
-
-function encodePostStep(step: PostStep): string {
-  const text = Buffer.from(step.kind === 'run' ? step.command : step.text, 'utf8').toString('latin1')
-  return `post ${step.kind} ${escapeWord(text)}`
 }
 
 /** Also what `install -n` prints. */
@@ -143,7 +147,9 @@ export function decodeJournal(bytes: Uint8Array): Journal {
   const lines = new Lines(checkedText(bytes))
   const head = {
     ...decodeHead(lines),
-    postSteps: lines.many('post', 2).map(([kind, text]) => decodePostStep(kind as string, word(text))),
+    postSteps: lines.many('post', 2, 6).map(decodeStep),
+    ...failedOf(lines.many('failed', 6).map(decodeStep)),
+    reboot: decodeReboot(lines),
     kept: lines.many('kept', 2, 3).map(decodeKept),
   }
   if (head.areas.length === 0 || head.areas.length > maxAreas) throw new BinderyError('bad-format', 'names no area, or too many')
@@ -224,9 +230,15 @@ class Lines {
   }
 }
 
-function decodePostStep(kind: string, latin: string): PostStep {
-  const text = Buffer.from(latin, 'latin1').toString('utf8')
-  return oneOf(['run', 'notice'] as const, kind) === 'run' ? { kind: 'run', command: text } : { kind: 'notice', text }
+function failedOf(steps: readonly PostStep[]): Pick<Journal, 'failed'> {
+  const failed = steps.filter((step) => step.kind !== 'notice')
+  return failed.length === 0 ? {} : { failed }
+}
+
+function decodeReboot(lines: Lines): RebootClass {
+  const [first, ...more] = lines.many('reboot', 1)
+  if (more.length > 0) fail("'reboot' is there twice")
+  return first === undefined ? 'none' : oneOf(rebootClasses, first[0] as string)
 }
 
 function decodeKept(words: readonly string[]): Kept {

@@ -1,9 +1,12 @@
 import { parseSha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
+import { pathPattern } from './conf.ts'
+import { decodePostSteps } from './post-step.ts'
 import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { DistName } from '../base/name.ts'
+import type { PostStep } from './post-step.ts'
 import type { Json, JsonObject } from './record-json.ts'
 
 /**
@@ -23,10 +26,16 @@ export type Update = {
   readonly full: readonly FullWay[]
   /** From this many earlier releases directly; each names both tars. */
   readonly deltas: readonly DeltaWay[]
+  /** What people call the update, where that is not the release's name: one line. */
+  readonly title?: string
+  /** Where more is said about it. */
+  readonly url?: string
   readonly notices: readonly string[]
   readonly postSteps: readonly PostStep[]
   readonly reboot: RebootClass
   readonly security: boolean
+  /** Paths that clients merge, beside those that they know: absolute, as `config-protect` of bindery.conf(5) takes them. */
+  readonly configuration?: readonly string[]
 }
 
 export type Release = {
@@ -54,10 +63,9 @@ export type DeltaWay = TargetRef & {
   readonly manifest?: TargetRef
 }
 
-/** Run by the client after the commit; a failure is reported (status 6), never undone. */
-export type PostStep = { readonly kind: 'run'; readonly command: string } | { readonly kind: 'notice'; readonly text: string }
-
-export type RebootClass = 'none' | 'advised' | 'required'
+/** What has to start again, the least first; `careful` is a reboot at which somebody should be near. */
+export type RebootClass = (typeof rebootClasses)[number]
+export const rebootClasses = ['none', 'restart', 'reboot', 'careful'] as const
 
 const marker = 'update'
 const version = 1
@@ -68,8 +76,10 @@ export const updateLimits = {
   full: 4,
   deltas: 64,
   notices: 16,
-  postSteps: 64,
   text: 4096,
+  title: 200,
+  url: 2048,
+  configuration: 64,
   must: 32,
 } as const
 
@@ -91,10 +101,13 @@ function jsonOfUpdate(update: Update): JsonObject {
     obsolete: update.obsolete && jsonOfRef(update.obsolete),
     full: update.full.map((way) => ({ ...jsonOfRef(way), codec: way.codec, frames: way.frames && jsonOfRef(way.frames) })),
     deltas: update.deltas.map(jsonOfDelta),
+    title: update.title,
+    url: update.url,
     notices: update.notices,
     postSteps: update.postSteps,
     reboot: update.reboot,
     security: update.security,
+    configuration: update.configuration,
   }
 }
 
@@ -127,10 +140,13 @@ export function decodeUpdate(bytes: Uint8Array): Update {
     ...(record['obsolete'] === undefined ? {} : { obsolete: refOf(record['obsolete'], 'obsolete', prefix) }),
     full: asList(record['full'], 'full', updateLimits.full).map((way) => fullOf(way, prefix)),
     deltas: deltasOf(asList(record['deltas'], 'deltas', updateLimits.deltas), prefix, release.name),
+    ...(record['title'] === undefined ? {} : { title: titleOf(record['title']) }),
+    ...(record['url'] === undefined ? {} : { url: urlOf(record['url']) }),
     notices: asList(record['notices'], 'notices', updateLimits.notices).map((text) => asText(text, 'a notice', updateLimits.text)),
-    postSteps: asList(record['postSteps'], 'postSteps', updateLimits.postSteps).map(postStepOf),
+    postSteps: decodePostSteps(record['postSteps']),
     reboot: rebootOf(record['reboot']),
     security: asBoolean(record['security'], 'security'),
+    ...(record['configuration'] === undefined ? {} : { configuration: configurationOf(record['configuration']) }),
   }
 }
 
@@ -204,24 +220,48 @@ function deltaOf(value: Json, prefix: string, release: DistName): DeltaWay {
   }
 }
 
-function postStepOf(value: Json): PostStep {
-  const step = asObject(value, 'a post-step')
-  if (step['kind'] === 'run') return { kind: 'run', command: commandOf(step['command']) }
-  if (step['kind'] === 'notice') return { kind: 'notice', text: asText(step['text'], 'the text of a notice', updateLimits.text) }
-  throw new BinderyError('bad-format', 'a post-step has no known kind')
+function titleOf(value: Json): string {
+  const title = asText(value, 'title', updateLimits.title)
+  if (!isTitle(title)) throw new BinderyError('hostile', 'title is not one line')
+  return title
 }
 
-/** One line: it goes to sh and into line-oriented state files. */
-function commandOf(value: Json | undefined): string {
-  const command = asText(value, 'the command of a post-step', updateLimits.text)
-  if (command === '' || /[\u0000-\u001f\u007f]/.test(command))
-    throw new BinderyError('hostile', 'the command of a post-step is not one line')
-  return command
+/** A line for people. */
+export function isTitle(text: string): boolean {
+  return text.trim() !== '' && text.length <= updateLimits.title && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+}
+
+function urlOf(value: Json): string {
+  const url = asText(value, 'url', updateLimits.url)
+  if (!isDetailsUrl(url)) throw new BinderyError('hostile', 'url is no address of http or https')
+  return url
+}
+
+/** Without blanks and control characters, so that it is a word wherever it is printed. */
+export function isDetailsUrl(text: string): boolean {
+  return text.length <= updateLimits.url && /^https?:\/\/[^\s\u0000-\u0020\u007f-\u009f]+$/.test(text) && URL.canParse(text)
+}
+
+function configurationOf(value: Json): readonly string[] {
+  return asList(value, 'configuration', updateLimits.configuration).map((one) => patternOf(asText(one, 'a path', updateLimits.text)))
+}
+
+function patternOf(text: string): string {
+  try {
+    return pathPattern(text).text
+  } catch (cause) {
+    throw new BinderyError('hostile', 'configuration has a path that is not absolute and safe', { cause })
+  }
 }
 
 function rebootOf(value: Json | undefined): RebootClass {
-  if (value === 'none' || value === 'advised' || value === 'required') return value
-  throw new BinderyError('bad-format', 'reboot is no known class')
+  const found = rebootClasses.find((known) => known === value)
+  if (found === undefined) throw new BinderyError('bad-format', 'reboot is no known class')
+  return found
+}
+
+export function strongestReboot(classes: readonly RebootClass[]): RebootClass {
+  return rebootClasses.findLast((one) => classes.includes(one)) ?? 'none'
 }
 
 /** Lower case only, since the record has one spelling. */

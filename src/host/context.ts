@@ -3,9 +3,13 @@ import { BinderyError } from '../base/error.ts'
 import { systemClock, systemRandom } from './ambient.ts'
 import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
+import { hostBoot } from './boot.ts'
+import { ask } from './ask.ts'
 import { askOnTerminal } from './passphrase.ts'
+import { hostProcesses } from './processes.ts'
 import { stderrProgress } from './progress.ts'
 import { hostKernel } from './running-kernel.ts'
+import { hostStepRunner } from './step-runner.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
@@ -16,10 +20,11 @@ export const version: string = manifest.version
 /** The real world for one verb. */
 export function hostContext(verb: string, globals: Input, threads?: Threads): Context {
   const verbosity = verbosityOf(globals)
+  const root = globals.value('root') ?? '/'
   let signal: AbortSignal | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${text}\n`)
   return {
-    root: globals.value('root') ?? '/',
+    root,
     configFile: globals.value('config'),
     verbosity,
     // Opened by whoever reads it: the streams of the runtime cost time at the start.
@@ -36,8 +41,12 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     http: hostHttp(),
     exec: hostExec,
     kernel: hostKernel(hostExec),
+    boot: hostBoot(hostExec),
+    processes: hostProcesses(root, hostExec),
+    steps: hostStepRunner(root),
     threads,
     askPassphrase: askOnTerminal,
+    ask,
     isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
     get signal() {
       return (signal ??= stopSignal())

@@ -21,16 +21,31 @@ export type GroupPlace = {
 }
 
 export function startInGroup(place: GroupPlace, job: SandboxJob): Running {
-  const env = { ...fixedEnvironment, ...place.env, ...job.env }
-  const child = spawn('sh', ['-c', lead, 'sh', ...Object.entries(env).map(([name, value]) => `${name}=${value}`), ...wordsOf(place, job)], {
+  const child = spawnLed({
     cwd: place.root ?? place.folder,
+    env: { ...fixedEnvironment, ...place.env, ...job.env },
+    words: wordsOf(place, job),
     stdio: [job.input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore', 'pipe'],
-    detached: true,
   })
   child.stdin?.on('error', () => {})
   child.stdin?.end(job.input)
   child.stdout?.on('data', (chunk: Uint8Array) => job.output(chunk))
   return { ended: statusOf(child), stop: () => void endGroup(child) }
+}
+
+export type Led = {
+  readonly cwd: string
+  /** All that it has. */
+  readonly env: Readonly<Record<string, string>>
+  readonly words: readonly string[]
+  /** The last is the pipe whose end the group ends with. */
+  readonly stdio: readonly [...('ignore' | 'pipe' | number)[], 'pipe']
+}
+
+/** Stderr goes where stdout does. */
+export function spawnLed({ cwd, env, words, stdio }: Led): ChildProcess {
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  return spawn('sh', ['-c', lead, 'sh', ...settings, ...words], { cwd, stdio: [...stdio], detached: true })
 }
 
 function wordsOf({ root, folder }: GroupPlace, job: SandboxJob): readonly string[] {
@@ -58,10 +73,7 @@ const graceMs = 2000
 
 async function statusOf(child: ChildProcess): Promise<number> {
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const status = await new Promise<number>((resolve, reject) => {
-    child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
-    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
-  })
+  const status = await exitStatus(child)
   await endGroup(child)
   // Whoever got away may hold the other end for ever.
   await Promise.race([closed, setTimeout(graceMs, undefined, { ref: false })])
@@ -69,8 +81,15 @@ async function statusOf(child: ChildProcess): Promise<number> {
   return status
 }
 
+export function exitStatus(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => reject(new BinderyError('not-found', 'cannot be run', { subject: child.spawnfile, cause })))
+    child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+  })
+}
+
 /** Asked first: not everything that a build leaves behind may be cut off anywhere. */
-async function endGroup(child: ChildProcess): Promise<void> {
+export async function endGroup(child: ChildProcess): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     signalGroup(child, signal)
     for (let waited = 0; waited < graceMs && signalGroup(child, 0); waited += 20) await setTimeout(20)

@@ -60,6 +60,7 @@ export function incoming(old: Release, next: Release, changes: Partial<Incoming>
     update: markVerified(record(next)),
     manifest: markVerified(next.manifest),
     tar: () => writeDist(next.name, next.manifest, ({ path }) => next.disk.read(path)),
+    passed: [],
     oldContents: async (files) => await contentsOf(old.disk, files),
     stateFiles: [
       stateFile('release', `${next.name.revision}\n`),

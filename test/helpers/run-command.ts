@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { concatBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
 import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
 import { parseInput } from '../../src/command/parse.ts'
+import { memoryBoot } from '../../src/host/boot.ts'
 import { hostExec } from '../../src/host/exec.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import { sameThread } from '../../src/host/same-thread.ts'
+import { hostStepRunner } from '../../src/host/step-runner.ts'
 import { threadWorks } from '../../src/thread-works.ts'
 import type { Command, Context } from '../../src/command/command.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
@@ -52,6 +54,10 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     http: hostHttp(),
     exec: hostExec,
     kernel: { name: async () => undefined },
+    boot: memoryBoot({ id: 'this-start' }),
+    processes: { usersOf: async () => ({ processes: [] }) },
+    steps: hostStepRunner('/'),
+    ask: async () => '',
     threads: sameThread(threadWorks),
     askPassphrase: async () => await Promise.reject(new BinderyError('usage', 'there is no terminal')),
     isTerminal: { stdin: false, stdout: false, stderr: false },

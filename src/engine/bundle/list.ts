@@ -1,5 +1,6 @@
 import { comparePaths, parentPath, rootPath } from '../../base/path.ts'
 import { encodeNode, escapeWord } from '../../format/journal-node.ts'
+import { encodeStep } from '../../format/journal-step.ts'
 import { changedPaths, isRelinked, nodeTree, sameContent } from '../client/apply/nodes.ts'
 import { installRank } from '../tree/critical.ts'
 import { formerLine, libraryLines } from './former.ts'
@@ -8,8 +9,8 @@ import type { Sha256 } from '../../base/digest.ts'
 import type { FileEntry, Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Node } from '../../format/journal-node.ts'
-import type { PostStep } from '../../format/update.ts'
 import type { ObsoleteItem } from '../../format/obsolete.ts'
+import type { After } from '../client/apply/install.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
 import type { Elsewhere, Trees } from './former.ts'
 
@@ -37,17 +38,18 @@ export function bundleTrees(old: Manifest | undefined, next: Manifest): Trees {
 
 export type ListInput = {
   readonly trees: Trees
-  readonly steps: readonly PostStep[]
+  readonly after: After
   /** What former releases had, and of all that may go the paths that other channels have. */
   readonly former: readonly ObsoleteItem[]
   readonly elsewhere: Elsewhere
 }
 
-export function bundleList({ trees, steps, former, elsewhere }: ListInput): BundleList {
+export function bundleList({ trees, after, former, elsewhere }: ListInput): BundleList {
   const paths = pathsOf(trees)
   const members = new Members(trees)
   const lines = [
-    ...steps.map(noteLine),
+    ...after.postSteps.map((step) => `note ${encodeStep(step)}`),
+    ...(after.reboot === 'none' ? [] : [`reboot ${after.reboot}`]),
     ...former.map(formerLine),
     ...libraryLines(trees, former),
     ...[...elsewhere].flatMap(([role, others]) => others.map((path) => `elsewhere ${role} ${escapeWord(path)}`)),
@@ -85,11 +87,6 @@ function pathLine({ base, next }: Trees, path: RelPath, member: number | undefin
 
 function nodeWord(node: Node | undefined): string {
   return node === undefined ? '-' : encodeNode(node)
-}
-
-function noteLine(step: PostStep): string {
-  const text = Buffer.from(step.kind === 'run' ? step.command : step.text, 'utf8').toString('latin1')
-  return `note ${step.kind} ${escapeWord(text)}`
 }
 
 /** Numbers for contents as they are met; the same content is a member once. */

@@ -5,7 +5,7 @@ import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
 import { bundleFileName } from '../../format/bundle-index.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
-import { stepsAfter } from '../client/apply/install.ts'
+import { afterInstall } from '../client/apply/install.ts'
 import { compress, decompress } from '../dist/wire.ts'
 import { openTarget, digestOf } from '../repo/blob.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
@@ -63,7 +63,7 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const former = await formerOf({ ...released, store: input.store })
   const items = openItems(former, trees)
   const others = await elsewhere({ ...released, store: input.store }, goingPaths(trees, items))
-  const list = bundleList({ trees, steps: stepsAfter(next), former: items, elsewhere: others })
+  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others })
   const extras = extrasOf(input, released)
   const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
   const draft: Draft = { input, released, list, extras: [extras.release, ...extras.manifest], about }
@@ -127,6 +127,8 @@ type Released = {
   readonly targets: ReadonlyMap<string, TargetFile>
   readonly old: Update | undefined
   readonly next: Update
+  /** Of the whole step, oldest first. */
+  readonly records: readonly Update[]
 }
 
 async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Released> {
@@ -143,7 +145,7 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
   }
   const next = to === undefined ? updates.at(-1) : named(to)
   if (next === undefined) throw new BinderyError('not-found', 'has no release', { subject: formatChannel(channel) })
-  if (from?.kind === 'full') return { repository, role, targets, old: undefined, next }
+  if (from?.kind === 'full') return { repository, role, targets, old: undefined, next, records: [next] }
   const old = from === undefined ? updates.filter(({ sequence }) => sequence < next.sequence).at(-1) : named(from.name)
   if (old === undefined)
     throw new BinderyError('not-found', 'has no release before it', {
@@ -152,7 +154,8 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
     })
   if (old.sequence >= next.sequence)
     throw new BinderyError('usage', `${formatDistName(old.release.name)} is not older than ${formatDistName(next.release.name)}`)
-  return { repository, role, targets, old, next }
+  const records = updates.filter(({ sequence }) => sequence > old.sequence && sequence <= next.sequence)
+  return { repository, role, targets, old, next, records }
 }
 
 async function manifestOf({ store }: BundleInput, targets: ReadonlyMap<string, TargetFile>, update: Update): Promise<Manifest> {

@@ -17,6 +17,8 @@ export type Incoming = {
   /** The state that this release replaces. */
   readonly installed: ReleaseState
   readonly update: Verified<Update>
+  /** The records of the releases between, oldest first: what they ask for is asked for by this step. */
+  readonly passed: readonly Verified<Update>[]
   readonly manifest: Verified<Manifest>
   /** The new uncompressed tar, verified while it flows; each call is a fresh pass over local files, no network. */
   tar(): ByteStream

@@ -25,7 +25,9 @@ export const statePaths = {
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
   steps: `${stateFolder}/steps` as RelPath,
+  log: `${stateFolder}/log` as RelPath,
   oldNames: `${stateFolder}/old-names` as RelPath,
+  reboot: `${stateFolder}/reboot` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */
@@ -76,6 +78,8 @@ const stateFolders: readonly (readonly [RelPath, number])[] = [
   [statePaths.stage, 0o700],
   [statePaths.store, 0o700],
   [statePaths.receipt, 0o700],
+  [statePaths.steps, 0o700],
+  [statePaths.log, 0o700],
 ]
 
 /** Takes back what `makeStateFolders` made, as far as it is empty again. */

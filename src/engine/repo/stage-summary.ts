@@ -6,6 +6,7 @@ import { decoding } from './repository.ts'
 import { loadStageBase, loadStagedFiles } from './stage.ts'
 import { addedTargets, checkBlobs, removedTargets } from './stage-blobs.ts'
 import { isComplete } from './stage-sign.ts'
+import type { PostStep } from '../../format/post-step.ts'
 import type { Update } from '../../format/update.ts'
 import type { Store } from '../../port/store.ts'
 import type { Repository } from './repository.ts'
@@ -73,7 +74,7 @@ export function stageLines({ roles, releases }: StageSummary): readonly string[]
 }
 
 function releaseLines(update: Update): readonly string[] {
-  const { release, previous, manifest, full, deltas, notices, postSteps, reboot, security } = update
+  const { release, previous, manifest, full, deltas } = update
   return [
     `release ${formatDistName(release.name)}: number ${update.sequence} of channel ${formatChannel(channelOf(release.name))}`,
     `  ${previous === undefined ? 'the first of its channel' : `follows ${previous}`}`,
@@ -81,11 +82,31 @@ function releaseLines(update: Update): readonly string[] {
     ...full.map((way) => `  whole ${way.size} bytes (${way.codec})`),
     `  manifest ${manifest.size} bytes`,
     ...deltas.map((way) => `  from ${way.from} ${way.size} bytes, manifest ${way.manifest?.size ?? manifest.size} bytes`),
-    ...(security ? ['  a security update'] : []),
-    ...(reboot === 'none' ? [] : [`  reboot ${reboot}`]),
-    ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
-    ...postSteps.map((step) => `  then: ${step.kind === 'run' ? step.command : JSON.stringify(step.text)}`),
+    ...noteLines(update),
   ]
+}
+
+/** All that a client will be told to do: who signs it answers for it. */
+function noteLines({ title, url, notices, postSteps, reboot, security, configuration = [] }: Update): readonly string[] {
+  return [
+    ...(title === undefined ? [] : [`  title: ${title}`]),
+    ...(url === undefined ? [] : [`  details: ${url}`]),
+    ...(security ? ['  a security update'] : []),
+    ...(reboot === 'none' ? [] : [`  needs: ${reboot}`]),
+    ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
+    ...postSteps.map((step) => `  then: ${stepText(step)}`),
+    ...configuration.map((path) => `  configuration: ${path}`),
+  ]
+}
+
+function stepText(step: PostStep): string {
+  if (step.kind === 'notice') return JSON.stringify(step.text)
+  const terms = [
+    `${step.seconds} s`,
+    ...(step.failure === 'roll-back' ? ['or back'] : []),
+    ...(step.afterRollback ? ['also after a rollback'] : []),
+  ]
+  return `${step.name} (${terms.join(', ')}): ${step.kind === 'run' ? step.command : JSON.stringify(step.text)}`
 }
 
 function roleLines({ role, version, expires, added, removed, begun, complete }: RoleSummary): readonly string[] {

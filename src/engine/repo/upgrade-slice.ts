@@ -2,7 +2,8 @@ import { BinderyError } from '../../base/error.ts'
 import { parseRelPath, showPath } from '../../base/path.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
-import type { PostStep } from '../../format/update.ts'
+import { usualTerms } from '../../format/post-step.ts'
+import type { PostStep } from '../../format/post-step.ts'
 
 /**
  * The small part of a source tree that `make upgrade` needs, as a folder of the dist: after an install it has the last word
@@ -24,5 +25,5 @@ export function upgradeStep({ entries }: Manifest, slice: RelPath): PostStep {
   if (!entries.some(({ path, kind }) => wanted.has(path) && kind !== 'dir'))
     throw new BinderyError('not-found', 'the dist has no Makefile there, and so no upgrade slice', { subject: `/${showPath(slice)}` })
   // DragonFly's etc/Makefile knows by the variable that there is no source tree around it.
-  return { kind: 'run', command: `make -C /${slice} BINARY_UPGRADE=yes upgrade` }
+  return { kind: 'run', name: 'upgrade', command: `make -C /${slice} BINARY_UPGRADE=yes upgrade`, ...usualTerms }
 }

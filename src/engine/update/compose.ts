@@ -1,15 +1,10 @@
 import { channelOf, deltaFileName, formatChannel, formatDistName, manifestDeltaFileName } from '../../base/name.ts'
 import type { Channel, DistName } from '../../base/name.ts'
 import type { DeltaInfo } from '../../format/delta.ts'
-import type { DeltaWay, FullWay, PostStep, RebootClass, Release, TargetRef, Update } from '../../format/update.ts'
+import type { DeltaWay, FullWay, Release, TargetRef, Update } from '../../format/update.ts'
 
 /** What the maker says about a step, beside what the dists say themselves. */
-export type UpdateNotes = {
-  readonly notices: readonly string[]
-  readonly postSteps: readonly PostStep[]
-  readonly reboot: RebootClass
-  readonly security: boolean
-}
+export type UpdateNotes = Pick<Update, 'title' | 'url' | 'notices' | 'postSteps' | 'reboot' | 'security' | 'configuration'>
 
 export const noNotes: UpdateNotes = { notices: [], postSteps: [], reboot: 'none', security: false }
 

@@ -1,6 +1,8 @@
 import { channelRole, formatDistName } from '../../../base/name.ts'
-import { matchesAny } from '../../../format/conf.ts'
+import { matchesAny, pathPattern } from '../../../format/conf.ts'
+import { encodeStep } from '../../../format/journal-step.ts'
 import { keepOldOfProduct } from '../../../format/keep-old.ts'
+import { strongestReboot } from '../../../format/update.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { distContents } from './contents.ts'
 import { mergingOf } from './merge-versions.ts'
@@ -15,7 +17,8 @@ import { runPlan } from './transaction.ts'
 import type { Entry, Manifest } from '../../../base/entry.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Journal } from '../../../format/journal.ts'
-import type { PostStep, Update } from '../../../format/update.ts'
+import type { PostStep } from '../../../format/post-step.ts'
+import type { Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Incoming } from '../incoming.ts'
@@ -51,7 +54,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
-      merging: mergingOf(input),
+      merging: mergingOf({ ...input, config: withConfiguration(config, incoming) }),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
       stateFiles: (found) => [
@@ -73,14 +76,35 @@ async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<J
     time: Math.floor(clock.now() / 1000),
     releases: [{ role: channelRole(incoming.channel), old: formatDistName(incoming.installed.name), new: formatDistName(release.name) }],
     undoes: [],
-    postSteps: stepsAfter(incoming.update.value),
+    ...afterInstall(recordsOf(incoming)),
   }
 }
 
-/** All that is to be run and said when the tree is the new one, also when it is recover that makes it so. */
-export function stepsAfter({ notices, postSteps, reboot }: Update): readonly PostStep[] {
-  const said = [...notices, ...(reboot === 'none' ? [] : [reboot === 'required' ? 'reboot to finish this update' : 'a reboot is advised'])]
-  return [...postSteps, ...said.map((text): PostStep => ({ kind: 'notice', text }))]
+/** What is left to do when the tree is the new one, also when it is recover that makes it so. */
+export type After = Pick<Journal, 'postSteps' | 'reboot'>
+
+/**
+ * Of all records of a step, oldest first: a release that is passed over may have moved what the next one builds upon. A record
+ * that asks for the same as the one before it adds nothing, since each step bears being run again; nor does a notice said once.
+ */
+export function afterInstall(records: readonly Update[]): After {
+  const texts = records.map(({ postSteps }) => postSteps.map(encodeStep).join('\n'))
+  const steps = records.filter((_, i) => i === 0 || texts[i] !== texts[i - 1]).flatMap(({ postSteps }) => postSteps)
+  const notices = new Set(records.flatMap((record) => record.notices))
+  return {
+    postSteps: [...steps, ...[...notices].map((text): PostStep => ({ kind: 'notice', text }))],
+    reboot: strongestReboot(records.map(({ reboot }) => reboot)),
+  }
+}
+
+function recordsOf({ passed, update }: Incoming): readonly Update[] {
+  return [...passed, update].map(({ value }) => value)
+}
+
+/** What the records call configuration is merged like what bindery.conf calls so. */
+function withConfiguration<T extends Pick<ClientConfig, 'configProtect'>>(config: T, incoming: Incoming): T {
+  const named = recordsOf(incoming).flatMap(({ configuration = [] }) => configuration)
+  return { ...config, configProtect: [...config.configProtect, ...named.map(pathPattern)] }
 }
 
 /** Plan, stage, commit. The tar is read once, to its end, before anything live is touched. */

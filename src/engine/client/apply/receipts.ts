@@ -2,7 +2,7 @@ import { collectBytes, emptyBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
-import { readStateFile, stateFolder, statePaths, writeStateFile } from '../state.ts'
+import { readStateFile, statePaths, writeStateFile } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
@@ -16,7 +16,7 @@ const listWidth = 1 << 16
 /** Undefined where no plan was interrupted. */
 export async function readJournal(disk: DiskReader): Promise<Journal | undefined> {
   const way = "put it back from a backup, or remove it and run 'bindery audit --repair'"
-  return await readOne(disk, statePaths.journal, way)
+  return await readJournalAt(disk, statePaths.journal, way)
 }
 
 /** The moment from which there is something to recover. */
@@ -24,26 +24,8 @@ export async function writeJournal(disk: Disk, journal: Journal): Promise<void> 
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
 }
 
-/** An install that is done, but for its post-steps and notices: its receipt without the actions. Undefined where there is none. */
-export async function readSteps(disk: DiskReader): Promise<Receipt | undefined> {
-  const way = 'put it back from a backup, or remove it: what the update says and runs at its end is then not done'
-  return await readOne(disk, statePaths.steps, way)
-}
-
-/** Before the journal becomes a receipt, so that what is left to do is never forgotten. */
-export async function writeSteps(disk: Disk, journal: Journal): Promise<void> {
-  if (journal.purpose === 'install' && journal.postSteps.length > 0)
-    await writeStateFile(disk, statePaths.steps, encodeJournal({ ...journal, actions: [] }))
-}
-
-export async function removeSteps(disk: Disk): Promise<void> {
-  if ((await disk.lstat(statePaths.steps)) === undefined) return
-  await disk.unlink(statePaths.steps)
-  await disk.sync(stateFolder)
-}
-
 /** `way`: out of it, when it is damaged. */
-async function readOne(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {
+export async function readJournalAt(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {
   const bytes = await readStateFile(disk, path, maxJournalBytes)
   if (bytes === undefined) return undefined
   try {
@@ -60,9 +42,14 @@ async function readOne(disk: DiskReader, path: RelPath, way: string): Promise<Jo
 
 /** Numbers of all receipts, oldest first. */
 export async function listReceipts(disk: DiskReader): Promise<readonly number[]> {
-  if ((await disk.lstat(statePaths.receipt)) === undefined) return []
-  const names = await disk.readdir(statePaths.receipt)
-  if (names.length > listWidth) throw new BinderyError('over-limit', 'has too many receipts', { subject: statePaths.receipt })
+  return await listNumbers(disk, statePaths.receipt)
+}
+
+/** The names in a folder of the state that are numbers of transactions, in their order. */
+export async function listNumbers(disk: DiskReader, folder: RelPath): Promise<readonly number[]> {
+  if ((await disk.lstat(folder)) === undefined) return []
+  const names = await disk.readdir(folder)
+  if (names.length > listWidth) throw new BinderyError('over-limit', 'has too many files', { subject: folder })
   return names
     .filter((name) => /^[1-9][0-9]{0,14}$/.test(name))
     .map(Number)
@@ -71,7 +58,7 @@ export async function listReceipts(disk: DiskReader): Promise<readonly number[]>
 
 export async function readReceipt(disk: DiskReader, transaction: number): Promise<Receipt> {
   const way = 'put it back from a backup; without it this install cannot be rolled back, and only newer ones can'
-  const receipt = await readOne(disk, receiptPath(transaction), way)
+  const receipt = await readJournalAt(disk, receiptPath(transaction), way)
   if (receipt === undefined) throw new BinderyError('not-found', 'is not there', { subject: `/${receiptPath(transaction)}` })
   return receipt
 }

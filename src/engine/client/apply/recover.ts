@@ -1,6 +1,8 @@
 import { expire, finish, tryToExpire } from './transaction.ts'
-import { readJournal, readSteps, writeJournal } from './receipts.ts'
+import { readJournal, writeJournal } from './receipts.ts'
+import { listSteps } from './steps.ts'
 import { stateFolder, statePaths } from '../state.ts'
+import { joinPath } from '../../../base/path.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Receipt } from './receipts.ts'
@@ -9,10 +11,7 @@ import type { Done } from './transaction.ts'
 /** What there was to recover. */
 export type Recovered =
   | { readonly kind: 'nothing' }
-  /**
-   * Undone: the tree is what it was before the interrupted run. An install of which only the post-steps are left is finished
-   * already, and cannot be undone any more.
-   */
+  /** Undone: the tree is what it was before the interrupted run. */
   | ({ readonly kind: 'finished' | 'undone' } & Done)
 
 export type RecoverOptions = {
@@ -30,9 +29,9 @@ export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions
   const journal = await readJournal(disk)
   await removeAside(disk)
   if (journal === undefined) {
-    const receipt = await readSteps(disk)
-    if (receipt !== undefined) return { kind: 'finished', receipt, kept: receipt.kept, unswept: await tryToExpire(disk, keepReleases) }
-    await expire(disk, keepReleases)
+    // What cannot be removed must not keep the steps that are left from being run; the next run tells it.
+    if ((await listSteps(disk)).length > 0) await tryToExpire(disk, keepReleases)
+    else await expire(disk, keepReleases)
     return { kind: 'nothing' }
   }
   const turned = undo && journal.direction === 'forward'
@@ -44,8 +43,9 @@ export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions
 
 /** What did not get its name. */
 async function removeAside(disk: Disk): Promise<void> {
-  for (const path of [statePaths.journal, statePaths.steps]) {
-    const aside = `${path}.new` as RelPath
+  const names = (await disk.lstat(statePaths.steps)) === undefined ? [] : await disk.readdir(statePaths.steps)
+  const steps = names.filter((name) => name.endsWith('.new')).map((name) => joinPath(statePaths.steps, name))
+  for (const aside of [`${statePaths.journal}.new` as RelPath, `${statePaths.reboot}.new` as RelPath, ...steps]) {
     if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
   }
 }

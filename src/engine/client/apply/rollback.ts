@@ -1,6 +1,8 @@
 import { BinderyError } from '../../../base/error.ts'
 import { showPath } from '../../../base/path.ts'
 import { matchesAny } from '../../../format/conf.ts'
+import { encodeStep } from '../../../format/journal-step.ts'
+import { strongestReboot } from '../../../format/update.ts'
 import { composeHistory, receiptsBackTo } from './history.ts'
 import { lookAt } from './look.ts'
 import { sameContent } from './nodes.ts'
@@ -17,6 +19,7 @@ import type { Disk } from '../../../port/disk.ts'
 import type { Goal, History, KeptFile } from './history.ts'
 import type { NodeScope } from './nodes.ts'
 import type { Origin, Plan, StateChange } from './plan.ts'
+import type { Receipt } from './receipts.ts'
 import type { Done } from './transaction.ts'
 
 export type RollbackInput = {
@@ -56,11 +59,18 @@ export async function planRollback(input: RollbackInput): Promise<Plan> {
       time: Math.floor(clock.now() / 1000),
       releases: history.releases,
       undoes: receipts.map(({ transaction }) => transaction),
-      postSteps: [],
+      ...afterRollback(receipts),
     },
   })
   await checkKept(disk, plan)
   return await withChangedOrigins(disk, plan, history)
+}
+
+/** Of the releases that go, newest first, and each once: what they bring along is made anew from the files that are back. */
+function afterRollback(receipts: readonly Receipt[]): Pick<Receipt, 'postSteps' | 'reboot'> {
+  const steps = receipts.flatMap(({ postSteps }) => postSteps.filter((step) => step.kind !== 'notice' && step.afterRollback))
+  const once = new Map(steps.map((step) => [encodeStep(step), step]))
+  return { postSteps: [...once.values()], reboot: strongestReboot(receipts.map(({ reboot }) => reboot)) }
 }
 
 /** What somebody took out of the store cannot come back, and is missed before anything begins. */

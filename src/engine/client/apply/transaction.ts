@@ -5,9 +5,10 @@ import { makeAreas, sweepAreas, syncAreas } from './area-folders.ts'
 import { lstatDeep } from './aside.ts'
 import { carryOut } from './commit.ts'
 import { inodeKey } from './links.ts'
-import { expiredReceipts, listReceipts, readReceiptHeads, receiptPath, removeSteps, writeJournal, writeSteps } from './receipts.ts'
+import { expiredReceipts, listNumbers, listReceipts, readReceiptHeads, receiptPath, writeJournal } from './receipts.ts'
 import { checkFileSystems, checkOwnership } from './space.ts'
 import { fillStage, saveOld } from './stage.ts'
+import { listSteps, logPath, removeSteps, writeSteps } from './steps.ts'
 import { joinTwins, separateTwins } from './twins.ts'
 import { statePaths, stateFolder } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -142,7 +143,7 @@ async function settle(disk: Disk, journal: Journal, kept: readonly Kept[]): Prom
     await disk.rename(statePaths.journal, receiptPath(journal.transaction))
     await disk.sync(statePaths.receipt)
   } else {
-    await removeSteps(disk)
+    await removeSteps(disk, journal.transaction)
     await disk.unlink(statePaths.journal)
   }
   await disk.sync(stateFolder)
@@ -162,11 +163,22 @@ export async function tryToExpire(disk: Disk, keepReleases: number): Promise<Bin
 /** Drops receipts that are old or undone, and then every store, stage and area that nothing refers to. */
 export async function expire(disk: Disk, keepReleases: number): Promise<void> {
   const heads = await readReceiptHeads(disk)
-  for (const transaction of [...heads.flatMap(({ undoes }) => undoes), ...expiredReceipts(heads, keepReleases)])
+  // A step that is still to be run may want the install taken back.
+  const keep = (await listSteps(disk)).length > 0 ? Math.max(keepReleases, 1) : keepReleases
+  for (const transaction of [...heads.flatMap(({ undoes }) => undoes), ...expiredReceipts(heads, keep)]) {
+    await removeSteps(disk, transaction)
     await removeReceipt(disk, transaction)
+  }
+  await expireLogs(disk, keepReleases)
   const isRollback = new Set(heads.filter(({ purpose }) => purpose === 'rollback').map(({ transaction }) => transaction))
   const needed = (await listReceipts(disk)).filter((transaction) => !isRollback.has(transaction))
   await sweepAreas(disk, new Set(needed))
+}
+
+/** As many as there are releases to go back to, and at least that of the newest transaction. */
+async function expireLogs(disk: Disk, keepReleases: number): Promise<void> {
+  const logs = await listNumbers(disk, statePaths.log)
+  for (const transaction of logs.slice(0, -Math.max(keepReleases, 1))) await disk.unlink(logPath(transaction))
 }
 
 async function removeReceipt(disk: Disk, transaction: number): Promise<void> {

@@ -1,8 +1,11 @@
-import { formatChannel, formatDistName } from '../../../base/name.ts'
+import { channelRole, formatChannel, formatDistName } from '../../../base/name.ts'
 import { showSize } from '../../../base/show-size.ts'
+import { showText } from '../../../base/show-text.ts'
 import { neededList } from './obsolete.ts'
 import { newestOf, routeOf, seemsToHaveBase } from './offer.ts'
-import type { RebootClass, Update } from '../../../format/update.ts'
+import { strongestReboot } from '../../../format/update.ts'
+import type { RebootClass } from '../../../format/update.ts'
+import type { RebootNeed } from '../../../format/reboot-state.ts'
 import type { Route } from '../../update/route.ts'
 import type { Offer } from './offer.ts'
 import type { Session } from './session.ts'
@@ -21,11 +24,15 @@ export type Finding = {
   readonly bytes: number
   readonly security: boolean
   readonly reboot: RebootClass
+  /** What is installed already and waits for a reboot: the class of that. */
+  readonly pendingReboot: Extract<RebootClass, 'none' | 'reboot' | 'careful'>
+  /** What the updates are called, and where more is said about them. */
+  readonly about: readonly { readonly title?: string; readonly url?: string }[]
   readonly notices: readonly string[]
   readonly held: boolean
 }
 
-export async function findingOf({ disk }: Session, offer: Offer): Promise<Finding> {
+export async function findingOf({ disk }: Session, offer: Offer, pending: readonly RebootNeed[] = []): Promise<Finding> {
   const { enrolled, installed, updates } = offer
   const newest = newestOf(offer)?.value
   const route = routeOf(offer, await seemsToHaveBase(disk, enrolled.channel, installed))
@@ -38,7 +45,13 @@ export async function findingOf({ disk }: Session, offer: Offer): Promise<Findin
     releases: updates.length,
     ...(newest === undefined ? { route: 'current' as const, steps: 0, bytes: 0 } : wayOf(route, list?.size ?? 0)),
     security: records.some((update) => update.security),
-    reboot: strongest(records),
+    reboot: strongestReboot(records.map((update) => update.reboot)),
+    pendingReboot: pending.find(({ role }) => role === channelRole(enrolled.channel))?.class ?? 'none',
+    about: records.flatMap(({ title, url }) =>
+      title === undefined && url === undefined
+        ? []
+        : [{ ...(title === undefined ? {} : { title }), ...(url === undefined ? {} : { url }) }],
+    ),
     notices: records.flatMap((update) => update.notices),
     held: offer.isHeld,
   }
@@ -49,24 +62,22 @@ function wayOf(route: Route, listSize: number): Pick<Finding, 'route' | 'steps' 
   return { route: route.kind, steps: route.kind === 'deltas' ? route.steps.length : 0, bytes: route.bytes + listSize }
 }
 
-function strongest(updates: readonly Update[]): RebootClass {
-  const classes: readonly RebootClass[] = ['required', 'advised', 'none']
-  return classes.find((one) => updates.some(({ reboot }) => reboot === one)) ?? 'none'
-}
+const rebootRemarks = { none: '', restart: 'restart of services', reboot: 'reboot', careful: 'reboot with care' } as const
 
-/** `base/amd64: OLD -> NEW, 61 kB in 1 delta, security, reboot required`, then the notices, indented. */
+/** `base/amd64: OLD -> NEW, 61 kB in 1 delta, security, reboot`, then the notices, indented. */
 export function describeFinding(finding: Finding): readonly string[] {
   const remarks = [
     describeWay(finding),
     ...(finding.releases > 1 ? [`${finding.releases} releases`] : []),
     ...(finding.security ? ['security'] : []),
-    ...(finding.reboot === 'none' ? [] : [`reboot ${finding.reboot}`]),
+    ...(finding.reboot === 'none' ? [] : [rebootRemarks[finding.reboot]]),
     ...(finding.held ? ['held'] : []),
   ]
-  const notices = finding.notices.flatMap((notice) => notice.trimEnd().split('\n'))
+  const about = finding.about.map(({ title, url }) => [title, url].filter((text) => text !== undefined).join(', '))
+  const notices = [...about, ...finding.notices].flatMap((notice) => notice.trimEnd().split('\n'))
   return [
     `${finding.channel}: ${finding.installed} -> ${finding.newest}, ${remarks.join(', ')}`,
-    ...notices.map((line) => `  ${printable(line)}`),
+    ...notices.map((line) => `  ${showText(line)}`),
   ]
 }
 
@@ -81,9 +92,4 @@ function describeWay({ route, steps, bytes }: Finding): string {
     case 'current':
       return 'up to date'
   }
-}
-
-/** A signed text still has no business with the terminal's control codes. */
-function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?')
 }

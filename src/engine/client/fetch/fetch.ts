@@ -102,6 +102,7 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
       channel: offer.enrolled.channel,
       installed: offer.installed,
       update,
+      passed: offer.updates.slice(0, -1),
       manifest,
       tar: fetched.tar,
       oldContents: async (files) => await readOldContents(session, offer, files),

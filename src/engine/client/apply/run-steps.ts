@@ -1,0 +1,77 @@
+import { BinderyError } from '../../../base/error.ts'
+import { stepsToRun, logPath, updateSteps } from './steps.ts'
+import type { PostStep, StepToRun } from '../../../format/post-step.ts'
+import type { Disk } from '../../../port/disk.ts'
+import type { StepEnd, StepRunner } from '../../../port/step-runner.ts'
+import type { Left } from './steps.ts'
+
+export type RunSteps = {
+  readonly disk: Disk
+  readonly runner: StepRunner
+  readonly signal: AbortSignal
+  /** Of each step that begins. */
+  readonly explain: (line: string) => void
+}
+
+export type FailedStep = { readonly step: StepToRun; readonly reason: string }
+
+/** `rollBack`: the step whose failure says that the whole is to be taken back; those after it were not run. */
+export type StepsRun = { readonly left: Left; readonly failed: readonly FailedStep[]; readonly rollBack?: FailedStep }
+
+/**
+ * Runs what is left to run, in its order. After each step the disk says what is left, so that a step that was done is not run
+ * again after a kill, and one that was under way is. A step that has failed before is only told when it fails again: the install
+ * that could have been taken back for it is an old one by now.
+ */
+export async function runSteps(input: RunSteps, begun: Left): Promise<StepsRun> {
+  const before = new Set(begun.failed)
+  const failed: FailedStep[] = []
+  let left = begun
+  for (const step of stepsToRun(begun)) {
+    const reason = failureOf(await runOne(input, left, step))
+    if (reason !== undefined && step.failure === 'roll-back' && !before.has(step)) return { left, failed, rollBack: { step, reason } }
+    if (reason !== undefined) failed.push({ step, reason })
+    left = afterStep(left, step, reason !== undefined)
+    await updateSteps(input.disk, left)
+  }
+  return { left, failed }
+}
+
+async function runOne({ runner, signal, explain }: RunSteps, { transaction, releases }: Left, step: StepToRun): Promise<StepEnd> {
+  explain(`running ${step.name}`)
+  const [change] = releases
+  const end = await runner.run({
+    title: step.name,
+    text: step.kind === 'run' ? step.command : step.text,
+    env: { ...stepEnvironment, ...(change === undefined ? {} : { BINDERY_OLD: change.old, BINDERY_NEW: change.new }) },
+    seconds: step.seconds,
+    log: logPath(transaction),
+    signal,
+  })
+  if (end.kind === 'stopped')
+    throw new BinderyError('stopped', `stopped at the step ${step.name}; the files are in place`, {
+      hint: "'bindery recover' runs the steps that are left",
+    })
+  return end
+}
+
+/** environ(7) of every step; BINDERY_OLD and BINDERY_NEW name the releases. */
+export const stepEnvironment: Readonly<Record<string, string>> = {
+  HOME: '/root',
+  LC_ALL: 'C',
+  PATH: '/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin',
+}
+
+function failureOf(end: StepEnd): string | undefined {
+  if (end.kind !== 'ended') return end.kind === 'out of time' ? 'took too long' : 'printed too much'
+  if (end.status === 0) return undefined
+  return `failed with status ${end.status}${end.lastLine === '' ? '' : `: ${end.lastLine}`}`
+}
+
+/** Of a failed step as of one that was never tried, when it cannot be taken back. */
+export function afterStep(left: Left, step: StepToRun, hasFailed: boolean): Left {
+  const without = <T extends PostStep>(steps: readonly T[]): readonly T[] => steps.filter((one) => one !== step)
+  const { failed: before = [], ...rest } = left
+  const failed = [...without(before), ...(hasFailed ? [step] : [])]
+  return { ...rest, postSteps: without(left.postSteps), kept: [], ...(failed.length === 0 ? {} : { failed }) }
+}

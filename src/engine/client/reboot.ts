@@ -1,0 +1,37 @@
+import { strongestReboot } from '../../format/update.ts'
+import { decodeReboot, encodeReboot, maxRebootBytes } from '../../format/reboot-state.ts'
+import { naming, readStateFile, statePaths, writeStateFile } from './state.ts'
+import type { Journal } from '../../format/journal.ts'
+import type { RebootNeed } from '../../format/reboot-state.ts'
+import type { Disk, DiskReader } from '../../port/disk.ts'
+
+/** For which channels the machine should start again: what `list` and `check` show until it has. */
+export async function pendingReboots(disk: DiskReader, boot: string | undefined): Promise<readonly RebootNeed[]> {
+  return (await readNeeds(disk)).filter((need) => need.boot === boot && need.old !== need.new)
+}
+
+async function readNeeds(disk: DiskReader): Promise<readonly RebootNeed[]> {
+  const bytes = await readStateFile(disk, statePaths.reboot, maxRebootBytes)
+  return bytes === undefined ? [] : naming(statePaths.reboot, () => decodeReboot(bytes))
+}
+
+/**
+ * What a transaction changes about that. The machine runs what was installed when it started: going back to that ends the need,
+ * going back after it has started with the new release makes one. Done twice it is done once.
+ */
+export async function recordReboot(disk: Disk, { releases, reboot }: Journal, boot: string): Promise<void> {
+  const needs = await readNeeds(disk)
+  const next = new Map(needs.map((need) => [need.role, need]))
+  for (const { role, old, new: installed } of releases) {
+    const known = next.get(role)
+    const isOfThisStart = known?.boot === boot
+    if (isOfThisStart) next.set(role, { ...known, new: installed, class: strongest(known.class, reboot) })
+    else if (reboot === 'reboot' || reboot === 'careful') next.set(role, { role, old, new: installed, class: reboot, boot })
+  }
+  const after = encodeReboot([...next.values()])
+  if (next.size > 0 && Buffer.compare(after, encodeReboot(needs)) !== 0) await writeStateFile(disk, statePaths.reboot, after, 0o644)
+}
+
+function strongest(known: RebootNeed['class'], more: Journal['reboot']): RebootNeed['class'] {
+  return strongestReboot([known, more]) === 'careful' ? 'careful' : 'reboot'
+}
