@@ -105,7 +105,8 @@ parse_index() {
 	sort -k 2 "$tmp/sums" >"$tmp/sums.sorted"
 	patching=''
 	! command -v bspatch >/dev/null || patching=1
-	awk -v serial="$serial" -v out="$tmp/index" -v patching="$patching" '
+	out=$tmp/index awk -v serial="$serial" -v patching="$patching" '
+		BEGIN { out = ENVIRON["out"] }
 		FNR == NR { sum[$2] = $1; next }
 		FNR == 1 { if ($0 != "bindery-bundles 1") bad = "is of a kind that a newer bindery-sh reads"; next }
 		$1 == "serial" && NF == 2 && $2 == serial { numbered = 1; next }
@@ -139,8 +140,8 @@ check_age() {
 # route CHANNEL FROM SEQUENCE: the bundles with the fewest bytes that lead to the newest release, as `SIZE SUM NAME` in $tmp/route, and
 # $newest; $way is current, bundles or none.
 route() {
-	sort -k 2,2n "$tmp/index" | awk -v channel="$1" -v from="$2" -v at="$3" -v out="$tmp/route" '
-		BEGIN { cost[from] = 0; printf "" >out }
+	sort -k 2,2n "$tmp/index" | out=$tmp/route awk -v channel="$1" -v from="$2" -v at="$3" '
+		BEGIN { out = ENVIRON["out"]; cost[from] = 0; printf "" >out }
 		$3 != channel { next }
 		{ newest = $5; sequence = $2 }
 		$4 in cost && $5 != from && (!($5 in cost) || cost[$4] + $1 < cost[$5]) { cost[$5] = cost[$4] + $1; before[$5] = $4; step[$5] = $1 " " $6 " " $7 }

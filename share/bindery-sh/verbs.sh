@@ -250,29 +250,18 @@ client_help() {
 }
 
 bindery_sh() {
-	self=$0
-	case $self in
-	/*) ;;
-	*/*) self=$(pwd)/$self ;;
-	*) self=$(command -v -- "$self") ;;
+	settle bindery-sh
+	quiet='' exit_code='' conf=''
+	case $0 in
+	*/*) self=$0 ;;
+	*) self=$(command -v -- "$0") ;;
 	esac
-	LC_ALL=C
-	export LC_ALL
-	PATH=$PATH:/usr/sbin:/sbin
-	umask 077
-	set -f
-	blanks=' 	
-'
-	IFS=$blanks
-	verb=bindery-sh verbose='' quiet='' exit_code='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' conf='' root=/
+	whole_path "$self"
+	self=$whole
 	read_options "$@"
 	meter=''
 	if [ -t 2 ] && [ -z "$quiet" ]; then meter=1; fi
 	find_tools
-	[ -d "$root" ] || die 1 "$root: is no directory"
-	top=$(cd "$root" && pwd -P)
-	[ "$top" != / ] || top=
-	make_tmp
-	find_touch
+	find_top
 	"client_$verb"
 }

@@ -1,5 +1,40 @@
 # --- what everything else uses
 
+# settle NAME: what each program of ours begins with.
+settle() {
+	LC_ALL=C
+	export LC_ALL
+	PATH=$PATH:/usr/sbin:/sbin
+	unset CDPATH
+	umask 077
+	set -f
+	blanks=' 	
+'
+	IFS=$blanks
+	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name=''
+}
+
+# A path from the root, in $whole; its last bytes may be line ends, which a substitution takes away.
+whole_path() {
+	case $1 in
+	/*) whole=$1 ;;
+	*)
+		whole=$(pwd && echo /)
+		whole=${whole%??}/$1
+		;;
+	esac
+}
+
+find_top() {
+	[ -d "$root" ] || die 1 "$root: is no directory"
+	whole_path "$root"
+	top=$(cd "$whole" && pwd -P && echo /)
+	top=${top%??}
+	[ "$top" != / ] || top=
+	make_tmp
+	find_touch
+}
+
 say() { printf '%s\n' "bindery: $verb: $*" >&2; }
 hint() { printf '%s\n' "bindery: hint: $*" >&2; }
 explain() { [ -z "$verbose" ] || say "$@"; }
@@ -57,13 +92,15 @@ fields() {
 
 # Which tools there are. Each answers the same questions in another way.
 find_tools() {
+	for one in awk cat chmod chown cmp cp cut date dd df find grep gzip ln ls mkdir mktemp mv od paste readlink rm rmdir sed sort stat sync tail tar touch tr uname; do
+		command -v "$one" >/dev/null || die 1 "$one is missing"
+	done
 	if command -v sha256sum; then hasher=sha256sum
 	elif command -v sha256; then hasher=sha256
 	elif command -v openssl; then hasher=openssl
 	elif echo | cksum -a sha256; then hasher="cksum"
 	else die 1 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
 	fi >/dev/null 2>&1
-	command -v awk >/dev/null || die 1 'awk is missing'
 	if stat -c %Y / >/dev/null 2>&1; then
 		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
 	elif stat -f %m / >/dev/null 2>&1; then
@@ -80,6 +117,21 @@ find_tools() {
 make_tmp() {
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/bindery.XXXXXXXXXX") || die 1 'no temporary folder could be made'
 	: >"$tmp/empty"
+}
+
+# make_room KILOBYTES STATUS: of a text that is cut off, a part would be done and taken for all. What is written there is a few times
+# what is decided upon.
+make_room() {
+	dd if=/dev/zero of="$tmp/room" bs=1024 count="$1" 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" 'TMPDIR names another folder'
+	rm -f "$tmp/room"
+}
+
+make_room_for() { make_room $(($(stat "$statting" "$details" "$1" | cut -d ' ' -f 4) / 128 + 256)) "$2"; }
+
+# Seconds since the epoch.
+read_clock() {
+	now=$(date +%s)
+	case $now in '' | *[!0-9]*) die 1 'date does not tell the time' 'nothing was changed' ;; esac
 }
 
 # Of stdin.
@@ -149,6 +201,6 @@ sync_files() { sync "$@" 2>/dev/null || sync; }
 # Makes a folder without a trace in the time of the folder that it is in.
 make_inside() {
 	touch -r "${1%/*}/." "$tmp/time"
-	mkdir -m "$2" "$1" || die 1 "$1 could not be made"
+	mkdir -m "$2" "$1" 2>/dev/null || [ -d "$1" ] || die 1 "$1 could not be made"
 	touch -r "$tmp/time" "${1%/*}/."
 }

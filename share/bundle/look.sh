@@ -159,7 +159,7 @@ find_users() {
 }
 
 names_in() {
-	awk -v names="$tmp/names" 'BEGIN { while ((getline name <names) > 0) wanted[name] = 1 }
+	names=$tmp/names awk 'BEGIN { while ((getline name <ENVIRON["names"]) > 0) wanted[name] = 1 }
 		{ for (name in wanted) if (length($0) >= length(name) && substr($0, length($0) - length(name) + 1) == name) found[name] = 1 }
 		END { for (name in found) print name }' | sort | while read -r name; do
 		word "$name"

@@ -31,6 +31,8 @@ function hexadecimal(text, i, n) {
 
 # --- reading
 
+BEGIN { out = ENVIRON["out"] }
+
 # What cannot be set here is left out, so that it can neither differ nor be missed.
 function settable(node) { return bare(node) (canflags ? flags(node) : "") (canxattrs ? xattrs(node) : "") }
 
@@ -488,6 +490,7 @@ function plan(i, path) {
 	for (i = 0; i < areas; i++) print "area", AREA[i] > (out "/areas")
 	for (path in KEPT) print "kept", KEPT[path], path (path in AT ? " " AT[path] : "") > (out "/kept")
 	batches()
+	print actions + 0, stages + 0
 	if (lostx) print lostx " paths have extended attributes, which cannot be set here" > (out "/lost")
 	if (lostf) print lostf " paths have file flags, which cannot be set here" > (out "/lost")
 	for (i = 0; i < areas; i++) print "need", i, int(NEED[i] / 1024) + 16, (i in FIRST ? FIRST[i] : "-") > (out "/needs")
@@ -602,7 +605,7 @@ function fill_from_store(path, s, of, a, from, was) {
 	return s
 }
 function number(s) { sub(/^[^:]*:/, "", s); return s }
-function stage(line) { print line > (out "/stage") }
+function stage(line) { print line > (out "/stage"); stages++ }
 # Slots that get the same owner, mode or time get it at once.
 function attributes(a, s, node, o) {
 	o = owner(node)

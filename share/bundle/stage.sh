@@ -22,7 +22,7 @@ unmake_state() {
 	for one in $made; do
 		touch -r "$top/$one/.." "$tmp/time"
 		rmdir "$top/$one" 2>/dev/null || continue
-		touch -r "$tmp/time" "$(dirname "$top/$one")/."
+		case $one in */*) touch -r "$tmp/time" "$top/${one%/*}/." ;; *) touch -r "$tmp/time" "$top/." ;; esac
 	done
 }
 
@@ -53,6 +53,8 @@ look_at_lock() {
 		now=$(started_at "${their_pid:-0}")
 		[ -n "$now" ] && [ -n "$their_verb" ] && { [ "$their_start" = - ] || [ "$their_start" = "$now" ]; } || { rm -f "$1"; return; }
 	fi
+	# The folders are theirs, too.
+	made=''
 	die 5 "$locks: '$their_verb' is running as process $their_pid on $their_host"
 }
 
@@ -387,9 +389,7 @@ write_state() {
 
 # The text of stdin with its last line.
 sealed() {
-	cat >"$tmp/text"
-	cat "$tmp/text"
-	printf 'end %s\n' "$(digest <"$tmp/text")"
+	cat >"$tmp/text" && cat "$tmp/text" && printf 'end %s\n' "$(digest <"$tmp/text")"
 }
 
 # Removes every stage, each store that no receipt needs, and areas that have become empty.

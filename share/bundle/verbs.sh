@@ -31,10 +31,11 @@ check_match() {
 run_plan() {
 	phase=$1
 	shift
-	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" -v fractions="$fractions" -v canxattrs="$xattrs" -v canflags="$flags" \
+	# As -v, a backslash in a name would be taken for more than it is.
+	out=$tmp/out awk -v phase="$phase" -v hex="$hex" -v way="$way" -v members="$members" -v now="$now" -v fractions="$fractions" -v canxattrs="$xattrs" -v canflags="$flags" \
 		-v role="$role" -v roles="$roles" -v old_sequence="$old_sequence" -v listing="$listing" -v obsolete_through="$obsolete_through" '
 @plan.awk@
-' "$@"
+' "$@" || : >"$tmp/failed"
 }
 
 plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
@@ -65,9 +66,17 @@ look_and_decide() {
 	plan_phase beside >"$tmp/wanted"
 	find_besides <"$tmp/wanted" >"$tmp/besides"
 	cat "$tmp/besides" >>"$tmp/more"
-	plan_phase plan
+	plan_phase plan >"$tmp/counted"
+	check_whole
 	sort -k 3,3 "$tmp/out/kept" >"$tmp/kept"
 	mv "$tmp/kept" "$tmp/out/kept"
+}
+
+# A plan of which a part is missing would be carried out as if it were all.
+check_whole() {
+	read -r counted <"$tmp/counted"
+	[ ! -e "$tmp/failed" ] && [ "$counted" = "$(awk 'END { print NR }' "$tmp/out/actions") $(awk 'END { print NR }' "$tmp/out/stage")" ] ||
+		die 1 'the plan could not be made' 'nothing was changed'
 }
 
 # What former releases left here is to go as if the installed one had it.
@@ -121,7 +130,7 @@ execute() {
 		time $now
 		END
 		cat "$tmp/head" "$tmp/out/areas" "$tmp/undoes" "$tmp/notes" "$tmp/out/kept" "$tmp/out/actions"
-	} | sealed >"$top/var/db/bindery/journal.new"
+	} | sealed >"$top/var/db/bindery/journal.new" || die 1 "$top/var/db/bindery/journal.new could not be written" 'nothing was changed'
 	write_state "$top/var/db/bindery/journal"
 	staging='' made=''
 	read_journal "$top/var/db/bindery/journal"
@@ -142,11 +151,12 @@ verb_install() {
 	way=install suffix=.new
 	[ -n "$dry" ] || begin
 	check_base
+	make_room $((list_blocks * 4 + 256)) 1
 	list >"$tmp/list"
 	add_state_lines
 	add_pending
 	explain "from ${old_release:-nothing} to $new_release"
-	now=$(date +%s)
+	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	look_and_decide
 	[ -z "$dry" ] || { show_plan; leave 0; }
@@ -209,11 +219,12 @@ verb_rollback() {
 	way=rollback suffix=.old
 	[ -n "$dry" ] || begin
 	newest_install
+	make_room_for "$receipt" 1
 	sed -n 's/^release \(.*\)/\1/p' "$receipt" | awk '{ print "release", $1, $3, $2 }' >"$tmp/head"
 	read_journal "$receipt"
 	receipt_list >"$tmp/list"
 	undone=$tx
-	now=$(date +%s)
+	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	members=0
 	look_and_decide
@@ -317,6 +328,7 @@ begin() {
 	first_status=0
 	rm -f "$state/journal.new" "$state/reboot.new"
 	if [ -f "$state/journal" ]; then
+		make_room_for "$state/journal" 4
 		read_journal "$state/journal"
 		if [ -n "$undo" ] && [ "$direction" = forward ]; then
 			sed '$d; s/^direction forward$/direction backward/' "$state/journal" | sealed >"$state/journal.new"
@@ -348,21 +360,12 @@ check_self() {
 list() { dd if="$self" bs=512 skip="$((program_blocks + 1))" count="$list_blocks" 2>/dev/null | sed '/^$/d'; }
 
 bindery_bundle() {
-	self=$0
-	case $self in /*) ;; *) self=$(pwd)/$self ;; esac
-	LC_ALL=C
-	export LC_ALL
-	PATH=$PATH:/usr/sbin:/sbin
-	umask 077
-	set -f
-	blanks=' 	
-'
-	IFS=$blanks
-	verb=bundle verbose='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing=''
+	settle bundle
+	whole_path "$0"
+	self=$whole
 	about_bundle
 	program_digest=$1 rest_digest=$2
 	shift 2
-	root=/
 	while getopts nvR: option; do
 		case $option in
 		n) dry=1 ;;
@@ -398,12 +401,8 @@ find_roles() {
 }
 
 run_verb() {
-	[ -d "$root" ] || die 1 "$root: is no directory"
-	top=$(cd "$root" && pwd -P)
-	[ "$top" != / ] || top=
+	find_top
 	release_file=$top/var/db/bindery/channel/$role/release
 	find_roles
-	make_tmp
-	find_touch
 	"verb_$verb"
 }
