@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke test-runtimes fuzz-delta delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes fuzz-delta delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -46,6 +46,9 @@ bench-delta: build ## deltas beside those of every peer, on many real pairs; ARG
 
 bench-delta-smoke: build ## deltas of two made pairs against the bounds that they have reached
 	@node bench/delta/smoke.ts
+
+bench-containers: build ## deltas between packages (.deb, .tgz) beside those of the peers; ARGS='--only npm-vue'
+	@node bench/delta/containers.ts $(ARGS)
 
 test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts

@@ -12,7 +12,7 @@ export const bench: Bench = {
     kit.measure(`cp -a ${quote(kit.trees.old)} ${at('machine')}`)
     const written = join(kit.work, 'writes')
     kit.measure(
-      `strace -f -qq -y -s 0 -e trace=write,pwrite64,writev,pwritev,pwritev2,copy_file_range,sendfile -o ${quote(written)} sh ${at('update.sh')} -R ${at('machine')}`,
+      `strace --seccomp-bpf -f -qq -y -s 0 -e trace=write,pwrite64,writev,pwritev,pwritev2,copy_file_range,sendfile -o ${quote(written)} sh ${at('update.sh')} -R ${at('machine')}`,
     )
     const back = kit.measure(`sh ${at('update.sh')} -R ${at('machine')} rollback`)
     const install = kit.measure(`sh ${at('update.sh')} -R ${at('machine')}`)

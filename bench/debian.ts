@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 /** Two versions of one Debian package that the configured mirrors (main, updates, security) have; the same one twice where there is one. */
@@ -46,11 +46,24 @@ export function twoVersions(name: string, apt: Apt = native): Versions {
 /** Unpacks packages, each written `name=version`, over each other. */
 export function unpackPackages(specs: readonly string[], tree: string, apt: Apt = native): void {
   const debs = `${tree}.debs`
-  rmSync(debs, { recursive: true, force: true })
-  mkdirSync(debs, { recursive: true })
-  // apt's own unprivileged user must be able to write there, else it complains on every package.
-  chmodSync(debs, 0o777)
-  execFileSync('apt-get', [...apt, 'download', '-qq', ...specs], { cwd: debs, stdio: ['ignore', 'ignore', 'inherit'] })
+  download(specs, debs, apt)
   for (const deb of readdirSync(debs).toSorted()) execFileSync('dpkg-deb', ['-x', join(debs, deb), tree])
   rmSync(debs, { recursive: true })
+}
+
+/** One package, written `name=version`, as the file that it is. */
+export function downloadPackage(spec: string, file: string, apt: Apt = native): void {
+  const folder = `${file}.debs`
+  download([spec], folder, apt)
+  const [deb] = readdirSync(folder) as [string]
+  renameSync(join(folder, deb), file)
+  rmSync(folder, { recursive: true })
+}
+
+function download(specs: readonly string[], folder: string, apt: Apt): void {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  // apt's own unprivileged user must be able to write there, else it complains on every package.
+  chmodSync(folder, 0o777)
+  execFileSync('apt-get', [...apt, 'download', '-qq', ...specs], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] })
 }

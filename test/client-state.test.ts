@@ -157,6 +157,8 @@ test('the state folder is made for root alone, but for what check reads', async 
     'var/db/bindery/stage': '700',
     'var/db/bindery/store': '700',
     'var/db/bindery/receipt': '700',
+    'var/db/bindery/steps': '700',
+    'var/db/bindery/log': '700',
   })
   assert.deepEqual(await makeStateFolders(disk), [])
   await removeStateFolders(disk, made)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { concatBytes, emptyBytes, fromHex, utf8 } from '../src/base/bytes.ts'
+import { concatBytes, emptyBytes, equalBytes, fromHex, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { bunzip2, bunzip2Pieces } from '../src/format/bzip2-decode.ts'
 import { bzip2 } from '../src/format/bzip2-encode.ts'
@@ -42,18 +43,24 @@ const samples: Readonly<Record<string, Uint8Array>> = {
   'many blocks': concatBytes([noise(899_990, 3).content, new Uint8Array(600).fill(9), noise(500_000, 4).content]),
 }
 
+/** One text again and again: which of its rotations comes first, bzip2 leaves to its sorting. */
+const periodic: readonly string[] = ['two equal bytes', 'four equal bytes', 'a repeated word', 'a power', 'zeros', 'all bytes', 'text']
+
 for (const [name, sample] of Object.entries(samples)) {
   test(`bzip2 reads ours and we read bzip2's: ${name}`, needs('bzip2'), () => {
     const ours = bzip2(sample)
     assert.deepEqual(judge(['-dc'], ours), sample)
     const theirs = judge(['-9c'], sample)
     assert.deepEqual(bunzip2(theirs, sample.length), sample)
-    assert.ok(ours.length <= theirs.length * 1.005 + 40, `${ours.length} bytes for ${theirs.length}`)
+    if (periodic.includes(name)) assert.equal(ours.length, theirs.length)
+    else assert.ok(equalBytes(ours, theirs), 'the very bytes')
   })
 }
 
 test('every level, and streams one behind the other', needs('bzip2'), () => {
   const text = samples['text'] as Uint8Array
+  const prose = new Uint8Array(readFileSync('node_modules/typescript/lib/lib.dom.d.ts').subarray(0, 250_000))
+  assert.ok(equalBytes(bzip2(prose, 1), judge(['-1', '-c'], prose)))
   for (const level of ['-1', '-5']) assert.deepEqual(bunzip2(judge([level, '-c'], text), text.length), text)
   assert.deepEqual(bunzip2(concatBytes([bzip2(utf8('one ')), bzip2(emptyBytes), bzip2(utf8('two'))]), 100), utf8('one two'))
 })

@@ -113,7 +113,10 @@ test('a dry run prints the plan and changes nothing', async () => {
   const lines = (await good('-C', root, 'install', '-n')).trimEnd().split('\n')
   assert.deepEqual(
     lines.filter((line) => !line.startsWith('attributes ')),
-    ['add /etc/fresh', 'replace /bin/sh', 'replace /etc/motd', 'remove /etc/gone'].sort((a, b) => lines.indexOf(a) - lines.indexOf(b)),
+    [
+      ...['add /etc/fresh', 'replace /bin/sh', 'replace /etc/motd', 'remove /etc/gone'].sort((a, b) => lines.indexOf(a) - lines.indexOf(b)),
+      'needs reboot',
+    ],
   )
   const objects = (await good('-C', root, 'install', '-n', '--json'))
     .trimEnd()

@@ -18,7 +18,14 @@ const common = {
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 }
 
-const whole = await build({ ...common, entryPoints: ['src/bindery.ts'], splitting: true, chunkNames: 'chunk/[name]-[hash]' })
+// liblzma is looked for when a delta needs it, and may not be there.
+const whole = await build({
+  ...common,
+  external: ['node-liblzma'],
+  entryPoints: ['src/bindery.ts'],
+  splitting: true,
+  chunkNames: 'chunk/[name]-[hash]',
+})
 const client = await build({ ...common, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
 for (const { path, contents } of [...whole.outputFiles, ...client.outputFiles]) put(path, contents)
@@ -53,7 +60,7 @@ function put(path, contents, mode = 0o644) {
 // All code lies in functions and is called on the last line: a file that was cut off does nothing.
 function shellClient() {
   const share = (name) => readFileSync(`share/${name}`, 'latin1')
-  const bundle = ['base', 'look', 'stage', 'commit', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
+  const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
   const own = ['config', 'download', 'list', 'verbs'].map((name) => share(`bindery-sh/${name}.sh`)).join('')
   const text = share('bindery-sh/head.sh') + bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
   return `${text}\n{ bindery_sh "$@"; exit; }\n`

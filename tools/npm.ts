@@ -19,3 +19,14 @@ export function fetchPackage(spec: string, folder: string): void {
   rmSync(join(aside, archive))
   renameSync(aside, folder)
 }
+
+/** One package, `name@version`, as the archive that the registry has. */
+export function packNpm(spec: string, file: string): void {
+  const aside = `${file}.part`
+  rmSync(aside, { recursive: true, force: true })
+  mkdirSync(aside, { recursive: true })
+  npm(aside, 'pack', '--silent', spec)
+  const [archive] = readdirSync(aside) as [string]
+  renameSync(join(aside, archive), file)
+  rmSync(aside, { recursive: true })
+}

@@ -33,9 +33,11 @@ tools='
 	strace:strace
 	time:/usr/bin/time
 	tnftp:tnftp
+	unzip:unzip
 	wget:wget
 	xdelta3:xdelta3
 	xz-utils:xz
+	zip:zip
 	zstd:zstd
 '
 

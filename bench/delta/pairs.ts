@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fetchPackage } from '../../tools/npm.ts'
-import { foreign, native, twoVersions, unpackPackages, updateLists } from '../debian.ts'
+import { fetchPackage, packNpm } from '../../tools/npm.ts'
+import { downloadPackage, foreign, native, twoVersions, unpackPackages, updateLists } from '../debian.ts'
 import { bindery, quote } from '../harness.ts'
 import type { Apt } from '../debian.ts'
 
@@ -20,15 +20,17 @@ export type Pair = {
 
 /**
  * Only `elf` enters the means. `overhead`: nearly equal files, where the size of the frame shows; `packed`: a payload
- * that is compressed or encrypted as a whole, from which nobody gains.
+ * that is compressed or encrypted as a whole, from which nobody gains; `container`: a package as it is shipped.
  */
-export type Kind = 'elf' | 'overhead' | 'packed' | 'tree'
+export type Kind = 'elf' | 'overhead' | 'packed' | 'tree' | 'container'
 
 /** `file` is a glob that one file of the package matches. */
 type Source =
   | { readonly kind: 'npm'; readonly name: string; readonly old: string; readonly new: string; readonly file: string }
   | { readonly kind: 'debian'; readonly name: string; readonly architecture: string; readonly file: string }
   | { readonly kind: 'debian-tree'; readonly packages: string }
+  | { readonly kind: 'npm-package'; readonly name: string; readonly old: string; readonly new: string }
+  | { readonly kind: 'debian-package'; readonly name: string }
 
 /** A pair that is here. */
 export type Files = {
@@ -148,6 +150,11 @@ function fetchSource(source: Source, folder: string): readonly [string, string] 
       return fetchDebian(source, folder)
     case 'debian-tree':
       return fetchTree(source, folder)
+    case 'npm-package':
+      for (const side of ['old', 'new'] as const) packNpm(`${source.name}@${source[side]}`, join(folder, side))
+      return [source.old, source.new]
+    case 'debian-package':
+      return fetchPackages(source.name, folder)
   }
 }
 
@@ -171,6 +178,14 @@ function fetchDebian(source: Source & { kind: 'debian' }, folder: string): reado
     takeFile(tree, source.file, join(folder, side))
     rmSync(tree, { recursive: true })
   }
+  return [versions.old, versions.new]
+}
+
+function fetchPackages(name: string, folder: string): readonly [string, string] {
+  const apt = aptFor('amd64')
+  const versions = twoVersions(name, apt)
+  if (versions.old === versions.new) throw new Error(`the configured mirrors have one version of ${name} only`)
+  for (const side of ['old', 'new'] as const) downloadPackage(archived(name, versions[side], 'amd64'), join(folder, side), apt)
   return [versions.old, versions.new]
 }
 

@@ -365,16 +365,15 @@ finish() {
 	[ "$direction" = backward ] || twins separate
 	awk '$1 == "kept"' "$state/journal" | sed 's/^kept //' >"$tmp/kept"
 	cat "$tmp/late" >>"$tmp/kept"
-	awk '$1 == "post" || $1 == "reboot"' "$state/journal" >"$tmp/post"
 	if [ "$direction" = forward ]; then
-		if [ "$purpose" = install ] && [ -s "$tmp/post" ]; then
-			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps.new"
-			write_state "$state/steps"
+		if awk '$1 == "post" || $1 == "reboot" { found = 1; exit } $1 == "kept" { exit } END { exit !found }' "$state/journal"; then
+			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps/$tx.new"
+			write_state "$state/steps/$tx"
 		fi
 		mv -f "$state/journal" "$state/receipt/$tx" || stopped "$state/journal: could not become a receipt"
 		sync_files "$state/receipt"
 	else
-		rm -f "$state/steps" "$state/journal"
+		rm -f "$state/steps/$tx" "$state/journal"
 	fi
 	sync_files "$state"
 	expire
@@ -394,47 +393,24 @@ expire() {
 		$2 == "undoes" { gone[$3] = 1; next } { n[++count] = $1; what[$1] = $2 }
 		END { for (i = count; i > 0; i--) if (what[n[i]] == "install" && !(n[i] in gone)) { oldest = n[i]; if (++installs == keep) break }
 		      for (i = 1; i <= count; i++) if ((n[i] in gone) || (installs > 0 && n[i] < oldest + 0) || (installs == 0 && i <= count - keep)) print n[i] }' "$tmp/receipts" >"$tmp/expired"
-	while read -r one; do rm -f "$state/receipt/$one"; done <"$tmp/expired"
+	while read -r one; do rm -f "$state/steps/$one" "$state/receipt/$one"; done <"$tmp/expired"
 	sweep
 }
 
-# Says what was kept, runs the steps of what is now installed, and leaves with the status.
+# Says what was kept, runs the steps of what is now installed, and answers with the status.
 conclude() {
 	status=0
+	say_kept
+	[ "$direction" = backward ] || run_left "$tx"
+	explain "$purpose done"
+}
+
+say_kept() {
 	while read -r reason one other; do
 		case $reason in merged | needed) ;; *) status=6 ;; esac
 		kept_text "$reason" "$one" "$other"
 		say "$kept"
 	done <"$tmp/kept"
-	if [ "$purpose" = install ] && [ "$direction" = forward ]; then
-		run_steps
-		say_notices
-		rm -f "$state/steps"
-	fi
-	explain "$purpose done"
-}
-
-run_steps() {
-	while read -r _ what name _ _ _ text; do
-		case $what in run | script) ;; *) continue ;; esac
-		unword "$text"
-		explain "running $name"
-		if [ -z "$top" ]; then /bin/sh -c "$path"; else chroot "$top" /bin/sh -c "$path"; fi </dev/null >/dev/null || {
-			say "$name failed"
-			status=6
-		}
-	done <"$tmp/post"
-}
-
-say_notices() {
-	while read -r key what text; do
-		case $key:$what in
-		post:notice) unword "$text" && say "$path" ;;
-		reboot:restart) say 'restart the services that use what was updated' ;;
-		reboot:reboot) say 'reboot to finish this update' ;;
-		reboot:careful) say 'reboot to finish this update, with somebody near the machine' ;;
-		esac
-	done <"$tmp/post"
 }
 
 kept_text() {

@@ -7,7 +7,7 @@ make_state() {
 	make_state_folder var/db 755
 	make_state_folder var/db/bindery 711
 	make_state_folder var/db/bindery/channel 755
-	for one in lock stage store receipt; do make_state_folder "var/db/bindery/$one" 700; done
+	for one in lock stage store receipt steps log; do make_state_folder "var/db/bindery/$one" 700; done
 }
 
 make_state_folder() {

@@ -107,6 +107,13 @@ show_plan() {
 		kept_text "$reason" "$one" "$other"
 		printf '%s\n' "keep $kept"
 	done <"$tmp/out/kept"
+	while read -r key what name _ _ _ text; do
+		case $key:$what in
+		post:run) unword "$text" && printf '%s\n' "run $name: $path" ;;
+		post:script) unword "$text" && printf '%s\n' "run $name:" && printf '%s\n' "$path" | sed 's/^/    /' ;;
+		reboot:*) printf '%s\n' "needs $what" ;;
+		esac
+	done <"$tmp/notes"
 }
 
 # From a decision to a journal. Until that is written nothing live changes, and any failure takes everything back.
@@ -159,11 +166,11 @@ verb_install() {
 	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	look_and_decide
+	sed -n 's/^note /post /p; /^reboot /p' "$tmp/list" >"$tmp/notes"
 	[ -z "$dry" ] || { show_plan; leave 0; }
 	[ -n "$old_release" ] && was=$old_release || was=-
 	echo "release $role $was $new_release" >"$tmp/head"
 	: >"$tmp/undoes"
-	sed -n 's/^note /post /p; /^reboot /p' "$tmp/list" >"$tmp/notes"
 	while read -r one; do say "$one"; done <"$tmp/out/lost"
 	say_conflicts
 	execute
@@ -219,6 +226,12 @@ verb_rollback() {
 	way=rollback suffix=.old
 	[ -n "$dry" ] || begin
 	newest_install
+	roll_back
+	leave $((status > first_status ? status : first_status))
+}
+
+# To what $receipt says was there.
+roll_back() {
 	make_room_for "$receipt" 1
 	sed -n 's/^release \(.*\)/\1/p' "$receipt" | awk '{ print "release", $1, $3, $2 }' >"$tmp/head"
 	read_journal "$receipt"
@@ -228,12 +241,11 @@ verb_rollback() {
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	members=0
 	look_and_decide
+	awk '($1 == "post" && $2 != "notice" && $6 == "yes") || $1 == "reboot" { print } $1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr)$/ { exit }' "$receipt" >"$tmp/notes"
 	[ -z "$dry" ] || { show_plan; leave 0; }
 	echo "undoes $undone" >"$tmp/undoes"
-	: >"$tmp/notes"
 	check_kept
 	execute
-	leave $((status > first_status ? status : first_status))
 }
 
 # The newest install that is not undone; what a repair changed since is bindery's to know.
@@ -310,6 +322,11 @@ verb_list() {
 		}
 		$1 == "transaction" { tx = $2 } $1 == "purpose" { purpose = $2 } $1 == "time" { when = $2 } $1 == "release" { releases = releases (releases == "" ? "" : ",") " " $3 " -> " $4 }
 		$1 == "area" { print tx, purpose, calendar(when) releases; releases = "" }' "$tmp/heads" | sort -n | sed 's/ /: /'
+	set +f
+	for one in "$top"/var/db/bindery/steps/*; do
+		[ ! -f "$one" ] || awk -v tx="${one##*/}" '$1 == "failed" { print tx ": the step " $3 " failed, and is tried again by recover" }' "$one"
+	done
+	set -f
 	leave 0
 }
 
@@ -338,15 +355,12 @@ begin() {
 		say "an interrupted $purpose is being $([ "$direction" = forward ] && echo finished || echo undone)"
 		finish
 		first_status=$status
-	elif [ -f "$state/steps" ]; then
-		read_journal "$state/steps"
-		sed -n 's/^kept //p' "$state/steps" >"$tmp/kept"
-		awk '$1 == "post" || $1 == "reboot"' "$state/steps" >"$tmp/post"
-		conclude
-		first_status=$status
 	else
 		expire
 	fi
+	status=0
+	run_all_left
+	[ "$status" -le "$first_status" ] || first_status=$status
 }
 
 # Whether program and contents have the digests that the call gives, and the call is the one that it should be: with a damaged one,

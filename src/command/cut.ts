@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
-import { formatDistName, isDistName } from '../base/name.ts'
+import { formatDistName } from '../base/name.ts'
 import { isWithin, showPath } from '../base/path.ts'
 import { applyChanges } from '../engine/capture/apply.ts'
 import { shippedFiles } from '../engine/capture/folder.ts'
@@ -10,10 +10,10 @@ import { cutTree, planCut } from '../engine/dist/cut.ts'
 import { compressFrom, wireLevels, wireSuffix } from '../engine/dist/wire.ts'
 import { withoutSockets } from '../engine/dist/sockets.ts'
 import { distSize, writeDist } from '../engine/dist/write.ts'
-import { hostArch } from '../host/arch.ts'
 import { openBase } from './base-input.ts'
 import { openCaptureFolder } from './capture-input.ts'
 import { readSide } from './diff-side.ts'
+import { distNameOf } from './dist-name.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { pathWithin } from './path-within.ts'
@@ -53,7 +53,7 @@ export const cut: Command = {
 
 async function cutRoot(context: Context, input: Input): Promise<number> {
   if (input.list('beside').length > 0) throw new BinderyError('usage', '--beside means nothing without --base')
-  const name = nameOf(context, input)
+  const name = distNameOf(context, input)
   const wire = wireOf(input)
   const root = input.operands[0] as string
   const output = outputOf(context, input, name, wire)
@@ -82,7 +82,7 @@ async function cutCapture(context: Context, input: Input): Promise<number> {
   const capture = await openCaptureFolder(input.operands[0] as string)
   const base = await openBase(context, input.required('base'))
   try {
-    const name = nameOf(context, input, base.name)
+    const name = distNameOf(context, input, base.name && { product: base.name.product, arch: base.name.arch })
     const output = outputOf(context, input, name, wire)
     const part = partOfSet(capture, base.manifest, await manifestsOf(context, input.list('beside')))
     const { kept, leftOut } = withoutSockets(applyChanges(base.manifest, part).entries)
@@ -95,33 +95,6 @@ async function cutCapture(context: Context, input: Input): Promise<number> {
   } finally {
     await base.close()
   }
-}
-
-function nameOf(context: Context, input: Input, base?: DistName): DistName {
-  const name = {
-    product: input.value('product') ?? base?.product ?? input.required('product'),
-    revision: input.required('revision'),
-    date: input.value('date') ?? today(context),
-    arch: input.value('arch') ?? base?.arch ?? hostArch(),
-  }
-  if (!isCalendarDate(name.date)) throw new BinderyError('usage', `--date: '${name.date}' is no date`, { hint: 'a date is YYYYMMDD' })
-  if (!isDistName(name)) {
-    throw new BinderyError('usage', `'${formatDistName(name)}' is no name of a dist`, {
-      hint: "letters, digits, '.', '_' and '+'; only the product may hold a '-'",
-    })
-  }
-  return name
-}
-
-function today(context: Context): string {
-  return new Date(context.clock.now()).toISOString().slice(0, 10).replaceAll('-', '')
-}
-
-function isCalendarDate(text: string): boolean {
-  const match = /^([0-9]{4})([0-9]{2})([0-9]{2})$/.exec(text)
-  if (match === null) return false
-  const date = new Date(`${match.slice(1).join('-')}T00:00:00Z`)
-  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(match.slice(1).join('-'))
 }
 
 type Wire = { readonly codec: WireCodec; readonly level?: number }

@@ -2,6 +2,7 @@ import { showPath } from '../base/path.ts'
 import { bytesJson } from './entry-json.ts'
 import { remarksOn } from './delta-remarks.ts'
 import { print } from './output.ts'
+import { table } from './text-table.ts'
 import type { DeltaAccount, MemberAccount, StreamAccount } from '../engine/delta/account.ts'
 import type { Context } from './command.ts'
 
@@ -103,16 +104,4 @@ function originOf({ path, from }: MemberAccount): string {
 function guessesOf({ references }: MemberAccount): string {
   if (references === undefined) return ''
   return `, ${references.copied} references, ${references.copied - references.guessed} missed`
-}
-
-/** Columns of numbers to the right, others to the left. */
-function table(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
-  const isNumber = widths.map((_, column) => rows.slice(1).every((row) => /^[0-9]+$/.test(row[column] as string)))
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] as number) : cell.padEnd(widths[i] as number)))
-      .join('  ')
-      .trimEnd(),
-  )
 }

@@ -53,6 +53,8 @@ async function withDelta<T>(context: Context, file: string, use: (delta: OpenLin
   const label = labelOf(file)
   try {
     const info = await about(label, async () => await readBinderyInfo(bytesOf(source), label))
+    if (info.format === 'bindery-container')
+      throw new BinderyError('not-supported', 'is a delta between containers, and these are not joined', { subject: label })
     return await use({ label, size: source.size, info, open: () => bytesOf(source) })
   } finally {
     await source.close()

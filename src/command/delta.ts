@@ -2,7 +2,12 @@ import { oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { makeBsdiff } from '../engine/delta/bsdiff.ts'
 import { deltaAccountant } from '../engine/delta/account.ts'
+import { makeContainerDelta, openSides } from '../engine/delta/container/make.ts'
+import { withoutCompression } from '../engine/delta/container/without-compression.ts'
 import { makeDelta } from '../engine/delta/make.ts'
+import { loadLiblzma } from '../host/liblzma.ts'
+import { bytesToOpen, chooseWays } from './container-sides.ts'
+import { tellContainerAccount } from './container-account.ts'
 import { tellAccount } from './delta-account.ts'
 import { deltaInfoOf } from './delta-info.ts'
 import { mergeDeltas } from './delta-merge.ts'
@@ -14,6 +19,8 @@ import { writeOutput } from './output.ts'
 import { distNameIn, openTarFile } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { OpenSource } from '../host/source.ts'
+import type { MadeDelta } from '../engine/delta/container/make.ts'
+import type { Ways } from './container-sides.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const delta: Command = {
@@ -26,7 +33,9 @@ export const delta: Command = {
     format: { kind: 'value', value: 'FORMAT', help: 'bindery or bsdiff (default: bindery)' },
     ...makingOptions,
     explain: { kind: 'flag', help: 'tell what each file costs in the delta, and how it is made' },
-    raw: { kind: 'flag', help: 'take compressed files as they are' },
+    raw: { kind: 'flag', help: 'take compressed files as they are, and open nothing in them' },
+    exact: { kind: 'flag', help: 'make NEW itself again, bit for bit, also where it is a tar in gzip or zstd' },
+    components: { kind: 'flag', help: 'make NEW with all that is in it uncompressed: a smaller delta, and quicker to apply' },
     merge: { kind: 'flag', help: 'join DELTA and NEXT, which goes on from it, into one delta from OLD, where that is smaller' },
     info: { kind: 'flag', help: 'tell what DELTA leads from and to and what it needs, or whether it applies to BASE' },
     json: { ...sharedFlags.json, help: 'with --info, --merge or --explain: print JSON' },
@@ -35,6 +44,8 @@ export const delta: Command = {
     'bindery delta base-1.0-20260101-amd64.tar.zst base-1.1-20260201-amd64.tar.zst',
     'bindery delta old.tgz new.tgz -o update.delta',
     'bindery delta --effort 9 old.tar new.tar -o update.delta',
+    'bindery delta hello_1.0_amd64.deb hello_1.1_amd64.deb -o hello.delta',
+    'bindery delta --exact hello-1.0.tgz hello-1.1.tgz -o hello.delta',
     'bindery delta --explain old.tar new.tar -o update.delta',
     'bindery delta --format bsdiff old new -o update.bsdiff',
     'bindery delta --merge 1.0_to_1.1.delta 1.1_to_1.2.delta 1.0.tar.zst -o 1.0_to_1.2.delta',
@@ -60,12 +71,12 @@ async function makeFromFiles(context: Context, input: Input): Promise<void> {
   if (oldFile === '-' && newFile === '-') throw new BinderyError('usage', 'OLD and NEW cannot both be stdin')
   const format = formatOf(input)
   if (format === 'bsdiff') refuseMakingOptions(input, '--format bsdiff')
-  const raw = input.flag('raw')
-  const old = await openTarFile({ file: oldFile, raw }, context)
+  const ways = await chooseWays(context, input, { old: oldFile, new: newFile })
+  const old = await openTarFile(ways.old, context)
   try {
-    const next = await openTarFile({ file: newFile, raw }, context)
+    const next = await openTarFile(ways.new, context)
     try {
-      await makeBetween(context, input, { old, new: next }, format)
+      await makeBetween(context, input, { old, new: next }, { format, opens: ways.opens })
     } finally {
       await next.close()
     }
@@ -80,22 +91,61 @@ function formatOf(input: Input): 'bindery' | 'bsdiff' {
   throw new BinderyError('usage', `--format: '${format}' is none of bindery, bsdiff`)
 }
 
-async function makeBetween(context: Context, input: Input, sides: Sides, format: 'bindery' | 'bsdiff'): Promise<void> {
+type Way = { readonly format: 'bindery' | 'bsdiff'; readonly opens: Ways['opens'] }
+
+async function makeBetween(context: Context, input: Input, sides: Sides, { format, opens }: Way): Promise<void> {
   const names = { oldName: await distNameIn(sides.old), newName: await distNameIn(sides.new) }
   const output = deltaOutput(context, input, names, format)
   if (output === '-' && input.flag('json'))
     throw new BinderyError('usage', '--json needs stdout, where the delta goes', { hint: 'name a file with -o' })
+  // A dist is applied by clients, which open nothing.
+  const areDists = names.oldName !== '' && names.newName !== '' && opens !== 'asked for'
+  const made = areDists ? undefined : await openAndMake(context, input, sides, opens)
+  if (made !== undefined) return await writeMade(context, input, made, { output, newSize: sides.new.size })
   const watch = input.flag('explain') ? deltaAccountant(sides.new.size) : undefined
   const meter = context.progress.start('delta', sides.new.size)
   try {
     const { signal } = context
-    const made = format === 'bindery' ? makeDelta({ ...sides, ...names, ...makingOf(context, input), watch, meter, signal }) : bsdiff(sides)
-    const size = await writeOutput(context, output, made)
+    const stream =
+      format === 'bindery' ? makeDelta({ ...sides, ...names, ...makingOf(context, input), watch, meter, signal }) : bsdiff(sides)
+    const size = await writeOutput(context, output, stream)
     context.explain(`${output}: ${size} bytes for ${sides.new.size}`)
   } finally {
     meter.end()
   }
   if (watch !== undefined) await tellAccount(context, watch.account(), { isJson: input.flag('json'), output })
+}
+
+/** Undefined where nothing is opened, and nobody asked for it. */
+async function openAndMake(context: Context, input: Input, sides: Sides, opens: Ways['opens']): Promise<MadeDelta | undefined> {
+  const bytes = await bytesToOpen(sides, opens)
+  if (bytes === undefined) return undefined
+  const { signal } = context
+  const next = input.flag('components') ? await withoutCompression(bytes.new, loadLiblzma, signal) : bytes.new
+  const opened = await openSides(bytes.old, next, loadLiblzma, signal)
+  if (opened === undefined && opens !== 'asked for') return undefined
+  return await makeContainerDelta(opened, {
+    old: bytes.old,
+    new: next,
+    ...makingOf(context, input),
+    explains: input.flag('explain'),
+    signal,
+  })
+}
+
+async function writeMade(
+  context: Context,
+  input: Input,
+  made: MadeDelta,
+  { output, newSize }: { readonly output: string; readonly newSize: number },
+): Promise<void> {
+  const size = await writeOutput(context, output, inParts(made.parts))
+  context.explain(`${output}: ${size} bytes for ${newSize}`)
+  if (made.account !== undefined) await tellContainerAccount(context, made, made.account, { isJson: input.flag('json'), output })
+}
+
+async function* inParts(parts: readonly Uint8Array[]): ByteStream {
+  yield* parts
 }
 
 /** The format has no parts that could be made one after the other: both files are in memory. */

@@ -8,16 +8,21 @@ import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
-import { isCommand, stepsOfCommands } from '../format/post-step.ts'
-import { isDetailsUrl, isTitle, rebootClasses } from '../format/update.ts'
+import { advise } from '../engine/update/advise.ts'
+import { eventsBetween } from '../engine/update/events.ts'
+import { systemOf } from '../engine/update/system.ts'
+import { openComposed } from './composed.ts'
 import { sharedFlags } from './flags.ts'
 import { makingOf, makingOptions } from './making.ts'
 import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
+import { ruleOptions, rulesOf } from './rules-input.ts'
+import { isTree } from './tree-input.ts'
+import { answersOf, noteOptions, notesOfFlags, titleOf } from './update-notes.ts'
 import { wholeOf } from './whole-number.ts'
 import type { PublishInput } from '../engine/repo/publish.ts'
-import type { DraftedRelease } from '../engine/repo/release-draft.ts'
+import type { Advisor, DraftedRelease } from '../engine/repo/release-draft.ts'
 import type { UpdateNotes } from '../engine/update/compose.ts'
-import type { RebootClass } from '../format/update.ts'
+import type { OpenSource } from '../host/source.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Store } from '../port/store.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -25,7 +30,7 @@ import type { Command, Context, Input } from './command.ts'
 export const publish: Command = {
   name: 'publish',
   summary: 'add releases to their channels',
-  operands: 'DIST ...',
+  operands: 'DIST | UPDATE ...',
   operandCount: { min: 0, max: Infinity },
   options: {
     repo: sharedFlags.repo,
@@ -36,11 +41,9 @@ export const publish: Command = {
     ...makingOptions,
     title: { kind: 'value', value: 'TEXT', help: 'what people call the update: one line' },
     url: { kind: 'value', value: 'URL', help: 'where more is said about it' },
-    notice: { kind: 'list', value: 'TEXT', help: 'a notice for whoever installs the release; may be repeated' },
-    'post-step': { kind: 'list', value: 'COMMAND', help: 'run by sh when the release has been installed; may be repeated' },
+    ...noteOptions,
+    ...ruleOptions,
     upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
-    security: { kind: 'flag', help: 'the release mends a security problem' },
-    reboot: { kind: 'value', value: 'CLASS', help: 'none, restart (of services), reboot or careful (default: none)' },
     ...lifetimeOptions,
   },
   examples: [
@@ -74,15 +77,15 @@ function wayOf(input: Input): Way {
 
 async function publishHere(context: Context, input: Input, store: Store): Promise<void> {
   const keyring = await keyringOf(context, input.required('keys'))
-  await withSources(input.operands, async (dists) => {
-    tell(context, await publishDists({ ...publishInput(context, input, store), dists, keyring }))
+  await withSources(context, input.operands, async (dists, composed) => {
+    tell(context, await publishDists({ ...publishInput(context, input, store), dists, composed, keyring }))
   })
 }
 
 async function publishUnsigned(context: Context, input: Input, store: Store): Promise<void> {
   const stage = folderStore(input.required('unsigned'))
-  await withSources(input.operands, async (dists) => {
-    tell(context, await stageReleases({ ...publishInput(context, input, store), dists, stage }))
+  await withSources(context, input.operands, async (dists, composed) => {
+    tell(context, await stageReleases({ ...publishInput(context, input, store), dists, composed, stage }))
   })
 }
 
@@ -99,7 +102,8 @@ function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
   for (const release of releases) explain(storyOf(release))
 }
 
-function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists'> {
+function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists' | 'composed'> {
+  const title = input.value('title')
   const upgrade = input.value('upgrade')
   return {
     store,
@@ -107,7 +111,8 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     spool: spoolToSource,
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
     making: makingOf(context, input),
-    notes: notesOf(input),
+    notes: notesOfFlags(input, title === undefined ? undefined : titleOf(title, '--title')),
+    advisor: advisorOf(context, input),
     upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
@@ -116,36 +121,32 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
   }
 }
 
-function notesOf(input: Input): UpdateNotes {
-  const [title, url] = [input.value('title'), input.value('url')]
-  if (title !== undefined && !isTitle(title)) throw new BinderyError('usage', '--title takes one line of at most 200 characters')
-  if (url !== undefined && !isDetailsUrl(url)) throw new BinderyError('usage', '--url takes an address of http or https')
-  return {
-    ...(title === undefined ? {} : { title }),
-    ...(url === undefined ? {} : { url }),
-    notices: input.list('notice'),
-    postSteps: stepsOfCommands(input.list('post-step').map(commandOf)),
-    reboot: rebootOf(input.value('reboot') ?? 'none'),
-    security: input.flag('security'),
+/** What the rules of the dist's system say. */
+function advisorOf(context: Context, input: Input): Advisor {
+  const answers = answersOf(input)
+  return async (old, next) => {
+    const rules = await rulesOf(context, input, systemOf(next.entries.map(({ path }) => path)))
+    return advise(rules, eventsBetween(old, next), answers)
   }
 }
 
-function commandOf(text: string): string {
-  if (!isCommand(text)) throw new BinderyError('usage', '--post-step takes a command of one line')
-  return text
-}
+type Sources = (sources: readonly ByteSource[], composed: ReadonlyMap<ByteSource, UpdateNotes>) => Promise<void>
 
-function rebootOf(text: string): RebootClass {
-  const found = rebootClasses.find((known) => known === text)
-  if (found === undefined) throw new BinderyError('usage', `--reboot takes none, restart, reboot or careful, not '${text}'`)
-  return found
-}
-
-async function withSources<T>(files: readonly string[], work: (sources: readonly ByteSource[]) => Promise<T>): Promise<T> {
-  const sources: Awaited<ReturnType<typeof openSource>>[] = []
+/** Dists, and updates that were composed: these are folders. */
+async function withSources(context: Context, operands: readonly string[], work: Sources): Promise<void> {
+  const sources: OpenSource[] = []
+  const composed = new Map<ByteSource, UpdateNotes>()
   try {
-    for (const file of files) sources.push(await openSource(file))
-    return await work(sources)
+    for (const operand of operands) {
+      if (!isTree(operand)) {
+        sources.push(await openSource(operand))
+        continue
+      }
+      const { source, notes } = await openComposed(context, operand)
+      sources.push(source)
+      composed.set(source, notes)
+    }
+    await work(sources, composed)
   } finally {
     for (const source of sources) await source.close()
   }

@@ -8,6 +8,7 @@ import { decodeNameHeader, isNameHeader, nameHeaderSize } from '../format/dist-n
 import { markVerified } from '../base/verified.ts'
 import { openInput, openSource, spoolToSource } from '../host/source.ts'
 import type { ByteStream } from '../base/bytes.ts'
+import type { WireCodec } from '../engine/dist/wire.ts'
 import type { Verified } from '../base/verified.ts'
 import type { DeltaInfo, DeltaSide } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
@@ -29,10 +30,18 @@ export async function openTarFile(operand: TarOperand, context: Context): Promis
 async function openPlain({ file, raw }: TarOperand): Promise<OpenSource | undefined> {
   const source = await openRegular(file)
   if (source === undefined || raw) return source
-  const start = await source.read(0, Math.min(magicSize, source.size))
-  if ((await about(file, () => wireCodecOf(start))) === 'none') return source
+  try {
+    if ((await about(file, async () => await codecIn(source))) === 'none') return source
+  } catch (error) {
+    await source.close()
+    throw error
+  }
   await source.close()
   return undefined
+}
+
+async function codecIn(source: ByteSource): Promise<WireCodec> {
+  return wireCodecOf(await source.read(0, Math.min(magicSize, source.size)))
 }
 
 /** From the first byte to the last, for a caller that is done with a chunk when it asks for the next. */
@@ -58,6 +67,27 @@ async function openRegular(file: string): Promise<OpenSource | undefined> {
   })
 }
 
+/** A file as the delta wants it: as it is where it has the size that is wanted, compressed or not, else what it holds. */
+export async function operandFor(info: DeltaInfo, { file, raw }: TarOperand): Promise<TarOperand> {
+  const source = await openRegular(file)
+  try {
+    return { file, raw: raw || (source !== undefined && (await isWantedAsItIs(info, source))) }
+  } finally {
+    await source?.close()
+  }
+}
+
+/** Whatever a container is compressed with, it is nothing that is in the way. */
+export async function isWantedAsItIs({ format, old }: DeltaInfo, source: ByteSource): Promise<boolean> {
+  if (source.size === old.size) return true
+  try {
+    return format === 'bindery-container' && (await codecIn(source)) === 'none'
+  } catch (error) {
+    if (isBinderyError(error, 'not-supported')) return format === 'bindery-container'
+    throw error
+  }
+}
+
 /** Whether a file can be read twice. */
 export async function isRegularFile(file: string): Promise<boolean> {
   const source = await openRegular(file)
@@ -79,13 +109,18 @@ export async function distNameIn(source: ByteSource): Promise<string> {
 
 /** Reads all of `file`: `wrong-base` unless it is what the delta leads from. */
 export async function checkBase(base: TarOperand, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
-  const { file } = base
+  return await about(base.file, async () => await checkStream(await openTarStream(base, context), base.file, info, context))
+}
+
+/** The same for what is open already. */
+export async function checkSource(source: ByteSource, file: string, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
+  return await about(file, async () => await checkStream(bytesOf(source), file, info, context))
+}
+
+async function checkStream(bytes: ByteStream, file: string, info: DeltaInfo, context: Context): Promise<Verified<DeltaSide>> {
   const meter = context.progress.start('checking the base', info.old.size)
   try {
-    const found = await about(
-      file,
-      async () => await digestStream(metered(await openTarStream(base, context), context, (size) => meter.advance(size))),
-    )
+    const found = await digestStream(metered(bytes, context, (size) => meter.advance(size)))
     if (found.sha256 === info.old.sha256 && found.size === info.old.size) return markVerified(found)
     const isNew = found.sha256 === info.new.sha256
     throw new BinderyError('wrong-base', 'is not the file that the delta was made from', {

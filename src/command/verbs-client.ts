@@ -4,7 +4,7 @@ import type { Verb } from './command.ts'
 export const clientVerbs: readonly Verb[] = [
   { name: 'scan', summary: 'describe a tree as an mtree(5) manifest', load: async () => (await import('./scan.ts')).scan },
   { name: 'diff', summary: 'show what differs between two of tree, manifest and dist', load: async () => (await import('./diff.ts')).diff },
-  { name: 'patch', summary: 'apply a delta: old bytes in, new bytes out', load: async () => (await import('./patch.ts')).patch },
+  { name: 'patch', summary: 'apply a delta: old bytes in, new bytes out', load: async () => (await import('./patch-client.ts')).patch },
   {
     name: 'verify',
     summary: 'verify a signify signature, or a signed list of checksums',

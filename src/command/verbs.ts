@@ -1,5 +1,5 @@
 import { clientVerbs } from './verbs-client.ts'
-import type { Verb } from './command.ts'
+import type { Command, Verb } from './command.ts'
 
 /** Verbs of makers and repositories. */
 const makerVerbs: readonly Verb[] = [
@@ -17,6 +17,16 @@ const makerVerbs: readonly Verb[] = [
   { name: 'keygen', summary: 'make a signify key pair', load: async () => (await import('./keygen.ts')).keygen },
   { name: 'sign', summary: 'sign a file, or what an unsigned publication waits for', load: async () => (await import('./sign.ts')).sign },
   { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
+  {
+    name: 'compose',
+    summary: 'make an update, with its post-steps, notices and description, from named files or two releases',
+    load: async () => (await import('./compose.ts')).compose,
+  },
+  {
+    name: 'rules',
+    summary: 'show, explain and test the rules by which updates get their post-steps and notices',
+    load: async () => (await import('./rules.ts')).rules,
+  },
   { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
   {
     name: 'bundle',
@@ -36,8 +46,13 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
     ' ',
   )
 
-export const verbs: readonly Verb[] = [...clientVerbs, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+/** Here it also opens containers. */
+const patch = async (): Promise<Command> => (await import('./patch.ts')).patch
+
+const shared = clientVerbs.map((verb) => (verb.name === 'patch' ? { ...verb, load: patch } : verb))
+
+export const verbs: readonly Verb[] = [...shared, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))

@@ -1,4 +1,4 @@
-import { latin1 } from '../base/bytes.ts'
+import { fromLatin1, latin1 } from '../base/bytes.ts'
 
 /**
  * Archives of ar(1), "common" format: GNU long names (a table `//`, references `/123`) and BSD ones (`#1/LENGTH`, the name
@@ -13,6 +13,7 @@ export type ArMember = {
 
 const magic = '!<arch>\n'
 const headerSize = 60
+export const arHeaderSize: number = headerSize
 const nameSize = 16
 const sizeField = [48, 58] as const
 /** Ends each header: it shows that sizes were added up right. */
@@ -71,4 +72,16 @@ function nameOf(field: string, data: Uint8Array, longNames: string): { readonly 
   const end = longNames.indexOf('\n', start)
   if (end < 0 || end - start > longestName) return undefined
   return { name: longNames.slice(start, end).replace(/\/$/, ''), size: 0 }
+}
+
+/** The header of a member that has another name and size now; undefined where they do not fit, or the name stands elsewhere. */
+export function renamedHeader(header: Uint8Array, name: string, size: number): Uint8Array | undefined {
+  const text = latin1(header)
+  const [sizeStart, sizeEnd] = sizeField
+  if (/^(?:#1)?\//.test(text) || name.length >= nameSize || String(size).length > sizeEnd - sizeStart) return undefined
+  // GNU ends names with a slash, Debian's tools do not.
+  const ended = text.slice(0, nameSize).trimEnd().endsWith('/') ? `${name}/` : name
+  return fromLatin1(
+    ended.padEnd(nameSize) + text.slice(nameSize, sizeStart) + String(size).padEnd(sizeEnd - sizeStart) + text.slice(sizeEnd),
+  )
 }

@@ -4,20 +4,26 @@ import { huffmanCodes, huffmanLengths } from './bzip2-huffman.ts'
 import { suffixArray } from './suffix-array.ts'
 import type { BitWriter } from './bzip2-bits.ts'
 
-/** Level 9, as bzip2-1.0.8 would: about its sizes, not its very bytes. */
+/**
+ * What bzip2-1.0.8 makes, to the byte; but for a block that is one text again and again, where it has a choice of which repetition
+ * comes first.
+ */
 
-const level = 9
-/** bzip2 keeps 19 bytes of a block free. */
-const blockLimit = level * 100_000 - 19
+const bestLevel = 9
+/** bzip2 keeps 19 bytes of a block free; the last run of a block may need some of them. */
+const spare = 19
+/** Of a run, as it is packed. */
+const longestPacked = 5
 const longestCode = 17
 const rounds = 4
 
-export function bzip2(bytes: Uint8Array): Uint8Array {
+export function bzip2(bytes: Uint8Array, level: number = bestLevel): Uint8Array {
   const out = bitWriter()
+  const blockLimit = level * 100_000 - spare
   writeBytes(out, [0x42, 0x5a, 0x68, 0x30 + level])
   let sum = 0
   for (let at = 0; at < bytes.length;) {
-    const { packed, used } = packRuns(bytes.subarray(at))
+    const { packed, used } = packRuns(bytes.subarray(at), blockLimit)
     const crc = ~nextCrc(firstCrc, bytes.subarray(at, at + used))
     writeBlock(out, packed, crc)
     sum = combineCrc(sum, crc)
@@ -28,11 +34,11 @@ export function bzip2(bytes: Uint8Array): Uint8Array {
 }
 
 /** The first run-length coding, until a block is full: behind four equal bytes, how many more there are. */
-function packRuns(bytes: Uint8Array): { readonly packed: Uint8Array; readonly used: number } {
-  const packed = new Uint8Array(Math.min(blockLimit, bytes.length + (bytes.length >> 2) + 1))
+function packRuns(bytes: Uint8Array, blockLimit: number): { readonly packed: Uint8Array; readonly used: number } {
+  const packed = new Uint8Array(Math.min(blockLimit, bytes.length + (bytes.length >> 2)) + longestPacked)
   let size = 0
   let used = 0
-  while (used < bytes.length && size + 5 <= blockLimit) {
+  while (used < bytes.length && size < blockLimit) {
     const byte = bytes[used] as number
     const most = Math.min(bytes.length, used + 255)
     let end = used + 1
@@ -201,23 +207,25 @@ function chooseTables(symbols: Uint16Array, alphabetSize: number): Choice {
   return { tables, selectors }
 }
 
+/** The last of them is for the first symbols; every other one takes one symbol less than its share. */
 function firstTables(symbols: Uint16Array, alphabetSize: number): readonly Uint8Array[] {
   const count = symbols.length < 200 ? 2 : symbols.length < 600 ? 3 : symbols.length < 1200 ? 4 : symbols.length < 2400 ? 5 : 6
   const frequencies = new Uint32Array(alphabetSize)
   for (const symbol of symbols) frequencies[symbol] = (frequencies[symbol] as number) + 1
+  const tables: Uint8Array[] = []
   let left = symbols.length
   let from = 0
-  return Array.from({ length: count }, (_, table) => {
-    const share = left / (count - table)
+  for (let parts = count; parts > 0; parts--) {
+    const share = Math.floor(left / parts)
     let sum = 0
     let to = from
-    while (to < alphabetSize && (sum < share || table === count - 1)) sum += frequencies[to++] as number
-    const lengths = new Uint8Array(alphabetSize).fill(15)
-    lengths.fill(1, from, to)
+    while (sum < share && to < alphabetSize) sum += frequencies[to++] as number
+    if (to - 1 > from && parts !== count && parts !== 1 && (count - parts) % 2 === 1) sum -= frequencies[--to] as number
+    tables.unshift(new Uint8Array(alphabetSize).fill(15).fill(0, from, to))
     left -= sum
     from = to
-    return lengths
-  })
+  }
+  return tables
 }
 
 function cheapest(tables: readonly Uint8Array[], part: Uint16Array): number {

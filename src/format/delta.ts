@@ -65,7 +65,8 @@ export type BlockDigests = { readonly old: Uint8Array; readonly new: Uint8Array 
 
 /** What a user or a planner wants to know of a delta. */
 export type DeltaInfo = {
-  readonly format: 'bindery'
+  /** The second one: between containers, which are opened. */
+  readonly format: 'bindery' | 'bindery-container'
   readonly version: number
   readonly oldName: string
   readonly newName: string
@@ -73,6 +74,8 @@ export type DeltaInfo = {
   readonly new: DeltaSide
   /** Bytes of memory that applying takes beyond the program itself. */
   readonly memory: number
+  /** What the old side is, where it is opened. */
+  readonly container?: string
 }
 
 export function deltaInfo(header: DeltaHeader): DeltaInfo {

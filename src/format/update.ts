@@ -79,7 +79,7 @@ export const updateLimits = {
   text: 4096,
   title: 200,
   url: 2048,
-  configuration: 64,
+  configuration: 1024,
   must: 32,
 } as const
 

@@ -38,22 +38,27 @@ async function usersByMaps({ proc, root }: ProcessSystem, files: readonly Replac
     .map(Number)
     .sort((a, b) => a - b)) {
     const maps = await readIfSeen(`${proc}/${pid}/maps`)
-    if (maps === 'hidden') hidden++
-    else if (maps !== undefined) {
-      const used = filesInMaps(maps, gone)
-      if (used.length > 0) processes.push({ pid, program: await programOf(`${proc}/${pid}`), files: used })
-    }
+    if (maps === hiddenFromUs) hidden++
+    const used = maps === undefined || maps === hiddenFromUs ? [] : filesInMaps(maps, gone)
+    if (used.length > 0) processes.push({ pid, program: await programOf(`${proc}/${pid}`), files: used })
   }
-  return { processes, ...(hidden === 0 ? {} : { unseen: `${hidden} processes of others can only be seen by root` }) }
+  return {
+    processes,
+    ...(hidden === 0
+      ? {}
+      : { unseen: `${hidden} of the processes could not be looked at${process.getuid?.() === 0 ? '' : ', which needs root'}` }),
+  }
 }
 
+const hiddenFromUs = Symbol('hidden')
+
 /** Undefined for a process that has ended. */
-async function readIfSeen(file: string): Promise<string | 'hidden' | undefined> {
+async function readIfSeen(file: string): Promise<string | typeof hiddenFromUs | undefined> {
   try {
     return await readFile(file, 'latin1')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
-    return code === 'EACCES' || code === 'EPERM' ? 'hidden' : undefined
+    return code === 'EACCES' || code === 'EPERM' ? hiddenFromUs : undefined
   }
 }
 
@@ -74,7 +79,8 @@ async function programOf(folder: string): Promise<string> {
   try {
     return (await readlink(`${folder}/exe`, 'latin1')).replace(/ \(deleted\)$/, '')
   } catch {
-    return ((await readIfSeen(`${folder}/comm`)) ?? '?').trim()
+    const name = await readIfSeen(`${folder}/comm`)
+    return typeof name === 'string' ? name.trim() : '?'
   }
 }
 
@@ -100,21 +106,34 @@ async function fstat(exec: Exec, args: readonly string[]): Promise<string | unde
 
 /** `USER CMD PID FD MOUNT INUM MODE …`, with `text` as FD for the program and `mmap` for what is mapped. */
 export function processesInFstat(table: string, root: string, files: readonly ReplacedFile[]): readonly StaleProcess[] {
-  const byInode = Map.groupBy(files, ({ inode }) => inode)
-  const found = new Map<number, { program: string; files: Set<RelPath> }>()
-  for (const line of table.split('\n')) {
-    const [, program, pid, mount, inode] = /^\s*\S+\s+(.+?)\s+(\d+)\s+(?:text|mmap)\s+(\/\S*)\s+(\d+)\s/.exec(line) ?? []
-    if (inode === undefined) continue
-    for (const { path } of byInode.get(BigInt(inode)) ?? []) {
-      if (!isBelow(absolute(root, path), mount as string)) continue
-      const known = found.get(Number(pid)) ?? { program: program as string, files: new Set<RelPath>() }
+  const lines = linesOf(table)
+  const mounts = new Set(lines.map(({ mount }) => mount))
+  const byPlace = Map.groupBy(files, ({ path, inode }) => `${mountOf(mounts, absolute(root, path))} ${inode}`)
+  const found = new Map<number, { readonly program: string; readonly files: Set<RelPath> }>()
+  for (const { program, pid, mount, inode } of lines) {
+    for (const { path } of byPlace.get(`${mount} ${inode}`) ?? []) {
+      const known = found.get(pid) ?? { program, files: new Set<RelPath>() }
       known.files.add(path)
-      found.set(Number(pid), known)
+      found.set(pid, known)
     }
   }
   return [...found].map(([pid, one]) => ({ pid, program: one.program, files: [...one.files] })).sort((a, b) => a.pid - b.pid)
 }
 
-function isBelow(path: string, mount: string): boolean {
-  return path.startsWith(mount.endsWith('/') ? mount : `${mount}/`)
+type FstatLine = { readonly program: string; readonly pid: number; readonly mount: string; readonly inode: string }
+
+function linesOf(table: string): readonly FstatLine[] {
+  return table.split('\n').flatMap((line) => {
+    const [, program, pid, mount, inode] = /^\s*\S+\s+(.+?)\s+(\d+)\s+(?:text|mmap)\s+(\/\S*)\s+(\d+)\s/.exec(line) ?? []
+    return inode === undefined ? [] : [{ program: program as string, pid: Number(pid), mount: mount as string, inode }]
+  })
+}
+
+/** The deepest of those that something runs from: where nothing does, nothing is found either. */
+function mountOf(mounts: ReadonlySet<string>, path: string): string | undefined {
+  let found: string | undefined
+  for (const mount of mounts) {
+    if (path.startsWith(mount.endsWith('/') ? mount : `${mount}/`) && mount.length > (found?.length ?? 0)) found = mount
+  }
+  return found
 }

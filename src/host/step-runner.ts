@@ -21,6 +21,7 @@ async function runStep(root: string, job: StepJob): Promise<StepEnd> {
     const begin = (await log.stat()).size
     const child = spawnLed({ cwd: root, env: job.env, words: wordsOf(root, job.text), stdio: ['ignore', log.fd, log.fd, 'pipe'] })
     const end = await attend(child, job, async () => (await log.stat()).size - begin > maxStepOutput)
+    if (typeof end !== 'number' && end.kind === 'too much output') await log.truncate(begin + maxStepOutput)
     return typeof end === 'number' ? { kind: 'ended', status: end, lastLine: await lastLineOf(log, begin) } : end
   } finally {
     await log.close()
@@ -41,7 +42,7 @@ function wordsOf(root: string, text: string): readonly string[] {
   return root === '/' ? shell : [programPath('chroot') ?? 'chroot', '.', ...shell]
 }
 
-const lookEveryMs = 500
+const lookEveryMs = 100
 
 /** The status, or why it was ended. */
 async function attend(child: ChildProcess, { seconds, signal }: StepJob, isTooMuch: () => Promise<boolean>): Promise<number | StepEnd> {

@@ -1,7 +1,7 @@
 import type { RelPath } from '../base/path.ts'
 
 /**
- * Runs the post-steps of an update in the root that was updated. The contract, checked by test/conformance/step-runner.ts:
+ * Runs the post-steps of an update in the root that was updated. The contract:
  *
  * - `run` ends when the step itself does. What it leaves running goes on, a service for instance, and is not waited for,
  *   whatever it holds open.

@@ -8,7 +8,7 @@ import { newChains } from './gzip/predict.ts'
 import { closeNew, openOld } from './gzip/section.ts'
 import { heldPieces } from './held.ts'
 import { imageDecoder } from './image/decode.ts'
-import { newBlocks, overhang } from './new-blocks.ts'
+import { newBlocks, overhang, putWhole } from './new-blocks.ts'
 import { oldWindow } from './old-window.ts'
 import { plainDecoder } from './plain-decode.ts'
 import { readBatch } from './read-batch.ts'
@@ -180,15 +180,5 @@ function wholeOf(bytes: Uint8Array): OldBytes {
       if (end > bytes.length) throw new BinderyError('bad-format', 'a section of the delta copies past the end of its old content')
       return { start: 0, bytes }
     },
-  }
-}
-
-async function* putWhole(made: Uint8Array, out: NewBlocks): ByteStream {
-  for (let done = 0; done < made.length;) {
-    if (out.filled >= out.size) yield out.take()
-    const count = Math.min(made.length - done, out.size - out.filled)
-    out.bytes.set(made.subarray(done, done + count), out.filled)
-    out.filled += count
-    done += count
   }
 }

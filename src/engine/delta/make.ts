@@ -18,6 +18,7 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { DeltaHeader } from '../../format/delta.ts'
 import type { Meter } from '../../port/ambient.ts'
 import type { ByteSource } from '../../port/source.ts'
+import type { TarMember } from '../../format/tar-members.ts'
 import type { Threads } from '../../port/thread.ts'
 import type { Effort, Means } from './effort.ts'
 import type { DigestOf } from './pair.ts'
@@ -45,6 +46,8 @@ export type DeltaInput = Making & {
   readonly watch?: DeltaWatch | undefined
   /** For readers with less memory than usual, at the cost of larger deltas. */
   readonly limits?: DeltaLimits | undefined
+  /** Where the sides are more than tars. */
+  readonly members?: { readonly old: readonly TarMember[]; readonly new: readonly TarMember[] } | undefined
 }
 
 /** What the reader must be able to hold: see the fields of the same names in the delta's header. */
@@ -73,8 +76,8 @@ export async function* makeDelta(input: DeltaInput): ByteStream {
 
 async function* makeWith(input: DeltaInput, means: Means, matcher: PairMatcher): ByteStream {
   const limits = input.limits ?? usualLimits(Math.max(input.old.size, input.new.size))
-  const old = await survey(input.old, limits.blockSize, digestSize, input.signal)
-  const next = await survey(input.new, limits.blockSize, digestSize, input.signal)
+  const old = await survey(input.old, limits.blockSize, digestSize, input.signal, input.members?.old)
+  const next = await survey(input.new, limits.blockSize, digestSize, input.signal, input.members?.new)
   const pairs = await pairMembers(old.members, next.members, digestOf(input))
   const plan = planDelta(old, next, pairs, limits.window)
   const { oldName, newName } = input

@@ -1,6 +1,7 @@
 import { BinderyError } from '../../base/error.ts'
 import { blockHash } from './block-hash.ts'
-import type { DeltaFront } from './read-front.ts'
+import type { ByteStream } from '../../base/bytes.ts'
+import type { BlockDigests, DeltaHeader } from '../../format/delta.ts'
 
 /**
  * The new side as a decoder makes it: it writes to `bytes` at `filled` while there is `room`; a full block is verified
@@ -18,8 +19,10 @@ export type NewBlocks = {
 /** Bytes that a residual may write behind the end of a block: they belong to the next. */
 export const overhang = 4
 
+type NewFront = { readonly header: Pick<DeltaHeader, 'new' | 'blockSize' | 'digestSize'>; readonly digests: Pick<BlockDigests, 'new'> }
+
 /** `reuse`: two buffers take turns, so that a block is gone when the next but one is begun. */
-export function newBlocks({ header, digests }: DeltaFront, reuse: boolean): NewBlocks {
+export function newBlocks({ header, digests }: NewFront, reuse: boolean): NewBlocks {
   const hash = blockHash(header.new, digests.new, header.digestSize)
   let left = header.new.size
   let index = 0
@@ -46,4 +49,15 @@ export function newBlocks({ header, digests }: DeltaFront, reuse: boolean): NewB
     },
   }
   return blocks
+}
+
+/** Bytes that are made as a whole. */
+export async function* putWhole(made: Uint8Array, out: NewBlocks): ByteStream {
+  for (let done = 0; done < made.length;) {
+    if (out.filled >= out.size) yield out.take()
+    const count = Math.min(made.length - done, out.size - out.filled)
+    out.bytes.set(made.subarray(done, done + count), out.filled)
+    out.filled += count
+    done += count
+  }
 }

@@ -17,7 +17,14 @@ export type Survey = {
 
 const readSize = 1 << 20
 
-export async function survey(source: ByteSource, blockSize: number, digestSize: number, signal: AbortSignal | undefined): Promise<Survey> {
+/** `members`: where somebody knows more of them than a tar tells. */
+export async function survey(
+  source: ByteSource,
+  blockSize: number,
+  digestSize: number,
+  signal: AbortSignal | undefined,
+  members?: readonly TarMember[],
+): Promise<Survey> {
   const hash = createHash('sha256')
   const digests: Uint8Array[] = []
   const step = Math.min(readSize, blockSize)
@@ -28,5 +35,5 @@ export async function survey(source: ByteSource, blockSize: number, digestSize: 
     hash.update(await source.read(at, Math.min(source.size, at + step), room))
   }
   const side = { size: source.size, sha256: hash.digest('hex') as Sha256 }
-  return { side, digests: concatBytes(digests), members: await listMembers(source) }
+  return { side, digests: concatBytes(digests), members: members ?? (await listMembers(source)) }
 }

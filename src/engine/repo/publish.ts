@@ -18,11 +18,12 @@ import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
 import type { Making } from '../delta/make.ts'
 import type { UpdateNotes } from '../update/compose.ts'
+import type { MakerNotes } from '../update/notes.ts'
 import type { ChannelDraft } from './channel-draft.ts'
 import type { Lifetimes, OnlineSigners, RoleFile } from './commit.ts'
 import type { Keyring } from './keyring.ts'
 import type { Signer } from './keys.ts'
-import type { DraftedRelease } from './release-draft.ts'
+import type { Advisor, DraftedRelease } from './release-draft.ts'
 import type { Repository } from './repository.ts'
 
 export type PublishInput = {
@@ -35,7 +36,11 @@ export type PublishInput = {
   readonly deltas: number
   /** For each of them. */
   readonly making?: Making | undefined
-  readonly notes: UpdateNotes
+  readonly notes: MakerNotes
+  /** Of dists that were composed. */
+  readonly composed?: ReadonlyMap<ByteSource, UpdateNotes> | undefined
+  /** For the others: what the rules say of the step from the release before. */
+  readonly advisor?: Advisor | undefined
   /** A folder of each dist in which `make upgrade` is the last step of an install. */
   readonly upgrade?: RelPath | undefined
   readonly lifetimes: Lifetimes

@@ -1,11 +1,12 @@
 import { BinderyError } from '../../base/error.ts'
 import { formatDistName } from '../../base/name.ts'
 import { encodeFrames } from '../../format/frames.ts'
-import { encodeManifest } from '../../format/manifest.ts'
+import { decodeManifest, encodeManifest } from '../../format/manifest.ts'
 import { encodeUpdate } from '../../format/update.ts'
 import { describeDist } from '../dist/read.ts'
 import { compress, decompress, listFrames } from '../dist/wire.ts'
-import { composeUpdate, releaseTargets } from '../update/compose.ts'
+import { composeUpdate, noNotes, releaseTargets } from '../update/compose.ts'
+import { addNotes, notesOfAdvice } from '../update/notes.ts'
 import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { blobOfBytes, blobOfSource, putBlob, sourceStream, targetOf } from './blob.ts'
 import { findRelease } from './channel-draft.ts'
@@ -14,6 +15,7 @@ import { obsoleteList } from './obsolete-list.ts'
 import { makeReleaseDeltas } from './release-deltas.ts'
 import { upgradeStep } from './upgrade-slice.ts'
 import type { ByteStream } from '../../base/bytes.ts'
+import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Update } from '../../format/update.ts'
 import type { Meter, Progress } from '../../port/ambient.ts'
@@ -22,6 +24,8 @@ import type { Store } from '../../port/store.ts'
 import type { Making } from '../delta/make.ts'
 import type { DistDescription } from '../dist/read.ts'
 import type { WireCodec } from '../dist/wire.ts'
+import type { Advice } from '../update/advise.ts'
+import type { MakerNotes } from '../update/notes.ts'
 import type { FullIngredient, Ingredients, ReleaseTargets, UpdateNotes } from '../update/compose.ts'
 import type { Blob } from './blob.ts'
 import type { ChannelDraft } from './channel-draft.ts'
@@ -38,13 +42,18 @@ export type ReleaseInput = {
   readonly deltas: number
   /** For each of them. */
   readonly making?: Making | undefined
-  readonly notes: UpdateNotes
+  readonly notes: MakerNotes
+  readonly composed?: ReadonlyMap<ByteSource, UpdateNotes> | undefined
+  readonly advisor?: Advisor | undefined
   /** A folder of the dist in which `make upgrade` is the last step of an install. */
   readonly upgrade?: RelPath | undefined
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly explain: (line: string) => void
 }
+
+/** What the rules make of the step from one release to the next. */
+export type Advisor = (old: Manifest, next: Manifest) => Promise<Advice>
 
 export type DraftedRelease = { readonly kind: 'added' | 'present'; readonly update: Update }
 
@@ -93,7 +102,8 @@ type Dist = { readonly dist: ByteSource; readonly tar: ByteSource; readonly desc
 
 async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar, description }: Dist): Promise<Update> {
   const targets = releaseTargets(description.name)
-  const notes = notesFor(input, description)
+  const newest = draft.updates.at(-1)
+  const notes = await notesFor(input, draft, { dist, description })
   const keep = async (blob: Blob): Promise<void> => {
     await putBlob(input.store, blob)
     draft.targets.set(blob.target, targetOf(blob))
@@ -101,7 +111,6 @@ async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar,
   const text = encodeManifest(description.manifest)
   const manifest = await manifestBlob(targets, text)
   await keep(manifest)
-  const newest = draft.updates.at(-1)
   const sequence = (newest?.sequence ?? 0) + 1
   const release: Ingredients = {
     sequence,
@@ -121,8 +130,18 @@ async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar,
 }
 
 /** What the maker says holds for each dist; whether it has an upgrade slice is its own matter. */
-function notesFor({ notes, upgrade }: ReleaseInput, { manifest }: DistDescription): UpdateNotes {
-  return upgrade === undefined ? notes : { ...notes, postSteps: [...notes.postSteps, upgradeStep(manifest, upgrade)] }
+async function notesFor(input: ReleaseInput, draft: ChannelDraft, { dist, description }: Omit<Dist, 'tar'>): Promise<UpdateNotes> {
+  const { notes, upgrade, composed } = input
+  const first = composed?.get(dist) ?? (await advisedNotes(input, draft, description.manifest))
+  const own = addNotes(first, notes)
+  return upgrade === undefined ? own : { ...own, postSteps: [...own.postSteps, upgradeStep(description.manifest, upgrade)] }
+}
+
+async function advisedNotes({ advisor, readable }: ReleaseInput, { updates, targets }: ChannelDraft, next: Manifest): Promise<UpdateNotes> {
+  const before = updates.at(-1)
+  if (advisor === undefined || before === undefined) return noNotes
+  const old = decodeManifest(await readManifestText(readable, before, targets))
+  return notesOfAdvice(await advisor(old, next))
 }
 
 async function keepObsolete(

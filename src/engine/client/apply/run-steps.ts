@@ -39,11 +39,12 @@ export async function runSteps(input: RunSteps, begun: Left): Promise<StepsRun> 
 
 async function runOne({ runner, signal, explain }: RunSteps, { transaction, releases }: Left, step: StepToRun): Promise<StepEnd> {
   explain(`running ${step.name}`)
-  const [change] = releases
+  const [change, ...others] = releases
+  const names = change === undefined || others.length > 0 ? {} : { BINDERY_OLD: change.old, BINDERY_NEW: change.new }
   const end = await runner.run({
     title: step.name,
     text: step.kind === 'run' ? step.command : step.text,
-    env: { ...stepEnvironment, ...(change === undefined ? {} : { BINDERY_OLD: change.old, BINDERY_NEW: change.new }) },
+    env: { ...stepEnvironment, ...names },
     seconds: step.seconds,
     log: logPath(transaction),
     signal,
@@ -55,7 +56,7 @@ async function runOne({ runner, signal, explain }: RunSteps, { transaction, rele
   return end
 }
 
-/** environ(7) of every step; BINDERY_OLD and BINDERY_NEW name the releases. */
+/** environ(7) of every step; BINDERY_OLD and BINDERY_NEW name the releases, unless several channels go back at once. */
 export const stepEnvironment: Readonly<Record<string, string>> = {
   HOME: '/root',
   LC_ALL: 'C',

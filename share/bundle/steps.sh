@@ -1,0 +1,176 @@
+# --- what an update runs and says when its files are in place (doc/spec/journal.md)
+
+# All that transactions have left to do, oldest first. What is left of one that was taken back is for nobody.
+run_all_left() {
+	set +f
+	for one in "$state"/receipt/*; do
+		[ ! -f "$one" ] || sed -n '/^\(area\|post\|end\) /q; s/^undoes //p' "$one"
+	done >"$tmp/undone"
+	for one in "$state"/steps/*; do
+		case ${one##*/} in *[!0-9]*) ;; *) echo "${one##*/}" ;; esac
+	done | sort -n >"$tmp/waiting"
+	set -f
+	while read -r waiting; do
+		grep -qx "$waiting" "$tmp/undone" && continue
+		sed -n 's/^kept //p' "$state/steps/$waiting" >"$tmp/kept"
+		say_kept
+		run_left "$waiting"
+	done <"$tmp/waiting"
+}
+
+# Runs the steps that transaction $1 has left, those that failed before first, and then says its notices. After each step the file
+# says what is left: whoever is killed goes on there.
+run_left() {
+	left=$state/steps/$1
+	[ -f "$left" ] || return 0
+	read_journal "$left"
+	left_class=$(sed -n 's/^reboot //p' "$left")
+	sed -n 's/^release //p' "$left" >"$tmp/changes"
+	left_role=$(sed -n '1s/ .*//p' "$tmp/changes")
+	record_reboot
+	{ awk '$1 == "failed"' "$left"; awk '$1 == "post"' "$left"; } >"$tmp/steps"
+	awk '$2 == "notice"' "$tmp/steps" >"$tmp/post"
+	cp "$tmp/steps" "$tmp/running"
+	: >"$tmp/again"
+	: >"$tmp/failed"
+	at=0
+	while read -r was what name seconds failure _ text <&4; do
+		at=$((at + 1))
+		case $what in run | script) ;; *) continue ;; esac
+		unword "$text"
+		explain "running $name"
+		run_step "$tx"
+		[ "$ended" = 0 ] || step_failed "$tx"
+		# Not by the line itself: a script is more than an environment takes.
+		[ "$ended" = 0 ] || awk -v at="$at" 'NR == at { sub(/^post/, "failed"); print }' "$tmp/steps" >>"$tmp/again"
+		awk -v at="$at" '$1 == "post" && (NR > at || $2 == "notice")' "$tmp/steps" >"$tmp/post"
+		awk -v at="$at" '$1 == "failed" && NR > at' "$tmp/steps" | cat - "$tmp/again" >"$tmp/failed"
+		write_left "$left_class"
+	done 4<"$tmp/running"
+	say_notices
+	: >"$tmp/post"
+	write_left ''
+}
+
+# The file with the lines of $tmp/post and $tmp/failed and the class $1 of reboot, or none where nothing is left.
+write_left() {
+	if [ ! -s "$tmp/post" ] && [ ! -s "$tmp/failed" ] && [ -z "$1" ]; then
+		rm -f "$left"
+		return
+	fi
+	{
+		awk '$1 ~ /^(post|failed|reboot|kept|end)$/ { exit } { print }' "$left"
+		cat "$tmp/post" "$tmp/failed"
+		[ -z "$1" ] || echo "reboot $1"
+	} | sealed >"$left.new"
+	write_state "$left"
+}
+
+# Runs $path with the clean environment that the client gives, in the root, for at most $seconds; its status comes in $ended.
+run_step() {
+	log=$state/log/$1
+	read -r _ old new <"$tmp/changes"
+	set -- env -i HOME=/root LC_ALL=C PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+	[ "$(awk 'END { print NR }' "$tmp/changes")" != 1 ] || set -- "$@" "BINDERY_OLD=$old" "BINDERY_NEW=$new"
+	[ -z "$top" ] || set -- "$@" chroot "$top"
+	set -- "$@" /bin/sh -c "$path"
+	echo "== $name" >>"$log"
+	ended=0
+	if timeout -k 1 5 true 2>/dev/null; then
+		alone timeout -k 5 "$seconds" "$@" || ended=$?
+		return
+	fi
+	alone "$@" &
+	pid=$!
+	watch &
+	watcher=$!
+	wait "$pid" || ended=$?
+	kill "$watcher" 2>/dev/null
+}
+
+# A process of its own that hears signals, which this one does not any more.
+alone() (
+	cd "${top:-/}" || exit 1
+	umask 022
+	trap - INT TERM HUP
+	exec "$@"
+) </dev/null >>"$log" 2>&1 4<&-
+
+watch() (
+	trap 'kill $sleeping; exit' TERM
+	sleep "$seconds" &
+	sleeping=$!
+	wait "$sleeping"
+	kill "$pid"
+	sleep 5
+	kill -9 "$pid"
+) </dev/null >/dev/null 2>&1 4<&-
+
+step_failed() {
+	last=$(tail -n 1 "$log")
+	case $last in "== $name") last='' ;; *) last=": $last" ;; esac
+	failed="the step $name failed with status $ended$last (its output is in /var/db/bindery/log/$1)"
+	if [ "$failure" = roll-back ] && [ "$was" = post ]; then take_back "$1"; fi
+	say "$failed; 'recover' tries it again"
+	status=6
+}
+
+# A step that says so takes the install back, when nothing newer was installed.
+take_back() {
+	newest_install
+	[ "${receipt##*/}" = "$1" ] || return 0
+	way=rollback suffix=.old dry='' taken=$new
+	exec 4<&-
+	rm -rf "$tmp/out"
+	roll_back
+	die 1 "$failed; $taken was taken back"
+}
+
+# Of the machine, not of a root; the same word that the client takes.
+boot_id() {
+	if [ -r /proc/sys/kernel/random/boot_id ]; then cat /proc/sys/kernel/random/boot_id
+	elif [ "$(uname)" = FreeBSD ] && sysctl -n kern.boot_id 2>/dev/null; then :
+	else sysctl -n kern.boottime 2>/dev/null | sed 's/.*sec = \([0-9]*\).*/\1/; s/[[:blank:]][[:blank:]]*/_/g'
+	fi
+}
+
+# Which channels wait for a reboot since this start of the machine (doc/spec/client-state.md).
+record_reboot() {
+	boot=$(boot_id)
+	[ -n "$boot" ] && [ -n "$left_class" ] || return 0
+	while read -r changed old new; do
+		{ cat "$state/reboot" 2>/dev/null || echo 'bindery-reboot 1'; } | awk -v role="$changed" -v old="$old" -v new="$new" -v class="$left_class" -v boot="$boot" '
+			function need() { if (class == "reboot" || class == "careful") print "need", role, old, new, class, boot }
+			$1 == "need" && $2 == role {
+				found = 1
+				if ($6 != boot) { if (class == "restart") print; else need(); next }
+				$4 = new
+				if (class == "careful") $5 = class
+			}
+			{ print }
+			END { if (!found) need() }' >"$state/reboot.new"
+		chmod 644 "$state/reboot.new"
+		if [ -s "$state/reboot.new" ] && { [ -f "$state/reboot" ] || grep -q '^need' "$state/reboot.new"; }; then write_state "$state/reboot"
+		else rm -f "$state/reboot.new"
+		fi
+	done <"$tmp/changes"
+}
+
+# Whether the role $1 waits for a reboot; going back to what the machine has been running all the time needs none.
+is_waiting() {
+	[ -z "$boot" ] || awk -v role="$1" -v boot="$boot" '$1 == "need" && $2 == role && $6 == boot && $3 != $4 { found = 1 } END { exit !found }' "$state/reboot" 2>/dev/null
+}
+
+say_notices() {
+	of=${left_role%-*}/${left_role##*-}
+	while read -r _ what text; do
+		[ "$what" = notice ] || continue
+		unword "$text"
+		say "$of: $path"
+	done <"$tmp/post"
+	case $left_class in
+	restart) say "restart services that use what was updated of $of" ;;
+	reboot) ! is_waiting "$left_role" || say "reboot to finish the update of $of" ;;
+	careful) ! is_waiting "$left_role" || say "reboot to finish the update of $of; somebody should be near the machine" ;;
+	esac
+}

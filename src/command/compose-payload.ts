@@ -1,0 +1,138 @@
+import { join } from 'node:path'
+import { sha256Hasher } from '../base/digest.ts'
+import { BinderyError } from '../base/error.ts'
+import { formatDistName } from '../base/name.ts'
+import { pathFromText, rootPath } from '../base/path.ts'
+import { describeDist } from '../engine/dist/read.ts'
+import { withoutSockets } from '../engine/dist/sockets.ts'
+import { compressFrom, magicSize, wireCodecOf, wireSuffix } from '../engine/dist/wire.ts'
+import { writeDist } from '../engine/dist/write.ts'
+import { eventsBetween } from '../engine/update/events.ts'
+import { isNamed, isOnTheWay, withNamed } from '../engine/update/named-files.ts'
+import { hostDisk } from '../host/disk.ts'
+import { openInput, openSource, writeFileAtomically } from '../host/source.ts'
+import { openBase } from './base-input.ts'
+import { distNameOf } from './dist-name.ts'
+import { bytesOf, openTarFile } from './tar-file.ts'
+import { scanWithProgress } from './tree-input.ts'
+import type { ByteStream } from '../base/bytes.ts'
+import type { FileEntry, Manifest } from '../base/entry.ts'
+import type { DistName } from '../base/name.ts'
+import type { RelPath } from '../base/path.ts'
+import type { Event } from '../engine/update/rules.ts'
+import type { Descriptor } from '../format/descriptor.ts'
+import type { Disk } from '../port/disk.ts'
+import type { Base } from './base-input.ts'
+import type { Context, Input } from './command.ts'
+
+/** What an update brings: a dist, and what it does to each path. */
+export type Payload = {
+  readonly release: DistName
+  readonly previous?: DistName
+  readonly events: readonly Event[]
+  /** Of the whole release. */
+  readonly paths: readonly RelPath[]
+  /** Where the named files are. */
+  readonly disk: Disk
+  /** The dist, into a folder. */
+  write(folder: string): Promise<Descriptor['payload']>
+  close(): Promise<void>
+}
+
+/** Named files of the root, alone or laid over a base. */
+export async function payloadOfFiles(context: Context, input: Input, slug: string): Promise<Payload> {
+  const disk = hostDisk(context.root)
+  const named = input.operands.map(pathOf)
+  const operand = input.value('base')
+  const base = operand === undefined ? undefined : await openBase(context, operand)
+  try {
+    const found = await scanWithProgress(disk, context, { exclude: (path) => !isOnTheWay(named, path) })
+    const { kept, leftOut } = withoutSockets(withNamed(base?.manifest, found, named).entries)
+    for (const path of leftOut) context.say(`/${path}: a socket, left out`)
+    const manifest = { entries: kept }
+    const release = nameOf(context, input, base, slug)
+    const content = (file: FileEntry): ByteStream =>
+      base === undefined || isNamed(named, file.path) ? disk.read(file.path, { end: file.size }) : base.content(file)
+    return {
+      release,
+      ...(base?.name === undefined ? {} : { previous: base.name }),
+      events: base === undefined ? namedEvents(manifest, named) : eventsBetween(base.manifest, manifest),
+      paths: manifest.entries.map(({ path }) => path),
+      disk,
+      write: async (folder) => {
+        const tar = compressFrom(() => writeDist(release, manifest, content), 'zstd')
+        return await writeHashed(folder, `${formatDistName(release)}.tar.zst`, tar)
+      },
+      close: async () => await base?.close(),
+    }
+  } catch (error) {
+    await base?.close()
+    throw error
+  }
+}
+
+function pathOf(operand: string): RelPath {
+  const path = pathFromText(operand.replace(/^\//, '').replace(/(?<=.)\/+$/, ''))
+  if (path === undefined || path === rootPath) throw new BinderyError('usage', `'${operand}' is no path in the root`)
+  return path
+}
+
+/** Nobody knows what was there before. */
+function namedEvents({ entries }: Manifest, named: readonly RelPath[]): readonly Event[] {
+  return entries.flatMap(({ path, kind }) => (kind !== 'dir' && isNamed(named, path) ? [{ path, happening: 'changed' }] : []))
+}
+
+function nameOf(context: Context, input: Input, base: Base | undefined, slug: string): DistName {
+  if (base === undefined) return distNameOf(context, input, { product: slug, revision: '1' })
+  return distNameOf(context, input, base.name && { product: base.name.product, arch: base.name.arch })
+}
+
+/** The second of two releases, as it is. */
+export async function payloadOfReleases(context: Context, input: Input): Promise<Payload> {
+  const [from, to] = [input.required('from'), input.required('to')]
+  const [old, next] = [await describe(context, from), await describe(context, to)]
+  const file = `${formatDistName(next.name)}.tar${await suffixOf(to)}`
+  return {
+    release: next.name,
+    previous: old.name,
+    events: eventsBetween(old.manifest, next.manifest),
+    paths: next.manifest.entries.map(({ path }) => path),
+    disk: hostDisk(context.root),
+    write: async (folder) => await writeHashed(folder, file, await openInput(to, context.stdin)),
+    close: async () => {},
+  }
+}
+
+async function describe(context: Context, file: string): ReturnType<typeof describeDist> {
+  const source = await openTarFile({ file, raw: false }, context)
+  try {
+    return await describeDist(bytesOf(source))
+  } finally {
+    await source.close()
+  }
+}
+
+async function suffixOf(file: string): Promise<string> {
+  const source = await openSource(file)
+  try {
+    return wireSuffix[wireCodecOf(await source.read(0, Math.min(magicSize, source.size)))]
+  } finally {
+    await source.close()
+  }
+}
+
+async function writeHashed(folder: string, file: string, content: ByteStream): Promise<Descriptor['payload']> {
+  const hasher = sha256Hasher()
+  const size = await writeFileAtomically(
+    join(folder, file),
+    hashed(content, (bytes) => void hasher.update(bytes)),
+  )
+  return { file, size, sha256: hasher.digest() }
+}
+
+async function* hashed(content: ByteStream, see: (bytes: Uint8Array) => void): ByteStream {
+  for await (const bytes of content) {
+    see(bytes)
+    yield bytes
+  }
+}

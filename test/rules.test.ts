@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { utf8 } from '../src/base/bytes.ts'
+import { BinderyError } from '../src/base/error.ts'
+import { pathFromText } from '../src/base/path.ts'
+import { rules as verb } from '../src/command/rules.ts'
+import { advise, questionsOf } from '../src/engine/update/advise.ts'
+import { failedExamples, joinRules } from '../src/engine/update/rules.ts'
+import { systemOf } from '../src/engine/update/system.ts'
+import { glob } from '../src/format/glob.ts'
+import { decodeRules } from '../src/format/rules.ts'
+import { runCommand } from './helpers/run-command.ts'
+import { inTemporary } from './helpers/temporary.ts'
+import type { RelPath } from '../src/base/path.ts'
+import type { Event, Rules } from '../src/engine/update/rules.ts'
+import type { Happening } from '../src/format/rules.ts'
+
+function path(text: string): RelPath {
+  return pathFromText(text.replace(/^\//, '')) as RelPath
+}
+
+function rulesOf(...texts: readonly string[]): Rules {
+  return joinRules(texts.map((text, i) => ({ file: `${i + 1}.toml`, content: decodeRules(utf8(`format = 1\n${text}`)) })))
+}
+
+function events(happening: Happening, ...paths: readonly string[]): readonly Event[] {
+  return paths.map((one) => ({ path: path(one), happening }))
+}
+
+function refused(work: () => unknown, message: RegExp): void {
+  assert.throws(work, (error) => {
+    assert.ok(error instanceof BinderyError)
+    assert.equal(error.code, 'usage')
+    assert.match(`${error.subject ?? ''}: ${error.message}`, message)
+    return true
+  })
+}
+
+test('patterns stay within a name but for **, and know sets and words', () => {
+  const cases: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+    ['/lib/*.so', ['/lib/a.so'], ['/lib/x/a.so', '/usr/lib/a.so', '/lib/a.so.1', '/lib/a.so/b']],
+    ['/lib/**', ['/lib/a', '/lib/x/a'], ['/lib', '/libexec/a']],
+    ['/**/*.conf', ['/a.conf', '/etc/x/a.conf'], ['/a.conf/b']],
+    ['/{,usr/}lib{,64}/x', ['/lib/x', '/usr/lib64/x'], ['/usrlib/x']],
+    ['/a[0-9]?', ['/a1b'], ['/ab1', '/a1']],
+    ['/a[!0-9]', ['/ab'], ['/a1', '/a/']],
+    ['/é*', ['/é1'], ['/e1']],
+    ['/a+b(c)^$', ['/a+b(c)^$'], ['/aab(c)']],
+  ]
+  for (const [text, yes, no] of cases) {
+    const one = glob(text)
+    for (const other of yes) assert.equal(one?.matches(path(other)), true, `${text} and ${other}`)
+    for (const other of no) assert.equal(one?.matches(other.slice(1) as RelPath), false, `${text} and ${other}`)
+  }
+  for (const text of ['lib/*', '/a{b', '/a{b,{c}}', '/a[', '/a/../b', '', '/', `/${'{a,b}'.repeat(9)}`])
+    assert.equal(glob(text), undefined, text)
+})
+
+test('a rule file that is not as it should be is refused, with the place', () => {
+  const rule = '[[rule]]\nname = "a"\nmatch = ["/a"]\n'
+  const step = '[[step]]\nname = "s"\nrun = "true"\n'
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['a = [', /is no TOML/],
+    ['rules = 1', /no key 'rules'; did you mean 'rule'\?/],
+    [`${rule}${rule}`, /rule 'a' is there twice/],
+    [`${rule}reboot = "later"`, /rule 'a': reboot is none, restart, reboot, careful, not 'later'/],
+    [`${rule}on = ["moved"]`, /rule 'a': on is added, changed, removed, not 'moved'/],
+    [`${rule}no = ["a"]`, /rule 'a': no: 'a' is no absolute path/],
+    [`${rule}notice = "a\\nb"`, /rule 'a': 'notice' is not one line/],
+    [`${rule}configuration = 1`, /'configuration' is not true or false/],
+    ['[[rule]]\nname = "a"', /rule 'a' matches nothing/],
+    ['[[rule]]\nmatch = ["/a"]', /rule 1: 'name' is missing/],
+    ['[[rule]]\nname = "a"\nmatch = ["a"]', /'a' is no pattern/],
+    ['rule = 1', /'rule' is a list of tables/],
+    ['[[step]]\nname = "s"', /step 's': 'run' is missing/],
+    [`${step}seconds = 0`, /step 's': 'seconds' is not a whole number from 1/],
+    [`${step}ask = "Which?"`, /'ask' and \{ask\} go together/],
+    ['[[step]]\nname = "s"\nrun = "echo {path}"', /a placeholder is paths, names, ask, not 'path'/],
+    [`${step}needs = "a b"`, /'needs' is not the name of a program/],
+    [`${step}failure = "ignore"`, /failure is report, roll-back, not 'ignore'/],
+  ]
+  for (const [text, message] of cases) refused(() => decodeRules(utf8(`format = 1\n${text}`)), message)
+  refused(() => decodeRules(utf8('format = 2')), /begins with 'format = 1'/)
+  refused(() => decodeRules(Uint8Array.of(0xff)), /is no TOML/)
+})
+
+test('rules that ask for what is not there, and circles, are refused', () => {
+  const rule = (name: string, more: string): string => `[[rule]]\nname = "${name}"\nmatch = ["/a"]\n${more}\n`
+  const step = (name: string, after: string): string => `[[step]]\nname = "${name}"\nrun = "true"\nafter = ["${after}"]\n`
+  refused(() => rulesOf(rule('a', 'steps = ["x"]')), /1\.toml: rule 'a' asks for step 'x'/)
+  refused(() => rulesOf(rule('a', 'instead-of = ["x"]')), /rule 'a' stands instead of 'x'/)
+  refused(() => rulesOf(step('a', 'x')), /step 'a' comes after 'x'/)
+  refused(() => rulesOf(step('a', 'b') + step('b', 'a')), /steps come after each other: a, b, a/)
+  refused(() => rulesOf(step('a', 'a')), /a, a/)
+  refused(() => rulesOf(rule('a', 'instead-of = ["b"]') + rule('b', 'instead-of = ["a"]')), /rules stand instead of each other: a, b, a/)
+})
+
+test('rules that contradict each other about a path are refused when it comes up, unless one stands instead of the other', () => {
+  const one = '[[rule]]\nname = "one"\nmatch = ["/etc/*"]\nconfiguration = true\n'
+  const other = '[[rule]]\nname = "other"\nmatch = ["/etc/a"]\nconfiguration = false\n'
+  refused(
+    () => advise(rulesOf(one, other), events('changed', '/etc/a'), new Map()),
+    /2\.toml: rule 'one' calls \/etc\/a configuration, rule 'other' does not/,
+  )
+  const settled = rulesOf(one, `${other}instead-of = ["one"]`)
+  assert.deepEqual(advise(settled, events('changed', '/etc/a', '/etc/b'), new Map()).configuration, ['/etc/b'])
+})
+
+test('later files replace rules and steps of the same name, or take them out', () => {
+  const first = '[[rule]]\nname = "a"\nmatch = ["/a"]\nreboot = "reboot"\n[[rule]]\nname = "b"\nmatch = ["/b"]\nreboot = "reboot"\n'
+  const second = '[[rule]]\nname = "a"\noff = true\n[[rule]]\nname = "b"\nmatch = ["/b"]\nreboot = "restart"\n'
+  assert.equal(advise(rulesOf(first), events('changed', '/a', '/b'), new Map()).reboot, 'reboot')
+  assert.equal(advise(rulesOf(first, second), events('changed', '/a', '/b'), new Map()).reboot, 'restart')
+})
+
+test('a step that many files ask for runs once, behind those that it comes after, with the paths as words', () => {
+  const known = rulesOf(`
+[[rule]]
+name = "units"
+match = ["/units/**"]
+on = ["added", "changed"]
+steps = ["restart", "index"]
+notice = "Services start again."
+[[step]]
+name = "restart"
+run = "for i in {names}; do restart $i \${x}; done"
+after = ["index"]
+[[step]]
+name = "index"
+run = "index {paths}"
+needs = "index"
+seconds = 5
+failure = "roll-back"
+after-rollback = true
+`)
+  const all = [...events('changed', '/units/a', "/units/it's", '/units/b/a'), ...events('removed', '/units/gone')]
+  const { steps, notices, reboot } = advise(known, all, new Map())
+  const [index, restart] = steps
+  assert.deepEqual([steps.length, notices, reboot], [2, ['Services start again.'], 'none'])
+  assert.equal(index?.command, `command -v index >/dev/null 2>&1 || exit 0; index /units/a '/units/it'\\''s' /units/b/a`)
+  assert.deepEqual([index?.seconds, index?.failure, index?.afterRollback], [5, 'roll-back', true])
+  assert.equal(restart?.command, `for i in a 'it'\\''s'; do restart $i \${x}; done`)
+})
+
+test('paths too many for one command are shared out among several', () => {
+  const known = rulesOf('[[rule]]\nname = "all"\nmatch = ["/**"]\nsteps = ["s"]\n[[step]]\nname = "s"\nrun = "s {paths}"\n')
+  const paths = Array.from({ length: 500 }, (_, i) => `/some/rather/long/path/number-${i}`)
+  const { steps } = advise(known, events('changed', ...paths), new Map())
+  assert.ok(steps.length > 3)
+  assert.ok(steps.every(({ command }) => command.length <= 4096))
+  assert.deepEqual(
+    steps.flatMap(({ command }) => command.split(' ').slice(1)),
+    paths,
+  )
+  assert.deepEqual(
+    steps.slice(0, 2).map(({ name }) => name),
+    ['s', 's-2'],
+  )
+})
+
+test('what a step asks must be answered; an empty answer leaves it out', () => {
+  const known = rulesOf(
+    '[[rule]]\nname = "boot"\nmatch = ["/boot"]\nsteps = ["s"]\n[[step]]\nname = "s"\nrun = "install {ask}"\nask = "Which disk?"\n',
+  )
+  const all = events('changed', '/boot')
+  assert.deepEqual(questionsOf(known, all), [{ step: 's', text: 'Which disk?' }])
+  refused(() => advise(known, all, new Map()), /step 's' of the rules asks: Which disk\?/)
+  assert.deepEqual(
+    advise(known, all, new Map([['s', 'sd0 sd1']])).steps.map(({ command }) => command),
+    ['install sd0 sd1'],
+  )
+  assert.deepEqual(advise(known, all, new Map([['s', '']])).steps, [])
+})
+
+test('a name that fits into no record is refused where a rule speaks of it', () => {
+  const known = rulesOf('[[rule]]\nname = "all"\nmatch = ["/**"]\nsteps = ["s"]\n[[step]]\nname = "s"\nrun = "s {paths}"\n')
+  assert.throws(() => advise(known, [{ path: 'a\u00ff' as RelPath, happening: 'added' }], new Map()), { code: 'not-supported' })
+})
+
+test('the system of a tree is known by its run-time linker', () => {
+  const cases = {
+    '/usr/libexec/ld.so': 'openbsd',
+    '/libexec/ld-elf.so.1': 'freebsd',
+    '/libexec/ld-elf.so.2': 'dragonfly',
+    '/libexec/ld.elf_so': 'netbsd',
+    '/lib64/ld-linux-x86-64.so.2': 'linux',
+    '/usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1': 'linux',
+    '/lib/ld-musl-x86_64.so.1': 'linux',
+    '/opt/app/ld.so': undefined,
+  }
+  for (const [file, system] of Object.entries(cases)) assert.equal(systemOf([path(file)]), system, file)
+})
+
+test('rules test: the examples of all that is built in are right, and a wrong one is told', async () => {
+  const good = await runCommand(verb, ['test'])
+  assert.deepEqual([good.status, good.stdout], [0, ''])
+  await inTemporary(async (folder) => {
+    const file = join(folder, 'site.toml')
+    writeFileSync(file, 'format = 1\nbase = "none"\n[[rule]]\nname = "a"\nmatch = ["/a*"]\nyes = ["/b"]\nno = ["/ab"]\n')
+    const bad = await runCommand(verb, ['test', '--rules', file])
+    assert.equal(bad.status, 1)
+    assert.deepEqual(bad.stdout.trimEnd().split('\n'), [`${file}: rule 'a' is silent about /b`, `${file}: rule 'a' speaks of /ab`])
+  })
+})
+
+test('rules explain says which rule, from where, and why', async () => {
+  const words = ['explain', '--system', 'pcbsd', 'PCBSD/kernels/pcbsd-standard.tbz', '/boot/loader', '/lib/libc.so.7', 'sbin/mount_nfs']
+  const { stdout } = await runCommand(verb, words)
+  const lines = stdout.trimEnd().split('\n')
+  assert.match(
+    lines[0] ?? '',
+    /^\/PCBSD\/kernels\/pcbsd-standard\.tbz: rule 'kernel-tarball' \(pcbsd\), since it matches .*: reboot; step extract-kernel$/,
+  )
+  assert.match(lines[1] ?? '', /^\/boot\/loader: rule 'loader' \(freebsd\).*: reboot with care; notice '/)
+  assert.match(lines[2] ?? '', /rule 'linker-and-libc' .*: reboot; step ldconfig$/)
+  assert.match(lines[3] ?? '', /rule 'shared-libraries' .*; but 'linker-and-libc' stands instead of it$/)
+  assert.equal(lines[4], '/sbin/mount_nfs: no rule')
+  const json = await runCommand(verb, [...words.slice(0, 4), '--json'])
+  assert.equal(JSON.parse(json.stdout).rule, 'kernel-tarball')
+})
+
+test("the rules are those of the root's system where none is named", async () => {
+  await inTemporary(async (root) => {
+    mkdirSync(join(root, 'usr/libexec'), { recursive: true })
+    assert.equal((await runCommand(verb, ['explain', '/bsd'], { root })).stdout, '/bsd: no rule\n')
+    writeFileSync(join(root, 'usr/libexec/ld.so'), '')
+    assert.match((await runCommand(verb, ['explain', '/bsd'], { root })).stdout, /rule 'kernel' \(openbsd\)/)
+    assert.match((await runCommand(verb, ['list', '--system', 'freebsd'], { root })).stdout, /^step kldxref \(freebsd\): /m)
+  })
+})
+
+test('an unknown system, action or path is a usage error', async () => {
+  for (const words of [['list', '--system', 'plan9'], ['guess'], ['explain'], ['list', 'x'], ['explain', '/a/../b'], ['explain', '/']]) {
+    assert.equal((await runCommand(verb, words)).code, 'usage', words.join(' '))
+  }
+})
+
+test('no example of any system is about a rule that nothing in it can reach', () => {
+  const silenced = rulesOf('[[rule]]\nname = "a"\nmatch = ["/a"]\nyes = ["/a"]\n[[rule]]\nname = "b"\nmatch = ["/a"]\ninstead-of = ["a"]\n')
+  assert.deepEqual(failedExamples(silenced), ["1.toml: rule 'a' is silent about /a"])
+})
