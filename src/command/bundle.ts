@@ -1,17 +1,16 @@
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { makeBundle } from '../engine/bundle/make.ts'
 import { programParts } from '../engine/bundle/program.ts'
 import { putBundles } from '../engine/bundle/signed-list.ts'
-import { openSigner } from '../engine/repo/keys.ts'
 import { bundleFileName } from '../format/bundle-index.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { readShared } from '../host/share.ts'
 import { spoolToSource } from '../host/source.ts'
+import { listSigner } from './bundle-list.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
-import { readKeyFile, signatureComment } from './signed-files.ts'
 import { isTree } from './tree-input.ts'
 import { wholeOf } from './whole-number.ts'
 import type { Bundle, BundleFile, BundleInput } from '../engine/bundle/make.ts'
@@ -67,11 +66,10 @@ async function writeBundle(context: Context, input: Input): Promise<void> {
 async function publishBundle(context: Context, input: Input): Promise<void> {
   const file = input.required('seckey')
   const days = wholeOf(input, 'expires', 1, 3650)
-  const ask = async (): Promise<string> => await context.askPassphrase(`passphrase for ${basename(file)}: `)
-  const signer = await readKeyFile(context, file, (bytes) => openSigner(bytes, ask))
+  const signing = await listSigner(context, file)
   await writeRepositoryFolder(input.required('repo'), 'bundle', async (store) => {
     await withBundle(context, input, store, async ({ files }) => {
-      await putBundles(store, { files, signer, comment: signatureComment(file, signer.comment), clock: context.clock, days })
+      await putBundles(store, { ...signing, files, days })
       for (const { step } of files) context.explain(`bundles/${bundleFileName(step)}`)
     })
   })

@@ -8,7 +8,7 @@ import type { ByteSource } from '../../port/source.ts'
 export type ProgramTexts = ReadonlyMap<string, string>
 
 /** In this order; `plan.awk` goes into the place that `verbs.sh` has for it. */
-export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'steps.sh', 'verbs.sh', 'plan.awk'] as const
+export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'steps.sh', 'verbs.sh', 'install.sh', 'plan.awk'] as const
 
 /** What the program knows of the bundle, as variables of sh. */
 export type About = Readonly<Record<string, string | number>>
@@ -72,6 +72,7 @@ function programText(texts: ProgramTexts, about: About): string {
     part('commit.sh'),
     part('steps.sh'),
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
+    part('install.sh'),
   ]
   return text.join('\n')
 }
