@@ -87,9 +87,9 @@ export function libraryLines({ base, next }: Trees, items: readonly ObsoleteItem
 }
 
 function namesOf(path: RelPath, next: NodeTree): readonly string[] {
-  const names = [baseName(path) as string]
+  const names = [baseName(path)]
   const folder = path.slice(0, path.length - baseName(path).length)
-  for (let name = baseName(path) as string; /\.so(?:\.[0-9]+){2,}$/.test(name);) {
+  for (let name = baseName(path); /\.so(?:\.[0-9]+){2,}$/.test(name);) {
     name = name.slice(0, name.lastIndexOf('.'))
     if (!next.nodes.has(`${folder}${name}` as RelPath)) names.push(name)
   }
