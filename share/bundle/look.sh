@@ -119,9 +119,10 @@ read_digests() {
 		[ $# -lt 64 ] || { digests "$@" >>"$tmp/sums" && set --; }
 	done
 	[ $# = 0 ] || digests "$@" >>"$tmp/sums"
-	[ -s "$tmp/words" ] || return 0
-	sed 's/^/digest /' "$tmp/words" | paste -d ' ' - "$tmp/sums"
-	rm -f "$tmp/sums"
+	if [ -s "$tmp/words" ]; then
+		sed 's/^/digest /' "$tmp/words" | paste -d ' ' - "$tmp/sums"
+		rm -f "$tmp/sums"
+	fi
 }
 
 # Names of libraries on stdin; `uses FILE NAME` lines on stdout, for the programs and libraries here that hold such a name. Whether
