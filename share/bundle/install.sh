@@ -36,7 +36,7 @@ verb_install() {
 	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	look_and_decide
-	sed -n 's/^note /post /p; /^reboot /p' "$tmp/list" >"$tmp/notes"
+	sed -n "s/^note /post /p; s/^reboot /reboot $role /p" "$tmp/list" >"$tmp/notes"
 	[ -z "$dry" ] || { show_plan; leave 0; }
 	[ -n "$old_release" ] && was=$old_release || was=-
 	echo "release $role $was $new_release" >"$tmp/head"

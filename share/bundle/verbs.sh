@@ -76,7 +76,7 @@ show_plan() {
 		case $key:$what in
 		post:run) unword "$text" && printf '%s\n' "run $name: $path" ;;
 		post:script) unword "$text" && printf '%s\n' "run $name:" && printf '%s\n' "$path" | sed 's/^/    /' ;;
-		reboot:*) printf '%s\n' "needs $what" ;;
+		reboot:*) printf '%s\n' "needs $name" ;;
 		esac
 	done <"$tmp/notes"
 }
