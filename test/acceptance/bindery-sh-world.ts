@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { folderInMemory } from '../helpers/temporary.ts'
 
 /** Where the tests of bindery-sh work: trees, a repository with two bundles, keys, one root. */
-export const work = mkdtempSync(join(tmpdir(), 'bindery-sh-'))
+export const work = folderInMemory('bindery-sh-')
 after(() => rmSync(work, { recursive: true }))
 
 export const client = resolve('dist/bindery-sh')

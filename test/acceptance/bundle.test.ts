@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { folderInMemory } from '../helpers/temporary.ts'
 import { assertSameTree } from './judge.ts'
 
 /** A bundle under every shell: what it does is what `bindery install` and `bindery rollback` do, on the same machine. */
-const work = mkdtempSync(join(tmpdir(), 'bindery-bundle-'))
+const work = folderInMemory('bindery-bundle-')
 after(() => rmSync(work, { recursive: true }))
 
 /** Runs a line of bash in `work`; `wanted` is its status. */
