@@ -87,7 +87,7 @@ const kinds: readonly Kind[] = [
   {
     name: 'a zip archive behind a program',
     tools: ['zip', 'unzip'],
-    make: "printf '#!/bin/sh\\n' >SIDE.c && (cd SIDE && find . -type f | sort | zip -q -X - -@) >>SIDE.c",
+    make: "printf '#!/bin/sh\\n' >SIDE.c && (cd SIDE && find . -type f | sort | zip -q -X - -@) | cat >>SIDE.c",
     judge: '{ unzip -tq out || [ $? = 1 ]; }',
     most: 12,
   },
