@@ -144,7 +144,7 @@ test('lists and files that lie are refused with their line', () => {
   assert.equal(list(`${line}:more`), 'bad-format')
   assert.equal(list('MU:9.1'), 'bad-format')
   assert.equal(list(`${line}\u001b[2J`), 'bad-format')
-  assert.equal(list(`${'x'.repeat(5000)}`), 'over-limit')
+  assert.equal(list('x'.repeat(5000)), 'over-limit')
   const file = (text: string): string => code(() => decodeUpdFile(utf8(text)))
   const good = `MD5: ${'0'.repeat(32)}\nSize: 1\nFileURL: /a.txz\n`
   assert.equal(file(`${good}Anything: else\nDetails URL: x\n`), 'nothing')
