@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes fuzz-delta delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells fuzz-delta delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ bench-containers: build ## deltas between packages (.deb, .tgz) beside those of 
 
 test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts
+
+test-shells: build ## bundles and bindery-sh under each of five shells, all of the road
+	@BINDERY_SHELLS=all node tools/test.mjs test/acceptance/bundle.test.ts test/acceptance/bindery-sh.test.ts
 
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)
