@@ -1,13 +1,27 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { compose } from '../src/command/compose.ts'
 import { cut } from '../src/command/cut.ts'
+import { init } from '../src/command/init.ts'
+import { publish } from '../src/command/publish.ts'
 import { decodeDescriptor } from '../src/format/descriptor.ts'
+import { decodeUpdate } from '../src/format/update.ts'
 import { onTerminal } from './helpers/terminal.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
@@ -231,4 +245,70 @@ test('a descriptor: unknown keys are passed over unless they are marked, and lin
     assert.throws(() => decodeDescriptor(utf8(`${without.join('\n')}\n`), () => undefined), { code: 'bad-format' }, line)
   }
   assert.throws(() => decodeDescriptor(utf8('Format: 2\n'), () => undefined), { code: 'not-supported' })
+})
+
+test('publish takes the folder: the record says what the descriptor does, and a payload that was touched is refused', async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/etc/rc.d/sshd', 'root/etc/sshd.conf'])
+    const at = (name: string): string => join(folder, name)
+    const words = [
+      'etc',
+      '--name',
+      'Repairs sshd',
+      '--url',
+      'https://www.example.org/sshd',
+      '--system',
+      'openbsd',
+      '--security',
+      '-o',
+      at('out'),
+      ...day,
+    ]
+    assert.equal((await runCommand(compose, words, { root: at('root') })).status, 0)
+    assert.equal((await runCommand(init, ['-r', at('repo'), '-k', at('keys'), '--no-passphrase'])).status, 0)
+    assert.equal((await runCommand(publish, ['-r', at('repo'), '-k', at('keys'), '--post-step', 'true', at('out')])).status, 0)
+    const [record] = readdirSync(at('repo/blobs/repairs-sshd/amd64')).filter((name) => name.endsWith('.update'))
+    const { title, url, reboot, security, postSteps, configuration } = decodeUpdate(
+      readFileSync(join(at('repo/blobs/repairs-sshd/amd64'), record ?? '')),
+    )
+    assert.deepEqual([title, url, reboot, security], ['Repairs sshd', 'https://www.example.org/sshd', 'restart', true])
+    assert.deepEqual(
+      [postSteps.map((step) => step.kind === 'notice' || step.name), configuration],
+      [['restart-services', 'step-1'], ['/etc/sshd.conf']],
+    )
+
+    appendFileSync(join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst'), 'x')
+    const touched = await runCommand(publish, ['-r', at('repo'), '-k', at('keys'), at('out')])
+    assert.deepEqual([touched.code, touched.error?.subject], ['bad-digest', join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst')])
+  })
+})
+
+test('publish goes by the rules of the system whose dist it is, from the second release on', async () => {
+  await inTemporary(async (folder) => {
+    const at = (name: string): string => join(folder, name)
+    plantAll(folder, ['tree/usr/libexec/ld.so', 'tree/usr/mdec/boot', 'tree/etc/login.conf'])
+    await runCommand(init, ['-r', at('repo'), '-k', at('keys'), '--no-passphrase'])
+    const release = async (revision: string, ...more: readonly string[]) => {
+      await runCommand(cut, [at('tree'), '-o', at(revision), '--product', 'base', '--revision', revision, ...day])
+      return await runCommand(publish, ['-r', at('repo'), '-k', at('keys'), ...more, at(revision)])
+    }
+    assert.equal((await release('1.0')).status, 0)
+    for (const path of ['tree/usr/mdec/boot', 'tree/etc/login.conf']) writeFileSync(at(path), 'new')
+    assert.equal((await release('1.1')).code, 'usage')
+    assert.equal((await release('1.1', '--answer', 'installboot=')).status, 0)
+    writeFileSync(at('tree/usr/libexec/ld.so'), 'new')
+    assert.equal((await release('1.2', '--system', 'none')).status, 0)
+    const updates = readdirSync(at('repo/blobs/base/amd64'))
+      .filter((name) => name.endsWith('.update'))
+      .map((name) => decodeUpdate(readFileSync(join(at('repo/blobs/base/amd64'), name))))
+      .sort((a, b) => a.sequence - b.sequence)
+    assert.deepEqual(
+      updates.map(({ reboot, postSteps }) => [reboot, postSteps.map((step) => step.kind === 'notice' || step.name)]),
+      [
+        ['none', []],
+        ['careful', ['login-conf']],
+        ['none', []],
+      ],
+    )
+  })
 })

@@ -153,7 +153,7 @@ test('wrong types and values are refused', () => {
     (r) => (r['notices'] = ['x'.repeat(4097)]),
     (r) => (r['title'] = 'x'.repeat(201)),
     (r) => (r['url'] = `http://x/${'x'.repeat(2048)}`),
-    (r) => (r['configuration'] = Array.from({ length: 65 }, () => '/x')),
+    (r) => (r['configuration'] = Array.from({ length: 1025 }, () => '/x')),
     (r) => (r['postSteps'] = [{ ...step, seconds: 0 }]),
     (r) => (r['postSteps'] = [{ ...step, seconds: 86_401 }]),
     (r) => (r['postSteps'] = [{ ...script, text: '€'.repeat(30_000) }]),

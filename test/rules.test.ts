@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -11,6 +12,7 @@ import { failedExamples, joinRules } from '../src/engine/update/rules.ts'
 import { systemOf } from '../src/engine/update/system.ts'
 import { glob } from '../src/format/glob.ts'
 import { decodeRules } from '../src/format/rules.ts'
+import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { RelPath } from '../src/base/path.ts'
@@ -240,4 +242,48 @@ test('an unknown system, action or path is a usage error', async () => {
 test('no example of any system is about a rule that nothing in it can reach', () => {
   const silenced = rulesOf('[[rule]]\nname = "a"\nmatch = ["/a"]\nyes = ["/a"]\n[[rule]]\nname = "b"\nmatch = ["/a"]\ninstead-of = ["a"]\n')
   assert.deepEqual(failedExamples(silenced), ["1.toml: rule 'a' is silent about /a"])
+})
+
+test('rules learn proposes patterns that came with an effect and never without', needs('xz', 'tar'), async () => {
+  await inTemporary(async (folder) => {
+    const updates: readonly (readonly [string, readonly string[], string, boolean])[] = [
+      ['kernel', ['PCBSD/kernels/a.tbz', 'share/doc/a'], 'tar xpjf PCBSD/kernels/a.tbz -C /boot', true],
+      ['kernel2', ['PCBSD/kernels/b.tbz'], 'cp b /b\ntar xpjf PCBSD/kernels/b.tbz -C /boot', true],
+      ['lib', ['lib/libz.so.5', 'share/doc/b'], '#!/bin/sh\ncp -r . /\n/sbin/ldconfig -R; exit 0', true],
+      ['lib2', ['lib/libc.so.7', 'bin/ls'], 'mv x y && /sbin/ldconfig -R', true],
+      ['doc', ['share/doc/a', 'bin/cat'], 'cp -r . /', false],
+    ]
+    for (const [name, paths, script, reboots] of updates) {
+      const tree = join(folder, 'trees', name)
+      for (const one of paths) {
+        mkdirSync(join(tree, one, '..'), { recursive: true })
+        writeFileSync(join(tree, one), name)
+      }
+      writeFileSync(join(tree, 'update.sh'), script)
+      execFileSync('sh', ['-c', `tar -cf - . | xz --format=lzma -c >../../${name}.lzma`], { cwd: tree })
+      const lines = [
+        `MD5: ${'0'.repeat(32)}`,
+        'Size: 1',
+        `FileURL: /system-updates/${name}.lzma`,
+        `RequiresReboot: ${reboots ? 'YES' : 'NO'}`,
+      ]
+      writeFileSync(join(folder, `${name}.upd`), `${lines.join('\n')}\n`)
+    }
+    const { status, stdout, stderr } = await runCommand(verb, ['learn', folder])
+    assert.deepEqual([status, stderr], [0, []])
+    const proposed = rulesOf(stdout.replace('format = 1\n', ''))
+    assert.deepEqual(failedExamples(proposed), [])
+    const all = events('changed', '/lib/libfetch.so.6', '/PCBSD/kernels/c.tbz')
+    const { reboot, steps } = advise(proposed, all, new Map())
+    assert.equal(reboot, 'reboot')
+    assert.ok(steps.some(({ command }) => command === '/sbin/ldconfig -R'))
+    assert.equal(advise(proposed, events('changed', '/share/doc/c', '/bin/ls'), new Map()).reboot, 'none')
+
+    writeFileSync(join(folder, 'doc.lzma'), 'torn')
+    const torn = await runCommand(verb, ['learn', folder])
+    assert.equal(torn.status, 6)
+    assert.match(torn.stderr[0] ?? '', /doc\.lzma: is no xz or lzma, or too large; left out/)
+    assert.equal((await runCommand(verb, ['learn', join(folder, 'trees')])).code, 'not-found')
+    assert.equal((await runCommand(verb, ['learn'])).code, 'usage')
+  })
 })

@@ -139,7 +139,7 @@ function report(lines: readonly Line[]): string {
     `${measured.name} ${measured.versions.join(' to ')}`,
     show(measured.newBytes, 'bytes'),
     String(measured.figures.bindery?.bytes),
-    ...(['bindery', ...compared.slice(1)] as const).map((tool) => ratioToBsdiff(measured, tool as ToolName)?.toFixed(3) ?? ''),
+    ...(['bindery', ...compared.slice(1)] as const).map((tool) => ratioToBsdiff(measured, tool)?.toFixed(3) ?? ''),
     String(measured.figures.bsdiff?.bytes),
     `${handled.exact} of ${handled.pieces}`,
     show(measured.figures.bindery?.apply.wallSeconds ?? NaN, 's'),

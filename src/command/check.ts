@@ -1,6 +1,8 @@
+import { BinderyError } from '../base/error.ts'
 import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
+import { checkUpd } from './check-upd.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
@@ -20,9 +22,13 @@ export const check: Command = {
   options: {
     'exit-code': { kind: 'flag', short: 'e', help: 'exit 10 when there are updates' },
     json: sharedFlags.json,
+    upd: { kind: 'value', value: 'FILE', help: 'tell what an .upd list or file of PC-BSD says, and ask nobody' },
+    pubkey: { ...sharedFlags.pubkey, help: 'the key, in PEM, that FILE.sha1 is verified with' },
   },
   examples: ['bindery check', 'bindery -q check -e || echo "there are updates"'],
   run: async (context, input) => {
+    const upd = updOf(input)
+    if (upd !== undefined) return (await checkUpd(context, input, upd)) && input.flag('exit-code') ? updatesAvailable : 0
     const session = await openSession(context)
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
     // Who may not write the state keeps nothing, and needs no lock.
@@ -32,6 +38,13 @@ export const check: Command = {
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
   },
+}
+
+function updOf(input: Input): string | undefined {
+  const upd = input.value('upd')
+  if (upd === undefined && input.value('pubkey') !== undefined) throw new BinderyError('usage', '--pubkey goes with --upd')
+  if (upd !== undefined && input.operands.length > 0) throw new BinderyError('usage', '--upd takes no channel')
+  return upd
 }
 
 async function findAll({ boot }: Context, session: Session, input: Input): Promise<readonly Finding[]> {

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
-import { pathFromText, rootPath } from '../base/path.ts'
+import { isWithin, pathFromText, rootPath } from '../base/path.ts'
 import { describeDist } from '../engine/dist/read.ts'
 import { withoutSockets } from '../engine/dist/sockets.ts'
 import { compressFrom, magicSize, wireCodecOf, wireSuffix } from '../engine/dist/wire.ts'
@@ -32,12 +32,16 @@ export type Payload = {
   readonly events: readonly Event[]
   /** Of the whole release. */
   readonly paths: readonly RelPath[]
+  /** What comes or changes, alone. */
+  part(): Part
   /** Where the named files are. */
   readonly disk: Disk
   /** The dist, into a folder. */
   write(folder: string): Promise<Descriptor['payload']>
   close(): Promise<void>
 }
+
+export type Part = { readonly manifest: Manifest; content(file: FileEntry): ByteStream }
 
 /** Named files of the root, alone or laid over a base. */
 export async function payloadOfFiles(context: Context, input: Input, slug: string): Promise<Payload> {
@@ -59,6 +63,7 @@ export async function payloadOfFiles(context: Context, input: Input, slug: strin
       events: base === undefined ? namedEvents(manifest, named) : eventsBetween(base.manifest, manifest),
       paths: manifest.entries.map(({ path }) => path),
       disk,
+      part: () => ({ manifest: base === undefined ? manifest : partOf(manifest, eventsBetween(base.manifest, manifest)), content }),
       write: async (folder) => {
         const tar = compressFrom(() => writeDist(release, manifest, content), 'zstd')
         return await writeHashed(folder, `${formatDistName(release)}.tar.zst`, tar)
@@ -90,17 +95,29 @@ function nameOf(context: Context, input: Input, base: Base | undefined, slug: st
 /** The second of two releases, as it is. */
 export async function payloadOfReleases(context: Context, input: Input): Promise<Payload> {
   const [from, to] = [input.required('from'), input.required('to')]
-  const [old, next] = [await describe(context, from), await describe(context, to)]
+  const old = await describe(context, from)
+  const next = await openBase(context, to)
+  if (next.name === undefined) throw new BinderyError('wrong-type', 'is no dist', { subject: to })
   const file = `${formatDistName(next.name)}.tar${await suffixOf(to)}`
+  const events = eventsBetween(old.manifest, next.manifest)
   return {
     release: next.name,
     previous: old.name,
-    events: eventsBetween(old.manifest, next.manifest),
+    events,
+    part: () => ({ manifest: partOf(next.manifest, events), content: (one) => next.content(one) }),
     paths: next.manifest.entries.map(({ path }) => path),
     disk: hostDisk(context.root),
     write: async (folder) => await writeHashed(folder, file, await openInput(to, context.stdin)),
-    close: async () => {},
+    close: async () => await next.close(),
   }
+}
+
+/** With the folders above, and the files that others are names of. */
+function partOf({ entries }: Manifest, events: readonly Event[]): Manifest {
+  const wanted = new Set(events.map(({ path }) => path))
+  for (const entry of entries) if (wanted.has(entry.path) && entry.kind === 'hardlink') wanted.add(entry.leader)
+  const paths = [...wanted]
+  return { entries: entries.filter(({ path, kind }) => wanted.has(path) || (kind === 'dir' && paths.some((one) => isWithin(one, path)))) }
 }
 
 async function describe(context: Context, file: string): ReturnType<typeof describeDist> {

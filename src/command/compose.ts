@@ -6,6 +6,7 @@ import { writeNewFolder } from '../host/new-folder.ts'
 import { matchesOf } from '../engine/update/rules.ts'
 import { systemOf } from '../engine/update/system.ts'
 import { payloadOfFiles, payloadOfReleases } from './compose-payload.ts'
+import { updTargetOf, writeUpd } from './compose-upd.ts'
 import { writeComposed } from './composed.ts'
 import { today } from './dist-name.ts'
 import { sharedFlags } from './flags.ts'
@@ -38,6 +39,7 @@ export const compose: Command = {
     ...noteOptions,
     script: { kind: 'list', value: 'FILE', help: 'a whole script, run by sh when it has been installed; the rules must allow it' },
     ...ruleOptions,
+    upd: { kind: 'value', value: 'RELEASE', help: 'also for the updater of PC-BSD RELEASE: a tarball with update.sh, and an .upd file' },
   },
   examples: [
     "bindery -C /build compose sbin/mount_nfs etc/rc.d/nfsd --name 'NFS Security update' --url http://www.example.org/nfs",
@@ -65,6 +67,7 @@ function checkForm(input: Input): void {
 async function composeUpdate(context: Context, input: Input): Promise<void> {
   const title = titleOf(await given(context, input, 'name', 'Name'), '--name')
   const url = await urlOf(context, input)
+  const upd = input.value('upd') === undefined ? undefined : updTargetOf(input.required('upd'))
   const output = input.value('output') ?? `patch-${today(context)}-${slugOf(title)}`
   await writeNewFolder(output, async (aside) => {
     const payload =
@@ -82,6 +85,7 @@ async function composeUpdate(context: Context, input: Input): Promise<void> {
         ...(previous === undefined ? {} : { previous }),
         payload: written,
       }
+      if (upd !== undefined) await writeUpd(context, aside, upd, { payload, descriptor, slug: slugOf(title) })
       await writeComposed(aside, { descriptor, events: payload.events })
     } finally {
       await payload.close()

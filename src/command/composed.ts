@@ -49,7 +49,8 @@ export async function openComposed(context: Context, folder: string): Promise<Co
 async function readDescriptor(context: Context, folder: string): Promise<Descriptor> {
   const file = join(folder, files.descriptor)
   const bytes = await readSmall(context, file, descriptorLimits.bytes)
-  if (bytes === undefined) throw new BinderyError('not-found', `is no update: there is no ${files.descriptor} in it`, { subject: folder })
+  if (bytes === undefined)
+    throw new BinderyError('wrong-type', `is a folder, and no update: there is no ${files.descriptor} in it`, { subject: folder })
   const scripts = await readScripts(context, folder, bytes)
   return await about(file, () => decodeDescriptor(bytes, (name) => scripts.get(name)))
 }

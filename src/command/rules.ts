@@ -5,6 +5,7 @@ import { systems } from '../engine/update/system.ts'
 import { hostDisk } from '../host/disk.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
+import { learn } from './rules-learn.ts'
 import { ruleOptions, rulesOf, systemOfTree } from './rules-input.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Rule } from '../format/rules.ts'
@@ -13,17 +14,19 @@ import type { Command, Context, Input } from './command.ts'
 
 export const rules: Command = {
   name: 'rules',
-  summary: 'show, explain and test the rules by which updates get their post-steps and notices',
-  operands: 'list | explain PATH ... | test',
+  summary: 'show, explain, test and learn the rules by which updates get their post-steps and notices',
+  operands: 'list | explain PATH ... | test | learn DIR',
   operandCount: { min: 1, max: Infinity },
   options: { ...ruleOptions, json: sharedFlags.json },
   examples: [
     'bindery rules explain /boot/loader /etc/rc.d/sshd',
     'bindery rules list --system openbsd',
     'bindery rules test --rules site.toml',
+    'bindery rules learn system-updates >learnt.toml',
   ],
   run: async (context, input) => {
     const [action, ...operands] = input.operands
+    if (action === 'learn') return await learn(context, folderOf(operands))
     if (action !== 'explain' && operands.length > 0) throw new BinderyError('usage', `'${action ?? ''}' takes no operand`)
     switch (action) {
       case 'list':
@@ -33,9 +36,16 @@ export const rules: Command = {
       case 'test':
         return await testRules(context, input)
       default:
-        throw new BinderyError('usage', `'${action ?? ''}' is none of list, explain, test`)
+        throw new BinderyError('usage', `'${action ?? ''}' is none of list, explain, test, learn`)
     }
   },
+}
+
+function folderOf(operands: readonly string[]): string {
+  const [folder, more] = operands
+  if (folder === undefined || more !== undefined)
+    throw new BinderyError('usage', "'learn' takes one folder of .upd files and their tarballs")
+  return folder
 }
 
 async function rulesHere(context: Context, input: Input): Promise<Rules> {

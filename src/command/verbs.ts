@@ -24,7 +24,7 @@ const makerVerbs: readonly Verb[] = [
   },
   {
     name: 'rules',
-    summary: 'show, explain and test the rules by which updates get their post-steps and notices',
+    summary: 'show, explain, test and learn the rules by which updates get their post-steps and notices',
     load: async () => (await import('./rules.ts')).rules,
   },
   { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
