@@ -44,7 +44,7 @@ bench-smoke: build ## every benchmark on small trees: that it works, not how fas
 bench-delta: build ## deltas beside those of every peer, on many real pairs; ARGS='--again --only libc' and others
 	@node bench/delta/run.ts $(ARGS)
 
-bench-delta-smoke: build ## deltas of two made pairs against the bounds that they have reached
+bench-delta-smoke: build ## deltas of three made pairs against the bounds that they have reached
 	@node bench/delta/smoke.ts
 
 bench-containers: build ## deltas between packages (.deb, .tgz) beside those of the peers; ARGS='--only npm-vue'

@@ -4,6 +4,7 @@ import { makeBsdiff } from '../engine/delta/bsdiff.ts'
 import { deltaAccountant } from '../engine/delta/account.ts'
 import { makeContainerDelta, openSides } from '../engine/delta/container/make.ts'
 import { withoutCompression } from '../engine/delta/container/without-compression.ts'
+import { meansOf, usualEffort } from '../engine/delta/effort.ts'
 import { makeDelta } from '../engine/delta/make.ts'
 import { loadLiblzma } from '../host/liblzma.ts'
 import { bytesToOpen, chooseWays } from './container-sides.ts'
@@ -118,6 +119,8 @@ async function makeBetween(context: Context, input: Input, sides: Sides, { forma
 
 /** Undefined where nothing is opened, and nobody asked for it. */
 async function openAndMake(context: Context, input: Input, sides: Sides, opens: Ways['opens']): Promise<MadeDelta | undefined> {
+  const making = makingOf(context, input)
+  if (opens !== 'asked for' && !meansOf(making.effort ?? usualEffort).opensGzip) return undefined
   const bytes = await bytesToOpen(sides, opens)
   if (bytes === undefined) return undefined
   const { signal } = context
@@ -127,7 +130,7 @@ async function openAndMake(context: Context, input: Input, sides: Sides, opens: 
   return await makeContainerDelta(opened, {
     old: bytes.old,
     new: next,
-    ...makingOf(context, input),
+    ...making,
     explains: input.flag('explain'),
     signal,
   })

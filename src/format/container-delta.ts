@@ -128,8 +128,8 @@ export function decodeContainerTable(front: Uint8Array, table: Uint8Array): Uint
 export const containerDigestSize: number = digestSize
 
 /** How the bytes of a packed piece were made of its content. */
-export type Method = 'gzip' | 'deflate' | 'xz' | 'lzma' | 'bzip2' | 'zstd'
-const methods: readonly Method[] = ['gzip', 'deflate', 'xz', 'lzma', 'bzip2', 'zstd']
+export type Method = 'gzip' | 'deflate' | 'xz' | 'lzma' | 'bzip2' | 'zstd' | 'signed gzip'
+const methods: readonly Method[] = ['gzip', 'deflate', 'xz', 'lzma', 'bzip2', 'zstd', 'signed gzip']
 
 /** A piece of a container that is opened. */
 export type Packed = {

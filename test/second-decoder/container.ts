@@ -76,7 +76,7 @@ function readPieces(plan: Fields, room: number, hasRecipes: boolean, depth: numb
   return Array.from({ length: count }, () => {
     const [gap, method, size, contentSize] = [plan.varint(), plan.byte(), plan.varint(), plan.varint()]
     left -= gap + size
-    need(method <= 5 && left >= 0, 'a piece')
+    need(method <= 6 && left >= 0, 'a piece')
     const recipe = hasRecipes ? plan.take(plan.varint()) : new Uint8Array(0)
     return { gap, method, size, contentSize, recipe, inner: readPieces(plan, contentSize, hasRecipes, depth + 1) }
   })
@@ -85,7 +85,7 @@ function readPieces(plan: Fields, room: number, hasRecipes: boolean, depth: numb
 const largest = (pieces: readonly Piece[], of: (piece: Piece) => number): number => Math.max(0, ...pieces.map(of))
 
 function openNeed({ method, size, contentSize, inner }: Piece): number {
-  const codec = [4, 4, 72, 72, 4, 128][method] as number
+  const codec = [4, 4, 72, 72, 4, 128, 4][method] as number
   return size + contentSize + Math.max(codec * mebi, largest(inner, openNeed))
 }
 
@@ -115,7 +115,7 @@ function open(bytes: Uint8Array, pieces: readonly Piece[]): Uint8Array {
 }
 
 function contentOf(method: number, bytes: Uint8Array, size: number): Uint8Array {
-  if (method === 0) return openGzip(bytes, size)
+  if (method === 0 || method === 6) return openGzip(bytes, size)
   if (method === 1) return unpacked(inflateRawSync, bytes, { maxOutputLength: Math.max(1, size) }).bytes
   if (method === 5) return zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, size) })
   return program(method === 4 ? 'bzip2' : 'xz', ['-dc'], bytes)
@@ -137,6 +137,7 @@ function close(opened: Fields, size: number, pieces: readonly Piece[]): Uint8Arr
 function pieceOf({ method, size, recipe }: Piece, content: Uint8Array): Uint8Array {
   if (method === 0) return closeGzip(content, recipe, size)
   if (method === 1) return closeGzip(content, recipe, size + 18).subarray(10, 10 + size)
+  if (method === 6) return signed(closeGzip(content, recipe, size))
   const fields = new Fields(recipe)
   if (method === 4) return program('bzip2', [`-${fields.byte()}`, '-c'], content)
   need(method === 2, 'a piece that nobody can make')
@@ -145,6 +146,22 @@ function pieceOf({ method, size, recipe }: Piece, content: Uint8Array): Uint8Arr
   const blockSize = head === 0 ? 0 : fields.varint()
   const threads = head === 0 ? ['-T1'] : ['-T2', ...(blockSize < content.length ? [`--block-size=${blockSize}`] : [])]
   return program('xz', ['-c', `-${preset & 15}${preset >= 16 ? 'e' : ''}`, `--check=${checks[check] ?? 'none'}`, ...threads], content)
+}
+
+/** Digests of what stands behind the header, at the end of its comment. */
+function signed(file: Uint8Array): Uint8Array {
+  const end = file.indexOf(0, 10)
+  const count = Math.ceil((file.length - end - 1) / 65536)
+  const start = end - 65 * count
+  need(
+    file[3] === 16 && start >= 10 && text(file.subarray(10, start)).endsWith('\nalgorithm=SHA512/256\nblocksize=65536\n\n'),
+    'a signed gzip file',
+  )
+  for (let i = 0; i < count; i++) {
+    const block = file.subarray(end + 1 + 65536 * i, end + 1 + 65536 * (i + 1))
+    file.set(Buffer.from(`${createHash('sha512-256').update(block).digest('hex')}\n`), start + 65 * i)
+  }
+  return file
 }
 
 function program(name: string, words: readonly string[], input: Uint8Array): Uint8Array {

@@ -5,6 +5,7 @@ import { gzipContent } from '../gzip/content.ts'
 import { gzipMemory } from '../gzip/section.ts'
 import { closeBzip2, openBzip2 } from './bzip2.ts'
 import { closeDeflate, closeGzipFile, openDeflate, openGzipFile } from './deflate.ts'
+import { closeSignedGzip, openSignedGzip } from './signed-gzip.ts'
 import { closeXz, openXz, xzMemory } from './xz.ts'
 import type { Method } from '../../../format/container-delta.ts'
 import type { ContainerTools } from './tools.ts'
@@ -24,6 +25,7 @@ export function unpack(
 ): Uint8Array | undefined {
   switch (method) {
     case 'gzip':
+    case 'signed gzip':
       return gzipContent(bytes, limit, expected)
     case 'deflate':
       return inflated(bytes, limit, expected)
@@ -67,6 +69,8 @@ export function openPacked(method: Method, bytes: Uint8Array, content: Uint8Arra
   switch (method) {
     case 'gzip':
       return openGzipFile(bytes, content.length)
+    case 'signed gzip':
+      return openSignedGzip(bytes, content.length)
     case 'deflate':
       return openDeflate(bytes, content)
     case 'xz':
@@ -87,6 +91,8 @@ export function closePacked(method: Method, content: Uint8Array, recipe: Uint8Ar
   switch (method) {
     case 'gzip':
       return closeGzipFile(content, recipe, size)
+    case 'signed gzip':
+      return closeSignedGzip(content, recipe, size)
     case 'deflate':
       return closeDeflate(content, recipe, size)
     case 'xz':
@@ -115,6 +121,7 @@ export function unpackMemory(method: Method, size: number, contentSize: number):
 export function packMemory(method: Method, contentSize: number, size: number, recipe: Uint8Array): number {
   switch (method) {
     case 'gzip':
+    case 'signed gzip':
     case 'deflate':
       return gzipMemory(0, contentSize, size)
     case 'xz':

@@ -5,6 +5,7 @@ import { openAr, openPbi, openTar, openZip } from './archives.ts'
 import { kindOfContainer } from './kind.ts'
 import { closedLayout, packedLayout } from './layout.ts'
 import { needsXz, openPacked, packMemory, unpack, unpackMemory } from './methods.ts'
+import { isSignedGzip } from './signed-gzip.ts'
 import type { Method } from '../../../format/container-delta.ts'
 import type { Place } from './archives.ts'
 import type { Layout } from './layout.ts'
@@ -77,6 +78,8 @@ async function openBytes(job: Job, bytes: Uint8Array, place: Place): Promise<Lay
       return (await openAr(bytes, place, inner)) ?? closedLayout(bytes)
     case 'zip':
       return (await openZip(bytes, place, inner)) ?? closedLayout(bytes)
+    case 'gzip':
+      return await openPiece(job, isSignedGzip(bytes) ? 'signed gzip' : 'gzip', bytes, place)
     case 'bzip2':
       return (await openPbi(bytes, place, inner)) ?? (await openPiece(job, kind, bytes, place))
     default:
