@@ -25,5 +25,5 @@ export async function diffPbis(context: Context, input: Input): Promise<void> {
 async function contentsOf(context: Context, input: Input, file: string): Promise<PbiContents & { readonly size: number }> {
   const pbi = await openTrusted(context, input, file)
   const payload = await about(file, async () => await payloadOf(pbi, loadLiblzma))
-  return { header: pbi.header, icon: pbi.icon, payload, size: pbi.payload.length }
+  return { header: pbi.header, icon: pbi.icon, payload, size: pbi.size }
 }

@@ -13,6 +13,7 @@ import type { Codec } from './unpack.ts'
 /** A PBI, or a patch of one, with its header opened; the payload stays as it is until it is asked for. */
 export type Pbi = {
   readonly form: PbiParts['form']
+  readonly size: number
   readonly program: Uint8Array | undefined
   readonly header: FileTree
   readonly icon: Uint8Array | undefined
@@ -40,6 +41,7 @@ export async function readPbi(bytes: Uint8Array, loadXz: LoadXz): Promise<Pbi> {
   const formatVersion = await formatVersionOf(header)
   return {
     form: parts.form,
+    size: bytes.length,
     program: parts.form === 'pbi9' ? undefined : parts.program,
     header,
     icon: parts.form === 'one-archive' ? undefined : parts.icon,

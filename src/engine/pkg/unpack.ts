@@ -17,7 +17,7 @@ export function codecOf(start: Uint8Array): Codec {
   return text === '\x5d\0\0' ? 'lzma' : 'none'
 }
 
-const leastLimit = 64 << 20
+const leastLimit = 16 << 20
 const mostContent = 1 << 30
 /** What programs and pictures come to is below 20. */
 const mostRatio = 200
