@@ -17,6 +17,7 @@ import {
   writeEnrolled,
   writeStateFile,
 } from '../src/engine/client/state.ts'
+import { decodeReboot, encodeReboot } from '../src/format/reboot-state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { hostExec } from '../src/host/exec.ts'
 import type { RelPath } from '../src/base/path.ts'
@@ -296,4 +297,15 @@ test('a repository URL ends with a slash and holds nothing secret', () => {
   assert.equal(repositoryUrl('http://x/y'), 'http://x/y/')
   assert.equal(repositoryUrl('http://[::1]:8080/y/'), 'http://[::1]:8080/y/')
   assert.throws(() => repositoryUrl('/srv/updates'), { code: 'usage' })
+})
+
+test('a need of a reboot survives the round trip, and anything else is refused', () => {
+  const need = { role: 'base-amd64', old: '-', new: 'base-1.1-20260201-amd64', class: 'careful', boot: 'Fri_Nov_28_03:22:03_2025' } as const
+  assert.deepEqual(decodeReboot(encodeReboot([need])), [need])
+  assert.deepEqual(decodeReboot(encodeReboot([])), [])
+  for (const line of ['need a b c reboot', 'need a b c restart d', 'need a b c reboot d e', 'want a b c reboot d', 'need a b  reboot d'])
+    assert.throws(
+      () => decodeReboot(utf8(`bindery-reboot 1\n${line}\n`)),
+      (error) => isBinderyError(error, 'bad-format'),
+    )
 })

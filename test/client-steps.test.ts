@@ -149,7 +149,7 @@ test('a kill at any moment of the steps: those that were done are not run again,
       assert.deepEqual(short(did.said).slice(-2), ['base/amd64: mind the gap', 'reboot to finish the update of base/amd64'], what)
     if (left.length > 0) interrupted++
     assert.deepEqual(await readLeft(disk), [], what)
-    assert.equal((await pendingReboots(disk, 'first')).length, 1, what)
+    assert.equal((await pendingReboots(disk, memoryBoot({ id: 'first' }))).length, 1, what)
   }
   assert.ok(interrupted > 8, String(interrupted))
   for (const killed of ['a', 'b', 'c']) {
@@ -254,6 +254,20 @@ test('what cannot be taken back is told, and stays', async () => {
   assert.deepEqual([again.status, again.ran], [6, ['b 1.1']])
 })
 
+test('somebody who goes back does not wait for the steps of what goes', async () => {
+  const disk = await fresh()
+  await assert.rejects(
+    update({ disk, ends: { a: 'killed' } }, { postSteps: [run('a'), run('b', { afterRollback: true })], notices: ['read'] }),
+    Crash,
+  )
+  const did = await verb({ disk }, async (context, session) => {
+    const status = await recoverFirst(context, session, ({ purpose }) => purpose !== 'install')
+    const work = { ...session, goal: { kind: 'steps', count: 1 } as const }
+    return Math.max(status, await conclude(context, session, await rollbackPlan(work, await planRollback(work))))
+  })
+  assert.deepEqual(did, { status: 0, ran: ['b 1.0'], said: [], reboot: 'none' })
+})
+
 test('after a rollback the steps are run that are for both ways, each once', async () => {
   const disk = await fresh()
   const [one, two, three] = (await releases) as [Release, Release, Release]
@@ -304,7 +318,7 @@ test('a release that is passed over has its say: its steps, notices and class ar
 test('a reboot is needed until the machine has started again, and by a rollback only where it had', async () => {
   const disk = await fresh()
   const pending = async (boot: string): Promise<readonly string[]> =>
-    (await pendingReboots(disk, boot)).map((need) => short([`${need.old} ${need.new} ${need.class}`])[0] as string)
+    (await pendingReboots(disk, memoryBoot({ id: boot }))).map((need) => short([`${need.old} ${need.new} ${need.class}`])[0] as string)
   await update({ disk }, { reboot: 'reboot' })
   assert.deepEqual([await pending('first'), await pending('second')], [['1.0 1.1 reboot'], []])
   const soon = await back({ disk })

@@ -30,7 +30,7 @@ const journal: Journal = {
     { kind: 'script', name: 'fix-it', text: '#!/bin/sh\necho "it"\n', seconds: 900, failure: 'report', afterRollback: false },
     { kind: 'notice', text: 'naïve' },
   ],
-  reboot: 'careful',
+  reboot: [{ role: 'base-amd64', class: 'careful' }],
   kept: [{ path: relPath('etc/motd'), reason: 'modified', beside: relPath('etc/motd.new') }],
   actions: [{ kind: 'swap', path, slot: { area: 1, number: 0 }, old: file, new: { ...file, mode: 0o4755 } }],
 }
@@ -52,7 +52,7 @@ test('a journal is plain text, one action a line', () => {
       'post run ldconfig 60 roll-back yes ldconfig\\040-R\\040/usr/lib',
       'post script fix-it 900 report no \\043\\041/bin/sh\\012echo\\040\\042it\\042\\012',
       'post notice na\\303\\257ve',
-      'reboot careful',
+      'reboot base-amd64 careful',
       'kept modified etc/motd etc/motd.new',
       'swap usr/lib/libc.so.99.0 1:0 file,0444,0,0,1700000000.000000005,7,DIGEST file,4755,0,0,1700000000.000000005,7,DIGEST',
       'end …',

@@ -6,7 +6,9 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 
 const named = process.argv.slice(2)
-const files = named.length > 0 ? named : globSync('test/**/*.test.ts').sort()
+// Those that take long come first, so that none of them runs alone at the end.
+const long = /^test\/(?:acceptance|crash|hostile)\/|sandbox/
+const files = named.length > 0 ? named : globSync('test/**/*.test.ts').sort((a, b) => long.test(b) - long.test(a) || (a < b ? -1 : 1))
 const skipped = []
 const events = run({ files, concurrency: availableParallelism(), timeout: 600_000 })
 events.on('test:fail', () => (process.exitCode = 1))

@@ -4,7 +4,7 @@
 run_all_left() {
 	set +f
 	for one in "$state"/receipt/*; do
-		[ ! -f "$one" ] || sed -n '/^\(area\|post\|end\) /q; s/^undoes //p' "$one"
+		[ ! -f "$one" ] || awk '$1 == "undoes" { print $2 } $1 ~ /^(post|reboot|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
 	done >"$tmp/undone"
 	for one in "$state"/steps/*; do
 		case ${one##*/} in *[!0-9]*) ;; *) echo "${one##*/}" ;; esac
@@ -24,7 +24,7 @@ run_left() {
 	left=$state/steps/$1
 	[ -f "$left" ] || return 0
 	read_journal "$left"
-	left_class=$(sed -n 's/^reboot //p' "$left")
+	awk '$1 == "reboot"' "$left" >"$tmp/classes"
 	sed -n 's/^release //p' "$left" >"$tmp/changes"
 	left_role=$(sed -n '1s/ .*//p' "$tmp/changes")
 	record_reboot
@@ -45,23 +45,23 @@ run_left() {
 		[ "$ended" = 0 ] || awk -v at="$at" 'NR == at { sub(/^post/, "failed"); print }' "$tmp/steps" >>"$tmp/again"
 		awk -v at="$at" '$1 == "post" && (NR > at || $2 == "notice")' "$tmp/steps" >"$tmp/post"
 		awk -v at="$at" '$1 == "failed" && NR > at' "$tmp/steps" | cat - "$tmp/again" >"$tmp/failed"
-		write_left "$left_class"
+		write_left
 	done 4<"$tmp/running"
 	say_notices
 	: >"$tmp/post"
-	write_left ''
+	: >"$tmp/classes"
+	write_left
 }
 
-# The file with the lines of $tmp/post and $tmp/failed and the class $1 of reboot, or none where nothing is left.
+# The file with the lines of $tmp/post, $tmp/failed and $tmp/classes, or none where there are none.
 write_left() {
-	if [ ! -s "$tmp/post" ] && [ ! -s "$tmp/failed" ] && [ -z "$1" ]; then
+	if [ ! -s "$tmp/post" ] && [ ! -s "$tmp/failed" ] && [ ! -s "$tmp/classes" ]; then
 		rm -f "$left"
 		return
 	fi
 	{
 		awk '$1 ~ /^(post|failed|reboot|kept|end)$/ { exit } { print }' "$left"
-		cat "$tmp/post" "$tmp/failed"
-		[ -z "$1" ] || echo "reboot $1"
+		cat "$tmp/post" "$tmp/failed" "$tmp/classes"
 	} | sealed >"$left.new"
 	write_state "$left"
 }
@@ -76,35 +76,38 @@ run_step() {
 	set -- "$@" /bin/sh -c "$path"
 	echo "== $name" >>"$log"
 	ended=0
+	# Some shells tell what ended a step; that is ours to do.
 	if timeout -k 1 5 true 2>/dev/null; then
-		alone timeout -k 5 "$seconds" "$@" || ended=$?
+		{ (begin_step timeout -k 5 "$seconds" "$@") </dev/null >>"$log" 2>&1 4<&- || ended=$?; } 2>/dev/null
 		return
 	fi
-	alone "$@" &
+	: >"$tmp/stepping"
+	(begin_step "$@") </dev/null >>"$log" 2>&1 4<&- &
 	pid=$!
-	watch &
-	watcher=$!
-	wait "$pid" || ended=$?
-	kill "$watcher" 2>/dev/null
+	(watch_step) </dev/null >/dev/null 2>&1 4<&- &
+	{ wait "$pid" || ended=$?; } 2>/dev/null
+	rm -f "$tmp/stepping"
 }
 
-# A process of its own that hears signals, which this one does not any more.
-alone() (
+# Signals, which this program does not hear any more, are for the step.
+begin_step() {
 	cd "${top:-/}" || exit 1
 	umask 022
 	trap - INT TERM HUP
 	exec "$@"
-) </dev/null >>"$log" 2>&1 4<&-
+}
 
-watch() (
-	trap 'kill $sleeping; exit' TERM
-	sleep "$seconds" &
-	sleeping=$!
-	wait "$sleeping"
+# Ends soon after the step has, and knows that by a file, since the number may be another process's by then.
+watch_step() {
+	while [ -e "$tmp/stepping" ] && [ "$seconds" -gt 0 ]; do
+		sleep 1
+		seconds=$((seconds - 1))
+	done
+	[ -e "$tmp/stepping" ] || exit
 	kill "$pid"
 	sleep 5
-	kill -9 "$pid"
-) </dev/null >/dev/null 2>&1 4<&-
+	[ ! -e "$tmp/stepping" ] || kill -9 "$pid"
+}
 
 step_failed() {
 	last=$(tail -n 1 "$log")
@@ -137,13 +140,14 @@ boot_id() {
 # Which channels wait for a reboot since this start of the machine (doc/spec/client-state.md).
 record_reboot() {
 	boot=$(boot_id)
-	[ -n "$boot" ] && [ -n "$left_class" ] || return 0
+	[ -n "$boot" ] && [ -s "$tmp/classes" ] || return 0
 	while read -r changed old new; do
-		{ cat "$state/reboot" 2>/dev/null || echo 'bindery-reboot 1'; } | awk -v role="$changed" -v old="$old" -v new="$new" -v class="$left_class" -v boot="$boot" '
+		class=$(awk -v role="$changed" '$2 == role { print $3 }' "$tmp/classes")
+		{ cat "$state/reboot" 2>/dev/null || echo 'bindery-reboot 1'; } | awk -v role="$changed" -v old="$old" -v new="$new" -v class="$class" -v boot="$boot" '
 			function need() { if (class == "reboot" || class == "careful") print "need", role, old, new, class, boot }
 			$1 == "need" && $2 == role {
 				found = 1
-				if ($6 != boot) { if (class == "restart") print; else need(); next }
+				if ($6 != boot) { if (class == "reboot" || class == "careful") need(); else print; next }
 				$4 = new
 				if (class == "careful") $5 = class
 			}
@@ -168,9 +172,12 @@ say_notices() {
 		unword "$text"
 		say "$of: $path"
 	done <"$tmp/post"
-	case $left_class in
-	restart) say "restart services that use what was updated of $of" ;;
-	reboot) ! is_waiting "$left_role" || say "reboot to finish the update of $of" ;;
-	careful) ! is_waiting "$left_role" || say "reboot to finish the update of $of; somebody should be near the machine" ;;
-	esac
+	while read -r _ owner class; do
+		of=${owner%-*}/${owner##*-}
+		case $class in
+		restart) say "restart services that use what was updated of $of" ;;
+		reboot) ! is_waiting "$owner" || say "reboot to finish the update of $of" ;;
+		careful) ! is_waiting "$owner" || say "reboot to finish the update of $of; somebody should be near the machine" ;;
+		esac
+	done <"$tmp/classes"
 }

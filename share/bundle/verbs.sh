@@ -84,7 +84,7 @@ show_plan() {
 		case $key:$what in
 		post:run) unword "$text" && printf '%s\n' "run $name: $path" ;;
 		post:script) unword "$text" && printf '%s\n' "run $name:" && printf '%s\n' "$path" | sed 's/^/    /' ;;
-		reboot:*) printf '%s\n' "needs $what" ;;
+		reboot:*) printf '%s\n' "needs $name" ;;
 		esac
 	done <"$tmp/notes"
 }
@@ -137,7 +137,7 @@ verb_install() {
 	now=$(date +%s)
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	look_and_decide
-	sed -n 's/^note /post /p; /^reboot /p' "$tmp/list" >"$tmp/notes"
+	sed -n "s/^note /post /p; s/^reboot /reboot $role /p" "$tmp/list" >"$tmp/notes"
 	[ -z "$dry" ] || { show_plan; leave 0; }
 	[ -n "$old_release" ] && was=$old_release || was=-
 	echo "release $role $was $new_release" >"$tmp/head"

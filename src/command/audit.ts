@@ -13,6 +13,7 @@ import { change } from './diff-text.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
+import { finishing } from './finish.ts'
 import { conclude, recoverFirst } from './outcome.ts'
 import { planLines } from './plan-text.ts'
 import { print } from './output.ts'
@@ -41,7 +42,9 @@ export const audit: Command = {
   run: async (context, input) => {
     const session = await openSession(context)
     await refuseReader(session)
-    return await withLock(context, 'audit', async () => await auditAll(context, session, input))
+    const work = async (): Promise<number> => await auditAll(context, session, input)
+    if (!input.flag('repair') || input.flag('dry-run')) return await withLock(context, 'audit', work)
+    return (await withLock(context, 'audit', async () => await finishing(context, session, work))).result
   },
 }
 

@@ -49,7 +49,7 @@ function updOf(input: Input): string | undefined {
 
 async function findAll({ boot }: Context, session: Session, input: Input): Promise<readonly Finding[]> {
   const findings: Finding[] = []
-  const pending = await pendingReboots(session.disk, await boot.id())
+  const pending = await pendingReboots(session.disk, boot)
   for (const offer of await findOffers(session, channelsOf(input))) findings.push(await findingOf(session, offer, pending))
   return findings
 }

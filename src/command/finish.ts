@@ -19,7 +19,7 @@ export async function finishing<T>(context: Context, session: Session, work: () 
     const result = await work()
     return { result, reboot: await tellNotices(context, session) }
   } catch (error) {
-    await tellNotices(context, session)
+    await tellNotices(context, session).catch(() => 'the first error is the one to tell')
     throw error
   }
 }
@@ -32,15 +32,16 @@ async function tellNotices(context: Context, session: Session): Promise<RebootCl
   const all = (await readLeft(disk)).filter((left) => stepsToRun({ ...left, failed: [] }).length === 0 && isToTell(left))
   for (const [text, channels] of notices(all)) sayOf(context, channels, text)
   const needs = await needsOf(context, session, all)
-  if (needs.restart.length > 0) await tellRestart(context, session, needs.restart)
-  if (needs.reboot.length > 0) context.say(`reboot to finish the update of ${channelsOf(needs.reboot).join(', ')}${withCare(needs.class)}`)
-  for (const left of all) await updateSteps(disk, { ...left, postSteps: [], kept: [], reboot: 'none' })
+  if (needs.restart.length > 0) await tellRestart(context, session, all, needs.restart)
+  if (needs.reboot.length > 0)
+    context.say(`reboot to finish the update of ${channelNames(needs.reboot).join(', ')}${withCare(needs.class)}`)
+  for (const left of all) await updateSteps(disk, { ...left, postSteps: [], kept: [], reboot: [] })
   // Where a step has failed, a machine should not be started that cannot be.
   return all.some(({ failed = [] }) => failed.length > 0) ? 'none' : needs.class
 }
 
 function isToTell({ postSteps, reboot }: Left): boolean {
-  return postSteps.length > 0 || reboot !== 'none'
+  return postSteps.length > 0 || reboot.length > 0
 }
 
 function notices(all: readonly Left[]): ReadonlyMap<string, readonly Left[]> {
@@ -58,33 +59,36 @@ function sayOf(context: Context, of: readonly Left[], text: string): void {
 }
 
 function channelsOf(all: readonly Left[]): readonly string[] {
-  const roles = new Set(all.flatMap(({ releases }) => releases.map(({ role }) => role)))
-  return [...roles].map((role) => {
+  return channelNames(all.flatMap(({ releases }) => releases.map(({ role }) => role)))
+}
+
+function channelNames(roles: readonly string[]): readonly string[] {
+  return [...new Set(roles)].map((role) => {
     const channel = channelOfRole(role)
     return channel === undefined ? role : formatChannel(channel)
   })
 }
 
-type Needs = { readonly restart: readonly Left[]; readonly reboot: readonly Left[]; readonly class: RebootClass }
+type Needs = { readonly restart: readonly string[]; readonly reboot: readonly string[]; readonly class: RebootClass }
 
-/** A rollback to what the machine has been running all the time needs no reboot, whatever it took back. */
+/** By roles. A rollback to what the machine has been running all the time needs no reboot, whatever it took back. */
 async function needsOf({ boot }: Context, { disk }: Session, all: readonly Left[]): Promise<Needs> {
-  const now = await boot.id()
-  const pending = new Set((await pendingReboots(disk, now)).map(({ role }) => role))
-  const isPending = ({ releases }: Left): boolean => now === undefined || releases.some(({ role }) => pending.has(role))
-  const restart = all.filter(({ reboot }) => reboot === 'restart')
-  const reboot = all.filter((left) => (left.reboot === 'reboot' || left.reboot === 'careful') && isPending(left))
-  return { restart, reboot, class: strongestReboot([...restart, ...reboot].map((left) => left.reboot)) }
+  const isTold = (await boot.id()) !== undefined
+  const pending = new Set((await pendingReboots(disk, boot)).map(({ role }) => role))
+  const needs = all.flatMap(({ reboot }) => reboot).filter((one) => one.class === 'restart' || !isTold || pending.has(one.role))
+  const rolesOf = (isRestart: boolean): readonly string[] =>
+    needs.filter((one) => (one.class === 'restart') === isRestart).map(({ role }) => role)
+  return { restart: rolesOf(true), reboot: rolesOf(false), class: strongestReboot(needs.map((one) => one.class)) }
 }
 
 function withCare(kind: RebootClass): string {
   return kind === 'careful' ? '; somebody should be near the machine' : ''
 }
 
-async function tellRestart(context: Context, { disk }: Session, all: readonly Left[]): Promise<void> {
-  const transactions = new Set(all.map(({ transaction }) => transaction))
-  const report = await context.processes.usersOf(await replacedFiles(disk, transactions))
-  const what = channelsOf(all).join(', ')
+async function tellRestart(context: Context, { disk }: Session, all: readonly Left[], roles: readonly string[]): Promise<void> {
+  const those = all.filter(({ releases }) => releases.some(({ role }) => roles.includes(role)))
+  const report = await context.processes.usersOf(await replacedFiles(disk, new Set(those.map(({ transaction }) => transaction))))
+  const what = channelNames(roles).join(', ')
   if (report.processes.length === 0) context.say(`restart services that use what was updated of ${what}`)
   else context.say(`restart what still runs files that ${what} had before:`)
   for (const one of report.processes) context.say(`  ${staleText(one)}`)

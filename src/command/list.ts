@@ -71,7 +71,7 @@ async function receiptsOf(context: Context, { disk }: Session): Promise<readonly
 type Standing = { readonly needed: readonly RelPath[]; readonly reboot: RebootClass }
 
 async function standingOf({ boot }: Context, { disk }: Session, channel: Channel): Promise<Standing> {
-  const pending = (await pendingReboots(disk, await boot.id())).find(({ role }) => role === channelRole(channel))
+  const pending = (await pendingReboots(disk, boot)).find(({ role }) => role === channelRole(channel))
   return { needed: (await readToRemove(disk, channel)).items.map(({ path }) => path), reboot: pending?.class ?? 'none' }
 }
 

@@ -22,12 +22,15 @@ export const needsAttention = 6
  * Says what was kept, runs the post-steps, and answers the exit status. Whoever is killed before the end leaves it to the next
  * recover or install. Throws `command-failed` when a step wanted the install taken back, and it was.
  */
-export async function conclude(context: Context, session: Session, { receipt, kept, unswept }: Done): Promise<number> {
+export async function conclude(context: Context, session: Session, done: Done, isToRun = everyStep): Promise<number> {
+  const { receipt, kept, unswept } = done
   if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
   const status = tellKept(context, kept)
   const left = (await readLeft(session.disk)).find(({ transaction }) => transaction === receipt.transaction)
-  return left === undefined ? status : Math.max(status, await runLeft(context, session, left))
+  return left === undefined || !isToRun(left) ? status : Math.max(status, await runLeft(context, session, left))
 }
+
+const everyStep = (_: Left): boolean => true
 
 function tellKept(context: Context, kept: readonly Kept[]): number {
   for (const one of kept) context.say(keptText(one))
@@ -36,7 +39,7 @@ function tellKept(context: Context, kept: readonly Kept[]): number {
 
 async function runLeft(context: Context, session: Session, left: Left): Promise<number> {
   const { disk, signal } = session
-  const boot = left.reboot === 'none' || left.reboot === 'restart' ? undefined : await context.boot.id()
+  const boot = left.reboot.every((one) => one.class === 'restart') ? undefined : await context.boot.id()
   if (boot !== undefined) await recordReboot(disk, left, boot)
   const run = await runSteps({ disk, runner: context.steps, signal, explain: context.explain }, left)
   for (const failure of run.failed) context.say(`${failureText(failure, left)}; 'bindery recover' tries it again`)
@@ -68,26 +71,31 @@ async function takeBack(context: Context, session: Session, left: Left, failure:
   throw new BinderyError('command-failed', `${failureText(failure, left)}; ${releases} was taken back`)
 }
 
-export type Catching = { readonly undo: boolean; readonly tell: (line: string) => void }
+export type Catching = {
+  readonly undo: boolean
+  readonly tell: (line: string) => void
+  /** Of whose transactions steps are run; of all, where it is not given. */
+  readonly isToRun?: (left: Left) => boolean
+}
 
 /** Before any other change: what killed runs left is finished, or taken back. Answers the exit status of that. */
-export async function catchUp(context: Context, session: Session, { undo, tell }: Catching): Promise<number> {
+export async function catchUp(context: Context, session: Session, { undo, tell, isToRun = everyStep }: Catching): Promise<number> {
   const { disk, config } = session
   const recovered = await recover(disk, { undo, keepReleases: config.keepReleases })
   let status = 0
   if (recovered.kind !== 'nothing') {
     tell(describeRecovered(recovered))
-    status = await conclude(context, session, recovered)
+    status = await conclude(context, session, recovered, isToRun)
   }
   for (const left of await readLeft(disk)) {
-    if (recovered.kind !== 'nothing' && left.transaction === recovered.receipt.transaction) continue
+    if (!isToRun(left) || (recovered.kind !== 'nothing' && left.transaction === recovered.receipt.transaction)) continue
     status = Math.max(status, tellKept(context, left.kept), await runLeft(context, session, left))
   }
   return status
 }
 
-export async function recoverFirst(context: Context, session: Session): Promise<number> {
-  return await catchUp(context, session, { undo: false, tell: (line) => context.say(`${line}, after an interruption`) })
+export async function recoverFirst(context: Context, session: Session, isToRun = everyStep): Promise<number> {
+  return await catchUp(context, session, { undo: false, tell: (line) => context.say(`${line}, after an interruption`), isToRun })
 }
 
 /** `finished the install of base-1.1-20260201-amd64`. */

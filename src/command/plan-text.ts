@@ -30,12 +30,12 @@ function afterText({ postSteps, reboot }: Journal): readonly string[] {
     const lines = step.kind === 'run' ? [] : showText(step.text.trimEnd()).split('\n')
     return [step.kind === 'run' ? `run ${step.name}: ${step.command}` : `run ${step.name}:`, ...lines.map((line) => `    ${line}`)]
   })
-  return [...steps, ...(reboot === 'none' ? [] : [`needs ${reboot}`])]
+  return [...steps, ...reboot.map((one) => `needs ${one.class}`)]
 }
 
 function afterJson({ postSteps, reboot }: Journal): readonly string[] {
   const steps = postSteps.map(({ kind, ...step }) => JSON.stringify({ action: kind, ...step }))
-  return [...steps, ...(reboot === 'none' ? [] : [JSON.stringify({ action: 'needs', class: reboot })])]
+  return [...steps, ...reboot.map((one) => JSON.stringify({ action: 'needs', ...one }))]
 }
 
 /** bindery's own files, and folders whose time is only put back, are no news. */

@@ -68,5 +68,6 @@ type Begun = { readonly status: number; readonly isAll: boolean }
 async function finishBegun(context: Context, session: Session, goal: Goal | undefined): Promise<Begun> {
   const journal = await readJournal(session.disk)
   const isAll = journal !== undefined && (await isRepeated(session.disk, journal, goal))
-  return { status: await recoverFirst(context, session), isAll }
+  // Somebody may go back because of a step that hangs.
+  return { status: await recoverFirst(context, session, ({ purpose }) => purpose !== 'install'), isAll }
 }

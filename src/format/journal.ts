@@ -32,11 +32,13 @@ export type Journal = {
   readonly postSteps: readonly PostStep[]
   /** Steps of a done transaction that failed when they were last run; absent in a journal and in a receipt. */
   readonly failed?: readonly StepToRun[]
-  /** What has to start again when all is done. */
-  readonly reboot: RebootClass
+  /** What has to start again when all is done; nothing for channels that are not named. */
+  readonly reboot: readonly ChannelReboot[]
   readonly kept: readonly Kept[]
   readonly actions: readonly Action[]
 }
+
+export type ChannelReboot = { readonly role: string; readonly class: RebootClass }
 
 export type Purpose = 'install' | 'rollback' | 'repair'
 
@@ -98,7 +100,7 @@ export function encodeJournal(journal: Journal): Uint8Array {
     ...journal.undoes.map((transaction) => `undoes ${transaction}`),
     ...journal.postSteps.map((step) => `post ${encodeStep(step)}`),
     ...(journal.failed ?? []).map((step) => `failed ${encodeStep(step)}`),
-    ...(journal.reboot === 'none' ? [] : [`reboot ${journal.reboot}`]),
+    ...journal.reboot.map((one) => `reboot ${escapeWord(one.role)} ${one.class}`),
     ...journal.kept.map(encodeKept),
     ...journal.actions.map(encodeAction),
     '',
@@ -149,7 +151,7 @@ export function decodeJournal(bytes: Uint8Array): Journal {
     ...decodeHead(lines),
     postSteps: lines.many('post', 2, 6).map(decodeStep),
     ...failedOf(lines.many('failed', 6).map(decodeStep)),
-    reboot: decodeReboot(lines),
+    reboot: lines.many('reboot', 2).map(([role, kind]) => ({ role: word(role), class: oneOf(rebootClasses, kind as string) })),
     kept: lines.many('kept', 2, 3).map(decodeKept),
   }
   if (head.areas.length === 0 || head.areas.length > maxAreas) throw new BinderyError('bad-format', 'names no area, or too many')
@@ -233,12 +235,6 @@ class Lines {
 function failedOf(steps: readonly PostStep[]): Pick<Journal, 'failed'> {
   const failed = steps.filter((step) => step.kind !== 'notice')
   return failed.length === 0 ? {} : { failed }
-}
-
-function decodeReboot(lines: Lines): RebootClass {
-  const [first, ...more] = lines.many('reboot', 1)
-  if (more.length > 0) fail("'reboot' is there twice")
-  return first === undefined ? 'none' : oneOf(rebootClasses, first[0] as string)
 }
 
 function decodeKept(words: readonly string[]): Kept {

@@ -15,6 +15,7 @@ export function hostStepRunner(root: string): StepRunner {
 
 /** Its output goes into the file itself: through a pipe of ours a service that it leaves would end with us. */
 async function runStep(root: string, job: StepJob): Promise<StepEnd> {
+  if (job.signal.aborted) return { kind: 'stopped' }
   const log = await openLog(join(root, job.log))
   try {
     await log.write(`== ${job.title}\n`)
@@ -52,7 +53,6 @@ async function attend(child: ChildProcess, { seconds, signal }: StepJob, isTooMu
   const stop = (): void => end('stopped')
   const [limit, looking] = [setTimeout(() => end('out of time'), seconds * 1000), setInterval(() => void look(), lookEveryMs)]
   signal.addEventListener('abort', stop, { once: true })
-  if (signal.aborted) stop()
   try {
     const status = await exitStatus(child)
     await ending?.done

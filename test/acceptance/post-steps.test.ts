@@ -9,6 +9,7 @@ import { publish } from '../../src/engine/repo/publish.ts'
 import { noNotes } from '../../src/engine/update/compose.ts'
 import { usualTerms } from '../../src/format/post-step.ts'
 import { folderStore } from '../../src/host/folder-store.ts'
+import { baseTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { file, symlink } from '../helpers/plant.ts'
 import { makeDist, openWorkshop, releaseName } from '../helpers/repository.ts'
@@ -51,6 +52,9 @@ const notes: Readonly<Record<string, Partial<UpdateNotes>>> = {
     ],
     notices: ['read the news', 'mind the gap'],
     reboot: 'careful',
+  },
+  hangs: {
+    postSteps: [{ kind: 'run', name: 'wait', command: 'echo wait >>/ran; exec sleep 60', ...usualTerms, seconds: 1 }],
   },
   slow: {
     postSteps: [
@@ -184,6 +188,18 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
       assert.equal(read(root, 'usr/extra'), 'extra 1.0\n')
       assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
       assert.match(bindery(root, 'list').out, /^2: rollback/m)
+    })
+
+    test(`${name}: a step that hangs is ended, with timeout(1) and without`, () => {
+      for (const [root, path] of [
+        [machine(`hangs-${shell[0]}`), process.env['PATH'] as string],
+        [machine(`hangs-bare-${shell[0]}`), baseTools(join(work, `tools-${shell[0]}`), 'dash', [...shell.slice(0, 1)])],
+      ] as const) {
+        const { status, talk } = run('env', `PATH=${path}`, ...shell, 'hangs.sh', '-R', root)
+        assert.equal(status, 6, talk.join('\n'))
+        assert.match(talk.join('\n'), /^the step wait failed with status (?:124|137|143|271)\b/)
+        assert.equal(bindery(root, 'list').out.trim().split(', ').at(-1), 'failed: wait')
+      }
     })
 
     test(`${name}: what a killed bundle left is run by bindery, and the other way round`, async () => {

@@ -56,7 +56,7 @@ function generalised(path: RelPath): readonly string[] {
   const folder = parentPath(path)
   const within = folder === rootPath ? '' : `/${showPath(folder)}`
   const suffix = /\.(?:so|[a-z]{1,8})(?=\.[0-9.]+$|$)/.exec(path.slice(path.lastIndexOf('/') + 1))?.[0]
-  const kinds = suffix === undefined ? [] : [`${within}/*${suffix}${/\.so$/.test(suffix) ? '*' : ''}`]
+  const kinds = suffix === undefined ? [] : [`${within}/*${suffix}${suffix.endsWith('.so') ? '*' : ''}`]
   return [...kinds, `${within}/*`, `/${showPath(path)}`]
 }
 

@@ -18,7 +18,7 @@ import type { Entry, Manifest } from '../../../base/entry.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { PostStep } from '../../../format/post-step.ts'
-import type { Update } from '../../../format/update.ts'
+import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Incoming } from '../incoming.ts'
@@ -69,19 +69,22 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
 
 async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
   const { release } = incoming.update.value
+  const { postSteps, reboot } = afterInstall(recordsOf(incoming))
+  const role = channelRole(incoming.channel)
   return {
     transaction: await nextTransaction(disk),
     purpose: 'install',
     direction: 'forward',
     time: Math.floor(clock.now() / 1000),
-    releases: [{ role: channelRole(incoming.channel), old: formatDistName(incoming.installed.name), new: formatDistName(release.name) }],
+    releases: [{ role, old: formatDistName(incoming.installed.name), new: formatDistName(release.name) }],
     undoes: [],
-    ...afterInstall(recordsOf(incoming)),
+    postSteps,
+    reboot: reboot === 'none' ? [] : [{ role, class: reboot }],
   }
 }
 
 /** What is left to do when the tree is the new one, also when it is recover that makes it so. */
-export type After = Pick<Journal, 'postSteps' | 'reboot'>
+export type After = Pick<Journal, 'postSteps'> & { readonly reboot: RebootClass }
 
 /**
  * Of all records of a step, oldest first: a release that is passed over may have moved what the next one builds upon. A record

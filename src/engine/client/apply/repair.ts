@@ -57,7 +57,7 @@ export async function planRepair(input: RepairInput, { wanted, live }: Audit, fi
       releases: [{ role, old: release, new: release }],
       undoes: [],
       postSteps: [],
-      reboot: 'none',
+      reboot: [],
     },
   })
 }

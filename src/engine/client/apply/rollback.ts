@@ -70,7 +70,12 @@ export async function planRollback(input: RollbackInput): Promise<Plan> {
 function afterRollback(receipts: readonly Receipt[]): Pick<Receipt, 'postSteps' | 'reboot'> {
   const steps = receipts.flatMap(({ postSteps }) => postSteps.filter((step) => step.kind !== 'notice' && step.afterRollback))
   const once = new Map(steps.map((step) => [encodeStep(step), step]))
-  return { postSteps: [...once.values()], reboot: strongestReboot(receipts.map(({ reboot }) => reboot)) }
+  const byRole = Map.groupBy(
+    receipts.flatMap(({ reboot }) => reboot),
+    ({ role }) => role,
+  )
+  const reboot = [...byRole].map(([role, all]) => ({ role, class: strongestReboot(all.map((one) => one.class)) }))
+  return { postSteps: [...once.values()], reboot }
 }
 
 /** What somebody took out of the store cannot come back, and is missed before anything begins. */

@@ -25,7 +25,7 @@ export async function updateSteps(disk: Disk, left: Left): Promise<void> {
 }
 
 function hasWork({ postSteps, failed = [], reboot }: Left): boolean {
-  return postSteps.length > 0 || failed.length > 0 || reboot !== 'none'
+  return postSteps.length > 0 || failed.length > 0 || reboot.length > 0
 }
 
 export async function removeSteps(disk: Disk, transaction: number): Promise<void> {
