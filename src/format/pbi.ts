@@ -17,10 +17,16 @@ const secondMarker = utf8('\n__PBI_ARCHIVE2__')
 const bzip2Magic = utf8('BZh')
 const pngMagic = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)
 
-/** By the first line that begins with a marker, wherever it is: as the shell's readers do. */
 export function splitPbi(bytes: Uint8Array): PbiParts {
+  const parts = findPbiParts(bytes)
+  if (parts !== undefined) return parts
+  throw new BinderyError('bad-format', 'is no PBI, or a cut-off one: no line begins with __PBI_ARCHIVE__')
+}
+
+/** By the first line that begins with a marker, wherever it is: as the shell's readers do. Undefined where there is none. */
+export function findPbiParts(bytes: Uint8Array): PbiParts | undefined {
   const first = archiveAfter(bytes, payloadMarker)
-  if (first === undefined) throw new BinderyError('bad-format', 'is no PBI, or a cut-off one: no line begins with __PBI_ARCHIVE__')
+  if (first === undefined) return undefined
   const before = bytes.subarray(0, first.marker)
   const archive = bytes.subarray(first.start)
   if (equalBytes(bytes.subarray(0, bzip2Magic.length), bzip2Magic))
