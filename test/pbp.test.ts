@@ -240,6 +240,8 @@ function pbp({ header = {}, removals = '', permissions = '', newFiles = [], more
 
 test('what does not fit, or should not be, is refused; the old folder stays, and there is no new one', needs('find', 'cp'), async () => {
   const good = patchOf(oldText, newText)
+  const large = good.patch.slice()
+  new DataView(large.buffer).setBigUint64(24, 2n ** 31n, true)
   const cut = { ...good, patch: good.patch.subarray(0, good.patch.length - 20) }
   const cases: readonly (readonly [string, Patch, string, RegExp])[] = [
     ['another version', { header: { pbi_patchfile: '0.9:1.1' } }, 'wrong-base', /pbi_version is '1.0', and it wants '0.9'/],
@@ -254,6 +256,7 @@ test('what does not fit, or should not be, is refused; the old folder stays, and
     ['no old digest', { a: { ...good, digest: 'none' } }, 'bad-format', /a.bsdiff: has no digest/],
     ['a cut-off patch', { a: cut }, 'bad-format', /a: /],
     ['a patch that is none', { a: { ...good, patch: utf8('BSDIFF41xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx') } }, 'not-supported', /BSDIFF41/],
+    ['a patch that makes two gigabytes', { a: { ...good, patch: large } }, 'over-limit', /a: the patch makes 2147483648 bytes/],
     ['a command', { permissions: 'chmod 755 a; touch evil\n' }, 'wrong-base', /a; touch evil/],
     ['another command', { permissions: 'touch evil\n' }, 'hostile', /is no 'chmod MODE PATH'/],
     ['a mode in letters', { permissions: 'chmod u+s a\n' }, 'hostile', /is no 'chmod MODE PATH'/],

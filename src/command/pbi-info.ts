@@ -41,7 +41,8 @@ async function membersOf({ header }: Pbi, signatures: readonly SignatureState[])
   for (const [name, node] of header) {
     if (node.kind !== 'file' || signatures.some(({ member }) => signatureName(member) === name)) continue
     const value = name.startsWith('pbi_') && !name.startsWith('pbi_icon') ? await valueOf(header, name) : undefined
-    members.push({ name, size: node.size, value, signature: signatures.find(({ member }) => member === name)?.state })
+    const text = value === undefined ? undefined : Buffer.from(value, 'latin1').toString()
+    members.push({ name, size: node.size, value: text, signature: signatures.find(({ member }) => member === name)?.state })
   }
   return members
 }
@@ -66,7 +67,7 @@ function textOf({ pbi, members, signatures }: Found): string {
     `form: ${forms[form]}`,
     `format version: ${formatVersion ?? 'not told'}`,
     ...members.map(({ name, size, value, signature }) => {
-      const said = value === undefined ? showSize(size) : showText(Buffer.from(value, 'latin1').toString())
+      const said = value === undefined ? showSize(size) : showText(value)
       return `${showPath(name)}: ${said}${signature === undefined ? '' : ` (${signatureTexts[signature]})`}`
     }),
     ...(missing.length === 0 ? [] : [`missing: ${missing.join(' ')}`]),

@@ -4,7 +4,7 @@ import { BinderyError } from '../../base/error.ts'
 import { fileNode } from './tree.ts'
 import type { KeyObject } from 'node:crypto'
 import type { RelPath } from '../../base/path.ts'
-import type { FileTree, TreeNode } from './tree.ts'
+import type { FileNode, FileTree, TreeNode } from './tree.ts'
 
 /**
  * Signatures of a PBI: RSA over the SHA-1 of four members of the header, as `openssl dgst -sha1 -sign` makes them. Whatever else is in
@@ -36,8 +36,6 @@ export async function judgeSignatures(header: FileTree, key: KeyObject | undefin
   }
   return found
 }
-
-type FileNode = Extract<TreeNode, { kind: 'file' }>
 
 async function judge(node: FileNode, signature: TreeNode | undefined, key: KeyObject | undefined): Promise<SignatureState['state']> {
   if (signature?.kind !== 'file') return 'unsigned'

@@ -12,7 +12,7 @@ import type { Sha256 } from '../../base/digest.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Permission } from '../../format/pbp.ts'
 import type { PbiContents } from './pbi-pack.ts'
-import type { FileTree, TreeNode } from './tree.ts'
+import type { FileNode, FileTree, TreeNode } from './tree.ts'
 
 /** What `packPbi` makes a PBP of: the difference of two PBIs, file by file. */
 export async function makePbp(old: Omit<PbiContents, 'icon'>, next: PbiContents): Promise<PbiContents> {
@@ -56,8 +56,6 @@ async function differences(old: FileTree, next: FileTree, seconds: number): Prom
   made.set(pbpNames.hashes as RelPath, fileNode(encodeHashList(await digestsOf(next))))
   return withParents(made)
 }
-
-type FileNode = Extract<TreeNode, { kind: 'file' }>
 
 type Pair = { readonly path: RelPath; readonly former: FileNode; readonly node: FileNode; readonly next: FileTree }
 

@@ -13,7 +13,7 @@ import type { Permission } from '../../format/pbp.ts'
 import type { LoadXz } from '../../port/xz.ts'
 import type { Pbi } from './pbi.ts'
 import type { PbiContents } from './pbi-pack.ts'
-import type { FileTree, TreeNode } from './tree.ts'
+import type { FileNode, FileTree, TreeNode } from './tree.ts'
 
 /** Applies a PBP to the contents of a PBI: all in memory, so that nothing is half done, and a link in the way leads nowhere. */
 
@@ -31,8 +31,8 @@ export const pbpNames = {
 } as const
 export const patchMembers = { versions: 'pbi_patchfile' as RelPath, oldDate: 'pbi_patchmdate' as RelPath }
 const ownHashList = '.pbi-hash-list' as RelPath
-/** Of a file that a patch makes. */
-const mostFile = 1 << 30
+/** Of all files that are patched together. */
+const mostMade = 1 << 30
 
 export async function applyPbp(old: Omit<PbiContents, 'icon'>, patch: Pbi, loadXz: LoadXz): Promise<Patched> {
   await refuseOther(old.header, patch.header)
@@ -45,8 +45,11 @@ export async function applyPbp(old: Omit<PbiContents, 'icon'>, patch: Pbi, loadX
     put(tree, path, node)
     if (node.kind === 'file') made.add(path)
   }
+  let room = mostMade
   for (const file of steps.files) {
-    tree.set(file.path, await patched(tree.get(file.path), file))
+    const node = await patched(tree.get(file.path), file, room)
+    room -= node.size
+    tree.set(file.path, node)
     made.add(file.path)
   }
   for (const { path, mode } of steps.permissions) setMode(tree, path, mode)
@@ -128,7 +131,7 @@ async function contentOf(tree: FileTree, name: string): Promise<Uint8Array> {
   return node?.kind === 'file' ? await node.content() : new Uint8Array(0)
 }
 
-async function filePatchOf(tree: FileTree, at: RelPath, node: Extract<TreeNode, { kind: 'file' }>): Promise<FilePatch> {
+async function filePatchOf(tree: FileTree, at: RelPath, node: FileNode): Promise<FilePatch> {
   const path = at.replace(/\.bsdiff$/, '') as RelPath
   const oldDigest = decodeOldDigest(await contentOf(tree, `${path}.sha256`))
   if (oldDigest === undefined) throw new BinderyError('bad-format', 'has no digest of the old file beside it', { subject: showPath(at) })
@@ -153,12 +156,12 @@ function put(tree: Map<RelPath, TreeNode>, path: RelPath, node: TreeNode): void 
 }
 
 /** The reader that PC-BSD had goes on with a warning where the old file is another one. */
-async function patched(node: TreeNode | undefined, { path, patch, oldDigest }: FilePatch): Promise<TreeNode> {
+async function patched(node: TreeNode | undefined, { path, patch, oldDigest }: FilePatch, limit: number): Promise<FileNode> {
   const subject = showPath(path)
   if (node?.kind !== 'file') throw new BinderyError('wrong-base', 'is to be patched, and is no file here', { subject })
   const old = await node.content()
   if (sha256(old) !== oldDigest) throw new BinderyError('wrong-base', 'is not the file that the patch was made for', { subject })
-  return await told(subject, async () => fileNode(applyBsdiff(patch, old, mostFile), node.mode))
+  return await told(subject, async () => fileNode(applyBsdiff(patch, old, limit), node.mode))
 }
 
 /** Of this name alone: other names of the same file keep their mode. */

@@ -13,15 +13,14 @@ import type { AnyTarEntry } from '../../format/any-tar.ts'
  */
 export type FileTree = ReadonlyMap<RelPath, TreeNode>
 
-export type TreeNode =
-  | { readonly kind: 'dir'; readonly mode: number }
-  | { readonly kind: 'file'; readonly mode: number; readonly size: number; content(): Promise<Uint8Array> }
-  | { readonly kind: 'symlink'; readonly target: string }
+export type TreeNode = { readonly kind: 'dir'; readonly mode: number } | FileNode | { readonly kind: 'symlink'; readonly target: string }
+
+export type FileNode = { readonly kind: 'file'; readonly mode: number; readonly size: number; content(): Promise<Uint8Array> }
 
 /** Neither setuid nor setgid leaves a package by unpacking it. */
 const modeBits = 0o777
 
-export function fileNode(bytes: Uint8Array, mode = 0o644): TreeNode {
+export function fileNode(bytes: Uint8Array, mode = 0o644): FileNode {
   return { kind: 'file', mode: mode & modeBits, size: bytes.length, content: async () => bytes }
 }
 
