@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { makeBundleSite } from './helpers/bundle-site.ts'
 import { needsRoot } from './helpers/programs.ts'
+import { folderInMemory } from './helpers/temporary.ts'
 
 /** A bundle that ends too early or holds another bit does nothing, wherever that is. */
-const work = mkdtempSync(join(tmpdir(), 'bindery-damage-'))
+const work = folderInMemory('bindery-damage-')
 after(() => rmSync(work, { recursive: true }))
 
 const options = needsRoot()

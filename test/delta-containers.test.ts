@@ -84,6 +84,13 @@ const kinds: readonly Kind[] = [
     judge: 'unzip -tq out',
     most: 12,
   },
+  {
+    name: 'a zip archive behind a program',
+    tools: ['zip', 'unzip'],
+    make: "printf '#!/bin/sh\\n' >SIDE.c && (cd SIDE && find . -type f | sort | zip -q -X - -@) | cat >>SIDE.c",
+    judge: '{ unzip -tq out || [ $? = 1 ]; }',
+    most: 12,
+  },
   { name: 'an xz file', tools: ['xz'], make: 'cat SIDE/usr/share/x/* | xz -6 >SIDE.c', judge: 'xz -t <out', most: 6 },
   {
     name: 'an xz file in blocks',

@@ -103,13 +103,17 @@ accept_index() { [ "$(digest <"$tmp/index.got")" = "$index_sum" ] || trouble 3 "
 
 parse_index() {
 	sort -k 2 "$tmp/sums" >"$tmp/sums.sorted"
-	awk -v serial="$serial" -v out="$tmp/index" '
+	patching=''
+	! command -v bspatch >/dev/null || patching=1
+	out=$tmp/index awk -v serial="$serial" -v patching="$patching" '
+		BEGIN { out = ENVIRON["out"] }
 		FNR == NR { sum[$2] = $1; next }
 		FNR == 1 { if ($0 != "bindery-bundles 1") bad = "is of a kind that a newer bindery-sh reads"; next }
 		$1 == "serial" && NF == 2 && $2 == serial { numbered = 1; next }
 		$1 == "expires" && NF == 2 && $2 ~ /^[1-9][0-9]*$/ { print $2; next }
-		$1 == "bundle" && NF == 6 && $2 $3 ~ /^[1-9][0-9]*$/ && $4 $5 $6 !~ /[^A-Za-z0-9._+\/-]/ && $5 $6 !~ /\// {
-			name = ($5 == "-" ? "" : $5 "_to_") $6 ".sh"
+		$1 == "bsdiff" && !patching { next }
+		($1 == "bundle" || $1 == "bsdiff") && NF == 6 && $2 $3 ~ /^[1-9][0-9]*$/ && $4 $5 $6 !~ /[^A-Za-z0-9._+\/-]/ && $5 $6 !~ /\// {
+			name = ($5 == "-" ? "" : $5 "_to_") $6 ($1 == "bsdiff" ? ".bsdiff" : "") ".sh"
 			if (name in sum) print $2, $3, $4, $5, $6, sum[name], name >out
 			next }
 		{ bad = "has a line that cannot be read" }
@@ -136,8 +140,8 @@ check_age() {
 # route CHANNEL FROM SEQUENCE: the bundles with the fewest bytes that lead to the newest release, as `SIZE SUM NAME` in $tmp/route, and
 # $newest; $way is current, bundles or none.
 route() {
-	sort -k 2,2n "$tmp/index" | awk -v channel="$1" -v from="$2" -v at="$3" -v out="$tmp/route" '
-		BEGIN { cost[from] = 0; printf "" >out }
+	sort -k 2,2n "$tmp/index" | out=$tmp/route awk -v channel="$1" -v from="$2" -v at="$3" '
+		BEGIN { out = ENVIRON["out"]; cost[from] = 0; printf "" >out }
 		$3 != channel { next }
 		{ newest = $5; sequence = $2 }
 		$4 in cost && $5 != from && (!($5 in cost) || cost[$4] + $1 < cost[$5]) { cost[$5] = cost[$4] + $1; before[$5] = $4; step[$5] = $1 " " $6 " " $7 }

@@ -131,23 +131,44 @@ show_bundle() {
 	"${shown_to-}"_to_*) echo "then $step_name" ;;
 	*) sh "$cache/$step_sum" -n ${verbose:+-v} -R "${top:-/}" install </dev/null || leave $? ;;
 	esac
-	shown_to=${step_name%.sh} shown_to=${shown_to##*_to_}
+	shown_to=${step_name%.sh} shown_to=${shown_to%.bsdiff} shown_to=${shown_to##*_to_}
 }
 
-# A bundle takes the lock for itself, and ends itself in its own way when both are stopped.
+# What ends with 1 has changed nothing; the files that patches could not make are whole in another bundle.
 run_bundle() {
-	let_go
-	explain "installing $step_name"
-	trap : INT TERM HUP
-	sh "$cache/$step_sum" ${verbose:+-v} -R "${top:-/}" install </dev/null
-	bundle_status=$?
-	trap - INT TERM HUP
+	run_one
+	case $bundle_status:$step_name in
+	1:*.bsdiff.sh)
+		rm -f "$cache/$step_sum"
+		whole_of_step || leave 1
+		say "trying $step_name"
+		take_lock
+		fetch_bundle "$step_name" "$step_size" "$step_sum"
+		run_one
+		;;
+	esac
 	case $bundle_status in
 	0) ;;
 	6) worst_status=6 ;;
 	*) leave "$bundle_status" ;;
 	esac
 	rm -f "$cache/$step_sum"
+}
+
+# A bundle takes the lock for itself, and ends itself in its own way when both are stopped.
+run_one() {
+	let_go
+	explain "installing $step_name"
+	trap : INT TERM HUP
+	sh "$cache/$step_sum" ${verbose:+-v} -R "${top:-/}" install </dev/null
+	bundle_status=$?
+	trap - INT TERM HUP
+}
+
+whole_of_step() {
+	step_name=${step_name%.bsdiff.sh}.sh
+	name=$step_name awk '$7 == ENVIRON["name"] { print $1, $6; exit }' "$tmp/index" >"$tmp/whole"
+	read -r step_size step_sum <"$tmp/whole"
 }
 
 client_rollback() {
@@ -229,29 +250,18 @@ client_help() {
 }
 
 bindery_sh() {
-	self=$0
-	case $self in
-	/*) ;;
-	*/*) self=$(pwd)/$self ;;
-	*) self=$(command -v -- "$self") ;;
+	settle bindery-sh
+	quiet='' exit_code='' conf=''
+	case $0 in
+	*/*) self=$0 ;;
+	*) self=$(command -v -- "$0") ;;
 	esac
-	LC_ALL=C
-	export LC_ALL
-	PATH=$PATH:/usr/sbin:/sbin
-	umask 077
-	set -f
-	blanks=' 	
-'
-	IFS=$blanks
-	verb=bindery-sh verbose='' quiet='' exit_code='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 conf='' root=/
+	whole_path "$self"
+	self=$whole
 	read_options "$@"
 	meter=''
 	if [ -t 2 ] && [ -z "$quiet" ]; then meter=1; fi
 	find_tools
-	[ -d "$root" ] || die 1 "$root: is no directory"
-	top=$(cd "$root" && pwd -P)
-	[ "$top" != / ] || top=
-	make_tmp
-	find_touch
+	find_top
 	"client_$verb"
 }

@@ -1,7 +1,42 @@
 # --- what everything else uses
 
-say() { echo "bindery: $verb: $*" >&2; }
-hint() { echo "bindery: hint: $*" >&2; }
+# settle NAME: what each program of ours begins with.
+settle() {
+	LC_ALL=C
+	export LC_ALL
+	PATH=$PATH:/usr/sbin:/sbin
+	unset CDPATH
+	umask 077
+	set -f
+	blanks=' 	
+'
+	IFS=$blanks
+	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name=''
+}
+
+# A path from the root, in $whole; its last bytes may be line ends, which a substitution takes away.
+whole_path() {
+	case $1 in
+	/*) whole=$1 ;;
+	*)
+		whole=$(pwd && echo /)
+		whole=${whole%??}/$1
+		;;
+	esac
+}
+
+find_top() {
+	[ -d "$root" ] || die 1 "$root: is no directory"
+	whole_path "$root"
+	top=$(cd "$whole" && pwd -P && echo /)
+	top=${top%??}
+	[ "$top" != / ] || top=
+	make_tmp
+	find_touch
+}
+
+say() { printf '%s\n' "bindery: $verb: $*" >&2; }
+hint() { printf '%s\n' "bindery: hint: $*" >&2; }
 explain() { [ -z "$verbose" ] || say "$@"; }
 
 # die STATUS TEXT [HINT]: before the journal is written, everything is taken back.
@@ -39,42 +74,64 @@ unword() {
 word() {
 	case $1 in
 	*[!A-Za-z0-9._/@^~+-]*) word=$(printf %s "$1" | od -An -v -to1 | awk '
-		BEGIN { for (i = 1; i < 127; i++) if ((c = sprintf("%c", i)) ~ /[A-Za-z0-9._\/@^~+-]/) plain[sprintf("%03o", i)] = c }
+		BEGIN { for (i = 1; i < 127; i++) if ((c = sprintf("%c", i)) ~ /[A-Za-z0-9]/ || index("._/@^~+-", c)) plain[sprintf("%03o", i)] = c }
 		{ for (i = 1; i <= NF; i++) printf "%s", ($i in plain) ? plain[$i] : "\\" $i }') ;;
 	*) word=$1 ;;
 	esac
 }
 
-# The fields of a node, in $kind $mode $uid $gid $time $own $sum.
+# The fields of a node, in $kind $mode $uid $gid $time $own $sum, and $extras: flags and extended attributes.
 fields() {
+	extras=${1#"${1%%,[fx]=*}"}
 	IFS=,
 	# shellcheck disable=SC2086 # taken apart on purpose; nothing in it is a pattern
-	set -- $1
+	set -- ${1%%,[fx]=*}
 	IFS=$blanks
 	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 own=${6-} sum=${7-}
 }
 
 # Which tools there are. Each answers the same questions in another way.
 find_tools() {
+	for one in awk cat chmod chown cmp cp cut date dd df find grep gzip ln ls mkdir mktemp mv od paste readlink rm rmdir sed sort stat sync tail tar touch tr uname; do
+		command -v "$one" >/dev/null || die 1 "$one is missing"
+	done
 	if command -v sha256sum; then hasher=sha256sum
 	elif command -v sha256; then hasher=sha256
 	elif command -v openssl; then hasher=openssl
 	elif echo | cksum -a sha256; then hasher="cksum"
 	else die 1 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
 	fi >/dev/null 2>&1
-	command -v awk >/dev/null || die 1 'awk is missing'
 	if stat -c %Y / >/dev/null 2>&1; then
 		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
 	elif stat -f %m / >/dev/null 2>&1; then
-		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm' hex=
+		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm %Sf' hex=
 	else
 		die 1 'there is no stat that knows -c or -f'
 	fi
+	xattrs='' flags=''
+	if [ "$(uname -s)" = Linux ] && command -v getfattr && command -v setfattr; then xattrs=1
+	elif [ "$statting" = -f ] && command -v chflags; then flags=1
+	fi >/dev/null
 }
 
 make_tmp() {
 	tmp=$(mktemp -d "${TMPDIR:-/tmp}/bindery.XXXXXXXXXX") || die 1 'no temporary folder could be made'
 	: >"$tmp/empty"
+}
+
+# make_room KILOBYTES STATUS: of a text that is cut off, a part would be done and taken for all. What is written there is a few times
+# what is decided upon.
+make_room() {
+	dd if=/dev/zero of="$tmp/room" bs=1024 count="$1" 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" 'TMPDIR names another folder'
+	rm -f "$tmp/room"
+}
+
+make_room_for() { make_room $(($(stat "$statting" "$details" "$1" | cut -d ' ' -f 4) / 128 + 256)) "$2"; }
+
+# Seconds since the epoch.
+read_clock() {
+	now=$(date +%s)
+	case $now in '' | *[!0-9]*) die 1 'date does not tell the time' 'nothing was changed' ;; esac
 }
 
 # Of stdin.
@@ -105,17 +162,33 @@ find_touch() {
 
 # set_time SEC.NSEC FILE...
 set_time() {
-	stamp=$(echo "$1" | awk -F. -v fine="$fractions" '{
-		days = int($1 / 86400); rest = $1 % 86400
-		if (rest < 0) { rest += 86400; days-- }
-		# The calendar from days since the epoch; years begin in March.
-		z = days + 719468; era = int((z >= 0 ? z : z - 146096) / 146097); doe = z - era * 146097
-		yoe = int((doe - int(doe / 1460) + int(doe / 36524) - int(doe / 146096)) / 365)
-		doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
-		d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
-		h = int(rest / 3600); min = int(rest % 3600 / 60); s = rest % 60
-		if (fine) printf "%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, h, min, s, $2
-		else printf "%04d%02d%02d%02d%02d.%02d", y, m, d, h, min, s }')
+	stamp=$(echo "$1" | stamped 1)
+	shift
+	set_stamp "$stamp" "$@"
+}
+
+# stamped COLUMN: lines with the time in that column as touch takes it.
+stamped() {
+	awk -v column="$1" -v fine="$fractions" '
+		function stamp(time, part, days, rest, z, era, doe, yoe, doy, mp, d, m, y) {
+			split(time, part, ".")
+			days = int(part[1] / 86400); rest = part[1] % 86400
+			if (rest < 0) { rest += 86400; days-- }
+			# The calendar from days since the epoch; years begin in March.
+			z = days + 719468; era = int((z >= 0 ? z : z - 146096) / 146097); doe = z - era * 146097
+			yoe = int((doe - int(doe / 1460) + int(doe / 36524) - int(doe / 146096)) / 365)
+			doy = doe - (365 * yoe + int(yoe / 4) - int(yoe / 100)); mp = int((5 * doy + 2) / 153)
+			d = doy - int((153 * mp + 2) / 5) + 1; m = mp < 10 ? mp + 3 : mp - 9; y = yoe + era * 400 + (m <= 2)
+			if (fine) return sprintf("%04d-%02d-%02dT%02d:%02d:%02d.%sZ", y, m, d, int(rest / 3600), int(rest % 3600 / 60), rest % 60, part[2])
+			return sprintf("%04d%02d%02d%02d%02d.%02d", y, m, d, int(rest / 3600), int(rest % 3600 / 60), rest % 60)
+		}
+		$column ~ /^-?[0-9]+[.][0-9]+$/ { $column = stamp($column) }
+		{ print }'
+}
+
+# set_stamp STAMP FILE...
+set_stamp() {
+	stamp=$1
 	shift
 	if [ -n "$fractions" ]; then touch ${nofollow:+-h} -d "$stamp" "$@"
 	else TZ=UTC0 touch ${nofollow:+-h} -t "$stamp" "$@"
@@ -128,6 +201,6 @@ sync_files() { sync "$@" 2>/dev/null || sync; }
 # Makes a folder without a trace in the time of the folder that it is in.
 make_inside() {
 	touch -r "${1%/*}/." "$tmp/time"
-	mkdir -m "$2" "$1" || die 1 "$1 could not be made"
+	mkdir -m "$2" "$1" 2>/dev/null || [ -d "$1" ] || die 1 "$1 could not be made"
 	touch -r "$tmp/time" "${1%/*}/."
 }

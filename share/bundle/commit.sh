@@ -14,13 +14,19 @@ read_journal() {
 	read_areas "$1"
 	# shellcheck disable=SC2016
 	awk '$1 ~ /^(mkdir|rmdir|put|drop|swap|attr)$/' "$1" >"$tmp/actions"
-	! grep -q ',[fx]=' "$tmp/actions" || die 1 "$1: has file flags or extended attributes, which sh cannot set" "use 'bindery recover' or 'bindery rollback'"
+	can_set x "$xattrs" 'extended attributes' 'getfattr and setfattr' && can_set f "$flags" 'file flags' 'chflags' ||
+		die 1 "$1: has $cannot, which cannot be set here: there is no $tool" 'it was made where they could be'
+}
+
+can_set() {
+	cannot=$3 tool=$4
+	[ -n "$2" ] || ! grep -q ",$1=" "$tmp/actions"
 }
 
 # Which times a content may have before or after its attributes are set, what brings a file to a path, where a path is used twice.
 prepare_commit() {
 	awk '
-		function key(node, f) { split(node, f, ","); return f[1] "," f[6] "," f[7] }
+		function key(node, f) { sub(/,[fx]=.*/, "", node); split(node, f, ","); return f[1] "," f[6] "," f[7] }
 		function time(node, f) { split(node, f, ","); return f[5] }
 		$1 == "attr" { print key($4), time($3); print key($4), time($4) }' "$tmp/actions" >"$tmp/times"
 	awk '$1 == "put" || $1 == "swap" { came[$2] = $1 " " $3 } $1 == "attr" && $2 in came { print $2, came[$2] }' "$tmp/actions" >"$tmp/came"
@@ -37,18 +43,20 @@ carry_out() {
 		number=$((number + 1))
 	done
 	prepare_commit
+	[ -z "$flags" ] || clear_flags
 	if [ "$direction" = forward ]; then
 		while read -r action one a b c d; do do_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/actions"
 	else
 		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/actions" >"$tmp/backward"
 		while read -r action one a b c d; do undo_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/backward"
 	fi
+	stamped 2 <"$tmp/leaf-times" >"$tmp/stamps"
 	while read -r one t; do
 		see "$one"
 		[ "$kind" != symlink ] || nofollow=1
-		[ -z "$kind" ] || set_time "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
+		[ -z "$kind" ] || set_stamp "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
 		nofollow=
-	done <"$tmp/leaf-times"
+	done <"$tmp/stamps"
 	close_folders
 	sync_touched
 }
@@ -97,7 +105,7 @@ do_drop() {
 	fi
 }
 
-do_attr() { set_leaf "$1" "$3"; }
+do_attr() { set_leaf "$1" "$3" "$2"; }
 
 undo_put() {
 	slot "$2"
@@ -147,10 +155,10 @@ undo_attr() {
 		live_kind=$kind
 		fields "$2"
 		[ "$kind" = "$live_kind" ] || return 0
-		set_attributes "$file" "$2" || stopped "$file: its attributes could not be set"
+		set_attributes "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
 		return
 	fi
-	set_leaf "$1" "$2"
+	set_leaf "$1" "$2" "$3"
 }
 
 make_folder() {
@@ -172,9 +180,8 @@ set_leaf() {
 	live_kind=$kind
 	fields "$2"
 	[ "$kind" != dir ] && [ "$kind" = "$live_kind" ] || return 0
-	if [ "$kind" = symlink ]; then chown -h "$uid:$gid" "$file"
-	else chown "$uid:$gid" "$file" && chmod "$mode" "$file"
-	fi || stopped "$file: its attributes could not be set"
+	set_owner "$file" "$2" "$3" && set_xattrs "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
+	fields "$2"
 	printf '%s\n' "$1 $time" >>"$tmp/leaf-times"
 }
 
@@ -207,11 +214,20 @@ set_aside() {
 
 same_file() {
 	if [ -L "$1" ] && [ -L "$2" ]; then
-		# shellcheck disable=SC2012 # only the number before the first name is read
-		[ "$(ls -di "$1" | awk '{ print $1; exit }')" = "$(ls -di "$2" | awk '{ print $1; exit }')" ]
+		inode_of "$1"
+		first=$inode
+		inode_of "$2"
+		[ "$first" = "$inode" ]
 	else
 		[ ! -L "$1" ] && [ ! -L "$2" ] && [ "$1" -ef "$2" ]
 	fi
+}
+
+# The number before the name.
+inode_of() {
+	# shellcheck disable=SC2012,SC2046 # nothing but that number is used
+	set -- $(ls -di "$1")
+	inode=$1
 }
 
 # Whether what is at the path lies in the store too; where it could not be put there before, it is now.
@@ -224,7 +240,7 @@ is_saved() {
 
 # Whether a move by copy was stopped before its last step: what comes is in its place already, and in its slot still.
 is_copied() {
-	[ -n "$kind" ] && is_copy "$2" && ! looks_like "$1" && exists "$out" && ! same_file "$file" "$out"
+	[ -n "$kind" ] && exists "$out" && ! same_file "$file" "$out" && is_copy "$2" && ! looks_like "$1"
 }
 
 # Our own files are never copied.
@@ -266,26 +282,50 @@ close_folders() {
 		  if ($1 == "mkdir") new = $3
 		  if ($1 == "attr") { old = $3; new = $4 }
 		  wanted = forward ? new : old
-		  if (wanted ~ /^dir,/) print $2, wanted }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
-	while read -r one node; do
+		  before = forward ? old : new
+		  if (wanted ~ /^dir,/) print $2, wanted, before }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
+	awk '{ split($2, f, ","); print $1, f[5] }' "$tmp/closing" | stamped 2 >"$tmp/stamps"
+	while read -r one t; do
 		see "$one"
 		[ "$kind" = dir ] || continue
-		fields "$node"
-		set_time "$time" "$file" || stopped "$file: its time could not be set"
-	done <"$tmp/closing"
+		set_stamp "$t" "$file" || stopped "$file: its time could not be set"
+	done <"$tmp/stamps"
 	awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/closing" >"$tmp/modes"
-	while read -r one node; do
+	while read -r one node before; do
 		see "$one"
 		[ "$kind" = dir ] || continue
-		fields "$node"
-		chown "$uid:$gid" "$file" && chmod "$mode" "$file" || stopped "$file: its attributes could not be set"
+		set_owner "$file" "$node" "$before" && set_xattrs "$file" "$node" "$before" || stopped "$file: its attributes could not be set"
 	done <"$tmp/modes"
+	[ -z "$flags" ] || set_flags
+}
+
+# Flags that forbid changes go before the first action, and come after the last: of several at one path, that one says which.
+clear_flags() {
+	awk '/,f=/ { print $2 }' "$tmp/actions" | sort -u >"$tmp/flagged"
+	while read -r one; do
+		see "$one"
+		[ -z "$kind" ] || chflags -h 0 "$file" || stopped "$file: its flags could not be taken"
+	done <"$tmp/flagged"
+}
+
+set_flags() {
+	awk -v forward="$([ "$direction" = forward ] && echo 1)" '
+		function flags(node) { return match(node, /,f=[^,]*/) ? substr(node, RSTART + 3, RLENGTH - 3) : "" }
+		{ old = $1 == "mkdir" || $1 == "put" ? "" : $1 == "swap" || $1 == "drop" ? $4 : $3
+		  new = $1 == "rmdir" || $1 == "drop" ? "" : $1 == "mkdir" ? $3 : $1 == "swap" ? $5 : $4
+		  wanted = flags(forward ? new : old)
+		  if (forward || !($2 in of)) of[$2] = wanted }
+		END { for (path in of) if (of[path] != "") { gsub(/[+]/, ",", of[path]); print path, of[path] } }' "$tmp/actions" >"$tmp/flagged"
+	while read -r one words; do
+		see "$one"
+		[ -z "$kind" ] || chflags -h "$words" "$file" || stopped "$file: its flags could not be set"
+	done <"$tmp/flagged"
 }
 
 # Nothing is durable before its folder is; a file whose attributes other than the time changed is one of its own.
 sync_touched() {
 	awk '
-		function attributes(node, f) { split(node, f, ","); return f[2] f[3] "," f[4] }
+		function attributes(node, f) { split(node, f, ","); return f[2] f[3] "," f[4] (match(node, /,[fx]=/) ? substr(node, RSTART) : "") }
 		$1 == "attr" && ($3 ~ /^dir/ || $3 ~ /^file/ && attributes($3) != attributes($4)) { print $2; next }
 		{ if (!sub(/\/[^\/]*$/, "", $2)) $2 = "."; print $2 }' "$tmp/actions" | sort -u >"$tmp/touched"
 	set --
@@ -385,6 +425,28 @@ kept_text() {
 	needed) kept='is a library that may still be needed' ;;
 	late) kept='was changed in the meantime' ;;
 	esac
-	kept="/$2 $kept"
-	case $1:$3 in *:) ;; needed:*) kept="/$2 is still needed by /$3" ;; late:*) kept="$kept; it is kept as /$3" ;; *) kept="$kept; the other version is /$3" ;; esac
+	shown "$2"
+	name=$shown
+	shown "$3"
+	case $1:$3 in
+	*:) kept="/$name $kept" ;;
+	needed:*) kept="/$name is still needed by /$shown" ;;
+	late:*) kept="/$name $kept; it is kept as /$shown" ;;
+	*) kept="/$name $kept; the other version is /$shown" ;;
+	esac
+}
+
+# A word for people, in $shown: what a terminal should not see stays an octal number.
+shown() {
+	shown=$1
+	case $1 in
+	*\\*) shown=$(text=$1 awk 'BEGIN {
+		text = ENVIRON["text"]
+		while (match(text, /\\[0-7][0-7][0-7]/)) {
+			code = substr(text, RSTART + 1, 1) * 64 + substr(text, RSTART + 2, 1) * 8 + substr(text, RSTART + 3, 1)
+			out = out substr(text, 1, RSTART - 1) (code > 31 && code < 127 ? sprintf("%c", code) : substr(text, RSTART, 4))
+			text = substr(text, RSTART + 4)
+		}
+		print out text }') ;;
+	esac
 }

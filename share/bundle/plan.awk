@@ -9,11 +9,15 @@ function owner(node, f) { split(node, f, ","); return f[3] "," f[4] }
 function time(node, f) { split(node, f, ","); return f[5] "" }
 function size(node, f) { split(node, f, ","); return f[6] "" }
 function sha(node, f) { split(node, f, ","); return f[7] "" }
-function own(node, f, n) { n = split(node, f, ","); return (n > 5 ? "," f[6] : "") (n > 6 ? "," f[7] : "") }
+function own(node, f, n) { n = split(bare(node), f, ","); return (n > 5 ? "," f[6] : "") (n > 6 ? "," f[7] : "") }
+function bare(node) { sub(/,[fx]=.*/, "", node); return node }
+function extras(node) { return match(node, /,[fx]=/) ? substr(node, RSTART) : "" }
+function xattrs(node) { return match(node, /,x=/) ? substr(node, RSTART) : "" }
+function flags(node) { return match(node, /,f=[^,]*/) ? substr(node, RSTART, RLENGTH) : "" }
 function content(node) { return kind(node) own(node) }
-function make(node, m, o, t) { return kind(node) "," m "," o "," t own(node) }
+function make(node, m, o, t, e) { return kind(node) "," m "," o "," t own(node) e }
 function same(a, b) { return a != "" && b != "" && content(a) == content(b) }
-function alike(a, b) { return samemode(a, b) && owner(a) == owner(b) && time(a) == time(b) }
+function alike(a, b) { return samemode(a, b) && owner(a) == owner(b) && time(a) == time(b) && extras(a) == extras(b) }
 function samemode(a, b) { return mode(a) == mode(b) || (kind(a) == "symlink" && kind(b) == "symlink") }
 # Asking for an element makes it: whether there is one is asked by its value.
 function there(path) { return LK[path] != "" }
@@ -27,8 +31,14 @@ function hexadecimal(text, i, n) {
 
 # --- reading
 
+BEGIN { out = ENVIRON["out"] }
+
+# What cannot be set here is left out, so that it can neither differ nor be missed.
+function settable(node) { return bare(node) (canflags ? flags(node) : "") (canxattrs ? xattrs(node) : "") }
+
 # Where touch knows no fractions of a second, the plan promises none; a kept file comes back with its own.
-function settable(node) {
+function promised(node) {
+	node = settable(node)
 	if (!fractions && (way == "install" || kind(node) == "dir")) sub(/\.[0-9]*/, ".000000000", node)
 	return node
 }
@@ -37,8 +47,11 @@ $1 == "path" {
 	P[++paths] = $2
 	RANK[$2] = $3
 	if ($3 > last) last = $3
-	if ($4 != "-") B[$2] = $4
-	if ($5 != "-") N[$2] = settable($5)
+	if ($4 != "-") B[$2] = settable($4)
+	if ($5 != "-") N[$2] = promised($5)
+	if (xattrs($5) != "" && !canxattrs) LOSTX[$2] = 1
+	if (flags($5) != "" && !canflags) LOSTF[$2] = 1
+	RAW[$2] = $5
 	OG[$2] = $6
 	NG[$2] = $7
 	SOURCE[$2] = $8
@@ -47,8 +60,16 @@ $1 == "path" {
 	if ($7 != "-") NEWNAMES[$7] = NEWNAMES[$7] " " $2
 	next
 }
-$1 == "above" { ABOVE[$2] = settable($3); next }
+$1 == "above" { ABOVE[$2] = promised($3); next }
 $1 == "digest" { DIGEST[$2] = $3; next }
+$1 == "xattr" { XATTRS[$2] = $3; next }
+# Of former releases: what a path held, and, of what had to stay here, what is known of it.
+$1 == "former" { former($NF, $2, $3, former_content(4)); next }
+$1 == "pending" { former($NF, 5, $2, former_content(3)); PENDING = PENDING substr($0, 9) "\n"; next }
+$1 == "through" { through = $2; next }
+$1 == "library" { library($2, $3); for (i = 4; i <= NF; i++) NAMES[$2] = NAMES[$2] " " $i; next }
+$1 == "elsewhere" { if (index(roles, " " $2 " ")) ELSEWHERE[$3] = 1; next }
+$1 == "uses" { if (!($2 in USES)) USER[++users] = $2; USES[$2] = USES[$2] " " $3; next }
 $1 == "holds" { HOLDS[$2] = HOLDS[$2] " " $3; next }
 $1 == "beside" { HOW[$2] = $3; CANDIDATE[$2] = $4; LEAVING[$2] = $5; next }
 $1 == "state" { STATE[++states] = $2; STATEMODE[$2] = $3; STATESIZE[$2] = $4; STATESOURCE[$2] = $5; next }
@@ -66,18 +87,27 @@ $1 == "live" {
 	if ($3 == "char" || $3 == "block") LX[$2] = hex ? "," hexadecimal($11) "," hexadecimal($12) : "," $11 "," $12
 	DEVICE[$2] = $9 ""
 	INODE[$2] = $9 ":" $10
+	if (canflags) FLAGS[$2] = flagwords($14)
 }
 
 END {
 	zeros = "0000000000000000000000000000000000000000000000000000000000000000"
-	for (i = 1; i <= paths; i++) if (there(P[i])) L[P[i]] = live(P[i])
+	for (i = 1; i <= paths; i++) {
+		if (N[P[i]] == "" && (P[i] in ELSEWHERE)) delete B[P[i]]
+		if (there(P[i])) L[P[i]] = live(P[i])
+	}
+	for (path in WAS) if (!(path in RANK) && there(path)) L[path] = live(path)
 	if (phase == "node") { print L[P[1]]; exit }
 	if (phase == "match") { print_match(); exit }
 	if (phase == "digest") { print_twins(); exit }
+	if (phase == "folders" || phase == "former") { print_former(); exit }
 	for (i = 1; i <= paths; i++) decide(P[i])
 	link_groups()
 	for (i = 1; i <= paths; i++) take(P[i])
 	if (!check_parents()) exit
+	find_libraries()
+	if (phase == "libraries") { print_libraries(); exit }
+	keep_needed()
 	if (phase == "holds") { print_holds(); exit }
 	keep_full_folders()
 	if (phase == "beside") { print_besides(); exit }
@@ -88,13 +118,30 @@ END {
 # --- what is there
 
 function live(path) {
-	if (LK[path] == "file") return "file," LA[path] "," LS[path] "," guess(path)
-	return LK[path] "," LA[path] LX[path]
+	if (LK[path] == "file") return "file," LA[path] "," LS[path] "," guess(path) FLAGS[path] XATTRS[path]
+	return LK[path] "," LA[path] LX[path] FLAGS[path] XATTRS[path]
+}
+
+# As the journal has them: sorted, without those that file systems set by themselves.
+function flagwords(text, word, n, i, j, one, out) {
+	if (text == "-" || text == "none") return ""
+	n = split(text, word, ",")
+	for (i = 2; i <= n; i++) {
+		one = word[i]
+		for (j = i; j > 1 && word[j - 1] > one; j--) word[j] = word[j - 1]
+		word[j] = one
+	}
+	for (i = 1; i <= n; i++) if (word[i] != "" && word[i] != "arch" && word[i] != "uarch") out = out (out == "" ? ",f=" : "+") word[i]
+	return out
 }
 
 # Only a file whose content decides something is read.
 function guess(path, b, n, both) {
 	if (path in DIGEST) return DIGEST[path]
+	if ((path, LS[path]) in WASSIZE) {
+		if (phase == "digest") print path
+		return zeros
+	}
 	b = kind(B[path]) == "file"
 	n = kind(N[path]) == "file"
 	both = b && n && same(B[path], N[path])
@@ -116,6 +163,117 @@ function relinked(path) {
 	return names(OLDNAMES, OG[path], path) != names(NEWNAMES, NG[path], path)
 }
 function names(groups, group, path) { return group == "-" ? " " path : groups[group] }
+
+# --- former releases (former.ts)
+
+function former_content(at) { return $at == "file" ? "file," $(at + 1) "," $(at + 2) : $at == "symlink" ? "symlink," $(at + 1) : "dir" }
+function former(path, rank, last, what) {
+	if (!(path in WAS)) { FORMER[++formers] = path; FORMERRANK[path] = rank }
+	WAS[path] = WAS[path] " " what
+	LAST[path, what] = last
+	if (what ~ /^file/) WASSIZE[path, size(substr(what, 1, 5) "0,0,0,0," substr(what, 6))] = 1
+}
+# Is there exactly what one of them had, and not what the release has?
+function is_former(path) {
+	return there(path) && !(path in ELSEWHERE) && index(WAS[path] " ", " " content(L[path]) " ") && (N[path] == "" || content(L[path]) != content(N[path]))
+}
+# To the plan each is a path of the installed release: `path` lines that come instead of those of the list, or in addition.
+function print_former(i, j, n, path, held, stays) {
+	for (i = 1; i <= formers; i++) if (LK[FORMER[i]] != "dir" && is_former(FORMER[i])) LEFT[FORMER[i]] = 1
+	# Parents come before what is in them, in the list as everywhere.
+	for (i = formers; i > 0; i--) {
+		path = FORMER[i]
+		if (LK[path] != "dir" || !is_former(path)) continue
+		if (phase == "folders") { print path; continue }
+		stays = 0
+		n = split(HOLDS[path], held, " ")
+		for (j = 1; j <= n; j++) if (!(path "/" held[j] in LEFT) && (B[path "/" held[j]] == "" || N[path "/" held[j]] != "")) stays = 1
+		if (!stays) LEFT[path] = 1
+	}
+	if (phase == "former") for (path in LEFT)
+		print "path", path, (path in RANK ? RANK[path] : FORMERRANK[path]), L[path], (path in RAW ? RAW[path] : "-"), (path in OG ? OG[path] : "-"), (path in NG ? NG[path] : "-"), (path in SOURCE ? SOURCE[path] : "-"), "-"
+}
+
+# --- libraries that are still needed (needed-libraries.ts)
+
+function library(path, leads) { LIBRARY[path] = 1; if (leads != "-") LEADS[path] = leads }
+function find_libraries(i, j, path, n, name) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (C[path] != "remove" || makes_room(path)) continue
+		if (!(path in LIBRARY) && (path in WAS) && path ~ /(^|\/)lib[^\/]+\.so(\.[0-9]+)+$/) { library(path, "-"); name[1] = path; sub(/.*\//, "", name[1]); NAMES[path] = " " name[1] }
+		if (!(path in LIBRARY) || (LK[path] != "file" && LK[path] != "symlink")) continue
+		GOING[path] = 1
+		n = split(NAMES[path], name, " ")
+		for (j = 1; j <= n; j++) WHO[name[j]] = WHO[name[j]] " " path
+	}
+}
+function makes_room(path) {
+	for (path = parent(path); path != "."; path = parent(path)) if (C[path] == "replace") return 1
+	return 0
+}
+function print_libraries(name) { for (name in WHO) print name }
+# What the same step removes asks for nothing, and what is of the release fits it.
+function is_ours(path) {
+	if (C[path] == "remove") return 1
+	if (kind(N[path]) != "file" || LK[path] != "file") return 0
+	return (size(N[path]) == LS[path] && time(N[path]) == LT[path]) || (kind(B[path]) == "file" && size(B[path]) == LS[path] && time(B[path]) == LT[path])
+}
+# A library that stays asks for others in its turn; what a link leads to stays with it.
+function keep_needed(i, path) {
+	for (i = 1; i <= users; i++) if (!is_ours(USER[i])) OPEN[++open] = USER[i]
+	for (i = 1; i <= open; i++) ask_for(USES[OPEN[i]], OPEN[i])
+	for (path in NEEDEDBY) {
+		delete C[path]
+		KEPT[path] = "needed"
+		if (NEEDEDBY[path] != "-") AT[path] = NEEDEDBY[path]
+	}
+}
+function ask_for(list, by, i, j, n, m, name, path) {
+	n = split(list, name, " ")
+	for (i = 1; i <= n; i++) {
+		m = split(WHO[name[i]], path, " ")
+		for (j = 1; j <= m; j++) need(path[j], by)
+	}
+}
+function need(path, by) {
+	if (!(path in GOING) || (path in NEEDEDBY)) return
+	NEEDEDBY[path] = by
+	OPEN[++open] = path
+	if (path in LEADS) need(LEADS[path], by)
+}
+# What has to stay for now is remembered, as it is here.
+function obsolete_text(path, what, line, n, i, j, key, one, text) {
+	for (path in NEEDEDBY) {
+		what = content(L[path])
+		line = ((path, what) in LAST ? LAST[path, what] : old_sequence) " " what " " path
+		gsub(/,/, " ", line)
+		one = bytes_of(path) "\001" line
+		for (j = ++n; j > 1 && key[j - 1] > one; j--) key[j] = key[j - 1]
+		key[j] = one
+	}
+	for (i = 1; i <= n; i++) text = text substr(key[i], index(key[i], "\001") + 1) "\n"
+	return text
+}
+function bytes_of(path, out) {
+	while (match(path, /\\[0-7][0-7][0-7]/)) {
+		out = out substr(path, 1, RSTART - 1) sprintf("%c", substr(path, RSTART + 1, 1) * 64 + substr(path, RSTART + 2, 1) * 8 + substr(path, RSTART + 3, 1))
+		path = substr(path, RSTART + 4)
+	}
+	return out path
+}
+function remember_obsolete(listed, text, path) {
+	listed = listing && obsolete_through > through ? obsolete_through + 0 : through + 0
+	text = obsolete_text()
+	if (listed == through + 0 && text == PENDING) return
+	path = "var/db/bindery/channel/" role "/obsolete"
+	text = "bindery-obsolete 1\nthrough " listed "\n" text
+	printf "%s", text > (out "/obsolete")
+	STATE[++states] = path
+	STATEMODE[path] = "0644"
+	STATESIZE[path] = length(text)
+	STATESOURCE[path] = "+"
+}
 
 # How many of the old versions are here, or the new ones already, and how many are not: is this the base at all?
 function print_match(i, path, right, wrong) {
@@ -164,23 +322,25 @@ function decide_content(path, b, n, l, merged) {
 	if (same(l, n) && !same(b, n)) return with_attributes(path, b, n, l)
 	if (!same(l, b)) return kind(n) == "dir" ? decided(path, "blocked") : kept(path, "modified", n)
 	merged = merge(b, n, l)
-	decided(path, "replace"); OLD[path] = l; NEW[path] = make(merged, mode(merged), owner(merged), time(n))
+	decided(path, "replace"); OLD[path] = l; NEW[path] = make(merged, mode(merged), owner(merged), time(n), extras(merged))
 	TOLD[path] = clash ? "attributes" : ""
 }
 # Without a new content, the time of what somebody worked on is theirs.
 function with_attributes(path, b, n, l, merged, wanted) {
 	merged = merge(b, n, l)
-	wanted = make(l, mode(merged), owner(merged), time(l) == time(b) && time(b) != time(n) ? time(n) : time(l))
+	wanted = make(l, mode(merged), owner(merged), time(l) == time(b) && time(b) != time(n) ? time(n) : time(l), extras(merged))
 	if (alike(wanted, l) && !clash) return decided(path, "keep")
 	decided(path, "attr"); OLD[path] = l; NEW[path] = wanted
 	TOLD[path] = clash ? "attributes" : ""
 }
-function merge(b, n, l, m, o) {
+function merge(b, n, l, m, o, f, x) {
 	clash = 0
 	if (kind(b) != kind(n) || kind(l) != kind(n)) return n
 	m = samemode(l, b) || samemode(l, n) ? mode(n) : samemode(b, n) ? mode(l) : clashing(mode(l))
 	o = owner(l) == owner(b) || owner(l) == owner(n) ? owner(n) : owner(b) == owner(n) ? owner(l) : clashing(owner(l))
-	return make(n, m, o, time(n))
+	f = flags(l) == flags(b) || flags(l) == flags(n) ? flags(n) : flags(b) == flags(n) ? flags(l) : clashing(flags(l))
+	x = xattrs(l) == xattrs(b) || xattrs(l) == xattrs(n) ? xattrs(n) : xattrs(b) == xattrs(n) ? xattrs(l) : clashing(xattrs(l))
+	return make(n, m, o, time(n), f x)
 }
 function clashing(value) { clash = 1; return value }
 
@@ -325,10 +485,14 @@ function plan(i, path) {
 	order()
 	for (i = 1; i <= laters; i++) action(LATER[i])
 	folder_attributes()
+	if (way == "install") remember_obsolete()
 	state_files()
 	for (i = 0; i < areas; i++) print "area", AREA[i] > (out "/areas")
 	for (path in KEPT) print "kept", KEPT[path], path (path in AT ? " " AT[path] : "") > (out "/kept")
 	batches()
+	print actions + 0, stages + 0
+	if (lostx) print lostx " paths have extended attributes, which cannot be set here" > (out "/lost")
+	if (lostf) print lostf " paths have file flags, which cannot be set here" > (out "/lost")
 	for (i = 0; i < areas; i++) print "need", i, int(NEED[i] / 1024) + 16, (i in FIRST ? FIRST[i] : "-") > (out "/needs")
 }
 function action(line) { print line > (out "/actions"); actions++ }
@@ -416,6 +580,8 @@ function fill(path, s, of, a, key, m) {
 	of = path in OF ? OF[path] : path
 	a = s
 	sub(/:.*/, "", a)
+	lostx += LOSTX[path]
+	lostf += LOSTF[path]
 	if ((path in DONOR) && device_of(parent(DONOR[path])) == device_of(parent(path))) { stage("link " a " " number(s) " " DONOR[path] " " NEW[path]); return s }
 	if (SOURCE[of] ~ /^=/) return fill_from_store(path, s, of, a)
 	key = a (path == of ? " " : " beside ") (NG[of] == "-" ? of : NG[of])
@@ -434,12 +600,12 @@ function fill_from_store(path, s, of, a, from, was) {
 	from = substr(SOURCE[of], 2)
 	was = N[of]
 	if (LK[TWIN[of]] == "file" && same(live(TWIN[of]), N[of])) { from = TWIN[of]; was = live(from) }
-	if (!alike(was, NEW[path])) LATER[++laters] = "attr " path " " make(NEW[path], mode(was), owner(was), time(was)) " " NEW[path]
+	if (!alike(was, NEW[path])) LATER[++laters] = "attr " path " " make(NEW[path], mode(was), owner(was), time(was), extras(was)) " " NEW[path]
 	stage("link " a " " number(s) " " from " " was)
 	return s
 }
 function number(s) { sub(/^[^:]*:/, "", s); return s }
-function stage(line) { print line > (out "/stage") }
+function stage(line) { print line > (out "/stage"); stages++ }
 # Slots that get the same owner, mode or time get it at once.
 function attributes(a, s, node, o) {
 	o = owner(node)
@@ -447,13 +613,16 @@ function attributes(a, s, node, o) {
 	batch("chown " a " " o, s)
 	batch("chmod " a " " mode(node), s)
 	batch("touch " a " " time(node), s)
+	if (xattrs(node) != "") KEEPING[++keepings] = "xattr " a " " s " " node
 }
 function batch(key, s) {
 	if (!(key in BATCH)) KEY[++keys] = key
 	BATCH[key] = BATCH[key] " " s
 }
 function batches(pass, i, j, n, s, line) {
-	for (pass = 1; pass <= 3; pass++) for (i = 1; i <= keys; i++) {
+	for (pass = 1; pass <= 3; pass++) {
+	if (pass == 3) for (i = 1; i <= keepings; i++) stage(KEEPING[i])
+	for (i = 1; i <= keys; i++) {
 		if (index(KEY[i], pass == 1 ? "chown" : pass == 2 ? "chmod" : "touch") != 1) continue
 		n = split(BATCH[KEY[i]], s, " ")
 		line = ""
@@ -461,6 +630,7 @@ function batches(pass, i, j, n, s, line) {
 			line = line " " s[j]
 			if (j % 200 == 0 || j == n) { stage(KEY[i] line); line = "" }
 		}
+	}
 	}
 }
 # Every folder in which a name changes gets a new time by that; in the end it shall be that of the release.
@@ -471,7 +641,7 @@ function folder_attributes(i, path, wanted, t) {
 		wanted = C[path] == "attr" ? NEW[path] : live(path)
 		t = time(wanted)
 		if (path in TOUCHED) t = kind(N[path]) == "dir" ? time(N[path]) : kind(ABOVE[path]) == "dir" ? time(ABOVE[path]) : t
-		action("attr " path " " live(path) " " make(wanted, mode(wanted), owner(wanted), t))
+		action("attr " path " " live(path) " " make(wanted, mode(wanted), owner(wanted), t, extras(wanted)))
 	}
 }
 function touch(path) { if (C[path] != "" && C[path] != "attr") { TOUCHED[parent(path)] = 1; FOLDER[parent(path)] = 1; print existing(parent(path)) > (out "/folders") } }
@@ -489,6 +659,7 @@ function state_files(i, path, meta, old, node, s) {
 		node = "file," STATEMODE[path] "," meta[2] "," meta[3] "," now ".000000000," STATESIZE[path] "," zeros
 		s = STATESOURCE[path]
 		if (s ~ /^=/) { stage("link 0 " slot " " substr(s, 2) " " node); s = slot++ }
+		else if (s == "+") { s = slot++; stage("text 0 " s); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
 		else { stage("content 0 " s " - " path); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
 		action(old == "" ? "put " path " 0:" s " " node : "swap " path " 0:" s " " old " " node)
 	}

@@ -22,7 +22,7 @@ unmake_state() {
 	for one in $made; do
 		touch -r "$top/$one/.." "$tmp/time"
 		rmdir "$top/$one" 2>/dev/null || continue
-		touch -r "$tmp/time" "$(dirname "$top/$one")/."
+		case $one in */*) touch -r "$tmp/time" "$top/${one%/*}/." ;; *) touch -r "$tmp/time" "$top/." ;; esac
 	done
 }
 
@@ -53,6 +53,8 @@ look_at_lock() {
 		now=$(started_at "${their_pid:-0}")
 		[ -n "$now" ] && [ -n "$their_verb" ] && { [ "$their_start" = - ] || [ "$their_start" = "$now" ]; } || { rm -f "$1"; return; }
 	fi
+	# The folders are theirs, too.
+	made=''
 	die 5 "$locks: '$their_verb' is running as process $their_pid on $their_host"
 }
 
@@ -141,7 +143,8 @@ check_writable() {
 	done <"$tmp/folders"
 }
 
-payload() { tail -c "+$payload_at" "$self" | gzip -dc; }
+# payload FILE AT: what lies behind the list.
+payload() { tail -c "+$2" "$1" | gzip -dc; }
 
 fill_stage() {
 	number=0
@@ -149,25 +152,71 @@ fill_stage() {
 		awk -v a="$number" '$1 == "content" && $2 == a { print $3, $4 }' "$tmp/out/stage" >"$tmp/contents"
 		eval "area=\$top/\$area_$number"
 		# shellcheck disable=SC2164
-		[ ! -s "$tmp/contents" ] || (cd "$area/stage/$tx" && extract && check_contents) || die 1 'the contents could not be unpacked' 'nothing was changed'
+		if [ -s "$tmp/contents" ]; then
+			(cd "$area/stage/$tx" && extract "$self" "$payload_at" <"$tmp/contents") || no_contents
+			[ -z "$whole_name" ] || apply_patches "$area/stage/$tx"
+			(cd "$area/stage/$tx" && check_contents) || no_contents
+		fi
 		number=$((number + 1))
 	done
+	stamped 3 <"$tmp/out/stage" >"$tmp/filling"
 	while read -r what a rest; do
 		eval "area=\$top/\$area_$a"
 		# shellcheck disable=SC2086
 		[ "$what" = content ] || (cd "$area/stage/$tx" && fill_$what $rest) || die 1 "the stage could not be filled ($what $a $rest)" 'nothing was changed'
-	done <"$tmp/out/stage"
+	done <"$tmp/filling"
 	sync_stage
 }
 
-# The members that are wanted, each written once; names are numbers, so thousands of them are a short line.
+no_contents() { die 1 'the contents could not be unpacked' 'nothing was changed'; }
+
+# extract FILE AT: the members that stdin begins its lines with, each written once. Names are numbers, so thousands of them are a
+# short line.
 extract() {
-	if [ "$(wc -l <"$tmp/contents")" -eq "$members" ]; then payload | tar -xf -; return; fi
-	cut -d ' ' -f 1 "$tmp/contents" | awk '{ printf "%s%s", (NR % 8000 == 1 ? (NR > 1 ? "\n" : "") : " "), $0 } END { print "" }' >"$tmp/names"
+	awk -v all="$members" '{ name[NR] = $1 } END {
+		if (NR == all) print "all"
+		else for (i = 1; i <= NR; i++) printf "%s%s", name[i], (i % 8000 && i < NR ? " " : "\n") }' >"$tmp/names"
 	while read -r names; do
+		[ "$names" != all ] || names=
 		# shellcheck disable=SC2086
-		payload 2>/dev/null | tar -xf - $names || return 1
+		payload "$1" "$2" 2>/dev/null | tar -xf - $names || return 1
 	done <"$tmp/names"
+}
+
+# apply_patches FOLDER: members that are patches become what they make of the files that are here. What cannot be made so comes out
+# of the bundle of whole files, if that lies beside.
+apply_patches() {
+	awk 'FNR == NR { if ($1 == "patch") patch[$2] = $0; next } $1 in patch { print patch[$1] }' "$tmp/list" "$tmp/contents" >"$tmp/patches"
+	: >"$tmp/lacking"
+	while read -r _ one new_size new_sum old_sum old_path new_path; do
+		apply_patch "$1/$one" || printf '%s\n' "$one $new_path" >>"$tmp/lacking"
+		rm -f "$1/$one.patch"
+	done <"$tmp/patches"
+	[ ! -s "$tmp/lacking" ] || take_whole "$1"
+}
+
+# bspatch knows nothing of what it reads and makes: digests before and after tell, and it gets no more room than it needs.
+apply_patch() {
+	mv -f "$1" "$1.patch"
+	see "$old_path"
+	[ "$kind" = file ] && [ "$(digest <"$file")" = "$old_sum" ] || return 1
+	(ulimit -f $((new_size / 512 + 1)) && bspatch "$file" "$1" "$1.patch") </dev/null >/dev/null 2>&1 &&
+		[ -f "$1" ] && [ ! -L "$1" ] && [ "$(digest <"$1")" = "$new_sum" ] && return
+	rm -f "$1"
+	return 1
+}
+
+take_whole() {
+	whole=${self%/*}/$whole_name
+	if [ ! -f "$whole" ] || [ "$(digest <"$whole")" != "$whole_sum" ]; then
+		read -r _ one <"$tmp/lacking"
+		command -v bspatch >/dev/null || die 1 'there is no bspatch here' "$whole_name needs none; nothing was changed"
+		unword "$one"
+		die 1 "/$path: cannot be made of what is here" "$whole_name holds the whole files: put it beside this one, or take it instead; nothing was changed"
+	fi
+	explain "what patches do not make comes from $whole"
+	# shellcheck disable=SC2164
+	(cd "$1" && extract "$whole" "$whole_at" <"$tmp/lacking") || no_contents
 }
 
 check_contents() {
@@ -186,6 +235,7 @@ check_contents() {
 }
 
 fill_share() { ln "$1" "$2" 2>/dev/null || { cp "$1" "$2" && set_attributes "$2" "$3"; }; }
+fill_text() { cat "$tmp/out/obsolete" >"$1"; }
 fill_copy() { cp "$1" "$2"; }
 fill_make() { make_node "$1" "$2" && set_attributes "$1" "$2"; }
 fill_link() {
@@ -196,7 +246,8 @@ fill_chown() {
 	chown "$@"
 }
 fill_chmod() { chmod "$@"; }
-fill_touch() { set_time "$@"; }
+fill_xattr() { set_xattrs "$1" "$2"; }
+fill_touch() { set_stamp "$@"; }
 
 make_node() {
 	fields "$2"
@@ -212,22 +263,62 @@ make_node() {
 	esac
 }
 
-# Owner before mode, since chown(2) takes setuid away.
+# set_attributes FILE NODE [BEFORE]: owner before mode, since chown(2) takes setuid away, and before attributes, since it takes
+# capabilities.
 set_attributes() {
+	set_owner "$1" "$2" "${3-}" && set_xattrs "$1" "$2" "${3-}" || return 1
 	fields "$2"
 	if [ "$kind" = symlink ]; then
-		chown -h "$uid:$gid" "$1" || return 1
 		# Where touch cannot do it, the time of a link stays what it is.
 		nofollow=1
 		set_time "$time" "$1" 2>/dev/null
 		nofollow=
 		return 0
 	fi
-	chown "$uid:$gid" "$1" && chmod "$mode" "$1" && set_time "$time" "$1"
+	set_time "$time" "$1"
+}
+
+# set_owner FILE NODE [BEFORE]: and mode. What does not change is left alone.
+set_owner() {
+	fields "${3-}"
+	mode_before=$mode owner_before=$uid:$gid
+	fields "$2"
+	if [ "$owner_before" != "$uid:$gid" ]; then
+		if [ "$kind" = symlink ]; then chown -h "$uid:$gid" "$1"; else chown "$uid:$gid" "$1"; fi || return 1
+		mode_before=
+	fi
+	[ "$kind" = symlink ] || [ "$mode_before" = "$mode" ] || chmod "$mode" "$1"
+}
+
+# set_xattrs FILE NODE [BEFORE]: makes them exactly those of the node, if it has any or had some before.
+set_xattrs() {
+	case $2${3-} in *,x=*) ;; *) return 0 ;; esac
+	[ -n "$xattrs" ] || return 0
+	get_xattrs "$1" >"$tmp/attributes" || return 1
+	word "${1%/*}"
+	xattr_lines "$word" <"$tmp/attributes" >"$tmp/present"
+	is=$(cut -d ' ' -f 3- "$tmp/present")
+	fields "$2"
+	want=${extras#"${extras%%,x=*}"}
+	[ "$is" != "$want" ] || return 0
+	printf %s "$is" | other=$want awk 'BEGIN { RS = "," } /^x=/ { split($0, f, "="); if (!index(ENVIRON["other"], ",x=" f[2] "=")) print f[2] }' >"$tmp/going"
+	printf %s "$want" | other=$is, awk 'BEGIN { RS = "," } /^x=/ { split($0, f, "="); if (!index(ENVIRON["other"], "," $0 ",")) print f[2], f[3] }' >"$tmp/coming"
+	while read -r one; do
+		unword "$one"
+		setfattr -h -x "$path" -- "$1" || return 1
+	done <"$tmp/going"
+	while read -r one value; do
+		unword "$one"
+		# shellcheck disable=SC2059 # the word is a format by its making
+		value=$(printf "$value" | od -An -v -tx1 | awk '{ gsub(/ /, ""); printf "%s", $0 }')
+		setfattr -h -n "$path" ${value:+-v "0x$value"} -- "$1" || return 1
+	done <"$tmp/coming"
 }
 
 # A second name, so that replacing the first cannot lose it; a copy where there are no hard links.
 keep_aside() {
+	# Flags that forbid changes forbid another name, too.
+	case $3 in *,f=*) copy_node "$1" "$2" "$3" && return || return 1 ;; esac
 	if [ -L "$1" ]; then
 		{ ln -P "$1" "$2" || ln "$1" "$2"; } 2>/dev/null && [ -L "$2" ] && return
 		rm -f "$2"
@@ -247,6 +338,8 @@ copy_node() {
 save_old() {
 	while read -r action one a b _; do
 		case $action in swap | drop) ;; *) continue ;; esac
+		# link(2) refuses these; they are saved when the commit has taken their flags.
+		case $b in *,f=*) continue ;; esac
 		unword "$one"
 		slot "$a"
 		keep_aside "$top/$path" "$out" "$b" || die 1 "/$one: could not be saved" 'nothing was changed'
@@ -296,9 +389,7 @@ write_state() {
 
 # The text of stdin with its last line.
 sealed() {
-	cat >"$tmp/text"
-	cat "$tmp/text"
-	printf 'end %s\n' "$(digest <"$tmp/text")"
+	cat >"$tmp/text" && cat "$tmp/text" && printf 'end %s\n' "$(digest <"$tmp/text")"
 }
 
 # Removes every stage, each store that no receipt needs, and areas that have become empty.

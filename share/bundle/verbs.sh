@@ -1,39 +1,17 @@
 # --- what can be asked for
 
-usage() {
-	echo "usage: sh ${self##*/} [-nv] [-R root] [install | rollback | list | verify | recover [--undo]]" >&2
-	leave 2
-}
-
 # What is installed according to the client's state; nothing where it was never enrolled and has seen no bundle.
 installed() { [ ! -f "$release_file" ] || sed -n 's/^name //p' "$release_file"; }
-
-check_base() {
-	is=$(installed)
-	if [ "$is" = "$new_release" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$new_tar" ]; then
-		explain "$new_release is installed"
-		leave 0
-	fi
-	if [ -n "$is" ]; then
-		[ "$is" = "$old_release" ] && [ "$(sed -n 's/^tar //p' "$release_file")" = "$old_tar" ] && return
-		die 3 "this bundle is for ${old_release:-a root without a release}, and $is is installed"
-	fi
-}
-
-# Without any state the files have to tell: where more of them differ from the old release than not, it is another one.
-check_match() {
-	[ -n "$old_release" ] && [ -z "$(installed)" ] || return 0
-	matching=$(plan_phase match)
-	[ "${matching#* }" -le "${matching% *}" ] || die 3 "this is not $old_release: of the files that change, ${matching#* } are not those of it, ${matching% *} are" 'nothing was changed'
-}
 
 # run_plan PHASE FILE...
 run_plan() {
 	phase=$1
 	shift
-	awk -v phase="$phase" -v hex="$hex" -v way="$way" -v out="$tmp/out" -v members="$members" -v now="$now" -v fractions="$fractions" '
+	# As -v, a backslash in a name would be taken for more than it is.
+	out=$tmp/out awk -v phase="$phase" -v hex="$hex" -v way="$way" -v members="$members" -v now="$now" -v fractions="$fractions" -v canxattrs="$xattrs" -v canflags="$flags" \
+		-v role="$role" -v roles="$roles" -v old_sequence="$old_sequence" -v listing="$listing" -v obsolete_through="$obsolete_through" '
 @plan.awk@
-' "$@"
+' "$@" || : >"$tmp/failed"
 }
 
 plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
@@ -41,14 +19,20 @@ plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
 # $tmp/list has what shall be, $tmp/live comes to hold what is, $tmp/out what is to be done.
 look_and_decide() {
 	mkdir "$tmp/out"
-	for one in areas kept actions stage needs folders; do : >"$tmp/out/$one"; done
+	for one in areas kept actions stage needs folders lost; do : >"$tmp/out/$one"; done
 	: >"$tmp/more"
 	awk '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }
+		$1 == "former" || $1 == "pending" { print $NF }
 		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery" }' "$tmp/list" | sort -u >"$tmp/wanted"
 	look <"$tmp/wanted" >"$tmp/live" || leave 1
 	plan_phase digest | sort -u >"$tmp/wanted"
 	read_digests <"$tmp/wanted" >>"$tmp/more"
-	[ "$way" != install ] || check_match
+	if [ "$way" = install ]; then
+		check_match
+		! grep -q -e '^former ' -e '^pending ' "$tmp/list" || add_former
+		plan_phase libraries >"$tmp/wanted"
+		[ ! -s "$tmp/wanted" ] || find_users <"$tmp/wanted" >>"$tmp/more"
+	fi
 	plan_phase holds >"$tmp/wanted"
 	if [ -s "$tmp/out/blocked" ]; then
 		read -r one <"$tmp/out/blocked"
@@ -58,9 +42,17 @@ look_and_decide() {
 	plan_phase beside >"$tmp/wanted"
 	find_besides <"$tmp/wanted" >"$tmp/besides"
 	cat "$tmp/besides" >>"$tmp/more"
-	plan_phase plan
+	plan_phase plan >"$tmp/counted"
+	check_whole
 	sort -k 3,3 "$tmp/out/kept" >"$tmp/kept"
 	mv "$tmp/kept" "$tmp/out/kept"
+}
+
+# A plan of which a part is missing would be carried out as if it were all.
+check_whole() {
+	read -r counted <"$tmp/counted"
+	[ ! -e "$tmp/failed" ] && [ "$counted" = "$(awk 'END { print NR }' "$tmp/out/actions") $(awk 'END { print NR }' "$tmp/out/stage")" ] ||
+		die 1 'the plan could not be made' 'nothing was changed'
 }
 
 show_plan() {
@@ -110,7 +102,7 @@ execute() {
 		time $now
 		END
 		cat "$tmp/head" "$tmp/out/areas" "$tmp/undoes" "$tmp/notes" "$tmp/out/kept" "$tmp/out/actions"
-	} | sealed >"$top/var/db/bindery/journal.new"
+	} | sealed >"$top/var/db/bindery/journal.new" || die 1 "$top/var/db/bindery/journal.new could not be written" 'nothing was changed'
 	write_state "$top/var/db/bindery/journal"
 	staging='' made=''
 	read_journal "$top/var/db/bindery/journal"
@@ -119,60 +111,12 @@ execute() {
 
 # What somebody changed since could be lost: the next run decides anew.
 check_unchanged() {
-	awk '{ print $2 }' "$tmp/live" >"$tmp/wanted"
+	awk '$1 == "live" { print $2 }' "$tmp/live" >"$tmp/wanted"
 	mv "$tmp/live" "$tmp/before"
 	look <"$tmp/wanted" >"$tmp/live"
 	mv "$tmp/live" "$tmp/after"
 	for one in before after; do awk '$3 == "dir" { $5 = $8 = $13 = $14 = $15 = $16 = "" } { print }' "$tmp/$one" >"$tmp/$one.lines"; done
 	cmp -s "$tmp/before.lines" "$tmp/after.lines" || die 1 'the tree was changed while the update was being prepared' 'run it again; nothing was changed'
-}
-
-verb_install() {
-	way=install suffix=.new
-	[ -n "$dry" ] || begin
-	check_base
-	list >"$tmp/list"
-	add_state_lines
-	explain "from ${old_release:-nothing} to $new_release"
-	now=$(date +%s)
-	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
-	look_and_decide
-	sed -n "s/^note /post /p; s/^reboot /reboot $role /p" "$tmp/list" >"$tmp/notes"
-	[ -z "$dry" ] || { show_plan; leave 0; }
-	[ -n "$old_release" ] && was=$old_release || was=-
-	echo "release $role $was $new_release" >"$tmp/head"
-	: >"$tmp/undoes"
-	say_conflicts
-	execute
-	leave $((status > first_status ? status : first_status))
-}
-
-# Files of the release that are there already and are not those of the release before: told before anything is touched.
-say_conflicts() {
-	while read -r _ reason one other; do
-		case $reason:$other in
-		modified:?* | in-the-way:?*)
-			kept_text "$reason" "$one" ''
-			say "conflict: $kept"
-			;;
-		esac
-	done <"$tmp/out/kept"
-}
-
-# How the channel's own files change. Without an enrollment there is nothing but the name of what is installed.
-add_state_lines() {
-	folder=var/db/bindery/channel/$role
-	echo "state $folder/release 0644 $release_size $release_member" >>"$tmp/list"
-	grep -qxF "channel $channel" "$top/var/db/bindery/enrolled" 2>/dev/null || return 0
-	[ -n "$manifest_member" ] || die 1 "$channel is enrolled here, and this bundle is without a manifest" "use 'bindery install', or a bundle with its manifest"
-	echo "state $folder/manifest.mtree.zst 0644 $manifest_size $manifest_member" >>"$tmp/list"
-	# The base makes the old release; the next update comes whole and brings a new one.
-	[ ! -f "$top/$folder/base.tar.zst" ] || echo "state $folder/base.tar.zst gone - -" >>"$tmp/list"
-	number=1
-	while [ -f "$top/$folder/$number.delta" ]; do
-		echo "state $folder/$number.delta gone - -" >>"$tmp/list"
-		number=$((number + 1))
-	done
 }
 
 verb_rollback() {
@@ -185,11 +129,12 @@ verb_rollback() {
 
 # To what $receipt says was there.
 roll_back() {
+	make_room_for "$receipt" 1
 	sed -n 's/^release \(.*\)/\1/p' "$receipt" | awk '{ print "release", $1, $3, $2 }' >"$tmp/head"
 	read_journal "$receipt"
 	receipt_list >"$tmp/list"
 	undone=$tx
-	now=$(date +%s)
+	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
 	members=0
 	look_and_decide
@@ -282,8 +227,6 @@ verb_list() {
 	leave 0
 }
 
-verb_verify() { leave 0; }
-
 verb_recover() {
 	begin
 	leave "$first_status"
@@ -297,6 +240,7 @@ begin() {
 	first_status=0
 	rm -f "$state/journal.new" "$state/reboot.new"
 	if [ -f "$state/journal" ]; then
+		make_room_for "$state/journal" 4
 		read_journal "$state/journal"
 		if [ -n "$undo" ] && [ "$direction" = forward ]; then
 			sed '$d; s/^direction forward$/direction backward/' "$state/journal" | sealed >"$state/journal.new"
@@ -312,63 +256,4 @@ begin() {
 	status=0
 	run_all_left
 	[ "$status" -le "$first_status" ] || first_status=$status
-}
-
-# Whether program and contents have the digests that the call gives, and the call is the one that it should be: with a damaged one,
-# what was asked for would be lost. That catches accidents; it proves nothing against somebody who can write a program of their own.
-check_self() {
-	[ "$(dd if="$self" bs=512 count="$program_blocks" 2>/dev/null | digest)" = "$1" ] &&
-		[ "$(dd if="$self" bs=512 skip="$program_blocks" count=1 2>/dev/null)" = "$(printf '%-511s' "{ bindery_bundle $1 $2 \"\$@\"; exit; }")" ] &&
-		[ "$(tail -c "+$list_at" "$self" | digest)" = "$2" ]
-}
-
-list() { dd if="$self" bs=512 skip="$((program_blocks + 1))" count="$list_blocks" 2>/dev/null | sed '/^$/d'; }
-
-bindery_bundle() {
-	self=$0
-	case $self in /*) ;; *) self=$(pwd)/$self ;; esac
-	LC_ALL=C
-	export LC_ALL
-	PATH=$PATH:/usr/sbin:/sbin
-	umask 077
-	set -f
-	blanks=' 	
-'
-	IFS=$blanks
-	verb=bundle verbose='' dry='' undo='' top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0
-	about_bundle
-	program_digest=$1 rest_digest=$2
-	shift 2
-	root=/
-	while getopts nvR: option; do
-		case $option in
-		n) dry=1 ;;
-		v) verbose=1 ;;
-		R) root=$OPTARG ;;
-		*) usage ;;
-		esac
-	done
-	shift $((OPTIND - 1))
-	verb=${1:-install}
-	case $verb in
-	install | rollback | list | verify) [ $# -le 1 ] || usage ;;
-	recover)
-		case $#:${2-} in 1:) ;; 2:--undo) undo=1 ;; *) usage ;; esac
-		;;
-	*) verb=bundle && usage ;;
-	esac
-	find_tools
-	[ -r "$self" ] || die 1 "cannot read itself: run it as 'sh FILE'"
-	# Only what is whole goes on, whatever else does not work.
-	if check_self "$program_digest" "$rest_digest"; then run_verb; else die 3 "$self: is damaged" 'fetch it again; nothing was changed'; fi
-}
-
-run_verb() {
-	[ -d "$root" ] || die 1 "$root: is no directory"
-	top=$(cd "$root" && pwd -P)
-	[ "$top" != / ] || top=
-	release_file=$top/var/db/bindery/channel/$role/release
-	make_tmp
-	find_touch
-	"verb_$verb"
 }

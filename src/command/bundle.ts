@@ -1,21 +1,21 @@
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { makeBundle } from '../engine/bundle/make.ts'
 import { programParts } from '../engine/bundle/program.ts'
-import { putBundle } from '../engine/bundle/signed-list.ts'
-import { openSigner } from '../engine/repo/keys.ts'
+import { putBundles } from '../engine/bundle/signed-list.ts'
 import { bundleFileName } from '../format/bundle-index.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { readShared } from '../host/share.ts'
 import { spoolToSource } from '../host/source.ts'
+import { listSigner } from './bundle-list.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
-import { readKeyFile, signatureComment } from './signed-files.ts'
 import { isTree } from './tree-input.ts'
 import { wholeOf } from './whole-number.ts'
-import type { Bundle, BundleInput } from '../engine/bundle/make.ts'
+import type { Bundle, BundleFile, BundleInput } from '../engine/bundle/make.ts'
 import type { ProgramTexts } from '../engine/bundle/program.ts'
+import type { BundleFormat } from '../format/bundle-index.ts'
 import type { Store } from '../port/store.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -30,6 +30,7 @@ export const bundle: Command = {
     to: { kind: 'value', value: 'RELEASE', help: 'the release that it brings (default: the newest)' },
     full: { kind: 'flag', help: 'for a root without a release: everything is in it' },
     'no-manifest': { kind: 'flag', help: 'leave out the manifest, which only enrolled machines need' },
+    format: { kind: 'value', value: 'FORMAT', help: 'whole files, or patches for bspatch(1): whole or bsdiff (default: whole)' },
     seckey: { ...sharedFlags.seckey, help: 'put it into the repository, and sign its SHA256.sig with this key' },
     expires: { kind: 'value', value: 'DAYS', help: 'how long bindery-sh trusts the list that is signed (default: for ever)' },
     output: { ...sharedFlags.output, help: 'the bundle, or a folder for it (default: OLD_to_NEW.sh here); - is stdout' },
@@ -39,9 +40,12 @@ export const bundle: Command = {
     'bindery bundle -r repo -s bundles.sec base/amd64',
     'bindery bundle -r repo --from base-1.0-20260101-amd64 -o update.sh base/amd64',
     'bindery bundle -r repo --full -o - base/amd64',
+    'bindery bundle -r repo --format bsdiff -s bundles.sec base/amd64',
   ],
   run: async (context, input) => {
     if (input.flag('full') && input.value('from') !== undefined) throw new BinderyError('usage', '--full and --from exclude each other')
+    if (input.flag('full') && formatOf(input) === 'bsdiff')
+      throw new BinderyError('usage', '--full and --format bsdiff exclude each other: there is nothing that a patch could begin with')
     if (input.value('seckey') !== undefined && input.value('output') !== undefined)
       throw new BinderyError('usage', '--seckey and --output exclude each other: what is signed goes into the repository')
     if (input.value('expires') !== undefined && input.value('seckey') === undefined)
@@ -53,23 +57,20 @@ export const bundle: Command = {
 
 async function writeBundle(context: Context, input: Input): Promise<void> {
   const store = await openRepositoryFolder(input.required('repo'))
-  await withBundle(
-    context,
-    input,
-    store,
-    async ({ step, content }) => await writeOutput(context, outputOf(context, input, bundleFileName(step)), content),
-  )
+  await withBundle(context, input, store, async ({ files }) => {
+    const { step, open } = files.at(-1) as BundleFile
+    await writeOutput(context, outputOf(context, input, bundleFileName(step)), open())
+  })
 }
 
 async function publishBundle(context: Context, input: Input): Promise<void> {
   const file = input.required('seckey')
   const days = wholeOf(input, 'expires', 1, 3650)
-  const ask = async (): Promise<string> => await context.askPassphrase(`passphrase for ${basename(file)}: `)
-  const signer = await readKeyFile(context, file, (bytes) => openSigner(bytes, ask))
+  const signing = await listSigner(context, file)
   await writeRepositoryFolder(input.required('repo'), 'bundle', async (store) => {
-    await withBundle(context, input, store, async ({ step, content }) => {
-      await putBundle(store, { step, content, signer, comment: signatureComment(file, signer.comment), clock: context.clock, days })
-      context.explain(`bundles/${bundleFileName(step)}`)
+    await withBundle(context, input, store, async ({ files }) => {
+      await putBundles(store, { ...signing, files, days })
+      for (const { step } of files) context.explain(`bundles/${bundleFileName(step)}`)
     })
   })
 }
@@ -81,12 +82,12 @@ async function withBundle(context: Context, input: Input, store: Store, use: (bu
     from: fromOf(input),
     to: input.value('to'),
     withManifest: !input.flag('no-manifest'),
+    format: formatOf(input),
     texts: await programTexts(),
     spool: spoolToSource,
   })
   try {
-    if (made.unsettable > 0) context.say(`${made.unsettable} paths have extended attributes or file flags, which a bundle does not set`)
-    context.explain(`${bundleFileName(made.step)}: ${made.paths} paths`)
+    for (const { step } of made.files) context.explain(`${bundleFileName(step)}: ${made.paths} paths`)
     await use(made)
   } finally {
     await made.close()
@@ -97,6 +98,12 @@ function fromOf(input: Input): BundleInput['from'] {
   const name = input.value('from')
   if (name !== undefined) return { kind: 'release', name }
   return input.flag('full') ? { kind: 'full' } : undefined
+}
+
+function formatOf(input: Input): BundleFormat {
+  const format = input.value('format') ?? 'whole'
+  if (format === 'whole' || format === 'bsdiff') return format
+  throw new BinderyError('usage', `--format: '${format}' is none of whole, bsdiff`)
 }
 
 async function programTexts(): Promise<ProgramTexts> {

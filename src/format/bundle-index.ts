@@ -21,12 +21,19 @@ export type BundleStep = {
   readonly next: DistName
   /** That of `next` in its channel. */
   readonly sequence: number
+  readonly format: BundleFormat
 }
+
+/** Files whole, or as patches of bspatch(1) where they are changed. */
+export type BundleFormat = 'whole' | 'bsdiff'
+
+const keys: Readonly<Record<BundleFormat, string>> = { whole: 'bundle', bsdiff: 'bsdiff' }
 
 const format: LinesFormat = { firstLine: 'bindery-bundles 1', maxBytes: 1 << 20, maxLines: 8192 }
 
-export function bundleFileName({ old, next }: BundleStep): string {
-  return old === undefined ? `${formatDistName(next)}.sh` : `${formatDistName(old)}_to_${formatDistName(next)}.sh`
+export function bundleFileName({ old, next, format: how }: BundleStep): string {
+  const names = [...(old === undefined ? [] : [old]), next].map(formatDistName)
+  return `${names.join('_to_')}${how === 'bsdiff' ? '.bsdiff' : ''}.sh`
 }
 
 export function bundleIndexName(serial: number): string {
@@ -43,7 +50,7 @@ export function encodeBundleIndex({ serial, expires, bundles }: BundleIndex): Ui
   return encodeLines(format, [
     { key: 'serial', value: String(serial) },
     ...(expires === undefined ? [] : [{ key: 'expires', value: String(expires) }]),
-    ...bundles.map((bundle) => ({ key: 'bundle', value: bundleText(bundle) })),
+    ...bundles.map((bundle) => ({ key: keys[bundle.format], value: bundleText(bundle) })),
   ])
 }
 
@@ -67,11 +74,18 @@ function decodeBundle({ key, value }: StateLine): BundleEntry {
   const next = parseDistName(nextText ?? '')
   const old = oldText === '-' ? undefined : parseDistName(oldText ?? '')
   const isWhole =
-    key === 'bundle' && next !== undefined && (old !== undefined || oldText === '-') && channel === formatChannel(channelOf(next))
+    (key === 'bundle' || (key === 'bsdiff' && old !== undefined)) &&
+    next !== undefined &&
+    (old !== undefined || oldText === '-') &&
+    channel === formatChannel(channelOf(next))
   if (!isWhole) throw new BinderyError('bad-format', `'${key} ${value}' is no bundle`)
-  const entry = { size: wholeNumber(size), sequence: wholeNumber(sequence), old, next }
+  const entry = { size: wholeNumber(size), sequence: wholeNumber(sequence), old, next, format: formatOf(key) }
   if (bundleText(entry) !== value) throw new BinderyError('bad-format', `'${value}' is no bundle`)
   return entry
+}
+
+function formatOf(key: string): BundleFormat {
+  return key === keys.bsdiff ? 'bsdiff' : 'whole'
 }
 
 function decodeNumber(line: StateLine | undefined, key: string): number {

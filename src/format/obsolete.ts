@@ -30,7 +30,7 @@ export const maxObsoleteBytes = 16 << 20
 
 export function encodeObsolete({ through, items }: ObsoleteList): Uint8Array {
   const lines = items
-    .map((item) => ({ path: item.path, line: lineOf(item) }))
+    .map((item) => ({ path: item.path, line: obsoleteLine(item) }))
     .sort((a, b) => order(a.path, b.path) || order(a.line, b.line))
   const bytes = fromLatin1([firstLine, `through ${through}`, ...lines.map(({ line }) => line), ''].join('\n'))
   if (bytes.length > maxObsoleteBytes) throw tooLarge()
@@ -39,7 +39,7 @@ export function encodeObsolete({ through, items }: ObsoleteList): Uint8Array {
 
 /** How many bytes an item takes in a list. */
 export function obsoleteItemSize(item: ObsoleteItem): number {
-  return lineOf(item).length + 1
+  return obsoleteLine(item).length + 1
 }
 
 /** The same for two items of the same path and content. */
@@ -47,7 +47,8 @@ export function obsoleteKey(item: ObsoleteItem): string {
   return `${contentOf(item)} ${item.path}`
 }
 
-function lineOf(item: ObsoleteItem): string {
+/** Without its end. */
+export function obsoleteLine(item: ObsoleteItem): string {
   return `${item.last} ${contentOf(item)} ${escapeWord(item.path)}`
 }
 

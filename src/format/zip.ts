@@ -35,6 +35,15 @@ export function isZip(start: Uint8Array): boolean {
   return start[0] === 0x50 && start[1] === 0x4b && start[2] === 3 && start[3] === 4
 }
 
+/** Bytes that are enough for `endsAsZip`. */
+export const zipEndSize: number = endSize
+
+/** An archive with something else in front, a program that unpacks it as a rule; where it has no comment. */
+export function endsAsZip(end: Uint8Array): boolean {
+  const at = end.length - endSize
+  return at >= 0 && end[at] === 0x50 && end[at + 1] === 0x4b && end[at + 2] === 5 && end[at + 3] === 6
+}
+
 /** Entries by their place. Undefined for what is no archive, a damaged one, or one whose entries overlap. */
 export function readZip(bytes: Uint8Array): Zip | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)

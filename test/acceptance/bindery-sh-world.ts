@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after } from 'node:test'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { folderInMemory } from '../helpers/temporary.ts'
 
 /** Where the tests of bindery-sh work: trees, a repository with two bundles, keys, one root. */
-export const work = mkdtempSync(join(tmpdir(), 'bindery-sh-'))
+export const work = folderInMemory('bindery-sh-')
 after(() => rmSync(work, { recursive: true }))
 
 export const client = resolve('dist/bindery-sh')
@@ -76,10 +76,10 @@ export function makeReleases(): void {
     bindery cut OLD -o a.tar.zst --product base --revision 1.0 --date 20260101 --arch amd64
     bindery cut NEW -o b.tar.zst --product base --revision 1.1 --date 20260201 --arch amd64
     bindery cut LAST -o c.tar.zst --product base --revision 1.2 --date 20260301 --arch amd64
-    bindery publish -r repo -k keys a.tar.zst && bindery publish -r repo -k keys b.tar.zst
+    bindery publish -r repo -k keys --system none a.tar.zst && bindery publish -r repo -k keys --system none b.tar.zst
     bindery bundle -r repo -s bundles.sec --expires 30 base/amd64
     mkdir one two && cp -a repo/SHA256.sig repo/bundles one
-    bindery publish -r repo -k keys c.tar.zst
+    bindery publish -r repo -k keys --system none c.tar.zst
     bindery bundle -r repo -s bundles.sec base/amd64
     cp -a repo/SHA256.sig repo/bundles two`)
 }

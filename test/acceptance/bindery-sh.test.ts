@@ -113,6 +113,18 @@ describe('bindery-sh on a machine', { ...needs('mtree', 'getfattr', 'setfattr', 
     await assertSameTree(root, join(work, 'OLD'))
   })
 
+  test('where nobody is root: check remembers nothing, and the rest needs root', needs('setpriv'), () => {
+    newRoot([`file://${join(work, 'two')}`])
+    copyFileSync(client, join(work, 'client'))
+    sh(`chmod 711 . && chmod 644 client bundles.pub`)
+    const asNobody = (verb: string): string =>
+      `cd / && PATH=${path} setpriv --reuid=65534 --regid=65534 --clear-groups sh ${work}/client -R ${root} -f ${conf[1] ?? ''} ${verb}`
+    sh(`ln -sf "$(command -v setpriv)" ${path}/setpriv`)
+    assert.match(sh(asNobody('check')), /^base\/amd64: base-1\.0\S+ -> base-1\.2\S+, \d/)
+    for (const verb of ['fetch', 'install']) sh(`if (${asNobody(verb)}) 2>said; then false; fi; grep -q 'needs root' said`)
+    assert.ok(!existsSync(join(root, 'var/db/bindery')))
+  })
+
   test('where another one works', async () => {
     newRoot([`file://${join(work, 'two')}`])
     await ran(0, path, ...conf, 'check')

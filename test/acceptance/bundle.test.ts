@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { folderInMemory } from '../helpers/temporary.ts'
 import { assertSameTree } from './judge.ts'
 
 /** A bundle under every shell: what it does is what `bindery install` and `bindery rollback` do, on the same machine. */
-const work = mkdtempSync(join(tmpdir(), 'bindery-bundle-'))
+const work = folderInMemory('bindery-bundle-')
 after(() => rmSync(work, { recursive: true }))
 
 /** Runs a line of bash in `work`; `wanted` is its status. */
@@ -72,7 +72,7 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
   for (const shell of shells) {
     describe(shell.name, needs(shell.program), () => {
       test('brings the new tree and takes it back', async () => {
-        assert.deepEqual(run(`cp -a OLD root && ${shell.run} update.sh -R root`).talk, ['bindery: install: mind the gap'])
+        assert.deepEqual(run(`cp -a OLD root && ${shell.run} update.sh -R root`).talk, ['bindery: install: base/amd64: mind the gap'])
         await assertSameTree(join(work, 'root'), join(work, 'NEW'), shell.but)
         assert.match(
           sh(`${shell.run} update.sh -R root list`),
@@ -105,7 +105,7 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
       bindery init -r repo -k keys --no-passphrase
       bindery cut OLD -o a.tar.zst --product base --revision 1.0 --date 20260101 --arch amd64
       bindery cut NEW -o b.tar.zst --product base --revision 1.1 --date 20260201 --arch amd64
-      bindery publish -r repo -k keys a.tar.zst && bindery publish -r repo -k keys b.tar.zst
+      bindery publish -r repo -k keys --system none a.tar.zst && bindery publish -r repo -k keys --system none b.tar.zst
       bindery bundle -r repo -o update.sh base/amd64 && cp -a OLD root && sh update.sh -R root`)
     await assertSameTree(join(big, 'root'), join(big, 'NEW'))
     inside('sh update.sh -R root rollback')

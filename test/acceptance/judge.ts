@@ -43,6 +43,8 @@ async function describeTree(root: string, but: readonly string[]): Promise<Map<s
     xattrs
       .split('\n\n')
       .filter((block) => !block.startsWith('# file: var/db/bindery/'))
+      .map((block) => block.split('\n').sort().join('\n'))
+      .sort()
       .join('\n'),
   )
   return tree

@@ -193,7 +193,7 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
     test(`${name}: a step that hangs is ended, with timeout(1) and without`, () => {
       for (const [root, path] of [
         [machine(`hangs-${shell[0]}`), process.env['PATH'] as string],
-        [machine(`hangs-bare-${shell[0]}`), baseTools(join(work, `tools-${shell[0]}`), 'dash', [...shell.slice(0, 1)])],
+        [machine(`hangs-bare-${shell[0]}`), baseTools(join(work, `tools-${shell[0]}`), 'dash', shell.slice(0, 1))],
       ] as const) {
         const { status, talk } = run('env', `PATH=${path}`, ...shell, 'hangs.sh', '-R', root)
         assert.equal(status, 6, talk.join('\n'))

@@ -54,7 +54,7 @@ describe('the road', { ...judges, ...needsRoot() }, () => {
       bindery init -r repo -k keys --no-passphrase
       bindery cut OLD -o a.tar.zst --product base --revision 1.0 --date 20260101 --arch amd64
       bindery cut NEW -o b.tar.zst --product base --revision 1.1 --date 20260201 --arch amd64
-      bindery publish -r repo -k keys a.tar.zst && bindery publish -r repo -k keys b.tar.zst
+      bindery publish -r repo -k keys --system none a.tar.zst && bindery publish -r repo -k keys --system none b.tar.zst
     `)
   })
 
@@ -70,7 +70,7 @@ describe('the road', { ...judges, ...needsRoot() }, () => {
   test('the repository is sound, and publishing the same again changes nothing', async () => {
     await sh('bindery fsck -r repo')
     const published = await sh('find repo -type f -exec sha256sum {} + | sort')
-    await sh('bindery publish -r repo -k keys a.tar.zst b.tar.zst')
+    await sh('bindery publish -r repo -k keys --system none a.tar.zst b.tar.zst')
     assert.equal(await sh('find repo -type f -exec sha256sum {} + | sort'), published)
   })
 
@@ -95,7 +95,7 @@ describe('the road', { ...judges, ...needsRoot() }, () => {
       bindery init -r repo2 -k vault --no-passphrase
       mkdir online && mv vault/{snapshot,timestamp}.* online
       for dist in a b; do
-        bindery publish -r repo2 --unsigned box $dist.tar.zst
+        bindery publish -r repo2 --system none --unsigned box $dist.tar.zst
         bindery sign -k vault box
         bindery publish -r repo2 -k online --signed box
         rm -r box

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { after, before, test } from 'node:test'
 import { assertSameTree } from '../acceptance/judge.ts'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { folderInMemory } from '../helpers/temporary.ts'
 
 /**
  * A bundle is killed before or after one of the programs that it calls to change something; what it has begun is finished or undone by
  * the bundle, or by bindery. The programs stand in front of the real ones, count, and kill the whole process group.
  */
-const work = mkdtempSync(join(tmpdir(), 'bindery-bundle-crash-'))
+const work = folderInMemory('bindery-bundle-crash-')
 after(() => rmSync(work, { recursive: true }))
 
 const changing = 'mv rm rmdir mkdir chmod chown touch ln cp sync tar'.split(' ')

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Beside a shell, a downloader and a verifier, all that a machine of bindery-sh has. */
-const tools = `awk cat chmod chown chroot cmp cp cut date dd df dirname env grep gzip head id ln ls mkdir mkfifo mknod mktemp mv od paste printf
+const tools = `awk cat chmod chown chroot cmp cp cut date dd df env find grep gzip head id ln ls mkdir mkfifo mknod mktemp mv od paste printf
   ps readlink rm rmdir sed sha256sum sleep sort stat sync tail tar touch tr uname uniq wc`
 
 /** A folder for PATH that holds base tools, `extra`, and `shell` as sh; nothing else is found by it. */

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -9,5 +10,32 @@ export async function inTemporary<T>(use: (folder: string) => Promise<T>): Promi
     return await use(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const memory = '/dev/shm'
+const tmpfs = 0x0102_1994
+
+/**
+ * A new folder in memory where there is room and extended attributes can be set, otherwise among the temporary files: for tests that
+ * write much which a disk need not keep.
+ */
+export function folderInMemory(prefix: string): string {
+  const fast = isMemory() ? mkdtempSync(join(memory, prefix)) : undefined
+  if (fast === undefined) return mkdtempSync(join(tmpdir(), prefix))
+  if (spawnSync('setfattr', ['-n', 'user.try', '-v', '1', fast]).status === 0) {
+    spawnSync('setfattr', ['-x', 'user.try', fast])
+    return fast
+  }
+  rmSync(fast, { recursive: true })
+  return mkdtempSync(join(tmpdir(), prefix))
+}
+
+function isMemory(): boolean {
+  try {
+    const { type, bsize, bavail } = statfsSync(memory)
+    return type === tmpfs && bsize * bavail > 1 << 30
+  } catch {
+    return false
   }
 }

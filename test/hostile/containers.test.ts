@@ -105,7 +105,7 @@ test('a plan that lies is refused, whatever its check sum says', tools, async ()
 test('a damaged container is opened as far as it goes, and comes out as it is', tools, async () => {
   for (const [i, { old, next }] of samples.entries()) {
     const random = numbers(200 + i)
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < 6; round++) {
       const damaged = random.below(4) === 0 ? next.slice(0, random.below(next.length)) : next.slice()
       for (let flips = 1 + random.below(3); flips > 0 && damaged.length > 0; flips--)
         damaged[random.below(damaged.length)] = random.below(256)
@@ -129,7 +129,8 @@ test('layers behind the sixth, and what holds thousands of times its size, stay 
   const opened = await openContainer(layers, { ...opening, side: 'old' })
   assert.equal(depthOf(opened.packed), 6)
   // 200 MB of zeros in 200 KB, and that once more.
-  const bomb = gzipSync(gzipSync(new Uint8Array(196 << 20), { level: 1 }))
+  const member = gzipSync(new Uint8Array(8 << 20))
+  const bomb = gzipSync(concatBytes(Array.from({ length: 25 }, () => member)))
   for (const side of ['old', 'new'] as const) {
     const { size } = await openContainer(bomb, { ...opening, side })
     assert.ok(size <= 192 << 20)

@@ -3,13 +3,16 @@ import { encodeNode, escapeWord } from '../../format/journal-node.ts'
 import { encodeStep } from '../../format/journal-step.ts'
 import { changedPaths, isRelinked, nodeTree, sameContent } from '../client/apply/nodes.ts'
 import { installRank } from '../tree/critical.ts'
+import { formerLine, libraryLines } from './former.ts'
 import { isOwnState } from '../tree/scan.ts'
 import type { Sha256 } from '../../base/digest.ts'
-import type { Manifest } from '../../base/entry.ts'
+import type { FileEntry, Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Node } from '../../format/journal-node.ts'
+import type { ObsoleteItem } from '../../format/obsolete.ts'
 import type { After } from '../client/apply/install.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
+import type { Elsewhere, Trees } from './former.ts'
 
 /** What a bundle's program decides upon (doc/spec/bundle.md): each path that the step is about, before and after. */
 export type BundleList = {
@@ -17,33 +20,46 @@ export type BundleList = {
   readonly text: string
   /** What the payload holds: a member's number is its place here. */
   readonly contents: readonly Content[]
-  /** Paths with attributes that sh does not set. */
-  readonly unsettable: number
 }
 
 /** `path` is the name under which the dist has it. */
-export type Content = { readonly path: RelPath; readonly size: number; readonly sha256: Sha256 }
+export type Content = { readonly path: RelPath; readonly size: number; readonly sha256: Sha256; readonly old?: OldContent }
 
-/** sh can set neither. */
-const scope: NodeScope = { xattrs: false, flags: false, excluded: isOwnState }
+/** What the old release has at a path that this content comes to; `leader` is the name under which its dist has it. */
+export type OldContent = { readonly path: RelPath; readonly leader: RelPath; readonly size: number; readonly sha256: Sha256 }
+
+/** What a machine cannot set, the program leaves out there. */
+const scope: NodeScope = { xattrs: true, flags: true, excluded: isOwnState }
 
 /** Without `old`, everything comes: a root that holds no release yet. */
-export function bundleList(old: Manifest | undefined, next: Manifest, { postSteps, reboot }: After): BundleList {
-  const trees = { base: nodeTree(old ?? { entries: [] }, scope), next: nodeTree(next, scope) }
+export function bundleTrees(old: Manifest | undefined, next: Manifest): Trees {
+  return { base: nodeTree(old ?? { entries: [] }, scope), next: nodeTree(next, scope) }
+}
+
+export type ListInput = {
+  readonly trees: Trees
+  readonly after: After
+  /** What former releases had, and of all that may go the paths that other channels have. */
+  readonly former: readonly ObsoleteItem[]
+  readonly elsewhere: Elsewhere
+}
+
+export function bundleList({ trees, after, former, elsewhere }: ListInput): BundleList {
   const paths = pathsOf(trees)
   const members = new Members(trees)
   const lines = [
-    ...postSteps.map((step) => `note ${encodeStep(step)}`),
-    ...(reboot === 'none' ? [] : [`reboot ${reboot}`]),
-    ...[...foldersAbove(paths)].sort(comparePaths).map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
+    ...after.postSteps.map((step) => `note ${encodeStep(step)}`),
+    ...(after.reboot === 'none' ? [] : [`reboot ${after.reboot}`]),
+    ...former.map(formerLine),
+    ...libraryLines(trees, former),
+    ...[...elsewhere].flatMap(([role, others]) => others.map((path) => `elsewhere ${role} ${escapeWord(path)}`)),
+    ...[...foldersAbove([...paths, ...former.map(({ path }) => path)])]
+      .sort(comparePaths)
+      .map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
-  const coming = new Set(paths)
-  const unsettable = next.entries.filter(({ path, xattrs, flags }) => coming.has(path) && (xattrs?.size ?? 0) + (flags?.length ?? 0) > 0)
-  return { text: lines.map((line) => `${line}\n`).join(''), contents: members.contents, unsettable: unsettable.length }
+  return { text: lines.map((line) => `${line}\n`).join(''), contents: members.contents }
 }
-
-type Trees = { readonly base: NodeTree; readonly next: NodeTree }
 
 /** What the step changes, and all names of the hard-link groups that it touches, as a client looks at them. */
 function pathsOf({ base, next }: Trees): readonly RelPath[] {
@@ -93,6 +109,11 @@ class Members {
     const known = this.#numbers.get(sha256)
     if (known !== undefined) return known
     this.#numbers.set(sha256, this.contents.length)
-    return this.contents.push({ path: next.leaders.get(path) ?? path, size, sha256 }) - 1
+    const before = old?.kind === 'file' && !sameContent(old, wanted) ? { old: oldContent(base, path, old) } : {}
+    return this.contents.push({ path: next.leaders.get(path) ?? path, size, sha256, ...before }) - 1
   }
+}
+
+function oldContent({ leaders }: NodeTree, path: RelPath, { size, sha256 }: FileEntry): OldContent {
+  return { path, leader: leaders.get(path) ?? path, size, sha256 }
 }

@@ -1,6 +1,8 @@
 import { oneChunk } from '../../base/bytes.ts'
+import { digestStream } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
+import { bundleFileName } from '../../format/bundle-index.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
 import { afterInstall } from '../client/apply/install.ts'
@@ -9,17 +11,22 @@ import { openTarget, digestOf } from '../repo/blob.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
 import { readManifestText } from '../repo/manifest-text.ts'
 import { loadRepository } from '../repo/repository.ts'
-import { bundleList } from './list.ts'
+import { elsewhere, formerOf, goingPaths, openItems } from './former.ts'
+import { bundleList, bundleTrees } from './list.ts'
 import { payloadTar } from './payload.ts'
-import { bundleFile } from './program.ts'
+import { openPatcher } from './patches.ts'
+import { bundleFile, bundleStream } from './program.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { Channel } from '../../base/name.ts'
-import type { BundleStep } from '../../format/bundle-index.ts'
+import type { BundleFormat, BundleStep } from '../../format/bundle-index.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { Update } from '../../format/update.ts'
 import type { Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
+import type { BundleList } from './list.ts'
+import type { Patcher } from './patches.ts'
+import type { Repository } from '../repo/repository.ts'
 import type { Extra } from './payload.ts'
 import type { About, ProgramTexts } from './program.ts'
 
@@ -32,38 +39,91 @@ export type BundleInput = {
   readonly to: string | undefined
   /** Enrolled machines need the new manifest; others can do without its bytes. */
   readonly withManifest: boolean
+  /** With `bsdiff`, files are patches where they can be, and the bundle of the whole files is its fall-back. */
+  readonly format: BundleFormat
   readonly texts: ProgramTexts
   readonly spool: Spool
 }
 
 export type Bundle = {
-  readonly step: BundleStep
-  readonly content: ByteStream
+  /** The one that was asked for last; with `bsdiff` the one of whole files before it. */
+  readonly files: readonly BundleFile[]
   readonly paths: number
-  readonly unsettable: number
   close(): Promise<void>
 }
+
+export type BundleFile = { readonly step: BundleStep; readonly open: () => ByteStream }
 
 /** From two releases of a repository, which is verified as far as it is read. */
 export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const released = await releasesOf(input)
   const { targets, old, next } = released
   const manifest = await manifestOf(input, targets, next)
-  const list = bundleList(old === undefined ? undefined : await manifestOf(input, targets, old), manifest, afterInstall(released.records))
+  const trees = bundleTrees(old === undefined ? undefined : await manifestOf(input, targets, old), manifest)
+  const former = await formerOf({ ...released, store: input.store })
+  const items = openItems(former, trees)
+  const others = await elsewhere({ ...released, store: input.store }, goingPaths(trees, items))
+  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others })
   const extras = extrasOf(input, released)
-  const dist = await openDistOf(input.store, targets, next)
-  const payload = await input.spool(compress(payloadTar(dist, list.contents, [extras.release, ...extras.manifest]), 'gzip', 9))
-  const about = aboutOf(input, released, { members: list.contents.length, extras })
+  const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
+  const draft: Draft = { input, released, list, extras: [extras.release, ...extras.manifest], about }
+  const whole = await wholeBundle(draft)
+  const patches = input.format === 'bsdiff' && old !== undefined ? [await patchBundle(draft, old, whole)] : []
   return {
-    step: { old: old?.release.name, next: next.release.name, sequence: next.sequence },
-    content: bundleFile(input.texts, about, list.text, payload),
+    files: [whole, ...patches],
     paths: list.text.split('\n').filter((line) => line.startsWith('path ')).length,
-    unsettable: list.unsettable,
-    close: async () => await payload.close(),
+    close: async () => {
+      for (const { payload } of [whole, ...patches]) await payload.close()
+    },
   }
 }
 
+type Draft = {
+  readonly input: BundleInput
+  readonly released: Released
+  readonly list: BundleList
+  readonly extras: readonly Extra[]
+  readonly about: About
+}
+
+type Written = BundleFile & { readonly head: Uint8Array; readonly payload: Awaited<ReturnType<Spool>> }
+
+async function wholeBundle(draft: Draft): Promise<Written> {
+  const payload = await spoolPayload(draft, undefined)
+  return await written(draft, { format: 'whole', payload, list: draft.list.text, about: draft.about })
+}
+
+/** It knows the other one by its digest, and where in it the payload begins. */
+async function patchBundle(draft: Draft, old: Update, whole: Written): Promise<Written> {
+  const { input, released, list, about } = draft
+  const patcher = await openPatcher(await openDistOf(input.store, released.targets, old), list.contents, input.spool)
+  try {
+    const payload = await spoolPayload(draft, patcher)
+    const { sha256 } = await digestStream(whole.open())
+    const other = { whole_name: bundleFileName(whole.step), whole_sum: sha256, whole_at: whole.head.length + 1 }
+    return await written(draft, { format: 'bsdiff', payload, list: `${patcher.lines()}${list.text}`, about: { ...about, ...other } })
+  } finally {
+    await patcher.close()
+  }
+}
+
+async function spoolPayload({ input, released, list, extras }: Draft, patcher: Patcher | undefined): Promise<Written['payload']> {
+  const dist = await openDistOf(input.store, released.targets, released.next)
+  return await input.spool(compress(payloadTar(dist, list.contents, extras, patcher), 'gzip', 9))
+}
+
+type Parts = { readonly format: BundleFormat; readonly payload: Written['payload']; readonly list: string; readonly about: About }
+
+async function written({ input, released }: Draft, { format, payload, list, about }: Parts): Promise<Written> {
+  const { old, next } = released
+  const { head } = await bundleFile(input.texts, about, list, payload)
+  const step = { old: old?.release.name, next: next.release.name, sequence: next.sequence, format }
+  return { step, head, payload, open: () => bundleStream({ head, payload }) }
+}
+
 type Released = {
+  readonly repository: Repository
+  readonly role: string
   readonly targets: ReadonlyMap<string, TargetFile>
   readonly old: Update | undefined
   readonly next: Update
@@ -72,9 +132,11 @@ type Released = {
 }
 
 async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Released> {
-  const role = (await loadRepository(store)).channels.get(channelRole(channel))
-  if (role === undefined) throw new BinderyError('not-found', 'is no channel of the repository', { subject: formatChannel(channel) })
-  const { targets } = role.signed.value
+  const repository = await loadRepository(store)
+  const role = channelRole(channel)
+  const known = repository.channels.get(role)
+  if (known === undefined) throw new BinderyError('not-found', 'is no channel of the repository', { subject: formatChannel(channel) })
+  const { targets } = known.signed.value
   const updates = await readUpdates(store, targets)
   const named = (name: string): Update => {
     const found = updates.find(({ release }) => formatDistName(release.name) === name)
@@ -83,7 +145,7 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
   }
   const next = to === undefined ? updates.at(-1) : named(to)
   if (next === undefined) throw new BinderyError('not-found', 'has no release', { subject: formatChannel(channel) })
-  if (from?.kind === 'full') return { targets, old: undefined, next, records: [next] }
+  if (from?.kind === 'full') return { repository, role, targets, old: undefined, next, records: [next] }
   const old = from === undefined ? updates.filter(({ sequence }) => sequence < next.sequence).at(-1) : named(from.name)
   if (old === undefined)
     throw new BinderyError('not-found', 'has no release before it', {
@@ -92,7 +154,8 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
     })
   if (old.sequence >= next.sequence)
     throw new BinderyError('usage', `${formatDistName(old.release.name)} is not older than ${formatDistName(next.release.name)}`)
-  return { targets, old, next, records: updates.filter(({ sequence }) => sequence > old.sequence && sequence <= next.sequence) }
+  const records = updates.filter(({ sequence }) => sequence > old.sequence && sequence <= next.sequence)
+  return { repository, role, targets, old, next, records }
 }
 
 async function manifestOf({ store }: BundleInput, targets: ReadonlyMap<string, TargetFile>, update: Update): Promise<Manifest> {
@@ -136,6 +199,7 @@ function aboutOf({ channel }: BundleInput, { old, next }: Released, { members, e
     channel: formatChannel(channel),
     role: channelRole(channel),
     old_release: old === undefined ? '' : formatDistName(old.release.name),
+    old_sequence: old?.sequence ?? 0,
     old_tar: old === undefined ? '' : tarOf(old),
     new_release: formatDistName(next.release.name),
     new_tar: tarOf(next),
@@ -144,5 +208,8 @@ function aboutOf({ channel }: BundleInput, { old, next }: Released, { members, e
     release_size: extras.release.size,
     manifest_member: manifest === undefined ? '' : members + 1,
     manifest_size: manifest === undefined ? '' : manifest.size,
+    whole_name: '',
+    whole_sum: '',
+    whole_at: '',
   }
 }

@@ -1,4 +1,4 @@
-import { fromLatin1, oneChunk } from '../../base/bytes.ts'
+import { concatBytes, fromLatin1, oneChunk } from '../../base/bytes.ts'
 import { sha256, sha256Hasher } from '../../base/digest.ts'
 import { sourceStream } from '../repo/blob.ts'
 import type { ByteStream } from '../../base/bytes.ts'
@@ -8,7 +8,7 @@ import type { ByteSource } from '../../port/source.ts'
 export type ProgramTexts = ReadonlyMap<string, string>
 
 /** In this order; `plan.awk` goes into the place that `verbs.sh` has for it. */
-export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'steps.sh', 'verbs.sh', 'plan.awk'] as const
+export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'steps.sh', 'verbs.sh', 'install.sh', 'plan.awk'] as const
 
 /** What the program knows of the bundle, as variables of sh. */
 export type About = Readonly<Record<string, string | number>>
@@ -16,21 +16,27 @@ export type About = Readonly<Record<string, string | number>>
 /** Parts begin at blocks, so that dd(1) finds them. */
 const blockBytes = 512
 
+/** All but the payload, which follows. */
+export type BundleHead = { readonly head: Uint8Array; readonly payload: ByteSource }
+
+export async function* bundleStream({ head, payload }: BundleHead): ByteStream {
+  yield* oneChunk(head)
+  yield* sourceStream(payload)
+}
+
 /**
  * The file: the program, padded to whole blocks; one block whose line calls it, with the digests of what is before that line and
  * behind it; the list, padded with empty lines; the payload. All code lies in functions and nothing runs before the last line
  * of the program, so that a file that ends too early does nothing.
  */
-export async function* bundleFile(texts: ProgramTexts, about: About, list: string, payload: ByteSource): ByteStream {
+export async function bundleFile(texts: ProgramTexts, about: About, list: string, payload: ByteSource): Promise<BundleHead> {
   const listBytes = padded(list)
   const program = settle(texts, about, listBytes.length)
   const rest = sha256Hasher()
   rest.update(listBytes)
   for await (const bytes of sourceStream(payload)) rest.update(bytes)
-  yield program
-  yield fromLatin1(`${`{ bindery_bundle ${sha256(program)} ${rest.digest()} "$@"; exit; }`.padEnd(blockBytes - 1)}\n`)
-  yield* oneChunk(listBytes)
-  yield* sourceStream(payload)
+  const call = `{ bindery_bundle ${sha256(program)} ${rest.digest()} "$@"; exit; }`
+  return { head: concatBytes([program, fromLatin1(`${call.padEnd(blockBytes - 1)}\n`), listBytes]), payload }
 }
 
 /** The program says where the parts behind it begin, which depends on its own length: that of one try is right for the next. */
@@ -66,6 +72,7 @@ function programText(texts: ProgramTexts, about: About): string {
     part('commit.sh'),
     part('steps.sh'),
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
+    part('install.sh'),
   ]
   return text.join('\n')
 }

@@ -13,6 +13,7 @@ import type { Checksum } from '../../format/checksum-list.ts'
 import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
 import type { Signer } from '../repo/keys.ts'
+import type { BundleFile } from './make.ts'
 
 /** What machines with base tools alone verify bundles by: `signify -C -p KEY -x SHA256.sig FILE`. */
 export const signedListKey = 'SHA256.sig'
@@ -20,37 +21,101 @@ export const signedListKey = 'SHA256.sig'
 const maxListBytes = 1 << 20
 const daySeconds = 86_400
 
-export type SignedBundle = {
-  readonly step: BundleStep
-  readonly content: ByteStream
+/** Who signs the list. */
+export type ListSigner = {
   readonly signer: Signer
   /** One char per byte. */
   readonly comment: string
   readonly clock: Clock
+}
+
+export type SignedBundles = ListSigner & {
+  readonly files: readonly BundleFile[]
   /** How long the list is good; undefined: for ever. */
   readonly days: number | undefined
 }
 
-/** The bundle first, then the index, then the list that names both: a reader never finds a name whose file is not there. */
-export async function putBundle(store: Store, { step, content, signer, comment, clock, days }: SignedBundle): Promise<void> {
-  const before = await readList(store, signer)
-  const known = await readIndex(store, before)
-  const name = bundleFileName(step)
-  const written = await putCounted(store, `bundles/${name}`, content)
-  const now = Math.floor(clock.now() / 1000)
-  const index: BundleIndex = {
-    serial: Math.max(now, (known?.serial ?? 0) + 1),
-    expires: days === undefined ? undefined : now + days * daySeconds,
-    bundles: withEntry(known?.bundles ?? [], { ...step, size: written.size }),
+/** The bundles first, then the index, then the list that names them: a reader never finds a name whose file is not there. */
+export async function putBundles(store: Store, { files, days, ...signing }: SignedBundles): Promise<void> {
+  const known = await readKnown(store, signing.signer)
+  const written: { readonly entry: BundleEntry; readonly checksum: Checksum }[] = []
+  for (const { step, open } of files) {
+    const name = bundleFileName(step)
+    const { size, digest } = await putCounted(store, `bundles/${name}`, open())
+    written.push({ entry: { ...step, size }, checksum: entryOf(name, digest) })
   }
-  const indexBytes = encodeBundleIndex(index)
-  const indexName = bundleIndexName(index.serial)
+  const names = new Set(written.map(({ checksum }) => checksum.file))
+  await writeList(store, known, {
+    ...signing,
+    seconds: days === undefined ? undefined : days * daySeconds,
+    bundles: written.reduce((bundles, { entry }) => withEntry(bundles, entry), known.index?.bundles ?? []),
+    checksums: [...known.list.filter(({ file }) => !names.has(file)), ...written.map(({ checksum }) => checksum)],
+  })
+}
+
+/** Signs the list anew, good for as long as before. Undefined where there is none, or one that never expires. */
+export async function renewBundles(store: Store, signing: ListSigner): Promise<number | undefined> {
+  const known = await readKnown(store, signing.signer)
+  const seconds = lifetimeOf(known.index)
+  if (known.index === undefined || seconds === undefined) return undefined
+  return await writeList(store, known, { ...signing, seconds, bundles: known.index.bundles, checksums: known.list })
+}
+
+/** Takes out of the list, and then away, the bundles that are not wanted any more. Answers their names. */
+export async function dropBundles(
+  store: Store,
+  { isKept, ...signing }: ListSigner & { readonly isKept: (step: BundleStep) => boolean },
+): Promise<readonly string[]> {
+  const known = await readKnown(store, signing.signer)
+  const bundles = known.index?.bundles ?? []
+  const dropped = bundles.filter((bundle) => !isKept(bundle)).map(bundleFileName)
+  if (dropped.length === 0) return []
+  await writeList(store, known, {
+    ...signing,
+    seconds: lifetimeOf(known.index),
+    bundles: bundles.filter(isKept),
+    checksums: known.list.filter(({ file }) => !dropped.includes(file)),
+  })
+  for (const name of dropped) await store.delete(`bundles/${name}`)
+  return dropped
+}
+
+type Known = { readonly list: readonly Checksum[]; readonly index: BundleIndex | undefined }
+
+async function readKnown(store: Store, signer: Signer): Promise<Known> {
+  const list = await readList(store, signer)
+  return { list, index: await readIndex(store, list) }
+}
+
+/** Its number is the time of its signing, or nearly. */
+function lifetimeOf(index: BundleIndex | undefined): number | undefined {
+  return index?.expires === undefined ? undefined : Math.max(daySeconds, index.expires - index.serial)
+}
+
+type NewList = ListSigner & {
+  readonly seconds: number | undefined
+  readonly bundles: readonly BundleEntry[]
+  /** With or without the index before. */
+  readonly checksums: readonly Checksum[]
+}
+
+/** Answers when it expires. */
+async function writeList(
+  store: Store,
+  known: Known,
+  { signer, comment, clock, seconds, bundles, checksums }: NewList,
+): Promise<number | undefined> {
+  const now = Math.floor(clock.now() / 1000)
+  const serial = Math.max(now, (known.index?.serial ?? 0) + 1)
+  const expires = seconds === undefined ? undefined : now + seconds
+  const indexBytes = encodeBundleIndex({ serial, expires, bundles })
+  const indexName = bundleIndexName(serial)
   await store.put(`bundles/${indexName}`, oneChunk(indexBytes))
-  const others = before.filter(({ file }) => file !== name && serialOfIndexName(file) === undefined)
-  const list = [...others, entryOf(name, written.digest), entryOf(indexName, sha256(indexBytes))]
+  const list = [...checksums.filter(({ file }) => serialOfIndexName(file) === undefined), entryOf(indexName, sha256(indexBytes))]
   const message = encodeChecksumList(list.sort((a, b) => (a.file < b.file ? -1 : 1)))
   await store.put(signedListKey, oneChunk(encodeSignedMessage({ signature: signatureBy(signer, message, comment), message })))
-  await dropIndexes(store, [index.serial, known?.serial])
+  await dropIndexes(store, [serial, known.index?.serial])
+  return expires
 }
 
 function entryOf(file: string, digest: string): Checksum {

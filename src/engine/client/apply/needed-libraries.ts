@@ -55,7 +55,7 @@ async function librariesOf(input: LibraryInput, changes: ReadonlyMap<RelPath, Ch
 }
 
 /** As systems name them: libc.so.7, libfoo.so.1.2, and the run-time linkers, which have no version everywhere. */
-function isLibraryPath(path: RelPath): boolean {
+export function isLibraryPath(path: RelPath): boolean {
   return /^lib.+\.so(?:\.[0-9]+)+$/.test(baseName(path)) || installClass({ path, kind: 'file' }) === 'linker'
 }
 
@@ -70,7 +70,7 @@ async function libraryAt({ disk, next }: LibraryInput, path: RelPath, old: Node)
   return { names: isMeant ? [name, soname] : [name], links }
 }
 
-function targetOf(path: RelPath, target: string): RelPath | undefined {
+export function targetOf(path: RelPath, target: string): RelPath | undefined {
   const parts = target.startsWith('/') ? [] : parentPath(path).split('/')
   for (const part of target.split('/')) {
     if (part === '..') parts.pop()
@@ -83,12 +83,12 @@ function targetOf(path: RelPath, target: string): RelPath | undefined {
 const searched = /^(?:usr\/)?(lib(?:32|64|x32)?)\/(?:(?:compat|[a-z0-9_]+-[a-z0-9_-]+)\/)?([^/]+)$/
 
 /** A library that has only moved is found under the same name; the old one would be found instead of it. */
-function providedName(path: RelPath): string | undefined {
+export function providedName(path: RelPath): string | undefined {
   const [, folder, name] = searched.exec(path) ?? []
   return folder === undefined || name === undefined ? undefined : `${folder}/${name}`
 }
 
-function providedNames(next: NodeTree): ReadonlySet<string> {
+export function providedNames(next: Pick<NodeTree, 'nodes'>): ReadonlySet<string> {
   return new Set([...next.nodes.keys()].map(providedName).filter((name) => name !== undefined))
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { BinderyError } from '../../../base/error.ts'
 import { mostDepth } from '../../../format/container-delta.ts'
+import { endsAsZip } from '../../../format/zip.ts'
 import { openAr, openPbi, openTar, openZip } from './archives.ts'
 import { kindOfContainer } from './kind.ts'
 import { closedLayout, packedLayout } from './layout.ts'
@@ -71,7 +72,7 @@ async function openBytes(job: Job, bytes: Uint8Array, place: Place): Promise<Lay
   const kind = place.depth > mostDepth ? 'other' : kindOfContainer(bytes)
   switch (kind) {
     case 'other':
-      return closedLayout(bytes)
+      return (place.depth <= mostDepth && endsAsZip(bytes) ? await openZip(bytes, place, inner) : undefined) ?? closedLayout(bytes)
     case 'tar':
       return await openTar(bytes, place, inner)
     case 'ar':
