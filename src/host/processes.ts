@@ -1,7 +1,7 @@
 import { readFile, readdir, readlink } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { latin1 } from '../base/bytes.ts'
 import { isBinderyError } from '../base/error.ts'
-import { absolutePath } from './system-error.ts'
 import type { Exec } from '../port/exec.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Processes, ReplacedFile, StaleProcess, StaleReport } from '../port/processes.ts'
@@ -9,8 +9,12 @@ import type { Processes, ReplacedFile, StaleProcess, StaleReport } from '../port
 /** `proc` is where Linux tells of its processes. */
 export type ProcessSystem = { readonly platform: string; readonly root: string; readonly proc: string; readonly exec: Exec }
 
+/** Asks for the current directory when it is needed: it may be gone, and most verbs do not look at processes. */
 export function hostProcesses(root: string, exec: Exec): Processes {
-  return systemProcesses({ platform: process.platform, root: absolutePath(root), proc: '/proc', exec })
+  return {
+    usersOf: async (files) =>
+      await systemProcesses({ platform: process.platform, root: resolve(root), proc: '/proc', exec }).usersOf(files),
+  }
 }
 
 export function systemProcesses(system: ProcessSystem): Processes {
