@@ -40,13 +40,18 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./fsck.ts')).fsck,
   },
   { name: 'refresh', summary: 'renew the short-lived metadata of a repository', load: async () => (await import('./refresh.ts')).refresh },
+  {
+    name: 'pbi',
+    summary: "show, unpack, make and patch PBIs, PC-BSD's packages",
+    load: async () => (await import('./pbi.ts')).pbi,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pbi tuf serve'.split(
     ' ',
   )
 

@@ -1,4 +1,5 @@
 import { readAr } from '../../../format/ar.ts'
+import { findPbiParts } from '../../../format/pbi.ts'
 import { readZip } from '../../../format/zip.ts'
 import { listMembers } from '../../../format/tar-members.ts'
 import { kindOfContainer } from './kind.ts'
@@ -89,24 +90,18 @@ async function openEntry({ method }: ZipEntry, content: Uint8Array, place: Place
   }
 }
 
-const iconMarker = '\n__PBI_ICON__\n'
-const payloadMarker = '\n__PBI_ARCHIVE__'
-
 /** A PBI of PC-BSD 9: a tar in bzip2, an icon, and a tar in xz or bzip2, with lines between them. Undefined for what is none. */
 export async function openPbi(bytes: Uint8Array, place: Place, inner: Inner): Promise<Layout | undefined> {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  const marker = text.indexOf(payloadMarker)
-  const payload = marker < 0 ? 0 : text.indexOf('\n', marker + 1) + 1
-  if (payload === 0) return undefined
-  const icon = text.indexOf(iconMarker)
-  const end = icon >= 0 && icon < marker ? icon : marker
+  const parts = findPbiParts(bytes)
+  if (parts?.form !== 'pbi9') return undefined
+  const payload = bytes.length - parts.payload.length
   const builder = layoutBuilder()
   const [header, content] = [within(place, 'header.tar'), within(place, 'payload.tar')]
-  builder.member({ path: header.path, type: '0' }, nothing, await inner.open(bytes.subarray(0, end), header), nothing)
+  builder.member({ path: header.path, type: '0' }, nothing, await inner.open(parts.header, header), nothing)
   builder.member(
     { path: content.path, type: '0' },
-    bytes.subarray(end, payload),
-    await inner.open(bytes.subarray(payload), content),
+    bytes.subarray(parts.header.length, payload),
+    await inner.open(parts.payload, content),
     nothing,
   )
   return builder.layout()
