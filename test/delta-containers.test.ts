@@ -160,7 +160,7 @@ async function withXz(use: (files: Readonly<Record<'folder' | 'old' | 'new' | 'd
   })
 }
 
-test('a delta between containers tells what it applies to', needs('xz', 'tar'), async () => {
+test('a delta between containers tells what it applies to', needs('npm:node-liblzma', 'xz', 'tar'), async () => {
   await withXz(async ({ old, new: next, delta: file }) => {
     const { stdout } = await run('--info', '--json', file)
     const {
@@ -178,24 +178,32 @@ test('a delta between containers tells what it applies to', needs('xz', 'tar'), 
   })
 })
 
-test('the old container may come from a pipe; another one is refused before anything is written', needs('xz', 'tar'), async () => {
-  await withXz(async ({ old, new: next, delta: file, out }) => {
-    const piped = await runCommand(patch, [file, '-o', out], { input: readFileSync(old) })
-    assert.deepEqual([piped.status, sha256(readFileSync(out))], [0, sha256(readFileSync(next))])
-    assert.equal((await runCommand(patch, [file, next, '-o', out])).code, 'wrong-base')
-    assert.equal((await runCommand(patch, [file, '-o', out], { input: readFileSync(next) })).code, 'wrong-base')
-    assert.equal((await runCommand(patch, ['--memory', '16', file, old])).code, 'over-limit')
-  })
-})
+test(
+  'the old container may come from a pipe; another one is refused before anything is written',
+  needs('npm:node-liblzma', 'xz', 'tar'),
+  async () => {
+    await withXz(async ({ old, new: next, delta: file, out }) => {
+      const piped = await runCommand(patch, [file, '-o', out], { input: readFileSync(old) })
+      assert.deepEqual([piped.status, sha256(readFileSync(out))], [0, sha256(readFileSync(next))])
+      assert.equal((await runCommand(patch, [file, next, '-o', out])).code, 'wrong-base')
+      assert.equal((await runCommand(patch, [file, '-o', out], { input: readFileSync(next) })).code, 'wrong-base')
+      assert.equal((await runCommand(patch, ['--memory', '16', file, old])).code, 'over-limit')
+    })
+  },
+)
 
-test('the client alone says that it does not open containers, and --merge does not join them', needs('xz', 'tar'), async () => {
-  await withXz(async ({ old, delta: file, folder }) => {
-    assert.equal((await runCommand(clientPatch, [file, old])).code, 'not-supported')
-    assert.equal((await run('--merge', file, file, old, '-o', join(folder, 'joined'))).code, 'not-supported')
-  })
-})
+test(
+  'the client alone says that it does not open containers, and --merge does not join them',
+  needs('npm:node-liblzma', 'xz', 'tar'),
+  async () => {
+    await withXz(async ({ old, delta: file, folder }) => {
+      assert.equal((await runCommand(clientPatch, [file, old])).code, 'not-supported')
+      assert.equal((await run('--merge', file, file, old, '-o', join(folder, 'joined'))).code, 'not-supported')
+    })
+  },
+)
 
-test('--explain says of each piece how it was handled, and what it costs', needs('xz', 'tar'), async () => {
+test('--explain says of each piece how it was handled, and what it costs', needs('npm:node-liblzma', 'xz', 'tar'), async () => {
   await withXz(async ({ old, new: next, delta: file }) => {
     const { stdout } = await run('--explain', '--json', old, next, '-o', file)
     const [whole, piece, , ...members] = stdout

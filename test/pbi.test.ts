@@ -47,26 +47,30 @@ for (const [codec, flags] of [
   ['xz', []],
   ['bzip2', ['--bzip2']],
 ] as const)
-  test(`a PBI packed here is read by the shell, with ${codec}`, needs('tar', 'awk', 'xz', 'bzip2', 'openssl', 'sha256sum'), async () => {
-    await inTemporary(async (at) => {
-      plantHello(join(at, 'in'))
-      await done('pack', join(at, 'in'), ...flags, '-o', join(at, 'x.pbi'))
-      shell(
-        at,
-        'mkdir h p; cat x.pbi | bzip2 -dc 2>/dev/null | tar xf - -C h; test "$(cat x.pbi.sha256)" = "$(sha256sum <x.pbi | cut -c1-64)"',
-      )
-      shell(at, `${payloadByShell} >payload; ${codec} -t <payload; ${codec} -dc <payload | tar xpf - -C p`, 'x.pbi')
-      shell(at, 'test "$(cat h/pbi_archivesum)" = "$(sha256sum <payload | cut -c1-64)"; test "$(cat h/pbi_formatver)" = 1')
-      shell(at, 'diff -r --no-dereference in/payload p; for i in in/header/*; do cmp "$i" "h/${i##*/}"; done')
-      assert.equal(
-        shell(at, `${codec} -dc <payload | tar tf - | wc -l`).trim(),
-        readFileSync(join(at, 'h/pbi_archivecount'), 'latin1').trim(),
-      )
-      assert.equal(statSync(join(at, 'p/bin/hi')).nlink, 2)
-    })
-  })
+  test(
+    `a PBI packed here is read by the shell, with ${codec}`,
+    needs('tar', 'awk', 'npm:node-liblzma', 'xz', 'bzip2', 'openssl', 'sha256sum'),
+    async () => {
+      await inTemporary(async (at) => {
+        plantHello(join(at, 'in'))
+        await done('pack', join(at, 'in'), ...flags, '-o', join(at, 'x.pbi'))
+        shell(
+          at,
+          'mkdir h p; cat x.pbi | bzip2 -dc 2>/dev/null | tar xf - -C h; test "$(cat x.pbi.sha256)" = "$(sha256sum <x.pbi | cut -c1-64)"',
+        )
+        shell(at, `${payloadByShell} >payload; ${codec} -t <payload; ${codec} -dc <payload | tar xpf - -C p`, 'x.pbi')
+        shell(at, 'test "$(cat h/pbi_archivesum)" = "$(sha256sum <payload | cut -c1-64)"; test "$(cat h/pbi_formatver)" = 1')
+        shell(at, 'diff -r --no-dereference in/payload p; for i in in/header/*; do cmp "$i" "h/${i##*/}"; done')
+        assert.equal(
+          shell(at, `${codec} -dc <payload | tar tf - | wc -l`).trim(),
+          readFileSync(join(at, 'h/pbi_archivecount'), 'latin1').trim(),
+        )
+        assert.equal(statSync(join(at, 'p/bin/hi')).nlink, 2)
+      })
+    },
+  )
 
-test('a PBI made by cat and tar is read here', needs('tar', 'xz', 'bzip2', 'sha256sum'), async () => {
+test('a PBI made by cat and tar is read here', needs('tar', 'npm:node-liblzma', 'xz', 'bzip2', 'sha256sum'), async () => {
   await inTemporary(async (at) => {
     plantHello(join(at, 'in'))
     shell(
@@ -159,24 +163,28 @@ test('keys that are none, or no RSA keys, are told', needs('openssl'), async () 
 const program = utf8("\x7fELF… awk '/^__PBI_ARCHIVE__/ { print NR + 1; exit 0; }' \n more\0")
 
 for (const codec of ['lzma', 'xz', 'bzip2', 'gzip', 'cat'])
-  test(`two archives behind a program are read, with ${codec}`, needs('tar', 'xz', 'lzma', 'bzip2', 'gzip'), async () => {
-    await inTemporary(async (at) => {
-      plantHello(join(at, 'in'))
-      writeFileSync(join(at, 'program'), program)
-      shell(
-        at,
-        `cat program >x.pbi; printf '\\n__PBI_ARCHIVE__\\n' >>x.pbi; tar cf - -C in/header . | bzip2 >>x.pbi; cat in/icon.png >>x.pbi
+  test(
+    `two archives behind a program are read, with ${codec}`,
+    needs('tar', 'npm:node-liblzma', 'xz', 'lzma', 'bzip2', 'gzip'),
+    async () => {
+      await inTemporary(async (at) => {
+        plantHello(join(at, 'in'))
+        writeFileSync(join(at, 'program'), program)
+        shell(
+          at,
+          `cat program >x.pbi; printf '\\n__PBI_ARCHIVE__\\n' >>x.pbi; tar cf - -C in/header . | bzip2 >>x.pbi; cat in/icon.png >>x.pbi
          printf '\\n__PBI_ARCHIVE2__\\n' >>x.pbi; tar cf - -C in/payload . | $1 >>x.pbi`,
-        codec,
-      )
-      const { stderr } = await done('extract', join(at, 'x.pbi'), '-o', join(at, 'out'))
-      assert.match(stderr.join('\n'), /tells no sum/)
-      shell(at, 'cmp program out/program; rm out/program; diff -r --no-dereference in out')
-      const { stdout } = await done('info', join(at, 'x.pbi'), '--json')
-      const shown = JSON.parse(stdout) as { form: string; payload: { codec: string }; sum: string }
-      assert.deepEqual([shown.form, shown.payload.codec, shown.sum], ['two-archives', codec === 'cat' ? 'none' : codec, 'absent'])
-    })
-  })
+          codec,
+        )
+        const { stderr } = await done('extract', join(at, 'x.pbi'), '-o', join(at, 'out'))
+        assert.match(stderr.join('\n'), /tells no sum/)
+        shell(at, 'cmp program out/program; rm out/program; diff -r --no-dereference in out')
+        const { stdout } = await done('info', join(at, 'x.pbi'), '--json')
+        const shown = JSON.parse(stdout) as { form: string; payload: { codec: string }; sum: string }
+        assert.deepEqual([shown.form, shown.payload.codec, shown.sum], ['two-archives', codec === 'cat' ? 'none' : codec, 'absent'])
+      })
+    },
+  )
 
 test('one archive behind a program is read', async () => {
   await inTemporary(async (at) => {
@@ -272,7 +280,7 @@ test('setuid does not come out', async () => {
   })
 })
 
-test('bombs are refused', needs('xz', 'gzip', 'bzip2'), async () => {
+test('bombs are refused', needs('npm:node-liblzma', 'xz', 'gzip', 'bzip2'), async () => {
   await inTemporary(async (at) => {
     for (const codec of ['xz -1', 'gzip', 'bzip2'])
       await refused(

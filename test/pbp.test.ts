@@ -79,12 +79,15 @@ test('a patch makes of the old PBI the new one, which packs to the same file', n
   })
 })
 
-test("a patch is what PC-BSD's own steps make the new PBI of", needs('tar', 'xz', 'awk', 'bspatch', 'sha256sum', 'find'), async () => {
-  await inTemporary(async (at) => {
-    await prepare(at)
-    shell(
-      at,
-      `mkdir p; n=$(awk '/^__PBI_ARCHIVE__/ {print NR+1; exit 0}' x.pbp); tail -n "+$n" x.pbp | tar xJf - -C p
+test(
+  "a patch is what PC-BSD's own steps make the new PBI of",
+  needs('tar', 'npm:node-liblzma', 'xz', 'awk', 'bspatch', 'sha256sum', 'find'),
+  async () => {
+    await inTemporary(async (at) => {
+      await prepare(at)
+      shell(
+        at,
+        `mkdir p; n=$(awk '/^__PBI_ARCHIVE__/ {print NR+1; exit 0}' x.pbp); tail -n "+$n" x.pbp | tar xJf - -C p
        cp -a old.d/payload t; cd t
        while read -r path; do rm -rf "$path"; done <../p/PBI-rmList
        tar xpf ../p/PBI-newFiles.tar
@@ -94,15 +97,16 @@ test("a patch is what PC-BSD's own steps make the new PBI of", needs('tar', 'xz'
          bspatch "$path" "$path.new" "$f"; cat "$path.new" >"$path"; rm "$path.new"
        done
        while read -r line; do eval "$line"; done <../p/PBI-permList; test ! -e evil`,
-    )
-    shell(at, 'diff -r --no-dereference new.d/payload t')
-    assert.equal(shell(at, listing, 't'), shell(at, listing, 'new.d/payload'))
-  })
-})
+      )
+      shell(at, 'diff -r --no-dereference new.d/payload t')
+      assert.equal(shell(at, listing, 't'), shell(at, listing, 'new.d/payload'))
+    })
+  },
+)
 
 test(
   'a patch made by bsdiff and tar is applied, and says what nobody promised',
-  needs('tar', 'xz', 'bzip2', 'bsdiff', 'sha256sum'),
+  needs('tar', 'npm:node-liblzma', 'xz', 'bzip2', 'bsdiff', 'sha256sum'),
   async () => {
     await inTemporary(async (at) => {
       plantVersions(at)

@@ -244,7 +244,7 @@ test('no example of any system is about a rule that nothing in it can reach', ()
   assert.deepEqual(failedExamples(silenced), ["1.toml: rule 'a' is silent about /a"])
 })
 
-test('rules learn proposes patterns that came with an effect and never without', needs('xz', 'tar'), async () => {
+test('rules learn proposes patterns that came with an effect and never without', needs('npm:node-liblzma', 'xz', 'tar'), async () => {
   await inTemporary(async (folder) => {
     const updates: readonly (readonly [string, readonly string[], string, boolean])[] = [
       ['kernel', ['PCBSD/kernels/a.tbz', 'share/doc/a'], 'tar xpjf PCBSD/kernels/a.tbz -C /boot', true],

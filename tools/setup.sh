@@ -98,6 +98,7 @@ install_modules() {
 		npm ci --no-audit --no-fund --loglevel=error </dev/null >&2
 		echo "$digest" >$stamp
 	fi
+	PATH=$PWD/node_modules/.bin:$PATH node tools/liblzma.ts
 }
 
 main

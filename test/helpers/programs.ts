@@ -1,8 +1,8 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * Options of a test that calls programs of the system: where one is missing the test is skipped and says which
+ * Options of a test that calls programs of the system (or an optional package, `npm:NAME`): where one is missing the test is skipped and says which
  * (tools/setup.sh installs them; under CI=true a skip fails the run).
  */
 export function needs(...programs: readonly string[]): { readonly skip?: string } {
@@ -16,6 +16,7 @@ export function needsRoot(): { readonly skip?: string } {
 }
 
 function isInstalled(program: string): boolean {
+  if (program.startsWith('npm:')) return existsSync(join('node_modules', program.slice('npm:'.length)))
   return `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':').some((folder) => isExecutable(join(folder, program)))
 }
 

@@ -18,7 +18,7 @@ import { numbers } from '../helpers/numbers.ts'
 import type { ContainerFront } from '../../src/engine/delta/container/apply.ts'
 import type { Packed } from '../../src/format/container-delta.ts'
 
-const tools = needs('zip', 'xz', 'bzip2', 'gzip', 'ar', 'tar')
+const tools = needs('zip', 'npm:node-liblzma', 'xz', 'bzip2', 'gzip', 'ar', 'tar')
 const samples = tools.skip === undefined ? await containerSamples() : []
 
 async function deltaOf(old: Uint8Array, next: Uint8Array): Promise<Uint8Array> {
