@@ -126,7 +126,7 @@ test('publish, fsck, refresh and prune are silent when all is well', async () =>
         'b',
         '--reboot',
         'careful',
-        '--title',
+        '--name',
         'Repairs NFS',
         '--url',
         'https://example.org/nfs',
@@ -247,7 +247,7 @@ test('what is missing or senseless is told in one line', async () => {
     await refused(runCommand(publish, ['-r', repo, file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--reboot', 'now', file]), 'usage', 2)
-    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--title', 'two\nlines', file]), 'usage', 2)
+    await refused(runCommand(publish, ['-r', repo, '-k', keys, '--name', 'two\nlines', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--url', 'file:///etc', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--deltas', '-1', file]), 'usage', 2)
     await refused(runCommand(publish, ['-r', repo, '-k', keys, '--effort', '10', file]), 'usage', 2)

@@ -39,7 +39,7 @@ export const publish: Command = {
     signed: { kind: 'value', value: 'DIR', help: 'publish what was signed in DIR' },
     deltas: { kind: 'value', value: 'N', help: `make deltas from at most N earlier releases (default: ${usualDeltas})` },
     ...makingOptions,
-    title: { kind: 'value', value: 'TEXT', help: 'what people call the update: one line' },
+    name: { kind: 'value', value: 'TEXT', help: 'what people call the update: one line' },
     url: { kind: 'value', value: 'URL', help: 'where more is said about it' },
     ...noteOptions,
     ...ruleOptions,
@@ -48,7 +48,7 @@ export const publish: Command = {
   },
   examples: [
     'bindery publish -r repo -k keys base-7.6-20260101-amd64.tar.zst',
-    "bindery publish -r repo -k keys --security --reboot restart --title 'Repairs sshd' base.tar.zst",
+    "bindery publish -r repo -k keys --security --reboot restart --name 'Repairs sshd' base.tar.zst",
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
@@ -103,7 +103,7 @@ function tell({ explain }: Context, releases: readonly DraftedRelease[]): void {
 }
 
 function publishInput(context: Context, input: Input, store: Store): Omit<PublishInput, 'dists' | 'composed'> {
-  const title = input.value('title')
+  const title = input.value('name')
   const upgrade = input.value('upgrade')
   return {
     store,
@@ -111,7 +111,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     spool: spoolToSource,
     deltas: wholeOf(input, 'deltas', 0, 64) ?? usualDeltas,
     making: makingOf(context, input),
-    notes: notesOfFlags(input, title === undefined ? undefined : titleOf(title, '--title')),
+    notes: notesOfFlags(input, title === undefined ? undefined : titleOf(title, '--name')),
     advisor: advisorOf(context, input),
     upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     lifetimes: lifetimesOf(input),
