@@ -37,6 +37,17 @@ test('a program that ends too early does nothing', options, () => {
   for (let end = call; end < call + 170; end += 3) runDamaged(whole.subarray(0, end))
 })
 
+test("one that ends in the name of a function does not call a program by the name's beginning", options, () => {
+  const names = [
+    ...whole
+      .subarray(0, call)
+      .toString('latin1')
+      .matchAll(/^(find|make|read|set|look)(?=\w*\(\) \{$)/gm),
+  ]
+  assert.ok(names.length > 3)
+  for (const { index, 0: program } of names) runDamaged(whole.subarray(0, index + program.length))
+})
+
 test('a payload that ends too early is refused', options, () => {
   for (let end = list; end < whole.length; end += Math.ceil((whole.length - list) / 24)) assert.equal(runDamaged(whole.subarray(0, end)), 3)
   assert.equal(runDamaged(whole.subarray(0, -1)), 3)

@@ -57,11 +57,12 @@ function put(path, contents, mode = 0o644) {
   renameSync(`${path}.new`, path)
 }
 
-// All code lies in functions and is called on the last line: a file that was cut off does nothing.
+// All code lies in functions, these in one group, and is called on the last line: of a file that was cut off nothing is run, not even a
+// program that is called like the beginning of a function's name.
 function shellClient() {
   const share = (name) => readFileSync(`share/${name}`, 'latin1')
   const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
   const own = ['config', 'download', 'list', 'verbs'].map((name) => share(`bindery-sh/${name}.sh`)).join('')
-  const text = share('bindery-sh/head.sh') + bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
-  return `${text}\n{ bindery_sh "$@"; exit; }\n`
+  const text = bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
+  return `${share('bindery-sh/head.sh')}{\n${text}}\n\n{ bindery_sh "$@"; exit; }\n`
 }

@@ -11,7 +11,7 @@ run_plan() {
 	out=$tmp/out awk -v phase="$phase" -v hex="$hex" -v way="$way" -v members="$members" -v now="$now" -v fractions="$fractions" -v canxattrs="$xattrs" -v canflags="$flags" \
 		-v role="$role" -v roles="$roles" -v old_sequence="$old_sequence" -v listing="$listing" -v obsolete_through="$obsolete_through" '
 @plan.awk@
-' "$@" || : >"$tmp/failed"
+' "$@" || : >"$tmp/unplanned"
 }
 
 plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
@@ -51,7 +51,7 @@ look_and_decide() {
 # A plan of which a part is missing would be carried out as if it were all.
 check_whole() {
 	read -r counted <"$tmp/counted"
-	[ ! -e "$tmp/failed" ] && [ "$counted" = "$(awk 'END { print NR }' "$tmp/out/actions") $(awk 'END { print NR }' "$tmp/out/stage")" ] ||
+	[ ! -e "$tmp/unplanned" ] && [ "$counted" = "$(awk 'END { print NR }' "$tmp/out/actions") $(awk 'END { print NR }' "$tmp/out/stage")" ] ||
 		die 1 'the plan could not be made' 'nothing was changed'
 }
 

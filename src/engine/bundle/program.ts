@@ -62,6 +62,8 @@ function programText(texts: ProgramTexts, about: About): string {
     '#!/bin/sh',
     ...opening.map((line) => (line === '' ? '#' : `# ${line}`)),
     '',
+    // One group: of a file that ends within it nothing is run, not even a program that is called like the beginning of a function's name.
+    '{',
     'about_bundle() {',
     ...variables,
     '}',
@@ -73,6 +75,7 @@ function programText(texts: ProgramTexts, about: About): string {
     part('steps.sh'),
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
     part('install.sh'),
+    '}',
   ]
   return text.join('\n')
 }
