@@ -26,6 +26,7 @@ tools='
 	mtree-netbsd:mtree
 	nginx-light:nginx
 	openssl:openssl
+	procps:ps
 	python3:python3
 	rdiff:rdiff
 	shellcheck:shellcheck
