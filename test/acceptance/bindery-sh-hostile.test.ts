@@ -37,8 +37,8 @@ describe('bindery-sh with', { ...needs('mtree', 'getfattr', 'setfattr', 'nginx',
   for (const [loader, tools] of loaders)
     for (const serve of [serveWithNginx, serveWithPython])
       test(`${loader}: what broke off goes on, ${serve.name}`, needs(loader), async () => {
-        const site = await serve(join(work, 'two'))
         const path = tools(join(work, 'tools'))
+        const site = await serve(join(work, 'two'))
         try {
           newRoot([site.url])
           await ran(0, path, ...conf, 'check')

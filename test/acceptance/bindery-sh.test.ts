@@ -49,8 +49,8 @@ const machines: readonly Machine[] = [
 describe('bindery-sh', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'nginx', 'python3'), ...needsRoot() }, () => {
   for (const { name, programs, tools, serve, but } of machines) {
     test(`${name}: the newest release over two bundles, and back`, needs(...programs), async () => {
-      const site = await serve(join(work, 'two'))
       const path = tools(join(work, 'tools'))
+      const site = await serve(join(work, 'two'))
       try {
         newRoot([site.url])
         const found = await ran(10, path, ...conf, 'check', '-e')
