@@ -140,7 +140,7 @@ function nameOf({ file }: TarOperand): string {
   return file === '-' ? 'stdin' : file
 }
 
-async function* withMeter(context: Context, info: DeltaInfo, made: ByteStream): ByteStream {
+export async function* withMeter(context: Context, info: DeltaInfo, made: ByteStream): ByteStream {
   const meter = context.progress.start('patching', info.new.size)
   try {
     yield* metered(made, context, (size) => meter.advance(size))

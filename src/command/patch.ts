@@ -4,8 +4,8 @@ import { decompress } from '../engine/dist/wire.ts'
 import { containerInfo } from '../format/container-delta.ts'
 import { loadLiblzma } from '../host/liblzma.ts'
 import { spoolToSource } from '../host/source.ts'
-import { patchCommand } from './patch-delta.ts'
-import { bytesOf, checkSource, isWantedAsItIs, metered, openTarFile, operandFor } from './tar-file.ts'
+import { patchCommand, withMeter } from './patch-delta.ts'
+import { bytesOf, checkSource, isWantedAsItIs, openTarFile, operandFor } from './tar-file.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { DeltaInfo } from '../format/delta.ts'
 import type { OpenSource } from '../host/source.ts'
@@ -47,14 +47,5 @@ async function openOld(old: TarOperand, info: DeltaInfo, context: Context): Prom
     return await spoolToSource(decompress(bytesOf(kept)))
   } finally {
     await kept.close()
-  }
-}
-
-async function* withMeter(context: Context, info: DeltaInfo, made: ByteStream): ByteStream {
-  const meter = context.progress.start('patching', info.new.size)
-  try {
-    yield* metered(made, context, (size) => meter.advance(size))
-  } finally {
-    meter.end()
   }
 }

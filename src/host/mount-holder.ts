@@ -64,8 +64,3 @@ async function untilDone(stdout: Readable): Promise<string> {
     stdout.on('data', add)
   })
 }
-
-/** For sh: bytes as latin1. */
-export function quoted(word: string): string {
-  return `'${word.replaceAll("'", String.raw`'\''`)}'`
-}

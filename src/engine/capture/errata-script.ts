@@ -1,3 +1,4 @@
+import { quoted } from '../../base/shell-word.ts'
 import { latin1 } from '../../base/bytes.ts'
 import type { Errata } from '../../format/errata.ts'
 import type { ErrataStep } from '../../format/errata-apply.ts'
@@ -48,10 +49,6 @@ function announce(step: ErrataStep): string {
 /** A step on one line, as sh joins it. */
 export function stepLine({ text }: ErrataStep): string {
   return text.replaceAll(/\\\n[ \t]*/g, '')
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`
 }
 
 export type LineWatch = { readonly output: (bytes: Uint8Array) => void; readonly last: () => number | undefined }

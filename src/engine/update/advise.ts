@@ -1,6 +1,7 @@
 import { BinderyError } from '../../base/error.ts'
 import { baseName, showPath } from '../../base/path.ts'
-import { updateLimits } from '../../format/update.ts'
+import { quoted } from '../../base/shell-word.ts'
+import { strongestReboot, updateLimits } from '../../format/update.ts'
 import { speakingOf } from './rules.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { RebootClass } from '../../format/update.ts'
@@ -24,12 +25,6 @@ export type Question = { readonly step: string; readonly text: string }
 
 /** Answers by step; an empty one leaves the step out. */
 export type Answers = ReadonlyMap<string, string>
-
-const classes: readonly RebootClass[] = ['none', 'restart', 'reboot', 'careful']
-
-export function worse(a: RebootClass, b: RebootClass): RebootClass {
-  return classes.indexOf(a) >= classes.indexOf(b) ? a : b
-}
 
 type Asked = { readonly step: Placed<Step>; readonly paths: readonly RelPath[] }
 
@@ -70,7 +65,7 @@ export function advise(rules: Rules, events: readonly Event[], answers: Answers)
   for (const event of events) {
     const speaking = speakingOf(rules, event)
     for (const rule of speaking) {
-      reboot = worse(reboot, rule.reboot)
+      reboot = strongestReboot([reboot, rule.reboot])
       if (rule.notice !== undefined) notices.add(rule.notice)
     }
     const isMerged = speaking.some((rule) => rule.configuration === true)
@@ -99,7 +94,7 @@ function filled({ run, needs }: Step, answer: string, paths: readonly RelPath[])
   const asked = text.replaceAll(/(?<!\$)\{ask\}/g, () => answer)
   const kind = /(?<!\$)\{(paths|names)\}/.exec(asked)?.[1]
   if (kind === undefined) return [asked]
-  const words = [...new Set(paths.map((path) => quoted(kind === 'paths' ? `/${utf8(path)}` : utf8(baseName(path)))))]
+  const words = [...new Set(paths.map((path) => shellWord(kind === 'paths' ? `/${utf8(path)}` : utf8(baseName(path)))))]
   const room = updateLimits.text - Buffer.byteLength(asked)
   return linesOf(words, room).map((line) => asked.replaceAll(/(?<!\$)\{(?:paths|names)\}/g, () => line))
 }
@@ -114,8 +109,9 @@ function linesOf(words: readonly string[], room: number): readonly string[] {
   return lines
 }
 
-function quoted(word: string): string {
-  return /^[A-Za-z0-9._+/@:-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+/** As it is where it may be. */
+function shellWord(word: string): string {
+  return /^[A-Za-z0-9._+/@:-]+$/.test(word) ? word : quoted(word)
 }
 
 /** A record is UTF-8, a command is one line. */

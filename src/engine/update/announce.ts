@@ -85,7 +85,7 @@ function facts({ release, previous, payload, security, reboot }: Descriptor): re
   ]
 }
 
-export function rebootText(reboot: RebootClass): string {
+function rebootText(reboot: RebootClass): string {
   switch (reboot) {
     case 'none':
       return 'nothing has to start again'

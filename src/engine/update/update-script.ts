@@ -1,3 +1,4 @@
+import { quoted } from '../../base/shell-word.ts'
 import type { PostStep } from '../../format/post-step.ts'
 
 /**
@@ -30,8 +31,4 @@ function stepLines(step: PostStep): readonly string[] {
     case 'script':
       return [`printf '%s' ${quoted(step.text)} | sh || failed=1`]
   }
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`
 }
