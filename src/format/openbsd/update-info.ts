@@ -105,6 +105,8 @@ function parseHead(head: Uint8Array): UpdateInfo {
 }
 
 function collect(text: string): Collected {
+  // Asked once for all lines; which one it is, is only looked for where there is one.
+  if (text.includes('\r') || text.includes('\0')) throw controlCharacter(text)
   const found: Collected = {
     name: [],
     version: [],
@@ -124,44 +126,47 @@ function collect(text: string): Collected {
     const end = newline < 0 ? text.length : newline
     number++
     // A file's line says nothing here, and costs nothing.
-    if (text.charCodeAt(at) === 64) takeLine(found, text.slice(at, end), number)
+    if (text.charCodeAt(at) === 64) takeLine(found, text, at + 1, end, number)
     at = end + 1
   }
   return found
 }
 
-const interesting: ReadonlySet<string> = new Set([
-  'name',
-  'version',
-  'depend',
-  'wantlib',
-  'libset',
-  'conflict',
-  'pkgpath',
-  'option',
-  'arch',
-  'url',
-  'comment',
-])
+function controlCharacter(text: string): BinderyError {
+  const line = text.split('\n').findIndex((one) => /[\r\0]/.test(one)) + 1
+  return new BinderyError('bad-format', `line ${line} holds a control character`)
+}
 
-function takeLine(found: Collected, line: string, number: number): void {
-  if (line.length > maxPackingListLine) throw new BinderyError('over-limit', `line ${number} has more than ${maxPackingListLine} bytes`)
-  let wordEnd = line.indexOf(' ')
-  if (wordEnd < 0) wordEnd = line.length
-  const keyword = line.slice(1, wordEnd)
-  if (!interesting.has(keyword)) return
+/** The line without its `@` is text[start, end). */
+function takeLine(found: Collected, text: string, start: number, end: number, number: number): void {
+  if (end - start > maxPackingListLine) throw new BinderyError('over-limit', `line ${number} has more than ${maxPackingListLine} bytes`)
+  // Nearly all lines of a head are these two.
+  if (text.startsWith('wantlib ', start)) found.wantlib.push(valueOf(text, start + 8, end))
+  else if (text.startsWith('depend ', start)) found.depend.push(readDependency(valueOf(text, start + 7, end), number))
+  else takeRareLine(found, text.slice(start, end), number)
+}
+
+function valueOf(text: string, start: number, end: number): string {
+  const value = text.slice(start, end)
+  return value.charCodeAt(0) > 32 ? value : value.trimStart()
+}
+
+function takeRareLine(found: Collected, line: string, number: number): void {
+  const wordEnd = /\s|$/.exec(line)?.index as number
+  const keyword = line.slice(0, wordEnd)
+  if (!Object.hasOwn(found, keyword)) return
   const value = line.slice(wordEnd).trimStart()
-  if (value.includes('\r') || value.includes('\0')) throw new BinderyError('bad-format', `line ${number} holds a control character`)
   if (keyword === 'depend') found.depend.push(readDependency(value, number))
   else if (keyword === 'comment') found.comment.push(...pathOfComment(value))
   else found[keyword as Exclude<keyof Collected, 'depend'>].push(value)
 }
 
 export function readDependency(value: string, line: number): Dependency {
-  const [pkgpath, pattern, name, ...rest] = value.split(':')
-  if (pkgpath === undefined || pattern === undefined || name === undefined || name === '' || rest.length > 0)
+  const first = value.indexOf(':')
+  const second = value.indexOf(':', first + 1)
+  if (first < 0 || second < 0 || second === value.length - 1 || value.includes(':', second + 1))
     throw new BinderyError('bad-format', `line ${line}: @depend is not pkgpath:pattern:default`)
-  return { pkgpath, pattern, default: name }
+  return { pkgpath: value.slice(0, first), pattern: value.slice(first + 1, second), default: value.slice(second + 1) }
 }
 
 /** `subdir=` is what it was called before 5.0. */

@@ -20,6 +20,9 @@ function noName(): BinderyError {
 
 /** From the right, up to the last part that begins with a digit. */
 function sortFlavors(name: string): string {
+  const last = name.charCodeAt(name.lastIndexOf('-') + 1)
+  // Nearly all names end in their version.
+  if (last >= 48 && last <= 57) return name
   const parts = name.split('-')
   const version = parts.findLastIndex((part) => /^[0-9]/.test(part))
   return version < 0 ? name : [...parts.slice(0, version + 1), ...parts.slice(version + 1).sort()].join('-')
