@@ -33,26 +33,39 @@ export function encodePkgupIndex({ quirksDate, packages }: PkgupIndex): Uint8Arr
   return fromLatin1(`${pkgupVersion}\n${quirksDate}\n${lines.join('')}`)
 }
 
-/** What is no line of a package is passed over, as obsdpkgup does; a line with too few words too, where it panics. */
-export function decodePkgupIndex(text: Uint8Array): ({ readonly kind: 'index' } & PkgupIndex) | OtherIndex {
+/** `broken`: files whose lines have no signature or no pkgpath, where obsdpkgup panics. */
+export type DecodedIndex = { readonly kind: 'index'; readonly broken: readonly string[] } & PkgupIndex
+
+/** What is no line of a package is passed over, as obsdpkgup does. Only the packages that `wants` wants by their files are decoded. */
+export function decodePkgupIndex(text: Uint8Array, wants: (file: string) => boolean = () => true): DecodedIndex | OtherIndex {
   if (text.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
   const [first = '', quirksDate = '', ...lines] = latin1(text).split('\n')
   const version = strictInteger(first)
   if (version === undefined) return { kind: 'no-version', line: first, era: eraOf(first, quirksDate) }
   if (version !== pkgupVersion) return { kind: 'other-version', version }
-  return { kind: 'index', quirksDate, packages: lines.flatMap(packageOf) }
+  const packages: PkgupPackage[] = []
+  const broken: string[] = []
+  for (const line of lines) {
+    const file = fileOf(line)
+    if (file === undefined || !wants(file)) continue
+    const [, signature, pkgpath] = line.trimStart().split(/[ \t\r\v\f]+/)
+    if (signature === undefined || pkgpath === undefined || pkgpath === '') broken.push(file)
+    else packages.push({ file, signature, pkgpath })
+  }
+  return { kind: 'index', quirksDate, packages, broken }
+}
+
+/** Found without splitting the line: most are not wanted. */
+function fileOf(line: string): string | undefined {
+  const end = line.indexOf('.tgz')
+  if (end > 0 && line.charCodeAt(end + 4) === 32 && line.charCodeAt(0) > 32 && !line.slice(0, end).includes(' ')) return line.slice(0, end + 4)
+  const word = line.trimStart().split(/[ \t\r\v\f]/, 1)[0] as string
+  return word.length > 1 && word.endsWith('.tgz') ? word : undefined
 }
 
 /** As Go's strconv.Atoi: a sign, digits, nothing else; not even a carriage return. */
 function strictInteger(line: string): number | undefined {
   return /^[+-]?[0-9]{1,15}$/.test(line) ? Number(line) : undefined
-}
-
-function packageOf(line: string): readonly PkgupPackage[] {
-  const [file, signature, pkgpath] = line.split(/[ \t\r\v\f]+/).filter((word) => word !== '')
-  return file === undefined || signature === undefined || pkgpath === undefined || !file.endsWith('.tgz')
-    ? []
-    : [{ file, signature, pkgpath }]
 }
 
 const hashLine = /^\S+\.tgz [A-Za-z0-9+/]{43}=( \S+)?$/
