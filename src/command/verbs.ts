@@ -45,13 +45,18 @@ const makerVerbs: readonly Verb[] = [
     summary: "show, unpack, make and patch PBIs, PC-BSD's packages",
     load: async () => (await import('./pbi.ts')).pbi,
   },
+  {
+    name: 'pkgindex',
+    summary: 'index the packages of an OpenBSD mirror, for pkgcheck and obsdpkgup',
+    load: async () => (await import('./pkgindex.ts')).pkgindex,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pbi tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pkgindex pbi tuf serve'.split(
     ' ',
   )
 

@@ -34,6 +34,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     out: writeOut,
     say: verbosity === 'quiet' ? () => {} : line,
     explain: verbosity === 'verbose' ? line : () => {},
+    err: (text) => void process.stderr.write(text),
     passOn: verbosity !== 'quiet' && isatty(2) ? (bytes) => void process.stderr.write(bytes) : () => {},
     progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
     clock: systemClock,

@@ -47,6 +47,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     out: async (data) => void stdout.push(typeof data === 'string' ? utf8(data) : data.slice()),
     say: (line) => void stderr.push(line),
     explain: () => {},
+    err: (text) => void stderr.push(text),
     passOn: () => {},
     progress: { start: () => ({ advance: () => {}, end: () => {} }) },
     clock: { now: () => Date.now() },

@@ -122,23 +122,25 @@ export function signedGzipHeader({ effort, comment }: Pick<SignedGzipHead, 'effo
  * left over; one whose length is a multiple of the block size has none for an empty block. Throws `bad-digest`.
  */
 export async function* checkedPayload(head: SignedGzipHead, payload: ByteStream): ByteStream {
-  const { message } = head.signed
   const reader = byteReader(payload, 'the signed gzip file')
-  let at = head.digestsAt
-  for (;;) {
+  let index = 0
+  for (; ; index++) {
     const block = await reader.upTo(head.facts.blockSize)
     if (block.length === 0) break
-    if (at >= message.length)
-      throw new BinderyError('bad-digest', `goes on after the last signed block, at byte ${reader.position() - block.length}`)
-    if (!equalBytes(digestsOfBlocks(block, block.length), message.subarray(at, at + digestLine)))
-      throw new BinderyError(
-        'bad-digest',
-        `does not fit its signature in the block at byte ${reader.position() - block.length} behind the header`,
-      )
-    at += digestLine
+    checkBlock(head, index, block)
     yield block
   }
-  if (at !== message.length) throw new BinderyError('bad-digest', 'ends before its last signed block')
+  if (head.digestsAt + index * digestLine !== head.signed.message.length)
+    throw new BinderyError('bad-digest', 'ends before its last signed block')
+}
+
+/** Throws `bad-digest` unless the block of this number is the one that was signed. */
+export function checkBlock({ signed: { message }, digestsAt, facts }: SignedGzipHead, index: number, block: Uint8Array): void {
+  const at = digestsAt + index * digestLine
+  const place = `at byte ${index * facts.blockSize} behind its header`
+  if (at >= message.length) throw new BinderyError('bad-digest', `goes on after its last signed block, ${place}`)
+  if (!equalBytes(digestsOfBlocks(block, block.length), message.subarray(at, at + digestLine)))
+    throw new BinderyError('bad-digest', `does not fit its signature in the block ${place}`)
 }
 
 /** One line for each block. */
