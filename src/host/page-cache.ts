@@ -64,7 +64,9 @@ function encodePage(url: string, { etag, lastModified, content }: CachedPage): U
 function decodePage(url: string, bytes: Uint8Array): CachedPage | undefined {
   const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('\n\n')
   if (end < 0) return undefined
-  const [first, ...lines] = Buffer.from(latin1(bytes.subarray(0, end)), 'latin1').toString('utf8').split('\n')
+  const [first, ...lines] = Buffer.from(latin1(bytes.subarray(0, end)), 'latin1')
+    .toString('utf8')
+    .split('\n')
   const facts = new Map(lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]))
   const content = bytes.subarray(end + 2)
   if (first !== firstLine || facts.get('url') !== url || facts.get('size') !== String(content.length)) return undefined

@@ -58,7 +58,8 @@ export function decodePkgupIndex(text: Uint8Array, wants: (file: string) => bool
 /** Found without splitting the line: most are not wanted. */
 function fileOf(line: string): string | undefined {
   const end = line.indexOf('.tgz')
-  if (end > 0 && line.charCodeAt(end + 4) === 32 && line.charCodeAt(0) > 32 && !line.slice(0, end).includes(' ')) return line.slice(0, end + 4)
+  if (end > 0 && line.charCodeAt(end + 4) === 32 && line.charCodeAt(0) > 32 && !line.slice(0, end).includes(' '))
+    return line.slice(0, end + 4)
   const word = line.trimStart().split(/[ \t\r\v\f]/, 1)[0] as string
   return word.length > 1 && word.endsWith('.tgz') ? word : undefined
 }
