@@ -11,6 +11,8 @@ export type Candidate = SplitName & {
   readonly formerPaths: readonly string[]
   /** Of the package file, in bytes. */
   readonly size: number | undefined
+  /** Names of the packages that it was built with, where the index tells them apart from the evidence. */
+  readonly depends: readonly string[] | undefined
 }
 
 /** What tells a rebuilt package of the same version. */
@@ -22,10 +24,5 @@ export type Evidence =
   /** Of a package with always-update. */
   | { readonly kind: 'hash'; readonly hash: string }
 
-/** What the directories of a path offer. */
-export type Catalog = {
-  /** By stem; where several directories have it, the first one's alone, as pkg_add does. */
-  readonly stems: ReadonlyMap<string, readonly Candidate[]>
-  /** Names of packages whose entry in the index is broken. */
-  readonly broken: readonly string[]
-}
+/** What the directories of a path offer, by stem: of each directory, in the order of the path. */
+export type Catalog = readonly ReadonlyMap<string, readonly Candidate[]>[]

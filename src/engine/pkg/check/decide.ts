@@ -23,11 +23,15 @@ export function updatesOf(packages: readonly InstalledPackage[], catalog: Catalo
   })
 }
 
-/** The same package: flavors and path in the ports tree are the same. */
-export function fitting(installed: InstalledPackage, { stems }: Catalog): readonly Candidate[] {
-  return (stems.get(installed.stem) ?? []).filter(
-    ({ flavor, pkgpath }) => flavor === installed.flavor && (pkgpath === undefined || pkgpath === installed.pkgpath),
-  )
+/** The same package: flavors and path in the ports tree are the same. Of the first directory that has it, as pkg_add does. */
+export function fitting(installed: InstalledPackage, catalog: Catalog): readonly Candidate[] {
+  for (const directory of catalog) {
+    const fits = (directory.get(installed.stem) ?? []).filter(
+      ({ flavor, pkgpath }) => flavor === installed.flavor && (pkgpath === undefined || pkgpath === installed.pkgpath),
+    )
+    if (fits.length > 0) return fits
+  }
+  return []
 }
 
 /** A higher version, or the same with another signature; never a lower one. */
