@@ -47,7 +47,8 @@ export async function fetchPkgupIndex(fetching: Fetching, url: string, wanted: W
 
 function wantsFile(wanted: Wanted): (file: string) => boolean {
   return (file) => {
-    const stem = stemFromRight(file.slice(0, -'.tgz'.length))
+    // The suffix begins with a dot, which would be a version behind a dash alone.
+    const stem = stemFromRight(file)
     // One without a version is told of.
     return stem === undefined || wanted(stem)
   }
