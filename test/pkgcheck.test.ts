@@ -106,14 +106,19 @@ const cases: readonly Case[] = [
       'b-2-f.tgz b-2-f,0 x/b,two',
       'a-2.tgz a-2,0 x/a',
     ],
-    stderr:
-      'a-1->2\nb-1->2\nb-1-f->2-f\nnode-20.1->20.2\npython-3.11.1->3.11.2\npython-3.12.1->3.12.2\n\nto upgrade:\n',
+    stderr: 'a-1->2\nb-1->2\nb-1-f->2-f\nnode-20.1->20.2\npython-3.11.1->3.11.2\npython-3.12.1->3.12.2\n\nto upgrade:\n',
     stdout: 'pkg_add -u -Dsnap a b node python%3.11 python%3.12\n',
   },
   {
     name: 'flavors and path must be the same to the byte; lower versions are never offered; quirks looks after itself',
     installed: ['a-2 x/a', 'b-1-one x/b,one', 'c-1 x/c', 'quirks-7.0 devel/quirks', 'd-1 x/d'],
-    index: ['a-1.tgz a-1,0 x/a', 'b-2.tgz b-2,0 x/b,one', 'b-2-one.tgz b-2-one,0 x/b', 'c-2.tgz c-2,0 y/c', 'quirks-7.1.tgz quirks-7.1,0 devel/quirks'],
+    index: [
+      'a-1.tgz a-1,0 x/a',
+      'b-2.tgz b-2,0 x/b,one',
+      'b-2-one.tgz b-2-one,0 x/b',
+      'c-2.tgz c-2,0 y/c',
+      'quirks-7.1.tgz quirks-7.1,0 devel/quirks',
+    ],
     stderr: 'up to date\n',
     stdout: '',
   },
@@ -174,11 +179,23 @@ const urls: readonly (readonly [string, Readonly<Record<string, string>>, string
   ['OpenBSD 10', {}, undefined, 'OpenBSD 10.2 (GENERIC) #1', 'https://cdn.openbsd.org/pub/OpenBSD/10.2/packages-stable/amd64/'],
   ['PKG_PATH', { PKG_PATH: 'http://m.example//x//%c/packages/%a/' }, 'https://no', current, 'http://m.example/x/snapshots/packages/amd64/'],
   ['PKG_PATH without a slash at its end', { PKG_PATH: 'http://m.example/x' }, undefined, current, 'http://m.example/x/'],
-  ['PKG_PATH with %m', { PKG_PATH: 'http://m.example/%m' }, undefined, stableSystem, 'http://m.example/pub/OpenBSD/7.8/packages-stable/amd64/'],
+  [
+    'PKG_PATH with %m',
+    { PKG_PATH: 'http://m.example/%m' },
+    undefined,
+    stableSystem,
+    'http://m.example/pub/OpenBSD/7.8/packages-stable/amd64/',
+  ],
   ['PKG_PATH with %v', { PKG_PATH: 'http://m.example/%v/%a' }, undefined, stableSystem, 'http://m.example/7.8/amd64/'],
   ['PKG_PATH of a host alone', { PKG_PATH: 'm.example' }, undefined, current, 'http://m.example/pub/OpenBSD/snapshots/packages/amd64/'],
   ['a port in PKG_PATH', { PKG_PATH: 'http://m.example:8080/x/:http://n.example/y/' }, undefined, current, 'http://m.example:8080/x/'],
-  ['TRUSTED_PKG_PATH first', { TRUSTED_PKG_PATH: 'http://t.example/', PKG_PATH: 'http://p.example/' }, undefined, current, 'http://t.example/'],
+  [
+    'TRUSTED_PKG_PATH first',
+    { TRUSTED_PKG_PATH: 'http://t.example/', PKG_PATH: 'http://p.example/' },
+    undefined,
+    current,
+    'http://t.example/',
+  ],
   ['an empty one is none', { TRUSTED_PKG_PATH: '', PKG_PATH: 'http://p.example/' }, undefined, current, 'http://p.example/'],
 ]
 

@@ -36,7 +36,12 @@ export type MirrorPages = {
 
 export type CheckOptions = { readonly kern?: string; readonly arch?: string; readonly environment?: Readonly<Record<string, string>> }
 
-export type CheckResult = { readonly status: number; readonly stdout: string; readonly stderr: string; readonly requests: readonly string[] }
+export type CheckResult = {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+  readonly requests: readonly string[]
+}
 
 export const snapshots = 'https://cdn.openbsd.org/pub/OpenBSD/snapshots/packages/amd64/'
 export const stable = 'https://cdn.openbsd.org/pub/OpenBSD/7.8/packages-stable/amd64/'
@@ -87,7 +92,8 @@ function installPackage(root: string, line: string): void {
 
 async function setMirror(world: Pick<CheckWorld, 'page'>, directory: string, pages: MirrorPages): Promise<void> {
   const { index, date = usualDate, indexDate = date, updateDb } = pages
-  if (index !== undefined) world.page(`${directory}index.pkgup.gz`, gzipSync(`1\n${indexDate}\n${index.map((line) => `${line}\n`).join('')}`))
+  if (index !== undefined)
+    world.page(`${directory}index.pkgup.gz`, gzipSync(`1\n${indexDate}\n${index.map((line) => `${line}\n`).join('')}`))
   const files = updateDb === undefined ? [] : [{ path: 'share/update.db', content: Buffer.from(updateDb).toString('latin1') }]
   const facts = packageOf({ name: 'quirks-7.1', pkgpath: 'devel/quirks', files })
   const quirks = await packageFile(facts, key, date)
