@@ -64,20 +64,28 @@ export function packageRecord({ file, size, sha256, signature, info }: IndexedPa
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)))
 }
 
-/** Of verified bytes. Throws `bad-format`, and `not-supported` for another version. */
-export function decodeBinderyIndex(text: Uint8Array): BinderyIndex {
+/** Of verified bytes. Only the packages that `wants` wants by their files are decoded. Throws `bad-format`, and `not-supported` for another version. */
+export function decodeBinderyIndex(text: Uint8Array, wants: (file: string) => boolean = () => true): BinderyIndex {
   if (text.length > maxText) throw new BinderyError('over-limit', `is larger than ${maxText} bytes`)
   const lines = textOf(text).split('\n')
   if (lines.pop() !== '') throw new BinderyError('bad-format', 'does not end with a line end')
-  const [head, ...packages] = lines.map(recordOf)
-  if (head?.['format'] !== format) throw new BinderyError('bad-format', 'is no index of bindery')
+  const [first = '', ...rest] = lines
+  const head = recordOf(first, 0)
+  if (head['format'] !== format) throw new BinderyError('bad-format', 'is no index of bindery')
   if (head['version'] !== version)
     throw new BinderyError('not-supported', `has version ${String(head['version'])} of its format`, { hint: 'a newer bindery wrote it' })
   const [quirksDate, made, expires] = [head['quirksDate'], head['made'], head['expires']]
   if (typeof quirksDate !== 'string' || !isCount(made) || !isCount(expires))
     throw new BinderyError('bad-format', 'line 1 is not as it should be')
-  return { quirksDate, made, expires, packages: packages.map((record, i) => packageOfRecord(record, i + 2)) }
+  const packages = rest.flatMap((line, i) => {
+    const file = fileAtStart.exec(line)?.[1]
+    return file !== undefined && !wants(file) ? [] : [packageOfRecord(recordOf(line, i + 1), i + 2)]
+  })
+  return { quirksDate, made, expires, packages }
 }
+
+/** As we write it, so that what is not wanted costs next to nothing. */
+const fileAtStart = /^\{"file":"([^"\\]+)"/
 
 function textOf(bytes: Uint8Array): string {
   try {

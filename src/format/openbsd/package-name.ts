@@ -37,14 +37,26 @@ export function comparePackageNames(a: PackageName, b: PackageName): number | un
 export type SplitName = { readonly stem: string; readonly version: PackageVersion; readonly flavor: string }
 
 export function splitFromRight(text: string): SplitName | undefined {
-  const parts = text.split('-')
-  const at = parts.findLastIndex((part) => /^[0-9.]/.test(part))
-  if (at < 0) return undefined
-  return {
-    stem: parts.slice(0, at).join('-'),
-    version: parsePackageVersion(parts[at] as string),
-    flavor: parts.slice(at + 1).join('-'),
-  }
+  const start = versionFromRight(text)
+  if (start === undefined) return undefined
+  const [version, ...flavors] = text.slice(start).split('-') as [string, ...string[]]
+  return { stem: text.slice(0, Math.max(0, start - 1)), version: parsePackageVersion(version), flavor: flavors.join('-') }
+}
+
+/** The stem alone, of which a whole index is asked for: the same split. */
+export function stemFromRight(text: string): string | undefined {
+  const start = versionFromRight(text)
+  return start === undefined ? undefined : text.slice(0, Math.max(0, start - 1))
+}
+
+function versionFromRight(text: string): number | undefined {
+  for (let dash = text.lastIndexOf('-'); dash >= 0; dash = dash === 0 ? -1 : text.lastIndexOf('-', dash - 1))
+    if (beginsVersion(text.charCodeAt(dash + 1))) return dash + 1
+  return beginsVersion(text.charCodeAt(0)) ? 0 : undefined
+}
+
+function beginsVersion(code: number): boolean {
+  return (code >= 48 && code <= 57) || code === 46
 }
 
 /** What a folder of the package database holds besides packages: libraries of one that is gone, or one that was never finished. */

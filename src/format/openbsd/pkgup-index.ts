@@ -33,14 +33,28 @@ export function encodePkgupIndex({ quirksDate, packages }: PkgupIndex): Uint8Arr
   return fromLatin1(`${pkgupVersion}\n${quirksDate}\n${lines.join('')}`)
 }
 
-/** What is no line of a package is passed over, as obsdpkgup does; a line with too few words too, where it panics. */
-export function decodePkgupIndex(text: Uint8Array): ({ readonly kind: 'index' } & PkgupIndex) | OtherIndex {
+/** `broken`: files whose lines have no signature or no pkgpath, where obsdpkgup panics. */
+export type DecodedIndex = { readonly kind: 'index'; readonly broken: readonly string[] } & PkgupIndex
+
+/** What is no line of a package is passed over, as obsdpkgup does. Only the packages that `wants` wants by their files are decoded. */
+export function decodePkgupIndex(text: Uint8Array, wants: (file: string) => boolean = () => true): DecodedIndex | OtherIndex {
   if (text.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
-  const [first = '', quirksDate = '', ...lines] = latin1(text).split('\n')
+  const whole = latin1(text)
+  const [first = '', quirksDate = ''] = whole.split('\n', 2)
   const version = strictInteger(first)
   if (version === undefined) return { kind: 'no-version', line: first, era: eraOf(first, quirksDate) }
   if (version !== pkgupVersion) return { kind: 'other-version', version }
-  return { kind: 'index', quirksDate, packages: lines.flatMap(packageOf) }
+  const packages: PkgupPackage[] = []
+  const broken: string[] = []
+  for (let at = first.length + quirksDate.length + 2, end = 0; at < whole.length; at = end + 1) {
+    end = lineEnd(whole, at)
+    const file = fileAt(whole, at, end)
+    if (file === undefined || !wants(file)) continue
+    const [, signature, pkgpath] = whole.slice(at, end).trimStart().split(blanks)
+    if (signature === undefined || pkgpath === undefined || pkgpath === '') broken.push(file)
+    else packages.push({ file, signature, pkgpath })
+  }
+  return { kind: 'index', quirksDate, packages, broken }
 }
 
 /** As Go's strconv.Atoi: a sign, digits, nothing else; not even a carriage return. */
@@ -48,11 +62,19 @@ function strictInteger(line: string): number | undefined {
   return /^[+-]?[0-9]{1,15}$/.test(line) ? Number(line) : undefined
 }
 
-function packageOf(line: string): readonly PkgupPackage[] {
-  const [file, signature, pkgpath] = line.split(/[ \t\r\v\f]+/).filter((word) => word !== '')
-  return file === undefined || signature === undefined || pkgpath === undefined || !file.endsWith('.tgz')
-    ? []
-    : [{ file, signature, pkgpath }]
+const blanks = /[ \t\r\v\f]+/
+
+function lineEnd(text: string, at: number): number {
+  const end = text.indexOf('\n', at)
+  return end < 0 ? text.length : end
+}
+
+/** The line is text[at, end). Most are not wanted, and are not taken apart. */
+function fileAt(text: string, at: number, end: number): string | undefined {
+  const space = text.indexOf(' ', at)
+  const word = text.slice(at, space < 0 || space > end ? end : space)
+  const file = word.length > 4 && !blanks.test(word) ? word : (text.slice(at, end).trimStart().split(blanks, 1)[0] as string)
+  return file.endsWith('.tgz') ? file : undefined
 }
 
 const hashLine = /^\S+\.tgz [A-Za-z0-9+/]{43}=( \S+)?$/
