@@ -47,7 +47,9 @@ async function printAll(context: Context, printing: Printing): Promise<number> {
   if (quirksOf(files) === undefined) return failed(context, "couldn't find quirks package in index")
   let done = 0
   const count = (): void => (printing.counts ? context.err(`\r${done++}/${files.length + 1}`) : undefined)
-  const reading = await readMirror(mirror, files, { known: new Map(), key, atOnce: readAtOnce, signal: context.signal, onRead: count })
+  // It takes what it gets, whatever sizes the list says.
+  const named = files.map(({ name }) => ({ name, size: undefined, stamp: undefined }))
+  const reading = await readMirror(mirror, named, { known: new Map(), key, atOnce: readAtOnce, signal: context.signal, onRead: count })
   for (const { file, error } of reading.unreadable) context.err(`${wordsOf(error, `${url}/${file}`)}\n`)
   const index = indexOf(files, reading.packages)
   if (index === undefined) return failed(context, 'could not find date in signify block')

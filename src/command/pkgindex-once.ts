@@ -38,11 +38,17 @@ export async function indexMirror(context: Context, { mirror, output, key }: Ind
   context.explain(`${packages.length} packages, ${readNow} of them read now`)
   for (const { error } of unreadable) tellUnreadable(context, error)
   await writeState(output, mirror.place, packages, former)
-  const index = await about(mirror.place, async () => mirrorIndex(files, packages, await mirrorChecksums(mirror, key)))
+  const checksums = needsChecksums(output) ? await mirrorChecksums(mirror, key) : []
+  const index = await about(mirror.place, () => mirrorIndex(files, packages, checksums))
   if (output.kind === 'stdout') await printIndex(context, index, output.json)
   else if (unreadable.length === 0 || output.partial) await writeIndex(context, output, index)
   else context.say(`${basename(output.file)} stays as it was: ${countOf(unreadable)} could not be read (--partial leaves them out)`)
   return unreadable.length === 0 ? 0 : needsAttention
+}
+
+/** obsdpkgup's index has none. */
+function needsChecksums(output: IndexOutput): boolean {
+  return output.kind === 'stdout' ? output.json : output.sealed !== undefined
 }
 
 function tellUnreadable(context: Context, { subject, message }: Unreadable['error']): void {

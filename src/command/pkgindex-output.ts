@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, equalBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
-import { compress } from '../engine/dist/wire.ts'
+import { compress, decompress } from '../engine/dist/wire.ts'
 import { pkgupIndexOf } from '../engine/pkg/index/mirror-index.ts'
 import { openSealedIndex } from '../engine/pkg/index/open-index.ts'
 import { sealedIndex } from '../engine/pkg/index/sealed-index.ts'
@@ -95,22 +95,28 @@ export async function writeState(
 
 /** Answers whether anything was written. */
 export async function writeIndex(context: Context, output: IndexOutput & { readonly kind: 'file' }, index: MirrorIndex): Promise<boolean> {
-  const written = await writeIfNew(output.file, await compressed(encodePkgupIndex(pkgupIndexOf(index))))
+  const written = await writeIfNew(output.file, encodePkgupIndex(pkgupIndexOf(index)))
   const { sealed } = output
   if (sealed === undefined) return written
   return (await writeSealed(context, sealed, index)) || written
 }
 
-async function compressed(text: Uint8Array): Promise<Uint8Array> {
-  return (await collectBytes(compress(oneChunk(text), 'gzip'), Infinity)) as Uint8Array
+/** A file that says the same keeps its time: clients ask whether it is newer. */
+async function writeIfNew(file: string, text: Uint8Array): Promise<boolean> {
+  const former = await readIfThere(file)
+  if (former !== undefined && (await saysTheSame(former, text))) return false
+  await writeFileAtomically(file, compress(oneChunk(text), 'gzip'))
+  return true
 }
 
-/** A file that says the same keeps its time: clients ask whether it is newer. */
-async function writeIfNew(file: string, bytes: Uint8Array): Promise<boolean> {
-  const former = await readIfThere(file)
-  if (former !== undefined && equalBytes(former, bytes)) return false
-  await writeFileAtomically(file, oneChunk(bytes))
-  return true
+async function saysTheSame(gzip: Uint8Array, text: Uint8Array): Promise<boolean> {
+  try {
+    const former = await collectBytes(decompress(oneChunk(gzip), text.length), text.length)
+    return former !== undefined && equalBytes(former, text)
+  } catch (error) {
+    if (isBinderyError(error)) return false
+    throw error
+  }
 }
 
 /** Signed anew where it says something else, or half of its time has passed. */

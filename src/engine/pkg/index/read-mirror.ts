@@ -3,7 +3,7 @@ import { about } from '../../../base/about.ts'
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { obsdpkgupSignature } from '../../../format/openbsd/update-signature.ts'
 import { usualBlockSize } from '../../../format/openbsd/signed-gzip.ts'
-import { readPackageHead } from './package-head.ts'
+import { readPackageHead, signedLength } from './package-head.ts'
 import { verifiedPart } from './verified-part.ts'
 import type { IndexedInfo } from '../../../format/openbsd/bindery-index.ts'
 import type { KnownPackage } from '../../../format/openbsd/index-state.ts'
@@ -109,9 +109,19 @@ async function readHead(
     const isWhole = bytes.length >= size
     if (!isWhole && bytes.length < count) throw new BinderyError('bad-format', `ends after ${bytes.length} of ${size} bytes`)
     const head = readPackageHead(key === undefined ? bytes : await verifiedPart(bytes, isWhole, key), isWhole)
-    if (head !== 'more') return { info: checkInfo(head.info), signedOn: head.signedOn }
+    if (head !== 'more') {
+      checkLength(bytes, size)
+      return { info: checkInfo(head.info), signedOn: head.signedOn }
+    }
     if (count > maxHeadBytes) throw new BinderyError('over-limit', `has no packing list in its first ${count} bytes`)
   }
+}
+
+/** What is still on its way to the mirror has a good beginning. */
+function checkLength(bytes: Uint8Array, size: number): void {
+  const length = signedLength(bytes)
+  if (length !== undefined && (size <= length.moreThan || size > length.atMost))
+    throw new BinderyError('bad-format', `has ${size} bytes, and was signed with ${size <= length.moreThan ? 'more' : 'less'}`)
 }
 
 /** An index is made of words. */
