@@ -48,7 +48,12 @@ test('index.pkgup: version, quirks date, packages; what reading gives, writing g
 test('index.pkgup: lines of one or two words, of other files, and of more words hide nothing', () => {
   const odd = '1\nd\n\nx\na-1.tgz\na-1.tgz a-1,0\nindex.txt a b\n  b-1.tgz\tb-1,0  p/b  and more \n'
   const index = decodePkgupIndex(fromLatin1(odd))
-  assert.deepEqual(index, { kind: 'index', quirksDate: 'd', packages: [{ file: 'b-1.tgz', signature: 'b-1,0', pkgpath: 'p/b' }] })
+  assert.deepEqual(index, {
+    kind: 'index',
+    quirksDate: 'd',
+    broken: ['a-1.tgz', 'a-1.tgz'],
+    packages: [{ file: 'b-1.tgz', signature: 'b-1,0', pkgpath: 'p/b' }],
+  })
 })
 
 test('index.pkgup: the version is a strict integer, and older formats are known by their look', () => {

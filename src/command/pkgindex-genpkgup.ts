@@ -29,7 +29,7 @@ export async function runAsGenpkgup(context: Context, input: Input, key: Signify
 }
 
 function failed(context: Context, line: string): number {
-  context.err(`${line}\n`)
+  context.tell(`${line}\n`)
   return 1
 }
 
@@ -46,11 +46,11 @@ async function printAll(context: Context, printing: Printing): Promise<number> {
   if (!Array.isArray(files)) return failed(context, `failed to retrieve index.txt at ${url}: ${(files as BinderyError).message}`)
   if (quirksOf(files) === undefined) return failed(context, "couldn't find quirks package in index")
   let done = 0
-  const count = (): void => (printing.counts ? context.err(`\r${done++}/${files.length + 1}`) : undefined)
+  const count = (): void => (printing.counts ? context.tell(`\r${done++}/${files.length + 1}`) : undefined)
   // It takes what it gets, whatever sizes the list says.
   const named = files.map(({ name }) => ({ name, size: undefined, stamp: undefined }))
   const reading = await readMirror(mirror, named, { known: new Map(), key, atOnce: readAtOnce, signal: context.signal, onRead: count })
-  for (const { file, error } of reading.unreadable) context.err(`${wordsOf(error, `${url}/${file}`)}\n`)
+  for (const { file, error } of reading.unreadable) context.tell(`${wordsOf(error, `${url}/${file}`)}\n`)
   const index = indexOf(files, reading.packages)
   if (index === undefined) return failed(context, 'could not find date in signify block')
   await context.out(encodePkgupIndex(pkgupIndexOf(index)))

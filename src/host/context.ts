@@ -35,7 +35,6 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     say: verbosity === 'quiet' ? () => {} : line,
     tell: (text) => void process.stderr.write(text),
     explain: verbosity === 'verbose' ? line : () => {},
-    err: (text) => void process.stderr.write(text),
     passOn: verbosity !== 'quiet' && isatty(2) ? (bytes) => void process.stderr.write(bytes) : () => {},
     progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
     environment: process.env,
