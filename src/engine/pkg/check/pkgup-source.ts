@@ -17,12 +17,15 @@ export async function fetchPkgupIndex(fetching: Fetching, url: string, wanted: W
   if (index.kind !== 'index') throw otherIndex(index)
   const broken = [...index.broken]
   const candidates = index.packages.flatMap(({ file, signature, pkgpath }) => {
-    const candidate = candidateOf(file, { pkgpath, evidence: { kind: 'text', signature } })
+    const candidate = control.test(signature + pkgpath) ? undefined : candidateOf(file, { pkgpath, evidence: { kind: 'text', signature } })
     if (candidate === undefined) broken.push(file)
     return candidate ?? []
   })
   return { quirksDate: index.quirksDate, candidates, broken }
 }
+
+/** No package has any; a terminal would act on it. */
+const control = /[\u0000-\u001f\u007f-\u009f]/
 
 function otherIndex(index: OtherIndex): BinderyError {
   if (index.kind === 'no-version') {
