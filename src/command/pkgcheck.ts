@@ -1,4 +1,5 @@
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { showText } from '../base/show-text.ts'
 import { decodePublicKey } from '../format/signify.ts'
 import { updatesOf } from '../engine/pkg/check/decide.ts'
 import { readInstalled } from '../engine/pkg/check/installed.ts'
@@ -54,7 +55,7 @@ export const pkgcheck: Command = {
     } catch (error) {
       // The original knows two answers, and no prefix.
       if (!isBinderyError(error) || error.code === 'usage' || error.code === 'stopped') throw error
-      context.tell(`${error.subject === undefined ? '' : `${error.subject}: `}${error.message}\n`)
+      context.tell(showText(`${error.subject === undefined ? '' : `${error.subject}: `}${error.message}\n`))
       if (error.hint !== undefined) context.tell(`${error.hint}\n`)
       return 1
     }
@@ -138,7 +139,7 @@ function pathsOf(context: Context, input: Input, system: OpenbsdSystem, machine:
   const mirrors = input.list('mirror')
   const installUrl = mirrors.length > 0 || packagePath !== undefined ? undefined : system.installUrl()
   const paths = packagePaths({ mirrors, packagePath, installUrl }, machine)
-  if (paths.some((path) => path.length === 0)) throw new BinderyError('usage', 'PKG_PATH names no directory')
+  if (paths.some((path) => path.length === 0)) throw new BinderyError('not-supported', 'PKG_PATH names no directory')
   return paths
 }
 
