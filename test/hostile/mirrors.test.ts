@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { latin1 } from '../../src/base/bytes.ts'
+import { isBinderyError } from '../../src/base/error.ts'
 import { pkgindex } from '../../src/command/pkgindex.ts'
+import { readPackageHead } from '../../src/engine/pkg/index/package-head.ts'
 import { answers, cutsAfter, hostileServer, neverEnds } from '../helpers/hostile-server.ts'
 import { packageOf } from '../helpers/openbsd-mirror/package-facts.ts'
 import { packageFile, signedFile, unsignedPackage } from '../helpers/openbsd-mirror/package-file.ts'
@@ -124,3 +126,24 @@ test('no name that a mirror lists leads elsewhere', async () => {
     await server.close()
   }
 })
+
+test('a package with any byte changed, or cut anywhere, is read or refused in one sentence', () => {
+  const small = unsignedPackage(packageOf({ name: 'vim-9.0', pkgpath: 'editors/vim', wantlibs: ['c.97.1'] }))
+  for (const file of [small, good]) {
+    for (let at = 0; at < file.length; at += at < 1000 ? 1 : 97) {
+      const damaged = file.slice()
+      damaged[at] = (damaged[at] as number) ^ (1 << (at % 8))
+      readOrRefuse(damaged)
+      readOrRefuse(file.subarray(0, at))
+    }
+  }
+})
+
+function readOrRefuse(bytes: Uint8Array): void {
+  try {
+    const head = readPackageHead(bytes, true)
+    assert.ok(head !== 'more')
+  } catch (error) {
+    assert.ok(isBinderyError(error) && !error.message.includes('\n'), String(error))
+  }
+}
