@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateRawSync, gzipSync } from 'node:zlib'
-import { concatBytes, equalBytes } from '../../src/base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../../src/base/bytes.ts'
 import { isBinderyError } from '../../src/base/error.ts'
 import { byteReader } from '../../src/base/byte-reader.ts'
 import { sha256 } from '../../src/base/digest.ts'
@@ -15,6 +15,7 @@ import { Refused } from '../second-decoder/bytes.ts'
 import { containerDelta, containerSamples, patchedContainer } from '../helpers/containers.ts'
 import { needs } from '../helpers/programs.ts'
 import { numbers } from '../helpers/numbers.ts'
+import { header } from '../helpers/tar-builder.ts'
 import type { ContainerFront } from '../../src/engine/delta/container/apply.ts'
 import type { Packed } from '../../src/format/container-delta.ts'
 
@@ -135,6 +136,13 @@ test('layers behind the sixth, and what holds thousands of times its size, stay 
     const { size } = await openContainer(bomb, { ...opening, side })
     assert.ok(size <= 192 << 20)
   }
+})
+
+test('a package of a hundred thousand files is opened', async () => {
+  const member = header({ name: 'x' })
+  const tar = concatBytes(Array.from({ length: 100_000 }, () => member))
+  const ar = concatBytes([utf8(`!<arch>\n${'data.tar'.padEnd(48)}${String(tar.length).padEnd(10)}\`\n`), tar])
+  assert.equal((await openContainer(ar, { ...opening, side: 'old' })).size, ar.length)
 })
 
 test('a zip archive whose entries overlap, or whose directory lies, stays closed', async () => {
