@@ -16,7 +16,7 @@ import { distNameOf } from './dist-name.ts'
 import { tellLeftOut } from './left-out.ts'
 import { pathInRoot } from './path-in-root.ts'
 import { bytesOf, openTarFile } from './tar-file.ts'
-import { scanWithProgress } from './tree-input.ts'
+import { openTree, scanWithProgress } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { FileEntry, Manifest } from '../base/entry.ts'
 import type { DistName } from '../base/name.ts'
@@ -48,7 +48,7 @@ export type Part = { readonly manifest: Manifest; content(file: FileEntry): Byte
 
 /** Named files of the root, alone or laid over a base. */
 export async function payloadOfFiles(context: Context, input: Input, slug: string): Promise<Payload> {
-  const disk = hostDisk(context.root)
+  const disk = openTree(context.root)
   const named = namedPaths(input.operands.map(pathInRoot))
   const operand = input.value('base')
   const base = operand === undefined ? undefined : await openBase(context, operand)

@@ -8,6 +8,8 @@ import { sha256 } from '../../src/base/digest.ts'
 import { readContainerFront } from '../../src/engine/delta/container/apply.ts'
 import { openContainer } from '../../src/engine/delta/container/open.ts'
 import { containerInfo, decodePlan, encodeContainerFront, encodePlan } from '../../src/format/container-delta.ts'
+import { bunzip2 } from '../../src/format/bzip2-decode.ts'
+import { bzip2 } from '../../src/format/bzip2-encode.ts'
 import { loadLiblzma } from '../../src/host/liblzma.ts'
 import { brotliDecompressSync, zstdDecompressSync } from 'node:zlib'
 import { decodeContainer } from '../second-decoder/container.ts'
@@ -136,6 +138,18 @@ test('layers behind the sixth, and what holds thousands of times its size, stay 
     const { size } = await openContainer(bomb, { ...opening, side })
     assert.ok(size <= 192 << 20)
   }
+})
+
+test('a file of thousands of empty members or streams keeps nobody busy', async () => {
+  const text = new TextEncoder().encode('some text\n'.repeat(50))
+  const none = gzipSync('')
+  const members = [gzipSync(text), ...Array.from({ length: 300_000 }, () => none)]
+  for (const side of ['old', 'new'] as const)
+    assert.equal((await openContainer(concatBytes(members), { ...opening, side })).packed.length, 0)
+  assert.equal((await openContainer(concatBytes(members.slice(0, 2000)), { ...opening, side: 'old' })).packed.length, 1)
+  const empty = bzip2(new Uint8Array(0))
+  const streams = [bzip2(text), ...Array.from({ length: 100_000 }, () => empty), bzip2(text)]
+  assert.deepEqual(bunzip2(concatBytes(streams), 2 * text.length), concatBytes([text, text]))
 })
 
 test('a package of a hundred thousand files is opened', async () => {
