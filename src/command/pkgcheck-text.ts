@@ -1,7 +1,6 @@
 import { quoted } from '../base/shell-word.ts'
 import { showSize } from '../base/show-size.ts'
 import { showText } from '../base/show-text.ts'
-import { formatPackageVersion } from '../format/openbsd/package-version.ts'
 import { mailDate, skewLines } from '../engine/pkg/check/skew.ts'
 import { print } from './output.ts'
 import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
@@ -40,7 +39,7 @@ export function problemsOf({ installed, choice }: Findings): readonly string[] {
 /** `vim-9.0.0-gtk3->9.0.1-gtk3`. */
 function updateLine({ installed, next }: PackageUpdate): string {
   const flavor = installed.flavor === '' ? '' : `-${installed.flavor}`
-  return `${installed.name}->${formatPackageVersion(next.version)}${flavor}`
+  return `${installed.name}->${next.version}${flavor}`
 }
 
 export function warningsOf({ choice }: Findings): readonly string[] {
