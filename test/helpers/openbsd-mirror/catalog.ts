@@ -22,20 +22,18 @@ const baseLibraries = ['c', 'm', 'pthread', 'z', 'crypto', 'ssl', 'util', 'curse
 export function catalogOf({ count, seed = 1, medianBytes = 0 }: CatalogSize): readonly PackageFacts[] {
   const random = numbers(seed)
   const made: PackageFacts[] = []
-  const names = new Set<string>()
+  const stems = new Set<string>()
   while (made.length < count) {
-    for (const facts of portOf(random, made, medianBytes)) {
-      if (made.length === count || names.has(facts.name)) continue
-      names.add(facts.name)
-      made.push(facts)
-    }
+    const stem = stemOf(random)
+    if (stems.has(stem)) continue
+    stems.add(stem)
+    made.push(...portOf(random, stem, made, medianBytes).slice(0, count - made.length))
   }
   return made.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** One port: a package, sometimes with subpackages, flavors, or branches. */
-function portOf(random: Numbers, made: readonly PackageFacts[], medianBytes: number): readonly PackageFacts[] {
-  const stem = stemOf(random)
+function portOf(random: Numbers, stem: string, made: readonly PackageFacts[], medianBytes: number): readonly PackageFacts[] {
   const path = `${random.of(categories)}/${stem.toLowerCase()}`
   const version = versionOf(random)
   const one = (name: string, pkgpath: string, more: Partial<PackageFacts> = {}): PackageFacts =>
