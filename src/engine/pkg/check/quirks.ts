@@ -42,7 +42,8 @@ function quirksIn(listing: Uint8Array): string {
 export async function quirksDate(fetching: Fetching, { url, stamp }: QuirksFile): Promise<string> {
   const [known, stampThen] = latin1(fetching.cache.load(url)?.content ?? emptyBytes).split('\n') as [string, string?]
   if (stampThen === stamp) return known
-  const make = async (body: ByteStream): Promise<Uint8Array> => utf8(`${await (await insides()).dateOf(body)}\n${stamp}`)
+  const make = async (body: ByteStream): Promise<Uint8Array> =>
+    utf8(`${await (await import('./quirks-package.ts')).dateOf(body)}\n${stamp}`)
   const page = await fetchPage(fetching, { url, make, firstBytes: headBytes })
   if (page.kind === 'page') return latin1(page.content).split('\n')[0] as string
   const words = page.status === 404 ? `404 while downloading quirks: "${url}"` : undefined
@@ -58,10 +59,10 @@ export async function fetchUpdateDb(
   { url }: QuirksFile,
   system: Pick<OpenbsdSystem, 'signifyKey'>,
 ): Promise<(Page & { readonly kind: 'page' }) | undefined> {
-  const page = await fetchPage(fetching, { url, part: 'update.db', make: async (body) => await (await insides()).updateDbOf(body, system) })
+  const page = await fetchPage(fetching, {
+    url,
+    part: 'update.db',
+    make: async (body) => await (await import('./quirks-package.ts')).updateDbOf(body, system),
+  })
   return page.kind === 'page' && page.content.length > 0 ? page : undefined
-}
-
-async function insides(): Promise<typeof import('./quirks-package.ts')> {
-  return await import('./quirks-package.ts')
 }
