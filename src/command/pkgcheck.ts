@@ -3,6 +3,7 @@ import { showText } from '../base/show-text.ts'
 import { updatesOf } from '../engine/pkg/check/decide.ts'
 import { readInstalled } from '../engine/pkg/check/installed.ts'
 import { machineOf } from '../engine/pkg/check/machine.ts'
+import { fetchPath } from '../engine/pkg/check/fetch-path.ts'
 import { chooseMirror } from '../engine/pkg/check/mirrors.ts'
 import { packagePaths, separateIndexUrl } from '../engine/pkg/check/repository-url.ts'
 import { hostOpenbsd } from '../host/openbsd-system.ts'
@@ -13,9 +14,11 @@ import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
 import type { Installed, InstalledPackage } from '../engine/pkg/check/installed.ts'
 import type { Machine } from '../engine/pkg/check/machine.ts'
 import type { MirrorChoice } from '../engine/pkg/check/mirrors.ts'
-import type { Offering } from '../engine/pkg/check/offer.ts'
+import type { FetchedPath, PathFetching } from '../engine/pkg/check/fetch-path.ts'
+import type { Wanted } from '../engine/pkg/check/listing.ts'
 import type { Outlook } from '../engine/pkg/check/outlook.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
+import type { PackagePath } from '../engine/pkg/check/repository-url.ts'
 import type { OpenbsdSystem } from '../port/openbsd-system.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -80,10 +83,9 @@ async function check(context: Context, input: Input): Promise<number> {
   const installed: { value?: Installed } = {}
   const here = (): Installed => (installed.value ??= readInstalled(system))
   const offering = offeringOf(context, input, { system, machine, key, here })
-  const asked = chooseMirror(offering, pathsOf(context, input, system, machine))
-  asked.catch(() => {})
+  const asked = fetchAll(offering, pathsOf(context, input, system, machine))
   here()
-  const choice = await asked
+  const choice = await chooseMirror(await asked, offering.wanted)
   const answered = context.clock.now()
   for (const source of choice.best.sources) context.explain(`index: ${source}`)
   const explained = input.list('explain')
@@ -98,6 +100,10 @@ async function check(context: Context, input: Input): Promise<number> {
   if (input.flag('json')) await (await import('./pkgcheck-json.ts')).tellAsJson(context, findings)
   else await tellAsText(context, input, findings)
   return here().problems.length > 0 || choice.best.problems.length > 0 ? 1 : 0
+}
+
+async function fetchAll(fetching: PathFetching, paths: readonly PackagePath[]): Promise<readonly FetchedPath[]> {
+  return await Promise.all(paths.map(async (path) => await fetchPath(fetching, path)))
 }
 
 /** What only some runs need is loaded by them: most of the time goes into starting up. */
@@ -116,11 +122,11 @@ async function machineHere(system: OpenbsdSystem, forceSnapshot: boolean): Promi
 type Here = {
   readonly system: OpenbsdSystem
   readonly machine: Machine
-  readonly key: Offering['key']
+  readonly key: PathFetching['key']
   readonly here: () => Installed
 }
 
-function offeringOf(context: Context, input: Input, { system, machine, key, here }: Here): Offering {
+function offeringOf(context: Context, input: Input, { system, machine, key, here }: Here): PathFetching & { readonly wanted: Wanted } {
   const pkgupUrl = environmentOf(context, 'PKGUP_URL')
   let stems: ReadonlySet<string> | undefined
   const isInstalled = (stem: string): boolean => (stems ??= new Set(here().packages.map((one) => one.stem))).has(stem)

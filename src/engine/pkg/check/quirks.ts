@@ -5,7 +5,7 @@ import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
-import type { Fetching } from './fetch-page.ts'
+import type { Fetching, Page } from './fetch-page.ts'
 
 /** The quirks package of a directory: when it was signed tells when the directory was made, and it carries pkg_add's own index. */
 
@@ -57,9 +57,9 @@ export async function fetchUpdateDb(
   fetching: Fetching,
   { url }: QuirksFile,
   system: Pick<OpenbsdSystem, 'signifyKey'>,
-): Promise<Uint8Array | undefined> {
+): Promise<(Page & { readonly kind: 'page' }) | undefined> {
   const page = await fetchPage(fetching, { url, part: 'update.db', make: async (body) => await (await insides()).updateDbOf(body, system) })
-  return page.kind === 'page' && page.content.length > 0 ? page.content : undefined
+  return page.kind === 'page' && page.content.length > 0 ? page : undefined
 }
 
 async function insides(): Promise<typeof import('./quirks-package.ts')> {
