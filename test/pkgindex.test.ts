@@ -396,6 +396,7 @@ test('words of the command line that do not go together', async () => {
   for (const words of [
     ['dir', '-m', 'http://x'],
     ['dir', '-s', 'k.sec'],
+    ['dir', '-s', 'k.sec', '-o', '-'],
     ['dir', '--watch'],
     ['http://127.0.0.1/x/', '--watch', '-o', 'x'],
     ['dir', '-o', 'x', '--json'],
