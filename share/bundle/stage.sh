@@ -359,9 +359,24 @@ save_old() {
 	done <"$tmp/out/actions"
 }
 
-# Lines `NAME TARGET` on stdin, words: second names by one program, where ln(1) would be one for each. tar(1) makes a link of a header
-# that says so. It is believed nothing: what it has not made is made one by one, and so are names that do not fit or are not plain.
-link_many() {
+# Lines `NAME TARGET` on stdin, words: second names by one program, where ln(1) would be one for each. What it has not made is made one
+# by one, and so are names that do not fit or are not plain.
+link_many() { [ -z "$linking" ] || link_in "$top/" >/dev/null 2>&1; }
+
+# Whether tar(1) makes a link of a header that says so, and leaves the file that has two names then as it is: tried once.
+find_linking() {
+	linking=
+	: >"$tmp/first"
+	chown 1:1 "$tmp/first" 2>/dev/null
+	chmod 4751 "$tmp/first"
+	set_time 1000000000.000000000 "$tmp/first"
+	untouched=$(stat "$statting" "$details" "$tmp/first")
+	echo 'second first' | link_in "$tmp" >/dev/null 2>&1
+	[ "$tmp/first" -ef "$tmp/second" ] && [ "$(stat "$statting" "$details" "$tmp/first")" = "$untouched" ] && linking=1
+	rm -f "$tmp/first" "$tmp/second"
+}
+
+link_in() {
 	awk '
 		BEGIN {
 			for (i = 33; i < 127; i++) code[sprintf("%c", i)] = i
@@ -377,7 +392,7 @@ link_many() {
 		}
 		/\\/ || length($1) > 99 || length($2) > 99 { next }
 		{ printf "%s%06o\001 1%s%s", field($1, 100) head, same + sum($1) + sum($2), field($2, 100), tail }
-		END { printf "%s", zeros }' | tr '\001' '\000' | (cd "$top/" && tar -xf -) >/dev/null 2>&1
+		END { printf "%s", zeros }' | tr '\001' '\000' | (cd "$1" && tar -xf -)
 }
 
 # is_linked WORD FILE

@@ -93,6 +93,7 @@ execute() {
 	trap 'die 1 "stopped; nothing was changed"' INT TERM HUP
 	staging=1
 	make_areas
+	find_linking
 	fill_stage
 	save_old
 	sync_areas
