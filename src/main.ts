@@ -1,6 +1,7 @@
 import { exitStatusOf, BinderyError, isBrokenPipe } from './base/error.ts'
 import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
+import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
 import { hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
@@ -23,22 +24,34 @@ async function run(verbs: readonly Verb[], argv: readonly string[], threads: Thr
     if (line.globals.flag('version')) return await print(`bindery ${version}\n`)
     if (line.globals.flag('help')) return await print(overview(verbs))
     if (line.verb === undefined) throw new BinderyError('usage', 'no verb given', { hint: 'bindery --help lists them' })
-    const command = await findVerb(verbs, line.verb)
-    verb = command.name
-    return await runVerb(command, line.globals, line.rest, threads)
+    const found = findVerb(verbs, line.verb, line.rest)
+    verb = found.verb.name
+    return await runVerb(await found.verb.load(), line.globals, found.rest, threads)
   } catch (error) {
     return report(error, verb)
   }
 }
 
-async function findVerb(verbs: readonly Verb[], name: string): Promise<Command> {
-  const verb = verbs.find((candidate) => candidate.name === name)
-  if (verb !== undefined) return await verb.load()
+/** Some verbs are of two words: `farm select`. */
+function findVerb(verbs: readonly Verb[], first: string, rest: readonly string[]): { verb: Verb; rest: readonly string[] } {
+  const two = verbs.find(({ name }) => name === `${first} ${rest[0] ?? ''}`)
+  if (two !== undefined) return { verb: two, rest: rest.slice(1) }
+  const one = verbs.find(({ name }) => name === first)
+  if (one !== undefined) return { verb: one, rest }
+  throw noSuchVerb(verbs, first, rest[0])
+}
+
+function noSuchVerb(verbs: readonly Verb[], first: string, second: string | undefined): BinderyError {
+  const group = verbs.map(({ name }) => name).filter((name) => name.startsWith(`${first} `))
+  if (group.length > 0) {
+    const what = second === undefined || second.startsWith('-') ? `'${first}' is followed by a second word` : `no verb '${first} ${second}'`
+    return new BinderyError('usage', what, { hint: `there is ${group.join(', ')}` })
+  }
   const near = didYouMean(
-    name,
-    verbs.map((candidate) => candidate.name),
+    first,
+    verbs.map(({ name }) => name),
   )
-  throw new BinderyError('usage', `no verb '${name}'`, {
+  return new BinderyError('usage', `no verb '${first}'`, {
     hint: near === undefined ? 'bindery --help lists the verbs' : `did you mean '${near}'?`,
   })
 }
@@ -63,7 +76,8 @@ function report(error: unknown, verb: string | undefined): number {
     return exitStatusOf.io
   }
   const subject = error.subject === undefined ? '' : `${error.subject}: `
-  process.stderr.write(`${prefix}${subject}${error.message}\n`)
-  if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${error.hint}\n`)
+  // Names and texts of others stand in it.
+  process.stderr.write(`${prefix}${showLine(`${subject}${error.message}`)}\n`)
+  if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${showLine(error.hint)}\n`)
   return exitStatusOf[error.code]
 }

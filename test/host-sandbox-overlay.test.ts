@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { isBinderyError } from '../src/base/error.ts'
 import { describePaths, scanTree } from '../src/engine/tree/scan.ts'
@@ -10,7 +10,7 @@ import { hostSandboxes } from '../src/host/sandbox.ts'
 import { char, dir, file, hardlink, relPath, symlink } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { makeRoot, runScript } from './helpers/sandbox-root.ts'
-import { inTemporary } from './helpers/temporary.ts'
+import { inTemporary, inTemporaryForOverlays } from './helpers/temporary.ts'
 import type { TestContext } from 'node:test'
 import type { Entry } from '../src/base/entry.ts'
 import type { RelPath } from '../src/base/path.ts'
@@ -38,7 +38,7 @@ async function inOverlay(t: TestContext, root: string, use: Use, options: Sandbo
 }
 
 async function overRoot(t: TestContext, more: Literal, use: Use): Promise<void> {
-  await inTemporary(async (folder) => {
+  await inTemporaryForOverlays(async (folder) => {
     const root = join(folder, 'root')
     await makeRoot(root, more)
     await inOverlay(t, root, use)
@@ -328,5 +328,23 @@ test('overlay: the root of the system', options, async (t) => {
     assert.notEqual(await sandbox.after.lstat(relPath(`etc/${name}`)), undefined)
     assert.equal(await sandbox.before.lstat(relPath(`etc/${name}`)), undefined)
     assert.equal(await sandbox.before.lstat(relPath('proc/self')), undefined)
+  })
+})
+
+test('overlay: by one who is in a chroot', options, async () => {
+  await inTemporary(async (folder) => {
+    const [root, jail] = [join(folder, 'root'), join(folder, 'jail')]
+    await makeRoot(root)
+    mkdirSync(jail)
+    const code = `
+      import { hostSandboxes } from ${JSON.stringify(resolve('src/host/sandbox.ts'))}
+      const sandbox = await hostSandboxes.open('overlay', ${JSON.stringify(root)}, {})
+      const output = (bytes) => process.stdout.write(bytes)
+      await sandbox.run({ command: ['cat', 'etc/a'], network: false, output, signal: new AbortController().signal })
+      await sandbox.close()`
+    const enter = 'mount --rbind / "$1"; exec chroot "$1" "$2" --input-type=module-typescript -e "$3"'
+    const words = ['--mount', '--propagation', 'private', 'sh', '-ec', enter, 'sh', jail, process.execPath, code]
+    const { stdout, stderr } = spawnSync('unshare', words, { encoding: 'utf8' })
+    assert.deepEqual({ stdout, stderr }, { stdout: 'a\n', stderr: '' })
   })
 })

@@ -12,8 +12,13 @@ import type { OptionTable } from '../src/command/command.ts'
 const commands = await Promise.all(verbs.map(async (verb) => await verb.load()))
 const pages = globSync('man/*.1').sort()
 
+/** Of a verb of two words, both are joined. */
+function pageName(verb: string): string {
+  return `bindery-${verb.replace(' ', '-')}`
+}
+
 function pageOf(verb: string): string {
-  const file = `man/bindery-${verb}.1`
+  const file = `man/${pageName(verb)}.1`
   assert.ok(existsSync(file), `${file} is missing`)
   return readFileSync(file, 'utf8')
 }
@@ -39,9 +44,10 @@ function parseExample(line: string): number {
   for (const words of calls) {
     const { verb, rest, globals } = splitLine(words.slice(1))
     if (globals.flag('help') || globals.flag('version')) continue
-    const command = commands.find((candidate) => candidate.name === verb)
+    const two = commands.find((candidate) => candidate.name === `${String(verb)} ${rest[0] ?? ''}`)
+    const command = two ?? commands.find((candidate) => candidate.name === verb)
     assert.ok(command, `no verb '${String(verb)}'`)
-    parseInput(command, rest)
+    parseInput(command, two === undefined ? rest : rest.slice(1))
   }
   return calls.length
 }
@@ -53,16 +59,16 @@ function bareCommand(words: readonly string[]): readonly string[] {
 }
 
 for (const command of commands) {
-  test(`bindery-${command.name}(1) lists the flags of the option table, in its order`, () => {
+  test(`${pageName(command.name)}(1) lists the flags of the option table, in its order`, () => {
     assert.deepEqual(withoutHelp(flagsOf(pageOf(command.name))), tableFlags(command.options))
   })
 
-  test(`bindery-${command.name}(1) says what the verb says`, () => {
+  test(`${pageName(command.name)}(1) says what the verb says`, () => {
     const page = pageOf(command.name)
     for (const section of ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'EXIT STATUS', 'EXAMPLES', 'SEE ALSO'])
       assert.match(page, new RegExp(`^\\.Sh ${section}$`, 'm'))
-    assert.match(page, new RegExp(`^\\.Nm bindery-${command.name}\n\\.Nd `, 'm'))
-    assert.match(page, new RegExp(`^\\.Dt BINDERY-${command.name.toUpperCase()} 1$`, 'm'))
+    assert.match(page, new RegExp(`^\\.Nm ${pageName(command.name)}\n\\.Nd `, 'm'))
+    assert.match(page, new RegExp(`^\\.Dt ${pageName(command.name).toUpperCase()} 1$`, 'm'))
   })
 
   test(`the examples of ${command.name} can be parsed`, () => {
@@ -87,15 +93,15 @@ test('bindery(1) lists the global flags, in their order', () => {
 })
 
 test('bindery(1) names every verb', () => {
-  const named = [...readFileSync('man/bindery.1', 'utf8').matchAll(/^\.It Xr bindery-(\w+) 1$/gm)].map((match) => match[1] as string)
-  assert.deepEqual(named.toSorted(), verbs.map((verb) => verb.name).toSorted())
+  const named = [...readFileSync('man/bindery.1', 'utf8').matchAll(/^\.It Xr (bindery-[\w-]+) 1$/gm)].map((match) => match[1] as string)
+  assert.deepEqual(named.toSorted(), verbs.map((verb) => pageName(verb.name)).toSorted())
 })
 
 /** Programs of their own; test/acceptance/bindery-sh.test.ts holds what the page of bindery-sh says. */
 const programPages = ['man/bindery.1', 'man/bindery-sh.1']
 
 test('every page belongs to a program or a verb, and every reference to a page', () => {
-  const known = new Set([...programPages, ...verbs.map((verb) => `man/bindery-${verb.name}.1`)])
+  const known = new Set([...programPages, ...verbs.map((verb) => `man/${pageName(verb.name)}.1`)])
   assert.deepEqual(
     pages.filter((page) => !known.has(page)),
     [],
@@ -108,14 +114,14 @@ test('every page belongs to a program or a verb, and every reference to a page',
   assert.deepEqual(dead, [])
 })
 
-/** `-e` is `--embed` where signify(1) has it, and `--exit-code` in `check`. */
-const signifyFlags: ReadonlySet<string> = new Set(['embed'])
+/** `-e` is `--embed` where signify(1) has it, and `--exit-code` in `check`; `-m -v -p` of pkgindex are genpkgup's, `-c -s -d` of pkgcheck obsdpkgup's. */
+const flagsOfOriginals: ReadonlySet<string> = new Set(['embed', 'mirror', 'release', 'progress', 'cron', 'snapshot', 'debug'])
 
-test('a short flag means one thing in all verbs, but for what sign and verify have from signify', () => {
+test('a short flag means one thing in all verbs, but for what some have from the programs that they stand in for', () => {
   const meanings = new Map<string, string>()
   for (const table of [globalOptions, ...commands.map((command) => command.options)]) {
     for (const [long, { short }] of Object.entries(table)) {
-      if (short === undefined || signifyFlags.has(long)) continue
+      if (short === undefined || flagsOfOriginals.has(long)) continue
       assert.equal(meanings.get(short) ?? long, long, `-${short}`)
       meanings.set(short, long)
     }

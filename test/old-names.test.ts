@@ -12,7 +12,7 @@ import { decodeOldNames, encodeOldNames } from '../src/format/old-names.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install as installBase, leftovers, machine, picture, release, text, whole } from './helpers/client-world.ts'
 import { assertOneOf, callsOf, crashes, moments } from './helpers/crash.ts'
-import { withoutLinks } from './helpers/limited-disk.ts'
+import { withFilesOfOtherDevices, withoutLinks } from './helpers/limited-disk.ts'
 import { file, symlink } from './helpers/plant.ts'
 import { loggedDisk } from './helpers/power-cut.ts'
 import type { RelPath } from '../src/base/path.ts'
@@ -238,6 +238,20 @@ test('without hard links the old kernel is copied', async () => {
   const disk = withoutLinks(await machine(memoryDisk(), many('1')))
   await install(disk, a, b)
   assert.equal(await read(disk, 'boot/kernel.old/kernel'), 'kernel 1')
+})
+
+test('on an overlay, where a file is of another device than its directory', async () => {
+  for (const [of, kernel] of [
+    [one, 'bsd'],
+    [many, 'boot/kernel/kernel'],
+  ] as const) {
+    const [a, b, c] = (await releases(of, '1', '2', '3')) as [Release, Release, Release]
+    const disk = withFilesOfOtherDevices(await machine(memoryDisk(), of('1')))
+    await install(disk, a, b)
+    await install(disk, b, c)
+    const old = kernel === 'bsd' ? 'obsd' : 'boot/kernel.old/kernel'
+    assert.deepEqual([await read(disk, kernel), await read(disk, old)], ['kernel 3', 'kernel 2'])
+  }
 })
 
 describe('a machine that stops at any call', () => {

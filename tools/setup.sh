@@ -14,6 +14,7 @@ tools='
 	bzip2:bzip2
 	cpio:cpio
 	curl:curl
+	cvs:cvs
 	dash:dash
 	gcc:gcc
 	libc6-dev:/usr/include/stdio.h

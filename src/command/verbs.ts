@@ -45,19 +45,34 @@ const makerVerbs: readonly Verb[] = [
     summary: "show, unpack, make and patch PBIs, PC-BSD's packages",
     load: async () => (await import('./pbi.ts')).pbi,
   },
+  {
+    name: 'pkgindex',
+    summary: 'index the packages of an OpenBSD mirror, for pkgcheck and obsdpkgup',
+    load: async () => (await import('./pkgindex.ts')).pkgindex,
+  },
+  {
+    name: 'farm select',
+    summary: 'say which packages are to be built anew after a ports tree changed',
+    load: async () => (await import('./farm-select.ts')).farmSelect,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pbi tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pkgcheck pkgindex pbi farm tuf serve'.split(
     ' ',
   )
+
+/** Verbs of two words stand together. */
+function place({ name }: Verb): number {
+  return order.indexOf(name.split(' ')[0] as string)
+}
 
 /** Here it also opens containers. */
 const patch = async (): Promise<Command> => (await import('./patch.ts')).patch
 
 const shared = clientVerbs.map((verb) => (verb.name === 'patch' ? { ...verb, load: patch } : verb))
 
-export const verbs: readonly Verb[] = [...shared, ...makerVerbs].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+export const verbs: readonly Verb[] = [...shared, ...makerVerbs].sort((a, b) => place(a) - place(b))

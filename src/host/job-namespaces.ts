@@ -75,7 +75,8 @@ async function findMissing(): Promise<string | undefined> {
 }
 
 function wordsOf(place: JobPlace, job: SandboxJob): readonly string[] {
-  const enter = place.holder === undefined ? [] : ['nsenter', `--mount=/proc/${place.holder}/ns/mnt`]
+  // Entering another namespace leaves a chroot that we are in: the holder's own root is named as well.
+  const enter = place.holder === undefined ? [] : ['nsenter', `--mount=/proc/${place.holder}/ns/mnt`, `--root=/proc/${place.holder}/root`]
   const env = Object.entries({ ...fixedEnvironment, ...place.env, ...job.env }).map(([name, value]) => `${name}=${value}`)
   const shell = ['sh', '-ec', firstProcess, 'sh', place.root ?? '', place.folder, job.network ? '' : 'own', ...clockWords(place, job)]
   return ['--pdeathsig', 'KILL', ...enter, 'unshare', ...flagsOf(job.network), ...shell, ...env, ...commandOf(place, job)]

@@ -199,6 +199,11 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
         assert.equal(status, 6, talk.join('\n'))
         assert.match(talk.join('\n'), /^the step wait failed with status (?:124|137|143|271)\b/)
         assert.equal(bindery(root, 'list').out.trim().split(', ').at(-1), 'failed: wait')
+        const wrong = bindery(root, 'recover', '--skip-step', 'wiat')
+        assert.deepEqual([wrong.status, wrong.talk], [2, ["no step 'wiat' is left to run", 'these are: wait']])
+        const given = bindery(root, 'recover', '--skip-step', 'wait')
+        assert.deepEqual([given.status, given.talk], [0, ['the step wait of hangs-1.1 is given up']])
+        assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
       }
     })
 

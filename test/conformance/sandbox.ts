@@ -10,7 +10,7 @@ import { scanTree } from '../../src/engine/tree/scan.ts'
 import { hostDisk } from '../../src/host/disk.ts'
 import { fixedEnvironment } from '../../src/port/sandbox.ts'
 import { countProcesses, makeRoot, runCommand, runScript } from '../helpers/sandbox-root.ts'
-import { inTemporary } from '../helpers/temporary.ts'
+import { inTemporary, inTemporaryForOverlays } from '../helpers/temporary.ts'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Sandbox, SandboxKind, Sandboxes } from '../../src/port/sandbox.ts'
@@ -150,7 +150,7 @@ export function sandboxConformance(kind: SandboxKind, sandboxes: Sandboxes, modu
   })
 
   test(`${kind}: killed at once, it leaves no process, no mount and no file`, isolation, async (t) => {
-    await inTemporary(async (folder) => {
+    await inTemporaryForOverlays(async (folder) => {
       const [root, scratch, mark] = [join(folder, 'root'), join(folder, 'scratch'), markOf()]
       await makeRoot(root)
       mkdirSync(scratch)

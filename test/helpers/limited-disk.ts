@@ -2,7 +2,7 @@ import { parentPath } from '../../src/base/path.ts'
 import { BinderyError } from '../../src/base/error.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { ErrorCode } from '../../src/base/error.ts'
-import type { Disk } from '../../src/port/disk.ts'
+import type { Disk, Stat } from '../../src/port/disk.ts'
 
 /** Disks that cannot do everything. */
 
@@ -13,6 +13,15 @@ function refuse(code: ErrorCode, path: RelPath): never {
 /** As vfat: no name is another name of something. */
 export function withoutLinks(inner: Disk): Disk {
   return { ...inner, link: async (path) => refuse('not-supported', path) }
+}
+
+/** As an overlay of several file systems: files are of other devices than the directories that they are in. */
+export function withFilesOfOtherDevices(inner: Disk): Disk {
+  const lstat = async (path: RelPath): Promise<Stat | undefined> => {
+    const stat = await inner.lstat(path)
+    return stat === undefined || stat.kind === 'dir' ? stat : { ...stat, device: stat.device + 1000n }
+  }
+  return { ...inner, lstat }
 }
 
 /** A bind mount at `top`: the device number is the same, and still nothing moves in or out. */

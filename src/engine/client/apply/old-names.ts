@@ -9,7 +9,7 @@ import { lookAt } from './look.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { KeepOld } from '../../../format/keep-old.ts'
 import type { Node } from '../../../format/journal-node.ts'
-import type { DiskReader } from '../../../port/disk.ts'
+import type { DiskReader, Stat } from '../../../port/disk.ts'
 import type { Change, ChangeInput, Changes } from './changes.ts'
 import type { LiveView } from './look.ts'
 import type { NodeTree } from './nodes.ts'
@@ -73,18 +73,23 @@ type Source = { readonly rule: KeepOld; readonly live: LiveView }
 /** Undefined where there is nothing to link: a symbolic link says nothing of what it leads to, and links end at mounts. */
 async function sourceOf({ disk, scope, signal }: ChangeInput, rule: KeepOld): Promise<Source | undefined> {
   const [stat, above] = [await lstatDeep(disk, rule.path), await lstatDeep(disk, parentPath(rule.path))]
-  if ((stat?.kind !== 'file' && stat?.kind !== 'dir') || stat.device !== above?.device) return undefined
-  const paths = stat.kind === 'dir' ? await walk(disk, rule.path, stat.device) : [rule.path]
+  if ((stat?.kind !== 'file' && stat?.kind !== 'dir') || isMountedIn(above, stat)) return undefined
+  const paths = stat.kind === 'dir' ? await walk(disk, rule.path, stat) : [rule.path]
   return { rule, live: await lookAt(disk, paths, { scope, guess: () => undefined, signal }) }
 }
 
-async function walk(disk: DiskReader, folder: RelPath, device: bigint): Promise<readonly RelPath[]> {
+/** Of directories alone: on an overlay, files are of other devices than the directories that they are in. */
+function isMountedIn(above: Stat | undefined, stat: Stat): boolean {
+  return stat.kind === 'dir' && stat.device !== above?.device
+}
+
+async function walk(disk: DiskReader, folder: RelPath, above: Stat): Promise<readonly RelPath[]> {
   const paths = [folder]
   for (const name of [...(await disk.readdir(folder))].sort()) {
     const path = joinPath(folder, name)
     const stat = await lstatDeep(disk, path)
-    if (stat === undefined || stat.kind === 'socket' || stat.device !== device) continue
-    paths.push(...(stat.kind === 'dir' ? await walk(disk, path, device) : [path]))
+    if (stat === undefined || stat.kind === 'socket' || isMountedIn(above, stat)) continue
+    paths.push(...(stat.kind === 'dir' ? await walk(disk, path, stat) : [path]))
   }
   return paths
 }
@@ -92,7 +97,7 @@ async function walk(disk: DiskReader, folder: RelPath, device: bigint): Promise<
 /** Something is there that was not put there by us, or another file system is. */
 async function isForeign(disk: DiskReader, { old }: KeepOld, earlier: readonly Node[]): Promise<boolean> {
   const [live, above] = [await lstatDeep(disk, old), await lstatDeep(disk, parentPath(old))]
-  return live !== undefined && (live.device !== above?.device || !earlier.some(({ path }) => path === old))
+  return live !== undefined && (isMountedIn(above, live) || !earlier.some(({ path }) => path === old))
 }
 
 function renamed({ path, old }: KeepOld, node: Node): Node {
