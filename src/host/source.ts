@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { constants, writeSync } from 'node:fs'
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
