@@ -37,7 +37,7 @@ merge_one() {
 	[ "$kind" = file ] && cp "$file" "$tmp/ours" && [ "$(digest <"$tmp/ours")" = "$seen_sum" ] || return 1
 	unended=''
 	for one in "base $1" "ours $tmp/ours" "theirs $2"; do
-		tr -d '\000' <"${one#* }" | cmp -s - "${one#* }" || return 1
+		[ -z "$(tr -cd '\000' <"${one#* }" | tr '\000' 0)" ] || return 1
 		[ -z "$(tail -c 1 "${one#* }")" ] || unended="$unended ${one%% *}"
 	done
 	rm -f "$tmp/whole"

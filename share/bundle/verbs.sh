@@ -58,7 +58,7 @@ check_whole() {
 }
 
 show_plan() {
-	awk 'FNR == NR { if ($2 == "merged") merged[$3] = 1; next } $1 == "swap" && $2 in merged { $1 = "merge" } { print }' "$tmp/out/kept" "$tmp/out/actions" >"$tmp/shown"
+	awk '$1 == "kept" { if ($2 == "merged") merged[$3] = 1; next } $1 == "swap" && $2 in merged { $1 = "merge" } { print }' "$tmp/out/kept" "$tmp/out/actions" >"$tmp/shown"
 	while read -r action one old_node new_node; do
 		case $one in var/db/bindery/*) continue ;; esac
 		case $action in
@@ -93,6 +93,7 @@ execute() {
 	trap 'die 1 "stopped; nothing was changed"' INT TERM HUP
 	staging=1
 	make_areas
+	find_linking
 	fill_stage
 	save_old
 	sync_areas

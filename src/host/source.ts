@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs'
+import { constants, writeSync } from 'node:fs'
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -18,9 +18,9 @@ const chunkSize = 256 << 10
 /** How many written bytes start their way to the disk while the next ones are made. */
 const syncEvery = 8 << 20
 
-/** A regular file for random access. Whoever opens it closes it. */
+/** A regular file for random access. Whoever opens it closes it. A FIFO is told to be none, and not waited for. */
 export async function openSource(file: string): Promise<OpenSource> {
-  const handle = await openForReading(file)
+  const handle = await openForReading(file, constants.O_RDONLY | constants.O_NONBLOCK)
   const { size } = await regularStat(handle, file)
   return { ...sourceOf(handle, size, file), label: file }
 }
@@ -40,9 +40,9 @@ export async function openInput(file: string, stdin: ByteStream, options: { read
   return readAll(handle, file, options.reuse ?? false)
 }
 
-async function openForReading(file: string): Promise<FileHandle> {
+async function openForReading(file: string, flags: number = constants.O_RDONLY): Promise<FileHandle> {
   try {
-    return await open(file, 'r')
+    return await open(file, flags)
   } catch (cause) {
     throw systemError(cause, file)
   }

@@ -133,7 +133,7 @@ export function laterCatalog(catalog: readonly PackageFacts[], changes: Changes)
   const order = shuffled(catalog, random)
   const { newer, rebuilt, gone = 0, added = 0 } = changes
   const later = order.map((facts, i) => {
-    if (i < newer) return { ...facts, name: raised(facts.name) }
+    if (i < newer) return { ...facts, name: raised(facts) }
     return i < newer + rebuilt ? { ...facts, wantlibs: rebuiltLibraries(facts.wantlibs) } : facts
   })
   const known = new Set(later.map(({ name }) => name))
@@ -150,8 +150,10 @@ function shuffled<T>(list: readonly T[], random: Numbers): T[] {
   return order
 }
 
-/** vim-9.0.1p2-gtk3 -> vim-10.0.1p2-gtk3. */
-function raised(name: string): string {
+/** vim-9.0.1p2-gtk3 -> vim-10.0.1p2-gtk3; a branch stays one. */
+function raised({ name, options }: PackageFacts): string {
+  if (options.includes('is-branch'))
+    return name.replace(/-(\d+)\.(\d+)/, (_, branch: string, minor: string) => `-${branch}.${Number(minor) + 1}`)
   return name.replace(/-(\d+)/, (_, major: string) => `-${Number(major) + 1}`)
 }
 

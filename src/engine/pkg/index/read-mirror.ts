@@ -7,6 +7,7 @@ import { headBytes } from './head-bytes.ts'
 import { readPackageHead, signedLength } from './package-head.ts'
 import { verifiedPart } from './verified-part.ts'
 import type { IndexedInfo } from '../../../format/openbsd/bindery-index.ts'
+import { knownPackage } from '../../../format/openbsd/index-state.ts'
 import type { KnownPackage } from '../../../format/openbsd/index-state.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
 import type { MirrorFile, OpenedHead, PackageMirror } from '../../../port/package-mirror.ts'
@@ -80,7 +81,8 @@ async function readPackage(mirror: PackageMirror, file: MirrorFile, options: Mir
     try {
       const size = sizeOf(file, opened)
       const { info, signedOn } = await readHead(opened, size, options.key)
-      return { file: file.name, size, sha256: undefined, signature: signatureOf(info), info, stamp: file.stamp, tag: opened.tag, signedOn }
+      const found = { file: file.name, size, signature: signatureOf(info), info }
+      return knownPackage(found, { stamp: file.stamp, tag: opened.tag, signedOn })
     } finally {
       await opened.close()
     }
