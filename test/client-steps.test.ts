@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { markVerified } from '../src/base/verified.ts'
 import { finishing } from '../src/command/finish.ts'
+import { planLines } from '../src/command/plan-text.ts'
 import { catchUp, conclude, recoverFirst } from '../src/command/outcome.ts'
 import { afterInstall } from '../src/engine/client/apply/install.ts'
 import { planRollback, rollbackPlan } from '../src/engine/client/apply/rollback.ts'
@@ -19,6 +20,8 @@ import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import { relPath } from './helpers/plant.ts'
 import type { Context } from '../src/command/command.ts'
+import type { Plan } from '../src/engine/client/apply/plan.ts'
+import type { Journal } from '../src/format/journal.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { PostStep, StepTerms } from '../src/format/post-step.ts'
 import type { RebootClass, Update } from '../src/format/update.ts'
@@ -226,6 +229,11 @@ test('what a step prints last reaches no terminal as it is', async () => {
   const disk = await fresh()
   const did = await update({ disk, ends: { b: failing(1, `\u001b]0;mine\u0007\u202e${'x'.repeat(4000)}`) } }, { postSteps: [run('b')] })
   assert.match(did.said.join(), /^the step b failed with status 1: \?\]0;mine\?\?x{190} \(/)
+})
+
+test('a plan shows a command without what turns the direction of a text', () => {
+  const journal = { actions: [], kept: [], reboot: [], postSteps: [{ ...run('b'), command: 'rm \u202e/x\u009b' }] } as unknown as Journal
+  assert.deepEqual(planLines({ journal } as Plan, false), ['run b: rm ?/x?'])
 })
 
 test('a disk that is full behind the install leaves the rest to the next run', async () => {

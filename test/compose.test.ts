@@ -18,6 +18,7 @@ import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { compose } from '../src/command/compose.ts'
+import { openComposed } from '../src/command/composed.ts'
 import { cut } from '../src/command/cut.ts'
 import { init } from '../src/command/init.ts'
 import { publish } from '../src/command/publish.ts'
@@ -385,6 +386,26 @@ test('publish takes the folder: the record says what the descriptor does, and a 
     appendFileSync(join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst'), 'x')
     const touched = await runCommand(publish, ['-r', at('repo'), '-k', at('keys'), at('out')])
     assert.deepEqual([touched.code, touched.error?.subject], ['bad-digest', join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst')])
+  })
+})
+
+test('publish takes no folder of FIFOs, and no script that is no text', needs('mkfifo'), async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/a', 'b.sh'])
+    const out = join(folder, 'out')
+    writeFileSync(join(folder, 'r.toml'), 'format = 1\nscripts = true\n')
+    const words = ['a', '--name', 'X', '--script', join(folder, 'b.sh'), '--rules', join(folder, 'r.toml'), '-o', out, ...day]
+    assert.equal((await runCommand(compose, words, { root: join(folder, 'root') })).status, 0)
+    const code = async () => await openComposed(out).catch((error: unknown) => (error as BinderyError).code)
+    writeFileSync(join(out, 'b.sh'), Uint8Array.of(0xff))
+    assert.equal(await code(), 'bad-digest')
+    for (const name of ['b.sh', 'x-1-20260101-amd64.tar.zst', 'update.upd']) {
+      rmSync(join(out, name))
+      spawnSync('mkfifo', [join(out, name)])
+      assert.equal(await code(), 'wrong-type', name)
+      if (name === 'b.sh') rmSync(join(out, name))
+      if (name === 'b.sh') writeFileSync(join(out, name), 'b.sh\n')
+    }
   })
 })
 

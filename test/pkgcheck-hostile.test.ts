@@ -184,6 +184,16 @@ test('a system that cannot be judged', async () => {
   })
 })
 
+test('nothing of an index reaches the terminal as it is', async () => {
+  await inWorld(async (world) => {
+    await world.mirror(snapshots, { index: ['a-1.tgz a-1,0,@\u001b[2J-1,\u009bx.1.2 x/a', 'a-2\u001b.tgz a-2,0 x/a'] })
+    for (const words of [['--explain', 'a'], ['--report'], ['--json'], []]) {
+      const { stdout, stderr } = await world.check(words)
+      assert.doesNotMatch(Buffer.from(stdout, 'latin1').toString() + stderr, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/, words.join(' '))
+    }
+  })
+})
+
 test('a body that breaks off', async () => {
   await inWorld(async (world) => {
     world.http.pages.set(url, { bytes: gzipSync('1\n'.repeat(50_000)), breakAfter: 10 })

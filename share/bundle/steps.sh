@@ -110,7 +110,7 @@ watch_step() {
 }
 
 # What others have written has no business with the terminal's control codes.
-plain() { LC_ALL=C tr -d '\000-\010\013-\037\177'; }
+plain() { LC_ALL=C tr '\000-\010\013-\037\177' '?'; }
 
 step_failed() {
 	last=$(tail -n 1 "$log" | plain | cut -c 1-200)

@@ -1,11 +1,13 @@
-import { BinderyError, isBinderyError } from '../base/error.ts'
-import { mirrorIndex, pkgupIndexOf, quirksOf } from '../engine/pkg/index/mirror-index.ts'
+import { isBinderyError } from '../base/error.ts'
+import { mirrorIndex, quirksOf } from '../engine/pkg/index/mirror-index.ts'
 import { readMirror } from '../engine/pkg/index/read-mirror.ts'
 import { encodePkgupIndex } from '../format/openbsd/pkgup-index.ts'
 import { indexMirror, readAtOnce } from './pkgindex-once.ts'
 import { mirrorAt } from './pkgindex-mirror.ts'
 import { openOutput } from './pkgindex-output.ts'
-import type { Unreadable } from '../engine/pkg/index/read-mirror.ts'
+import type { BinderyError } from '../base/error.ts'
+import type { MirrorIndex } from '../engine/pkg/index/mirror-index.ts'
+import type { MirrorReading, Unreadable } from '../engine/pkg/index/read-mirror.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
 import type { MirrorFile, PackageMirror } from '../port/package-mirror.ts'
 import type { Context, Input } from './command.ts'
@@ -53,7 +55,7 @@ async function printAll(context: Context, printing: Printing): Promise<number> {
   for (const { file, error } of reading.unreadable) context.tell(`${wordsOf(error, `${url}/${file}`)}\n`)
   const index = indexOf(files, reading.packages)
   if (index === undefined) return failed(context, 'could not find date in signify block')
-  await context.out(encodePkgupIndex(pkgupIndexOf(index)))
+  await context.out(encodePkgupIndex(index))
   return 0
 }
 
@@ -66,11 +68,9 @@ async function listOf(mirror: PackageMirror): Promise<readonly MirrorFile[] | Bi
   }
 }
 
-function indexOf(
-  ...[files, packages]: [readonly MirrorFile[], Parameters<typeof mirrorIndex>[1]]
-): ReturnType<typeof mirrorIndex> | undefined {
+function indexOf(files: readonly MirrorFile[], packages: MirrorReading['packages']): MirrorIndex | undefined {
   try {
-    return mirrorIndex(files, packages, [])
+    return mirrorIndex(files, packages)
   } catch (error) {
     if (isBinderyError(error, 'not-found')) return undefined
     throw error

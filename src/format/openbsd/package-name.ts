@@ -67,7 +67,7 @@ function beginsVersion(code: number): boolean {
 export type InstalledName = { readonly kind: 'package' | 'kept-libraries' | 'interrupted'; readonly name: string }
 
 export function readInstalledName(folder: string): InstalledName {
-  const kept = /^\.libs[0-9]*-/.exec(folder)
+  const kept = folder.startsWith('.') ? /^\.libs[0-9]*-/.exec(folder) : null
   if (kept !== null) return { kind: 'kept-libraries', name: folder.slice(kept[0].length) }
   if (folder.startsWith('partial-')) return { kind: 'interrupted', name: folder.slice('partial-'.length) }
   return { kind: 'package', name: folder }

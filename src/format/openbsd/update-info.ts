@@ -157,7 +157,10 @@ function valueOf(text: string, start: number, end: number): string {
 }
 
 function takeRareLine(found: Collected, line: string, number: number): void {
-  const wordEnd = /\s|$/.exec(line)?.index as number
+  // Of the package's own files.
+  if (line.startsWith('sha ') || line.startsWith('size ')) return
+  const space = line.search(/\s/)
+  const wordEnd = space < 0 ? line.length : space
   const keyword = line.slice(0, wordEnd)
   if (!Object.hasOwn(found, keyword)) return
   const value = line.slice(wordEnd).trimStart()

@@ -1,4 +1,4 @@
-import { crc32, deflateRawSync, constants } from 'node:zlib'
+import { crc32, deflateRawSync, constants, gzipSync } from 'node:zlib'
 import { collectBytes, concatBytes, fromLatin1 } from '../../../src/base/bytes.ts'
 import { signPackage } from '../../../src/engine/pkg/sign-package.ts'
 import { noise } from '../noise.ts'
@@ -15,9 +15,11 @@ export function unsignedPackage(facts: PackageFacts, signed?: { readonly signer:
     tarMember('+CONTENTS', packingList(facts, signed)),
     tarMember('+DESC', descriptionOf(facts)),
     ...facts.files.filter(({ keyword }) => keyword !== 'dir' && keyword !== 'sample').map(({ path, content }) => tarMember(path, content)),
-    ...(facts.ballast === 0 ? [] : [header({ name: 'share/ballast', size: facts.ballast, mode: 0o444, mtime: buildTime })]),
   ]
-  return gzipOf([deflated(concatBytes(members)), ...ballast(facts.ballast), deflated(new Uint8Array(1024))])
+  const end = new Uint8Array(1024)
+  if (facts.ballast === 0) return new Uint8Array(gzipSync(concatBytes([...members, end])))
+  const last = header({ name: 'share/ballast', size: facts.ballast, mode: 0o444, mtime: buildTime })
+  return gzipOf([deflated(concatBytes([...members, last])), ...ballast(facts.ballast), deflated(end)])
 }
 
 export async function packageFile(facts: PackageFacts, key: PackageKey | undefined, date: string): Promise<Uint8Array> {
@@ -63,7 +65,7 @@ function wordPieces(): readonly Piece[] {
 /** Padded. */
 function ballast(size: number): readonly Piece[] {
   const padded = Math.ceil(size / 512) * 512
-  const all = size === 0 ? [] : (pieces ??= wordPieces())
+  const all = (pieces ??= wordPieces())
   const whole = Array.from({ length: Math.floor(padded / pieceSize) }, (_, i) => all[(size + i) % all.length] as Piece)
   const rest = padded % pieceSize
   return rest === 0 ? whole : [...whole, deflated((all[0] as Piece).content.subarray(0, rest))]

@@ -10,7 +10,9 @@ export function referenceIndex(folder: string): string {
     .map((line) => line.trim().split(/\s+/)[9] as string)
   const quirks = names.find((name) => name.startsWith('quirks-')) as string
   const date = /^date=(.*)$/m.exec(readFileSync(join(folder, quirks)).subarray(0, 2000).toString('latin1'))?.[1]
-  const lines = names.filter((name) => name.endsWith('.tgz')).map((name) => lineOf(name, contentsOf(readFileSync(join(folder, name)))))
+  const lines = names
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => referenceLine(name, contentsOf(readFileSync(join(folder, name)))))
   return `1\n${date}\n${lines.join('')}`
 }
 
@@ -23,7 +25,8 @@ function contentsOf(gzip: Buffer): string {
   }
 }
 
-function lineOf(file: string, contents: string): string {
+/** Of one package. */
+export function referenceLine(file: string, contents: string): string {
   const all = (keyword: string): string[] =>
     [...contents.matchAll(new RegExp(`^@${keyword} (.*)$`, 'gm'))].map((match) => match[1] as string)
   const depends = [...new Set(all('depend').map((depend) => `@${depend.split(':')[2]}`))].map((depend) => {

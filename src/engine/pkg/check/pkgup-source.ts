@@ -1,6 +1,6 @@
 import { BinderyError } from '../../../base/error.ts'
 import { decodePkgupIndex, pkgupVersion } from '../../../format/openbsd/pkgup-index.ts'
-import { unpacked, whole } from './body.ts'
+import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import { candidateOf, wantsFile } from './listing.ts'
 import type { OtherIndex } from '../../../format/openbsd/pkgup-index.ts'
@@ -11,18 +11,21 @@ const maxIndex = 64 << 20
 
 /** obsdpkgup's index. Throws its words where the format is another one. */
 export async function fetchPkgupIndex(fetching: Fetching, url: string, wanted: Wanted): Promise<Listing | Missing> {
-  const page = await fetchPage(fetching, { url, make: async (body) => unpacked(await whole(body, maxIndex)) })
+  const page = await fetchPage(fetching, { url, make: async (body) => (await import('./unpack.ts')).unpacked(await whole(body, maxIndex)) })
   if (page.kind === 'other') return { kind: 'missing', status: page.status }
   const index = decodePkgupIndex(page.content, wantsFile(wanted))
   if (index.kind !== 'index') throw otherIndex(index)
   const broken = [...index.broken]
   const candidates = index.packages.flatMap(({ file, signature, pkgpath }) => {
-    const candidate = candidateOf(file, { pkgpath, evidence: { kind: 'text', signature } })
+    const candidate = control.test(signature + pkgpath) ? undefined : candidateOf(file, { pkgpath, evidence: { kind: 'text', signature } })
     if (candidate === undefined) broken.push(file)
     return candidate ?? []
   })
   return { quirksDate: index.quirksDate, candidates, broken }
 }
+
+/** No package has any; a terminal would act on it. */
+const control = /[\u0000-\u001f\u007f-\u009f]/
 
 function otherIndex(index: OtherIndex): BinderyError {
   if (index.kind === 'no-version') {

@@ -14,8 +14,8 @@ export type PackageHead = {
   readonly signedOn: string | undefined
 }
 
-/** Deflated; nearly all heads of packing lists end within it. */
-const firstPiece = 3072
+/** Deflated; most heads of packing lists end within it. */
+const firstPiece = 1536
 /** What decompressing may come to, so that no bomb goes off. */
 const maxInflated = 32 << 20
 
