@@ -6,6 +6,9 @@ import { fetchPage } from './fetch-page.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
 import type { Fetching, Page } from './fetch-page.ts'
+import type * as quirksPackage from './quirks-package.ts'
+
+type QuirksPackageModule = typeof quirksPackage
 
 /** The quirks package of a directory: when it was signed tells when the directory was made, and it carries pkg_add's own index. */
 
@@ -62,6 +65,6 @@ export async function fetchUpdateDb(
   return page.kind === 'page' && page.content.length > 0 ? page : undefined
 }
 
-async function insides(): Promise<typeof import('./quirks-package.ts')> {
+async function insides(): Promise<QuirksPackageModule> {
   return await import('./quirks-package.ts')
 }
