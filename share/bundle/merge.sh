@@ -13,7 +13,7 @@ find_merges() {
 		merges=$((merges + 1))
 		! is_open_conflict || continue
 		merge_one "$tmp/former/$former" "$tmp/coming/$coming" "$tmp/merged/$merges" || continue
-		printf '%s\n' "merged $merging $(size_of "$tmp/merged/$merges") $(digest <"$tmp/merged/$merges") $merges"
+		printf '%s\n' "merged $merging $(bytes_in "$tmp/merged/$merges") $(digest <"$tmp/merged/$merges") $merges"
 	done <"$tmp/merging"
 	rm -rf "$tmp/former" "$tmp/coming"
 }
@@ -26,7 +26,7 @@ is_open_conflict() {
 		name_beside "$number"
 		number=$((number + 1))
 		see "$candidate"
-		[ "$kind" = file ] && [ "$(size_of "$file")" = "$former_size" ] && [ "$(digest <"$file")" = "$former_sum" ] && return
+		[ "$kind" = file ] && [ "$(bytes_in "$file")" = "$former_size" ] && [ "$(digest <"$file")" = "$former_sum" ] && return
 	done
 	return 1
 }

@@ -212,3 +212,11 @@ test('shellcheck is content', needs('shellcheck'), () => {
   copyFileSync(client, join(work, 'bindery-sh'))
   assert.equal(sh('shellcheck -s sh bindery-sh'), '')
 })
+
+test('no function is called like one of a bundle: the later would take the place of the other', () => {
+  const names = [...readFileSync(client, 'utf8').matchAll(/^(\w+)\(\) [{(]/gm)].map(([, name]) => name)
+  assert.deepEqual(
+    names.filter((name, i) => names.indexOf(name) !== i),
+    [],
+  )
+})
