@@ -56,11 +56,16 @@ export type Context = {
   readonly out: (data: Uint8Array | string) => Promise<void>
   /** Talk: one line on stderr, prefixed `bindery: VERB: `; nothing under -q. */
   readonly say: (line: string) => void
+  /** As it is, on stderr: for verbs that speak as another program did. */
+  readonly tell: (text: string) => void
   /** Like `say`, only under -v. */
   readonly explain: (line: string) => void
+  /** Text on stderr as it is, where the words of a program that a verb stands in for are promised. */
+  readonly err: (text: string) => void
   /** What another program prints, as it is, on stderr where that is a terminal; nothing under -q. */
   readonly passOn: (bytes: Uint8Array) => void
   readonly progress: Progress
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
   readonly random: Random
   readonly http: HttpClient

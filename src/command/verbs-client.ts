@@ -30,4 +30,9 @@ export const clientVerbs: readonly Verb[] = [
     summary: 'compare the tree with the installed releases, and mend it',
     load: async () => (await import('./audit.ts')).audit,
   },
+  {
+    name: 'pkgcheck',
+    summary: 'ask which OpenBSD packages have updates, as obsdpkgup does',
+    load: async () => (await import('./pkgcheck.ts')).pkgcheck,
+  },
 ]

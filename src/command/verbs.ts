@@ -46,6 +46,11 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./pbi.ts')).pbi,
   },
   {
+    name: 'pkgindex',
+    summary: 'index the packages of an OpenBSD mirror, for pkgcheck and obsdpkgup',
+    load: async () => (await import('./pkgindex.ts')).pkgindex,
+  },
+  {
     name: 'farm select',
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
@@ -56,7 +61,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pbi farm tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit pkgcheck pkgindex pbi farm tuf serve'.split(
     ' ',
   )
 

@@ -5,16 +5,18 @@ const silent: Progress = { start: () => ({ advance: () => {}, end: () => {} }) }
 /** A line that redraws itself on a terminal, at most ten times a second; nothing anywhere else. */
 export function stderrProgress(stream: NodeJS.WriteStream | undefined): Progress {
   if (stream === undefined || stream.isTTY !== true) return silent
-  return { start: (label, total) => meter(stream, label, total) }
+  return { start: (label, total, unit) => meter(stream, { label, total, unit }) }
 }
 
-function meter(stream: NodeJS.WriteStream, label: string, total: number | undefined): Meter {
+export type Measured = { readonly label: string; readonly total: number | undefined; readonly unit?: string | undefined }
+
+function meter(stream: NodeJS.WriteStream, measured: Measured): Meter {
   const started = performance.now()
   let done = 0
   let drawn = 0
   const draw = (): void => {
     drawn = performance.now()
-    stream.write(`\r\u001b[K${meterLine(label, done, total, (drawn - started) / 1000)}`)
+    stream.write(`\r\u001b[K${meterLine(measured, done, (drawn - started) / 1000)}`)
   }
   return {
     advance: (by) => {
@@ -25,12 +27,13 @@ function meter(stream: NodeJS.WriteStream, label: string, total: number | undefi
   }
 }
 
-/** Bytes, per cent, rate, time left. */
-export function meterLine(label: string, done: number, total: number | undefined, seconds: number): string {
+/** How much, per cent, rate, time left. */
+export function meterLine({ label, total, unit }: Measured, done: number, seconds: number): string {
   const rate = seconds > 0 ? done / seconds : 0
-  const parts = [label, mega(done)]
+  const show = unit === undefined ? mega : (count: number): string => `${Math.round(count)} ${unit}`
+  const parts = [label, show(done)]
   if (total !== undefined && total > 0) parts.push(`${Math.floor((100 * done) / total)} %`)
-  parts.push(`${mega(rate)}/s`)
+  parts.push(`${show(rate)}/s`)
   if (total !== undefined && rate > 0) parts.push(`${Math.max(0, Math.round((total - done) / rate))} s left`)
   return parts.join('  ')
 }

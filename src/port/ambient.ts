@@ -5,9 +5,9 @@ export type Clock = { now(): number }
 
 export type Random = { bytes(count: number): Uint8Array }
 
-/** Silent unless stderr is a terminal. `total` is undefined where the end is not known. */
+/** Silent unless stderr is a terminal. `total` is undefined where the end is not known. Bytes are counted, or what `unit` names. */
 export type Progress = {
-  start(label: string, total: number | undefined): Meter
+  start(label: string, total: number | undefined, unit?: string): Meter
 }
 
 export type Meter = { advance(by: number): void; end(): void }

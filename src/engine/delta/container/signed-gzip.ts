@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
-import { equalBytes, fromLatin1, latin1 } from '../../../base/bytes.ts'
+import { equalBytes, latin1 } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
+import { digestsOfBlocks, usualBlockSize } from '../../../format/openbsd/signed-gzip.ts'
 import { closeGzipFile, openGzipFile } from './deflate.ts'
 import type { Opened } from './methods.ts'
 
@@ -9,7 +9,6 @@ import type { Opened } from './methods.ts'
  * the rest of the recipe makes; in it zeros stand in their places.
  */
 
-const blockSize = 65536
 const lineSize = 65
 const onlyComment = 16
 const lastOfMessage = /\nalgorithm=SHA512\/256\nblocksize=65536\n\n$/
@@ -18,26 +17,14 @@ const lastOfMessage = /\nalgorithm=SHA512\/256\nblocksize=65536\n\n$/
 function digestsIn(bytes: Uint8Array): { readonly start: number; readonly end: number } | undefined {
   if (bytes[3] !== onlyComment) return undefined
   const end = bytes.indexOf(0, 10)
-  const start = end - lineSize * Math.ceil((bytes.length - end - 1) / blockSize)
+  const start = end - lineSize * Math.ceil((bytes.length - end - 1) / usualBlockSize)
   if (end < 0 || start < 10) return undefined
   return lastOfMessage.test(latin1(bytes.subarray(Math.max(10, start - 64), start))) ? { start, end } : undefined
 }
 
-/** One line each. */
-function digestsOf(payload: Uint8Array): Uint8Array {
-  const lines: string[] = []
-  for (let at = 0; at < payload.length; at += blockSize)
-    lines.push(
-      `${createHash('sha512-256')
-        .update(payload.subarray(at, at + blockSize))
-        .digest('hex')}\n`,
-    )
-  return fromLatin1(lines.join(''))
-}
-
 export function isSignedGzip(bytes: Uint8Array): boolean {
   const place = digestsIn(bytes)
-  return place !== undefined && equalBytes(digestsOf(bytes.subarray(place.end + 1)), bytes.subarray(place.start, place.end))
+  return place !== undefined && equalBytes(digestsOfBlocks(bytes.subarray(place.end + 1)), bytes.subarray(place.start, place.end))
 }
 
 export function openSignedGzip(bytes: Uint8Array, limit: number): Opened | undefined {
@@ -53,6 +40,6 @@ export function closeSignedGzip(content: Uint8Array, recipe: Uint8Array, size: n
   const made = closeGzipFile(content, recipe, size)
   const place = digestsIn(made)
   if (place === undefined) throw new BinderyError('bad-format', 'the delta takes for a signed gzip file what is none')
-  made.set(digestsOf(made.subarray(place.end + 1)), place.start)
+  made.set(digestsOfBlocks(made.subarray(place.end + 1)), place.start)
   return made
 }

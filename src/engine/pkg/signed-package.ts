@@ -1,0 +1,54 @@
+import { byteReader } from '../../base/byte-reader.ts'
+import { concatBytes } from '../../base/bytes.ts'
+import { BinderyError } from '../../base/error.ts'
+import { headerSize, readHeader } from '../../format/gzip.ts'
+import { digestsOfBlocks, emptyMember, signedGzipHeader, signingPreamble, usualBlockSize } from '../../format/openbsd/signed-gzip.ts'
+import { encodeSignedMessage } from '../../format/signify.ts'
+import { signatureBy } from '../repo/keys.ts'
+import type { ByteStream } from '../../base/bytes.ts'
+import type { ByteSource } from '../../port/source.ts'
+import type { Signer } from '../repo/keys.ts'
+
+/** Signed gzip files, OpenBSD's packages: what `signify -zS` does. */
+
+export type Signing = {
+  readonly signer: Signer
+  /** Of the signature, unsigned. */
+  readonly comment: string
+  readonly date: string
+  /** The name of the secret key's file. */
+  readonly key: string
+}
+
+/**
+ * The signed twin of a gzip file, which is read twice. A payload that is a multiple of 64 KiB long gets an empty member behind it, since
+ * signify before 2023 cannot verify what it signs itself where the last block is a whole one. Throws `bad-format`.
+ */
+export async function* signPackage(gzip: ByteSource, { signer, comment, date, key }: Signing): ByteStream {
+  const { start, effort } = await headerOf(gzip)
+  const more = (gzip.size - start) % usualBlockSize === 0 ? [emptyMember] : []
+  const payload = (): ByteStream => payloadOf(gzip, start, more)
+  const parts: Uint8Array[] = [signingPreamble({ date, key, blockSize: usualBlockSize })]
+  const blocks = byteReader(payload(), 'the gzip file')
+  for (let block = await blocks.upTo(usualBlockSize); block.length > 0; block = await blocks.upTo(usualBlockSize))
+    parts.push(digestsOfBlocks(block))
+  const message = concatBytes(parts)
+  yield signedGzipHeader({ effort, comment: encodeSignedMessage({ signature: signatureBy(signer, message, comment), message }) })
+  yield* payload()
+}
+
+/** The header of any gzip file, a signed one's too: its comment is replaced. */
+const maxHeader = 17 << 20
+
+async function headerOf(gzip: ByteSource): Promise<{ readonly start: number; readonly effort: number }> {
+  for (let size = 4096; ; size *= 16) {
+    const header = readHeader(await gzip.read(0, Math.min(size, gzip.size)), 0)
+    if (header !== undefined) return { start: headerSize(header), effort: header.effort }
+    if (size >= Math.min(gzip.size, maxHeader)) throw new BinderyError('bad-format', 'is no gzip file', { subject: gzip.label })
+  }
+}
+
+async function* payloadOf(gzip: ByteSource, start: number, more: readonly Uint8Array[]): ByteStream {
+  for (let at = start; at < gzip.size; at += 16 * usualBlockSize) yield await gzip.read(at, Math.min(gzip.size, at + 16 * usualBlockSize))
+  yield* more
+}

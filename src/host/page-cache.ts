@@ -1,0 +1,74 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { concatBytes, latin1, utf8 } from '../base/bytes.ts'
+import type { CachedPage, PageCache } from '../port/page-cache.ts'
+
+/** Below the user's own cache folder: nothing here needs root. */
+export function userCacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+  return join(environment['XDG_CACHE_HOME'] || join(environment['HOME'] || homedir(), '.cache'), 'bindery', 'pages')
+}
+
+const firstLine = 'bindery-page 1'
+
+/**
+ * One file a URL: lines that say what it is, an empty one, the content. Synchronous, and without a sync to the disk: what a power cut leaves
+ * is recognised by its size, and fetched again.
+ */
+export function folderPageCache(folder: string): PageCache {
+  const fileOf = (url: string): string => join(folder, createHash('sha256').update(url).digest('hex').slice(0, 40))
+  return {
+    load: (url) => {
+      try {
+        return isOurs(folder) ? decodePage(url, readFileSync(fileOf(url))) : undefined
+      } catch {
+        return undefined
+      }
+    },
+    save: (url, page) => {
+      const aside = `${fileOf(url)}.${randomBytes(6).toString('hex')}.part`
+      try {
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        if (!isOurs(folder)) return
+        writeFileSync(aside, encodePage(url, page), { flag: 'wx', mode: 0o600 })
+        renameSync(aside, fileOf(url))
+      } catch {
+        // The next run fetches it again.
+        dropFile(aside)
+      }
+    },
+  }
+}
+
+/** `doas` may have left us another user's home: nothing is read or written there. */
+function isOurs(folder: string): boolean {
+  return statSync(folder).uid === (process.getuid?.() ?? -1)
+}
+
+function dropFile(file: string): void {
+  try {
+    unlinkSync(file)
+  } catch {
+    // It was never made.
+  }
+}
+
+function encodePage(url: string, { etag, lastModified, content }: CachedPage): Uint8Array {
+  const lines = [firstLine, `url ${url}`, `size ${content.length}`]
+  if (etag !== undefined) lines.push(`etag ${etag}`)
+  if (lastModified !== undefined) lines.push(`last-modified ${lastModified}`)
+  return concatBytes([utf8(`${lines.join('\n')}\n\n`), content])
+}
+
+function decodePage(url: string, bytes: Uint8Array): CachedPage | undefined {
+  const end = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf('\n\n')
+  if (end < 0) return undefined
+  const [first, ...lines] = Buffer.from(latin1(bytes.subarray(0, end)), 'latin1')
+    .toString('utf8')
+    .split('\n')
+  const facts = new Map(lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)]))
+  const content = bytes.subarray(end + 2)
+  if (first !== firstLine || facts.get('url') !== url || facts.get('size') !== String(content.length)) return undefined
+  return { etag: facts.get('etag'), lastModified: facts.get('last-modified'), content }
+}
