@@ -55,6 +55,11 @@ const makerVerbs: readonly Verb[] = [
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
   },
+  {
+    name: 'farm build',
+    summary: 'build the ports of a list into packages',
+    load: async () => (await import('./farm-build.ts')).farmBuild,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]

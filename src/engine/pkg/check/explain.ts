@@ -77,5 +77,7 @@ function keyOf(text: string): { readonly key: string; readonly kind: ElementChan
   if (/^[0-9]+$/.test(text)) return { key: 'version', kind: 'version' }
   if (text.startsWith('@')) return { key: `@${splitFromRight(text.slice(1))?.stem ?? text}`, kind: 'depend' }
   const library = /^(.*)\.[0-9]+\.[0-9]+$/.exec(text)?.[1]
-  return library === undefined ? { key: text, kind: /^[A-Za-z0-9+/]{43}$/.test(text) ? 'hash' : 'library' } : { key: library, kind: 'library' }
+  return library === undefined
+    ? { key: text, kind: /^[A-Za-z0-9+/]{43}$/.test(text) ? 'hash' : 'library' }
+    : { key: library, kind: 'library' }
 }

@@ -121,7 +121,10 @@ export async function fetchSignedIndex(
   how: { readonly key: SignifyPublicKey; readonly now: number; readonly wanted: Wanted },
 ): Promise<Listing | Missing> {
   const before = fetching.cache.load(url)
-  const page = await fetchPage(fetching, { url, make: async (body) => await checkedIndex(await whole(body, maxIndex), before?.content, how.key) })
+  const page = await fetchPage(fetching, {
+    url,
+    make: async (body) => await checkedIndex(await whole(body, maxIndex), before?.content, how.key),
+  })
   if (page.kind === 'other') return { kind: 'missing', status: page.status }
   const index = await openSealedIndex(page.content, how.key, wantsFile(how.wanted))
   if (index.expires * 1000 < how.now)

@@ -42,7 +42,8 @@ export async function pathOffer(offering: Offering, path: PackagePath): Promise<
   const present = found.flatMap((one) => (one.isFine ? one.value : []))
   const failures = found.flatMap((one) => (one.isFine ? [] : one.error))
   const [first] = present
-  if (first === undefined || found[0]?.isFine === false) for (const error of failures) if (first === undefined || !isAbsent(error)) throw error
+  if (first === undefined || found[0]?.isFine === false)
+    for (const error of failures) if (first === undefined || !isAbsent(error)) throw error
   const { listing, quirks } = first as DirectoryOffer
   return {
     path,
