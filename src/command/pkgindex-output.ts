@@ -95,10 +95,15 @@ export async function writeState(
 
 /** Answers whether anything was written. */
 export async function writeIndex(context: Context, output: IndexOutput & { readonly kind: 'file' }, index: MirrorIndex): Promise<boolean> {
-  const written = await writeIfNew(output.file, await compressed(encodePkgupIndex(pkgupIndexOf(index))))
+  const written = await writePkgupIndex(output.file, index)
   const { sealed } = output
   if (sealed === undefined) return written
   return (await writeSealed(context, sealed, index)) || written
+}
+
+/** obsdpkgup's, compressed; answers whether it is another than before. */
+export async function writePkgupIndex(file: string, index: MirrorIndex): Promise<boolean> {
+  return await writeIfNew(file, await compressed(encodePkgupIndex(pkgupIndexOf(index))))
 }
 
 async function compressed(text: Uint8Array): Promise<Uint8Array> {
@@ -106,7 +111,7 @@ async function compressed(text: Uint8Array): Promise<Uint8Array> {
 }
 
 /** A file that says the same keeps its time: clients ask whether it is newer. */
-async function writeIfNew(file: string, bytes: Uint8Array): Promise<boolean> {
+export async function writeIfNew(file: string, bytes: Uint8Array): Promise<boolean> {
   const former = await readIfThere(file)
   if (former !== undefined && equalBytes(former, bytes)) return false
   await writeFileAtomically(file, oneChunk(bytes))

@@ -4,13 +4,14 @@ import { openSigner, signatureBy } from '../engine/repo/keys.ts'
 import { encodeSignature, encodeSignedMessage } from '../format/signify.ts'
 import { sharedFlags } from './flags.ts'
 import { signStaged } from './sign-stage.ts'
+import { isRegularFile } from '../host/source.ts'
 import { readKeyFile, readMessage, signatureComment, signatureFile, writeResult } from './signed-files.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const sign: Command = {
   name: 'sign',
-  summary: 'sign a file, or what an unsigned publication waits for',
-  operands: '[DIR]',
+  summary: 'sign a file, what an unsigned publication waits for, or a handover of packages',
+  operands: '[DIR | REQUEST]',
   operandCount: { min: 0, max: 1 },
   options: {
     seckey: sharedFlags.seckey,
@@ -18,19 +19,28 @@ export const sign: Command = {
     signature: { ...sharedFlags.signature, help: 'the signature file to write (default: MESSAGE.sig)' },
     embed: { ...sharedFlags.embed, help: 'write the message into the signature file as well' },
     keys: { ...sharedFlags.keys, help: 'the folder of secret role keys, to sign DIR with' },
+    output: { ...sharedFlags.output, help: 'of a REQUEST: the file for what goes back to the farm' },
   },
   examples: [
     'bindery sign -s release.sec -m SHA256 -e -x SHA256.sig',
     'bindery sign -s release.sec -m install.iso',
     'bindery sign -k /media/keys /media/staged',
+    'bindery sign -s /keys/openbsd-76-pkg.sec -o /media/usb/signed.tar /media/usb/request.tar',
   ],
   run: async (context, input) => {
-    const [folder] = input.operands
-    if (folder !== undefined) return await signStaged(context, input, folder)
+    const [operand] = input.operands
+    if (operand !== undefined && (await isRegularFile(operand))) return await signRequested(context, input, operand)
+    if (input.value('output') !== undefined) throw new BinderyError('usage', '--output goes with a request that farm handover has made')
+    if (operand !== undefined) return await signStaged(context, input, operand)
     if (input.value('keys') !== undefined) throw new BinderyError('usage', '--keys goes with the folder that publish --unsigned has made')
     await signFile(context, input)
     return 0
   },
+}
+
+/** Loaded for this alone. */
+async function signRequested(context: Context, input: Input, file: string): Promise<number> {
+  return await (await import('./sign-handover.ts')).signHandover(context, input, file)
 }
 
 async function signFile(context: Context, input: Input): Promise<void> {

@@ -1,7 +1,7 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { digestStream } from '../../../base/digest.ts'
 import { buildPorts, cleanFolders, dropPackages, hasPackage, packageNames, readPackageFile, reportedProblems } from './batch.ts'
-import { collectPackage, packagesThere, readBuilt, writeBuilt } from './collect.ts'
+import { collectPackage, packageKey, packagesThere, readBuilt, writeBuilt } from './collect.ts'
 import type { BinderyError } from '../../../base/error.ts'
 import type { Built, BuiltPackage, FailedPort } from '../../../format/built.ts'
 import type { Spool } from '../../../port/source.ts'
@@ -56,6 +56,7 @@ export async function build(order: BuildOrder): Promise<BuildResult> {
   const failed = failuresOf(order, { missing, wanted, problems, wrong, made: new Set(fresh.map(({ file }) => file)) })
   const built = mergedWith(order, { former, there, fresh, failed })
   await writeBuilt(store, built)
+  await dropSuperseded(store, former, built)
   return { built, fresh: fresh.map(({ file }) => file), failed }
 }
 
@@ -162,9 +163,16 @@ type Parts = {
   readonly failed: readonly FailedPort[]
 }
 
-/** What failed before stays failed until it is built. */
+async function dropSuperseded(store: Store, former: Built | undefined, { packages }: Built): Promise<void> {
+  const kept = new Set(packages.map(({ file }) => file))
+  for (const { file } of former?.packages ?? []) if (!kept.has(file)) await store.delete(packageKey(file))
+}
+
+/** A package takes the place of the one of its pkgpath before. What failed before stays failed until it is built. */
 function mergedWith({ release, arch, list }: BuildOrder, { former, there, fresh, failed }: Parts): Built {
-  const packages = new Map([...there, ...fresh.map((one) => [one.file, one] as const)])
+  const renewed = new Set(fresh.map(({ pkgpath }) => pkgpath))
+  const stays = [...there].filter(([, { pkgpath }]) => !renewed.has(pkgpath))
+  const packages = new Map([...stays, ...fresh.map((one) => [one.file, one] as const)])
   const others = (former?.failed ?? []).filter(({ pkgpath }) => !list.includes(pkgpath))
   return {
     release,
