@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
@@ -199,7 +199,7 @@ test('an interrupted build leaves nothing running, and the next one goes on', ne
   await inPorts([curl, { pkgpath: 'net/hangs', version: '1', build: hangs }], async (world) => {
     const list = join(world.folder, 'list')
     writeFileSync(list, 'net/curl\nnet/hangs\n')
-    const child = spawn('bin/bindery', ['farm', 'build', ...words(world).map((word) => (word === '-' ? list : word))], { stdio: 'ignore' })
+    const child = spawn(resolve('bin/bindery'), ['farm', 'build', ...words(world).map((word) => (word === '-' ? list : word))], { stdio: 'ignore' })
     while (child.exitCode === null && !existsSync(join(world.ports, 'pid'))) await setTimeout(50)
     const locked = await buildList(world, 'net/curl\n')
     assert.equal(locked.code, 'locked')

@@ -48,7 +48,7 @@ test('a folder is brought up to date; lag and torn states are told', async () =>
     assert.equal(await mirror('--check'), 'behind by 5 hours\n')
     // Somebody copied the index before the packages.
     writeFileSync(join(copy, set, 'index.txt'), readFileSync(join(pub, set, 'index.txt')))
-    assert.equal(await mirror('--check'), 'torn: curl-8.5.0p0.tgz\n')
+    assert.equal(await mirror('--check'), 'torn: curl-8.5.0p0.tgz, and 2 more\n')
     assert.equal(await mirror(), 'current\n')
     assert.equal(existsSync(join(copy, set, 'curl-8.5.0.tgz')), false)
     writeFileSync(join(copy, set, 'vim-9.1.tgz'), 'cut')

@@ -43,7 +43,7 @@ const maxPackages = 100_000
 const maxText = 1 << 20
 
 export function encodeBuilt({ release, arch, packages, failed }: Built): Uint8Array {
-  return encodeJson({ format, version, release, arch, packages, failed } as unknown as Json)
+  return encodeJson({ format, version, release, arch, packages, failed })
 }
 
 /** Throws `bad-format`, `over-limit`, and `not-supported` for another version. */

@@ -37,7 +37,7 @@ const maxSets = 1000
 const maxPackages = 100_000
 
 export function encodeHandover({ sets }: Handover): Uint8Array {
-  return encodeJson({ format, version, sets } as unknown as Json)
+  return encodeJson({ format, version, sets })
 }
 
 /** Throws `bad-format`, `over-limit`, and `not-supported` for another version. */

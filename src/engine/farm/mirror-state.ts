@@ -11,15 +11,12 @@ export type MirrorState =
   /** The index names files that are not there, or have another size. */
   | { readonly kind: 'torn'; readonly files: readonly string[]; readonly seconds: number | undefined }
 
-export function judgeMirror(
-  ours: readonly ListedFile[],
-  theirs: readonly ListedFile[],
-  sizes: ReadonlyMap<string, number>,
-): Exclude<MirrorState, { readonly kind: 'missing' }> | { readonly kind: 'current' } {
+export function judgeMirror(ours: readonly ListedFile[], theirs: readonly ListedFile[], sizes: ReadonlyMap<string, number>): MirrorState {
   const [our, their] = [newestTime(ours), newestTime(theirs)]
   const seconds = our === undefined || their === undefined ? undefined : Math.max(0, our - their)
   const torn = theirs.filter(({ name, size }) => sizes.get(name) !== size).map(({ name }) => name)
-  if (torn.length > 0) return { kind: 'torn', files: torn, seconds }
+  const packagesFirst = torn.toSorted((a, b) => Number(b.endsWith('.tgz')) - Number(a.endsWith('.tgz')))
+  if (torn.length > 0) return { kind: 'torn', files: packagesFirst, seconds }
   if (textOf(ours) === textOf(theirs)) return { kind: 'current' }
   return seconds === undefined || seconds === 0 ? { kind: 'other' } : { kind: 'behind', seconds }
 }

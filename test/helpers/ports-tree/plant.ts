@@ -35,7 +35,7 @@ export function plantPorts(folder: string, ports: readonly PortFacts[]): void {
 /** Also to change one. */
 export function plantPort(folder: string, { pkgpath, version, stem, subpackages, depends, wantlib, build }: PortFacts): void {
   const lines = {
-    PKGSTEM: stem ?? (pkgpath.split('/').at(-1) as string),
+    PKGSTEM: stem ?? pkgpath.split('/').at(-1),
     VERSION: version,
     PORT: pkgpath,
     SUBPACKAGES: subpackages ?? '',

@@ -80,7 +80,7 @@ async function compareContents(tar: ByteSource, members: readonly TarMember[], l
 }
 
 function contentsOf({ infoFiles, items }: PackingList): readonly PackedEntry[] {
-  const entries = items.flatMap((item) => (item.kind === 'file' ? [item as PackedEntry] : []))
+  const entries = items.flatMap((item) => (item.kind === 'file' ? [item] : []))
   return [...infoFiles, ...entries.filter(({ keyword }) => fileKeywords.get(keyword) === 'content')]
 }
 

@@ -7,7 +7,7 @@ import { hex } from '../../../base/bytes.ts'
 import { verifyPackage } from '../../pkg/verify-package.ts'
 import { newList, readSignedList } from './new-list.ts'
 import { payloadDigest } from './payload.ts'
-import { listName, maxList, member, packageName, requestName, requireExactly } from './request.ts'
+import { listName, maxList, maxRecord, member, packageName, requestName, requireExactly } from './request.ts'
 import { bytesOfSource, openTransport, wholeOf } from './transport.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { HandedPackage, HandedSet } from '../../../format/handover.ts'
@@ -21,7 +21,7 @@ import type { Request } from './request.ts'
  */
 export async function acceptSigned(request: Request, signed: ByteSource, key: SignifyPublicKey): Promise<ReadonlyMap<string, ByteSource>> {
   const files = await openTransport(signed)
-  if (!equalBytes(await wholeOf(member(files, requestName), request.record.length + 1), request.record))
+  if (!equalBytes(await wholeOf(member(files, requestName), maxRecord), request.record))
     throw new BinderyError('mix-and-match', 'was signed for another request')
   const { sets } = request.handover
   requireExactly(files, [requestName, ...sets.flatMap((set) => [listName(set), ...set.packages.map((one) => packageName(set, one))])])

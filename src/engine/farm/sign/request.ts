@@ -14,8 +14,8 @@ import type { Carried } from './transport.ts'
 
 export const requestName = 'request.json'
 const readmeName = 'README'
-const maxRecord = 256 << 20
-export const maxList = 64 << 20
+export const maxRecord: number = 256 << 20
+export const maxList: number = 64 << 20
 
 export function listName(set: HandedSet): string {
   return `${folderOf(set)}/SHA256.sig`
