@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { digestIn, fileName, plainName } from './built.ts'
 import { asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import type { Sha256 } from '../base/digest.ts'
-import type { Json, JsonObject } from './record-json.ts'
+import type { JsonObject } from './record-json.ts'
 
 /** `request.json` of a handover (doc/spec/handover.md): what is to be signed, and what it comes after. */
 export type Handover = { readonly sets: readonly HandedSet[] }
