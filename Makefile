@@ -47,7 +47,7 @@ bench-delta: build ## deltas beside those of every peer, on many real pairs; ARG
 bench-delta-smoke: build ## deltas of three made pairs against the bounds that they have reached
 	@node bench/delta/smoke.ts
 
-bench-containers: build ## deltas between packages (.deb, .tgz) beside those of the peers; ARGS='--only npm-vue'
+bench-containers: build ## deltas between packages (.deb, .pbi, .tgz) beside those of the peers; ARGS='--only npm-vue'
 	@node bench/delta/containers.ts $(ARGS)
 
 test-runtimes: build ## the client bundle on every supported line of Node

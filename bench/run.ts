@@ -8,7 +8,7 @@ import { realTrees, smallTrees } from './trees.ts'
  * node bench/run.ts [--smoke] [NAME ...]: runs every bench (or those named), prints a Markdown table for each and
  * writes bench/results.json. Exit status 1 where a goal is missed; under --smoke only goals for sizes and memory count.
  */
-const harness = new Set(['debian', 'harness', 'run', 'table', 'trees', 'writes'])
+const harness = new Set(['debian', 'genpkgup', 'harness', 'mirror', 'obsdpkgup', 'run', 'serve-folder', 'table', 'trees', 'writes'])
 const judgedUnderSmoke: ReadonlySet<Unit> = new Set(['bytes', 'MiB'])
 
 async function main(words: readonly string[]): Promise<number> {

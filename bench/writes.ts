@@ -8,9 +8,15 @@ import type { TreePair } from './harness.ts'
 /** From strace's lines: what was written to files below `root`, and not to a pipe or a terminal. */
 export function bytesWritten(trace: string, root: string): number {
   let sum = 0
+  const begun = new Map<string, string>()
   for (const line of readFileSync(trace, 'latin1').split('\n')) {
-    const [, path, count] = /\(\d+<([^>]*)>.* = (\d+)$/.exec(line) ?? []
-    if (path?.startsWith(`${root}/`) === true) sum += Number(count)
+    // A call that another process came between is told in two lines.
+    const [, process, rest] = /^(\d+) +(.*)$/.exec(line) ?? []
+    if (process === undefined || rest === undefined) continue
+    const [, path = begun.get(process)] = /^(?:copy_file_range\(\d+<[^>]*>, NULL, |\w+\()\d+<([^>]*)>/.exec(rest) ?? []
+    if (rest.endsWith('<unfinished ...>')) begun.set(process, path ?? '')
+    const [, count] = /\) += (\d+)$/.exec(rest) ?? []
+    if (count !== undefined && path?.startsWith(`${root}/`) === true) sum += Number(count)
   }
   return sum
 }

@@ -1,6 +1,7 @@
 import { exitStatusOf, BinderyError, isBrokenPipe } from './base/error.ts'
 import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
+import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
 import { hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
@@ -75,7 +76,8 @@ function report(error: unknown, verb: string | undefined): number {
     return exitStatusOf.io
   }
   const subject = error.subject === undefined ? '' : `${error.subject}: `
-  process.stderr.write(`${prefix}${subject}${error.message}\n`)
-  if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${error.hint}\n`)
+  // Names and texts of others stand in it.
+  process.stderr.write(`${prefix}${showLine(`${subject}${error.message}`)}\n`)
+  if (error.hint !== undefined) process.stderr.write(`bindery: hint: ${showLine(error.hint)}\n`)
   return exitStatusOf[error.code]
 }

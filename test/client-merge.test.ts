@@ -224,6 +224,50 @@ describe('what is not merged', () => {
     assert.equal(await text(disk, 'etc/f.new'), lines({ 1: 'new', 4: 'new', 8: 'newer' }))
   })
 
+  test('nor where the .new of that conflict lies under the next name, since its own was taken', async () => {
+    const [a, b, c] = [
+      await release('1', { 'etc/f': lines() }),
+      await release('2', { 'etc/f': lines({ 1: 'new', 4: 'new' }) }),
+      await release('3', { 'etc/f': lines({ 1: 'new', 4: 'new', 8: 'newer' }) }),
+    ]
+    for (const isTidied of [false, true]) {
+      const disk = await machine(memoryDisk(), { 'etc/f': lines() })
+      await write(disk, 'etc/f', ours)
+      await write(disk, 'etc/f.new', 'of my own')
+      await install(disk, a, b)
+      assert.equal(await text(disk, 'etc/f.new.1'), lines({ 1: 'new', 4: 'new' }))
+      if (isTidied) await disk.unlink(at('etc/f.new'))
+      const { kept } = await install(disk, b, c)
+      assert.deepEqual(kept, [{ ...modified('etc/f'), beside: isTidied ? 'etc/f.new' : 'etc/f.new.1' }])
+      assert.equal(await text(disk, 'etc/f'), ours)
+    }
+  })
+
+  test('a file that has become huge is not read for it', async () => {
+    const { disk, old, next } = await edited({ 'etc/f': lines() }, { 'etc/f': theirs }, { 'etc/f': 'x'.repeat(3 << 20) })
+    const asked: string[] = []
+    const watched: Disk = { ...disk, digest: async (path) => (asked.push(path), await disk.digest(path)) }
+    assert.deepEqual((await install(watched, old, next)).kept, [modified('etc/f')])
+    assert.ok(!asked.includes('etc/f'))
+  })
+
+  test('what has become a folder, or a link that leads elsewhere', async () => {
+    const { disk, old, next } = await edited({ 'etc/f': lines() }, { 'etc/f': theirs }, {})
+    await disk.unlink(at('etc/f'))
+    await disk.mkdir(at('etc/f'), 0o755)
+    await write(disk, 'etc/f/own', ours)
+    assert.deepEqual((await install(disk, old, next)).kept, [modified('etc/f')])
+    assert.equal(await text(disk, 'etc/f/own'), ours)
+    const linked = await edited({ 'etc/d/f': lines() }, { 'etc/d/f': theirs }, { 'etc/elsewhere': ours })
+    await linked.disk.unlink(at('etc/d/f'))
+    await linked.disk.rmdir(at('etc/d'))
+    await linked.disk.mkdir(at('other'), 0o755)
+    await write(linked.disk, 'other/f', ours)
+    await linked.disk.symlink(at('etc/d'), '/other')
+    await install(linked.disk, linked.old, linked.next).catch(() => undefined)
+    assert.equal(await text(linked.disk, 'other/f'), ours)
+  })
+
   test('the old contents are asked for only where there is something to merge', async () => {
     const { disk, old, next } = await edited(
       { 'etc/a': lines(), 'srv/b': lines() },

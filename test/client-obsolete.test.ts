@@ -10,7 +10,7 @@ import { defaultConfig } from '../src/format/conf.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { arbitraryTree } from './helpers/arbitrary-tree.ts'
 import { incoming, install, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
-import { dir, plant, relPath, symlink } from './helpers/plant.ts'
+import { dir, hardlink, plant, relPath, symlink } from './helpers/plant.ts'
 import { compress } from '../src/engine/dist/wire.ts'
 import { collectBytes } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
@@ -107,6 +107,42 @@ test('a release that was skipped is no reason to keep what it removed', async ()
   assert.equal(await picture(disk), await picture(last.disk))
   await back(disk)
   assert.equal(await picture(disk), await picture(first.disk))
+})
+
+test('what comes again is judged by what is there: left over, made here, or the new one already', async () => {
+  const [a, b, c] = [
+    await release('1.0', { 'bin/again': '1', 'bin/sh': '1', 'lib/x': symlink('y') }),
+    await release('1.1', { 'bin/sh': '2' }),
+    await release('1.2', { 'bin/again': '3', 'bin/sh': '3', 'lib/x': dir(), 'lib/x/f': 'in' }),
+  ]
+  for (const [there, wanted, kept] of [
+    ['1', '3', []],
+    ['3', '3', []],
+    ['mine', 'mine', [{ path: 'bin/again', reason: 'in-the-way', beside: 'bin/again.new' }]],
+  ] as const) {
+    const disk = await machine(memoryDisk(), { 'bin/sh': '2', 'bin/again': there, 'lib/x': symlink('y') })
+    const before = await picture(disk)
+    const done = await update(disk, b, c, listFor(a, b))
+    assert.deepEqual([done.kept, await text(disk, 'bin/again'), await text(disk, 'lib/x/f')], [kept, wanted, 'in'])
+    await back(disk)
+    assert.equal(await picture(disk), before)
+  }
+  const skipping = await machine(memoryDisk(), { 'bin/again': '1', 'bin/sh': '1', 'lib/x': symlink('y') })
+  assert.deepEqual([(await update(skipping, a, c)).kept, await picture(skipping)], [[], await picture(c.disk)])
+})
+
+test('an old file goes by its own name alone, whatever other names it has here', async () => {
+  const [a, b, c] = [
+    await release('1.0', { 'bin/uucp': 'uucp' }),
+    await release('1.1', { 'bin/sh': '2' }),
+    await release('1.2', { 'bin/sh': '3' }),
+  ]
+  const disk = await machine(memoryDisk(), { 'bin/sh': '2', 'bin/mine': 'uucp', 'bin/uucp': hardlink('bin/mine') })
+  const before = await picture(disk)
+  await update(disk, b, c, listFor(a, b))
+  assert.deepEqual([await paths(disk), await text(disk, 'bin/mine')], [['bin/mine', 'bin/sh'], 'uucp'])
+  await back(disk)
+  assert.equal(await picture(disk), before)
 })
 
 test('what another channel has is not removed by the one that had it before', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { markVerified } from '../src/base/verified.ts'
 import { finishing } from '../src/command/finish.ts'
+import { planLines } from '../src/command/plan-text.ts'
 import { catchUp, conclude, recoverFirst } from '../src/command/outcome.ts'
 import { afterInstall } from '../src/engine/client/apply/install.ts'
 import { planRollback, rollbackPlan } from '../src/engine/client/apply/rollback.ts'
@@ -19,6 +20,8 @@ import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import { relPath } from './helpers/plant.ts'
 import type { Context } from '../src/command/command.ts'
+import type { Plan } from '../src/engine/client/apply/plan.ts'
+import type { Journal } from '../src/format/journal.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { PostStep, StepTerms } from '../src/format/post-step.ts'
 import type { RebootClass, Update } from '../src/format/update.ts'
@@ -194,6 +197,61 @@ test('a step that failed is tried again by installs that come after, until its i
   await back({ disk })
   await back({ disk })
   assert.deepEqual(await readLeft(disk), [])
+})
+
+test('a step that never succeeds can be given up; what else is left is run', async () => {
+  const disk = await fresh()
+  const ends = { b: failing() }
+  await update({ disk, ends }, { postSteps: [run('a'), run('b')] })
+  const again = await next({ disk, ends })
+  assert.match(again.said.join(), /'bindery recover' tries it again, with --skip-step b it is given up$/)
+  const skip = new Set(['b'])
+  const given = await verb(
+    { disk, ends },
+    async (context, session) => await catchUp(context, session, { undo: false, tell: () => {}, skip }),
+  )
+  assert.deepEqual([given.status, given.ran, short(given.said)], [0, [], ['the step b of 1.1 is given up']])
+  assert.deepEqual(await readLeft(disk), [])
+
+  const killed = await fresh()
+  await assert.rejects(
+    update({ disk: killed, ends: { a: 'killed' } }, { postSteps: [run('a'), run('b'), run('c')], notices: ['read'] }),
+    Crash,
+  )
+  const did = await verb(
+    { disk: killed },
+    async (context, session) => await catchUp(context, session, { undo: false, tell: () => {}, skip }),
+  )
+  assert.deepEqual([did.status, did.ran, did.said.slice(1)], [0, ['a 1.1', 'c 1.1'], ['base/amd64: read']])
+})
+
+test('what a step prints last reaches no terminal as it is', async () => {
+  const disk = await fresh()
+  const did = await update({ disk, ends: { b: failing(1, `\u001b]0;mine\u0007\u202e${'x'.repeat(4000)}`) } }, { postSteps: [run('b')] })
+  assert.match(did.said.join(), /^the step b failed with status 1: \?\]0;mine\?\?x{190} \(/)
+})
+
+test('a plan shows a command without what turns the direction of a text', () => {
+  const journal = { actions: [], kept: [], reboot: [], postSteps: [{ ...run('b'), command: 'rm \u202e/x\u009b' }] } as unknown as Journal
+  assert.deepEqual(planLines({ journal } as Plan, false), ['run b: rm ?/x?'])
+})
+
+test('a disk that is full behind the install leaves the rest to the next run', async () => {
+  const record = { postSteps: [run('a'), run('b')], notices: ['read'], reboot: 'reboot' } as const
+  const calls = await callsOf(await fresh(), async (disk) => await update({ disk }, record))
+  const receipt = calls.indexOf('rename var/db/bindery/journal')
+  let interrupted = 0
+  for (let at = receipt + 4; at <= calls.length; at++) {
+    const disk = await fresh()
+    const did = await update({ disk: faultyDisk(disk, { kind: 'fail', at, code: 'no-space' }).disk }, record)
+    if (did.error !== undefined) assert.equal(did.error.code, 'interrupted', `${calls[at - 1] ?? ''}: ${did.error.message}`)
+    if (did.error !== undefined) interrupted++
+    const rest = await next({ disk })
+    assert.deepEqual([rest.status, await readLeft(disk)], [0, []])
+    assert.deepEqual([...new Set([...did.ran, ...rest.ran])], ['a 1.1', 'b 1.1'])
+    assert.ok([...did.said, ...rest.said].includes('base/amd64: read'))
+  }
+  assert.ok(interrupted > 8, String(interrupted))
 })
 
 test('a step that says so takes the install back, also when it fails in a recovery', async () => {

@@ -175,3 +175,8 @@ test('every code has its documented exit status', () => {
     [1, 2, 3, 4, 5],
   )
 })
+
+test('names and texts of others reach no terminal as they are', () => {
+  const { stderr } = run(['\u001b[2J\u009b\u202e\nnext'])
+  assert.equal(stderr, "bindery: no verb '?[2J?? next'\nbindery: hint: bindery --help lists the verbs\n")
+})

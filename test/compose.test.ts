@@ -10,6 +10,7 @@ import {
   readdirSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -17,6 +18,7 @@ import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { compose } from '../src/command/compose.ts'
+import { openComposed } from '../src/command/composed.ts'
 import { cut } from '../src/command/cut.ts'
 import { init } from '../src/command/init.ts'
 import { publish } from '../src/command/publish.ts'
@@ -26,6 +28,7 @@ import { onTerminal } from './helpers/terminal.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import { needs } from './helpers/programs.ts'
+import type { Turn } from './helpers/terminal.ts'
 
 const documentsPaths = [
   'sbin/mount_nfs',
@@ -92,6 +95,105 @@ test('update_gen on a terminal prompts with Name: and Details URL:, as the docum
     const made = readdirSync(folder).find((one) => /^patch-[0-9]{8}-nfs-security-update$/.test(one))
     assert.ok(made !== undefined, screen)
     assert.match(descriptorIn(join(folder, made)), /^Details URL: http:\/\/www\.pcbsd\.org\/blah$/m)
+  })
+})
+
+test('Ctrl-C and Ctrl-D at any question end it, and nothing is left', needs('script'), async () => {
+  const [name, url, step] = [
+    ['Name: ', 'Boot\n'],
+    ['Details URL: ', '\n'],
+    ['(nothing leaves the step out): ', 'sd0\n'],
+  ] as const
+  const cases: readonly (readonly [readonly Turn[], readonly number[], RegExp])[] = [
+    [[['Name: ', '\u0003']], [1, 130], /./],
+    [[['Name: ', '\u0004']], [2], /--name is needed/],
+    [[name, ['Details URL: ', '\u0003']], [1, 130], /./],
+    [[name, url, [step[0], '\u0003']], [1], /stopped by SIGINT/],
+    [[name, url, [step[0], '\u0004']], [2], /step 'installboot' of the rules asks/],
+    [[name, ['Details URL: ', '\u0004'], step], [2], /step 'installboot' of the rules asks/],
+    [[name, url, step], [0], /the update is in/],
+  ]
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['usr/mdec/biosboot', 'usr/libexec/ld.so'])
+    for (const [turns, statuses, message] of cases) {
+      const { status, shown } = await onTerminal([resolve('bin/update_gen'), 'usr/mdec/biosboot'], turns, { cwd: folder })
+      assert.ok(statuses.includes(status), `${status}: ${shown}`)
+      assert.match(shown, message)
+      assert.equal(readdirSync(folder).length, status === 0 ? 2 : 1, shown)
+    }
+  })
+})
+
+test('paths as find(1) has them, named twice, or below each other are one', async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/sbin/a', 'root/sbin/.b', 'root/etc/c'])
+    const named = ['./sbin/a', 'sbin', '/sbin/', './/sbin/.b', 'sbin/a']
+    const words = [...named, '--name', 'X', '-o', join(folder, 'out'), ...day]
+    assert.equal((await runCommand(compose, words, { root: join(folder, 'root') })).status, 0)
+    const text = readFileSync(join(folder, 'out/update.txt'), 'utf8')
+    assert.deepEqual(text.match(/^ {2}changed .*$/gm), ['  changed /sbin/.b', '  changed /sbin/a'])
+  })
+})
+
+test('a path behind a link, below a file of the base, a folder that is taken, nothing new: told', async () => {
+  await inTemporary(async (folder) => {
+    const [root, base, out] = [join(folder, 'root'), join(folder, 'base'), join(folder, 'out')]
+    plantAll(root, ['usr/lib/a', 'tmp/b', 'same'])
+    symlinkSync('usr/lib', join(root, 'lib'))
+    plantAll(base, ['tmp', 'same'])
+    utimesSync(join(base, 'same'), 1, 1)
+    utimesSync(join(root, 'same'), 1, 1)
+    const run = async (...words: readonly string[]) =>
+      await runCommand(compose, [...words, '--name', 'X', '--product', 'x', '--revision', '1', '-o', out, ...day], { root })
+    const linked = await run('lib/a')
+    assert.deepEqual([linked.code, linked.error?.hint], ['not-found', '/lib is a symbolic link to usr/lib'])
+    const below = await run('tmp/b', '--base', base)
+    assert.deepEqual([below.code, below.error?.subject], ['conflict', '/tmp/b'])
+    assert.equal((await run('tmp', '--base', base)).status, 0)
+    assert.equal((await run('tmp', '--rules', join(folder, 'nowhere'))).code, 'exists', 'before anything is looked at')
+    rmSync(out, { recursive: true })
+    assert.deepEqual((await run('same', '--base', base)).stderr, ['nothing changes by this update'])
+  })
+})
+
+test('a file that is written while it is read ends it', async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/a'])
+    const file = join(folder, 'root/a')
+    const start = (): { advance: () => void; end: () => void } => ({ advance: () => {}, end: () => writeFileSync(file, 'b') })
+    const words = ['a', '--name', 'X', '-o', join(folder, 'out')]
+    const { code, error } = await runCommand(compose, words, { root: join(folder, 'root'), progress: { start } })
+    assert.deepEqual([code, error?.subject, existsSync(join(folder, 'out'))], ['conflict', 'a', false])
+  })
+})
+
+test('what no record takes is told by compose, not by publish', async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/a'])
+    const run = async (...words: readonly string[]) =>
+      await runCommand(compose, ['a', '--name', 'X', ...words, '-o', join(folder, 'out')], { root: join(folder, 'root') })
+    for (const words of [
+      ['--notice', ''],
+      ['--notice', 'a\u001b[2J'],
+      ['--notice', 'x'.repeat(5000)],
+      ['--post-step', `echo ${'x'.repeat(5000)}`],
+      ['--name', 'a\u202eb'],
+      ['--url', 'http://x/\u202e'],
+      ['--url', 'no address'],
+    ])
+      assert.equal((await run(...words)).code, 'usage', words.join(' ').slice(0, 40))
+    const many = (flag: string, count: number) => Array.from({ length: count }, (_, i) => [flag, `echo ${i}`]).flat()
+    for (const words of [many('--notice', 17), many('--post-step', 65)]) assert.equal((await run(...words)).code, 'over-limit')
+    assert.equal((await run(...many('--post-step', 64))).status, 0)
+  })
+})
+
+test('an address that holds a tag is none in the Markdown', async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/a'])
+    const words = ['a', '--name', '<b>X</b>', '--url', 'http://x/<script>alert(1)</script>', '-o', join(folder, 'out')]
+    assert.equal((await runCommand(compose, words, { root: join(folder, 'root') })).status, 0)
+    assert.doesNotMatch(readFileSync(join(folder, 'out/update.md'), 'utf8'), /(?<!\\)<(?:script|b)>/)
   })
 })
 
@@ -284,6 +386,26 @@ test('publish takes the folder: the record says what the descriptor does, and a 
     appendFileSync(join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst'), 'x')
     const touched = await runCommand(publish, ['-r', at('repo'), '-k', at('keys'), at('out')])
     assert.deepEqual([touched.code, touched.error?.subject], ['bad-digest', join(at('out'), 'repairs-sshd-1-20260101-amd64.tar.zst')])
+  })
+})
+
+test('publish takes no folder of FIFOs, and no script that is no text', needs('mkfifo'), async () => {
+  await inTemporary(async (folder) => {
+    plantAll(folder, ['root/a', 'b.sh'])
+    const out = join(folder, 'out')
+    writeFileSync(join(folder, 'r.toml'), 'format = 1\nscripts = true\n')
+    const words = ['a', '--name', 'X', '--script', join(folder, 'b.sh'), '--rules', join(folder, 'r.toml'), '-o', out, ...day]
+    assert.equal((await runCommand(compose, words, { root: join(folder, 'root') })).status, 0)
+    const code = async () => await openComposed(out).catch((error: unknown) => (error as BinderyError).code)
+    writeFileSync(join(out, 'b.sh'), Uint8Array.of(0xff))
+    assert.equal(await code(), 'bad-digest')
+    for (const name of ['b.sh', 'x-1-20260101-amd64.tar.zst', 'update.upd']) {
+      rmSync(join(out, name))
+      spawnSync('mkfifo', [join(out, name)])
+      assert.equal(await code(), 'wrong-type', name)
+      if (name === 'b.sh') rmSync(join(out, name))
+      if (name === 'b.sh') writeFileSync(join(out, name), 'b.sh\n')
+    }
   })
 })
 

@@ -9,6 +9,9 @@ import { delta } from '../src/command/delta.ts'
 import { patch } from '../src/command/patch.ts'
 import { patch as clientPatch } from '../src/command/patch-client.ts'
 import { noise } from './helpers/noise.ts'
+import { packageKey } from './helpers/openbsd-mirror/mirror.ts'
+import { packageFile } from './helpers/openbsd-mirror/package-file.ts'
+import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
@@ -288,6 +291,36 @@ test('what was signed as an OpenBSD package still verifies, and its digests cost
     assert.equal(sha256(decodeContainer(readFileSync(file), readFileSync(old))), sha256(readFileSync(next)))
   })
 })
+
+test(
+  'two versions of a package of a mirror: a small delta makes the signed file itself, which signify takes',
+  needs('signify-openbsd', 'tar'),
+  async () => {
+    const key = await packageKey()
+    const files = texts.slice(0, 12).map((path, i) => ({ path: `share/vim/${i}.txt`, content: readFileSync(path, 'latin1') }))
+    const former = packageOf({ name: 'vim-9.0.1', pkgpath: 'editors/vim', wantlibs: ['c.97.1', 'iconv.7.1'], files })
+    const changed = files.map((file, i) => (i === 3 ? { ...file, content: `${file.content}// 9.0.2\n` } : file))
+    await inTemporary(async (folder) => {
+      const [old, next, file, out] = ['old.tgz', 'new.tgz', 'd', 'out'].map((name) => join(folder, name)) as [
+        string,
+        string,
+        string,
+        string,
+      ]
+      writeFileSync(old, await packageFile(former, key, '2026-10-01T08:00:00Z'))
+      writeFileSync(
+        next,
+        await packageFile({ ...former, name: 'vim-9.0.2', wantlibs: ['c.98.0', 'iconv.7.1'], files: changed }, key, '2026-11-20T09:30:15Z'),
+      )
+      writeFileSync(join(folder, 'k.pub'), key.publicKeyFile)
+      assert.equal((await run(old, next, '-o', file)).status, 0)
+      assert.equal((await runCommand(patch, [file, old, '-o', out])).status, 0)
+      assert.equal(sha256(readFileSync(out)), sha256(readFileSync(next)))
+      sh(folder, 'signify-openbsd -Vz -p k.pub -x out | tar -tzf -')
+      assert.ok(statSync(file).size < 1200, `${statSync(file).size} bytes`)
+    })
+  },
+)
 
 test('a delta is never larger than one between the files as they are', needs('zip'), async () => {
   await inTemporary(async (folder) => {

@@ -50,7 +50,7 @@ test('names are split at the first dash before a digit, and from the right', () 
     const parsed = parsePackageName(name)
     assert.deepEqual(parsed === undefined ? null : [parsed.stem, formatPackageVersion(parsed.version), ...parsed.flavors], first, name)
     const split = splitFromRight(name)
-    assert.deepEqual(split === undefined ? null : [split.stem, formatPackageVersion(split.version), split.flavor], right, name)
+    assert.deepEqual(split === undefined ? null : [split.stem, split.version, split.flavor], right, name)
   }
 })
 

@@ -13,7 +13,7 @@ test('a question on a terminal has the line that is typed', needs('script'), asy
   assert.deepEqual([status, /<yes>/.test(shown)], [0, true])
 })
 
-test('where nobody answers, the answer is empty', () => {
+test('where nobody answers, there is no answer', () => {
   const { stdout, stderr } = spawnSync(asking[0] as string, asking.slice(1), { input: '' })
-  assert.deepEqual([stdout.toString(), stderr.toString()], ['<>\n', 'Sure? '])
+  assert.deepEqual([stdout.toString(), stderr.toString()], ['<undefined>\n', 'Sure? '])
 })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { isBinderyError } from '../src/base/error.ts'
 import { stepEnvironment } from '../src/engine/client/apply/run-steps.ts'
 import { hostStepRunner } from '../src/host/step-runner.ts'
-import { maxStepOutput } from '../src/port/step-runner.ts'
+import { maxLog, maxStepOutput } from '../src/port/step-runner.ts'
 import { needsRoot } from './helpers/programs.ts'
 import { countProcesses, makeRoot } from './helpers/sandbox-root.ts'
 import { inTemporary } from './helpers/temporary.ts'
@@ -85,6 +85,23 @@ test('one that prints without end is ended, and the log holds what is allowed', 
     const end = await run(folder, 'while :; do head -c 1000000 /dev/zero; sleep 0.01; done')
     assert.deepEqual(end, { kind: 'too much output' })
     assert.equal(statSync(join(folder, 'log')).size, '== it\n'.length + maxStepOutput)
+  })
+})
+
+test('a log that grew over many tries is emptied before the next', async () => {
+  await inTemporary(async (folder) => {
+    writeFileSync(join(folder, 'log'), '')
+    truncateSync(join(folder, 'log'), maxLog + 1)
+    assert.deepEqual(await run(folder, 'echo new'), { kind: 'ended', status: 0, lastLine: 'new' })
+    assert.equal(readFileSync(join(folder, 'log'), 'utf8'), '== it\nnew\n')
+  })
+})
+
+test('where the log cannot be written, no step is run', { skip: !existsSync('/dev/full') && 'there is no /dev/full' }, async () => {
+  await inTemporary(async (folder) => {
+    const ended = run(folder, `: >${folder}/ran`, { log: 'dev/full' as RelPath })
+    await assert.rejects(ended, (error) => isBinderyError(error, 'no-space'))
+    assert.equal(existsSync(join(folder, 'ran')), false)
   })
 })
 

@@ -114,14 +114,14 @@ test('every page belongs to a program or a verb, and every reference to a page',
   assert.deepEqual(dead, [])
 })
 
-/** `-e` is `--embed` where signify(1) has it, and `--exit-code` in `check`. */
-const signifyFlags: ReadonlySet<string> = new Set(['embed'])
+/** `-e` is `--embed` where signify(1) has it, and `--exit-code` in `check`; `-m -v -p` of pkgindex are genpkgup's, `-c -s -d` of pkgcheck obsdpkgup's. */
+const flagsOfOriginals: ReadonlySet<string> = new Set(['embed', 'mirror', 'release', 'progress', 'cron', 'snapshot', 'debug'])
 
-test('a short flag means one thing in all verbs, but for what sign and verify have from signify', () => {
+test('a short flag means one thing in all verbs, but for what some have from the programs that they stand in for', () => {
   const meanings = new Map<string, string>()
   for (const table of [globalOptions, ...commands.map((command) => command.options)]) {
     for (const [long, { short }] of Object.entries(table)) {
-      if (short === undefined || signifyFlags.has(long)) continue
+      if (short === undefined || flagsOfOriginals.has(long)) continue
       assert.equal(meanings.get(short) ?? long, long, `-${short}`)
       meanings.set(short, long)
     }

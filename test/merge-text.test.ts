@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { fromLatin1, latin1 } from '../src/base/bytes.ts'
 import { mergeText } from '../src/engine/client/apply/merge-text.ts'
 import { needs } from './helpers/programs.ts'
+import { arbitraryVersions, distinctLines, repeatedLines, versionsOf } from './helpers/text-versions.ts'
 import type { Versions } from '../src/engine/client/apply/merge-text.ts'
 
 /** Merged texts, judged by git merge-file and GNU diff3. */
@@ -31,32 +32,9 @@ function merge(versions: Versions): string | undefined {
   return merged === undefined ? undefined : latin1(merged)
 }
 
-type Edit = { readonly at: number; readonly removed: number; readonly added: readonly string[] }
-
-function edits(words: readonly string[]): fc.Arbitrary<readonly Edit[]> {
-  const added = fc.array(fc.constantFrom(...words), { maxLength: 2 })
-  return fc.array(fc.record({ at: fc.nat(15), removed: fc.nat(2), added }), { maxLength: 3 })
-}
-
-function apply(lines: readonly string[], changes: readonly Edit[]): Uint8Array {
-  const result = [...lines]
-  for (const { at, removed, added } of changes) result.splice(at, removed, ...added)
-  return fromLatin1(result.join(''))
-}
-
-const distinct = fc.nat(15).map((count) => Array.from({ length: count }, (_, i) => `line \u00e4 ${i}\n`))
-const repeated = fc.array(fc.constantFrom('a\n', 'b\n', '#\n', '\n', '__proto__\n'), { maxLength: 12 })
-
-function versionsOf(base: fc.Arbitrary<readonly string[]>): fc.Arbitrary<Versions> {
-  const words = ['new\n', 'mine\r\n', '\u00ff\n', '\n', 'no end']
-  return fc
-    .tuple(base, edits(words), edits(words))
-    .map(([lines, ours, theirs]) => ({ base: apply(lines, []), ours: apply(lines, ours), theirs: apply(lines, theirs) }))
-}
-
 test('lines that differ from each other are merged as git merge-file merges them, conflicts included', needs('git'), () => {
   fc.assert(
-    fc.property(versionsOf(distinct), (versions) => {
+    fc.property(versionsOf(distinctLines), (versions) => {
       assert.equal(merge(versions), judge('git', ['merge-file', '-p'], versions))
     }),
     { numRuns: 80 },
@@ -65,7 +43,7 @@ test('lines that differ from each other are merged as git merge-file merges them
 
 test('what GNU diff3 merges too is the same', needs('diff3'), () => {
   fc.assert(
-    fc.property(versionsOf(distinct), (versions) => {
+    fc.property(versionsOf(distinctLines), (versions) => {
       const [merged, judged] = [merge(versions), judge('diff3', ['-m'], versions)]
       if (merged !== undefined && judged !== undefined) assert.equal(merged, judged)
     }),
@@ -75,7 +53,7 @@ test('what GNU diff3 merges too is the same', needs('diff3'), () => {
 
 test('of lines that repeat, each side alone is taken whole, and both sides can be exchanged', () => {
   fc.assert(
-    fc.property(versionsOf(repeated), ({ base, ours, theirs }) => {
+    fc.property(versionsOf(repeatedLines), ({ base, ours, theirs }) => {
       assert.deepEqual(mergeText({ base, ours, theirs: base }), ours)
       assert.deepEqual(mergeText({ base, ours: base, theirs }), theirs)
       assert.deepEqual(mergeText({ base, ours, theirs: ours }), ours)
@@ -84,6 +62,29 @@ test('of lines that repeat, each side alone is taken whole, and both sides can b
     { numRuns: 500 },
   )
 })
+
+for (const awk of ['mawk', 'gawk', 'original-awk', 'busybox awk']) {
+  test(`the program of a bundle makes the same text under ${awk}, to the byte, or none`, needs(awk.replace(/ .*/, '')), () => {
+    fc.assert(
+      fc.property(arbitraryVersions, (versions) => {
+        const merged = mergeText(versions)
+        assert.deepEqual(mergedByAwk(awk, versions), merged === undefined ? undefined : latin1(merged))
+      }),
+      { numRuns: 40 },
+    )
+  })
+}
+
+function mergedByAwk(awk: string, versions: Versions): string | undefined {
+  const names = ['base', 'ours', 'theirs'] as const
+  for (const name of names) writeFileSync(join(work, name), versions[name])
+  const unended = names.filter((name) => versions[name].length > 0 && versions[name].at(-1) !== 10).join(' ')
+  const files = Object.fromEntries(names.map((name) => [name, join(work, name)]))
+  const env = { ...process.env, ...files, unended, LC_ALL: 'C', AWK: awk }
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', '$AWK -f share/bundle/merge.awk'], { env, encoding: 'latin1' })
+  assert.ok(status === 0 || (status === 1 && stdout === ''), stderr)
+  return status === 0 ? stdout : undefined
+}
 
 test('lines that all three begin and end with cost nothing; what would take too long is not merged', () => {
   const long = '#\n'.repeat(10_000)

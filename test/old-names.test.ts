@@ -179,6 +179,22 @@ test('a kernel that stays is not kept: built here, held by protect, a link, or n
   assert.equal(await linked.lstat(at('boot/vmlinuz.old')), undefined)
 })
 
+test('a kernel of one’s own that stays does not push the old one out', async () => {
+  const tree = (revision: string): Literal => ({ 'boot/kernel/kernel': `kernel ${revision}`, 'boot/kernel/same.ko': 'same' })
+  const [a, b, c, d] = (await releases(tree, '1', '2', '3', '4')) as [Release, Release, Release, Release]
+  const disk = await machine(memoryDisk(), tree('1'))
+  await install(disk, a, b)
+  await write(disk, 'boot/kernel/kernel', 'my own kernel')
+  await install(disk, b, c)
+  assert.deepEqual(
+    [await read(disk, 'boot/kernel/kernel'), await read(disk, 'boot/kernel/kernel.new'), await read(disk, 'boot/kernel.old/kernel')],
+    ['my own kernel', 'kernel 3', 'kernel 1'],
+  )
+  // The version beside is exchanged for the next: nor is that a new kernel.
+  await install(disk, c, d)
+  assert.deepEqual([await read(disk, 'boot/kernel/kernel.new'), await read(disk, 'boot/kernel.old/kernel')], ['kernel 4', 'kernel 1'])
+})
+
 describe('bindery.conf', () => {
   test('keep-old names other paths, and none keeps nothing', async () => {
     const tree = (revision: string): Literal => ({ bsd: revision, 'opt/image': revision })
@@ -201,6 +217,12 @@ describe('bindery.conf', () => {
   test('a line that is no absolute path and a name is refused', () => {
     for (const value of ['/boot/kernel', 'boot/kernel kernel.old', '/boot/kernel /boot/old', '/boot/kernel ..', '/ old', '/a b c'])
       assert.throws(() => config(`keep-old ${value}\n`), { code: 'usage' }, value)
+  })
+
+  test('nor can two paths have one second name', () => {
+    for (const second of ['/boot/b last', '/boot last/..', '/boot/a last'])
+      assert.throws(() => config(`keep-old /boot/a last\nkeep-old ${second}\n`), { code: 'usage' }, second)
+    assert.equal(config('keep-old /boot/a last\nkeep-old /boot/a first\nkeep-old /opt/a last\n').keepOld.length, 3)
   })
 })
 

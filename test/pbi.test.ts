@@ -17,6 +17,8 @@ import { plantPbi, png, rawPbi, shell } from './helpers/pbi.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { directory, end, extension, file, hardlink, member, pax, symlink } from './helpers/tar-builder.ts'
 import { inTemporary } from './helpers/temporary.ts'
+import type { RelPath } from '../src/base/path.ts'
+import type { TreeNode } from '../src/engine/pkg/tree.ts'
 import type { Outcome } from './helpers/run-command.ts'
 
 const run = async (...words: readonly string[]): Promise<Outcome> => await runCommand(pbi, words)
@@ -269,6 +271,12 @@ test('links that stay inside, and what they cannot harm, are taken; those that l
   ]
   assert.equal((await extracted(rawPbi({ members: inside }))).status, 0)
   assert.equal((await extracted(rawPbi({ members: [symlink('a', '/etc')] }), '--links-out')).status, 0)
+})
+
+test('links that lead each other round and round are not followed for ever', () => {
+  const tree = new Map<RelPath, TreeNode>()
+  for (let i = 0; i < 60; i++) tree.set(`l${i}` as RelPath, { kind: 'symlink', target: `${'a/'.repeat(800)}${'../'.repeat(800)}l${i + 1}` })
+  assert.throws(() => refuseLinksOut(tree, undefined), { code: 'over-limit' })
 })
 
 test('setuid does not come out', async () => {

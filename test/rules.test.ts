@@ -7,15 +7,20 @@ import { utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { pathFromText } from '../src/base/path.ts'
 import { rules as verb } from '../src/command/rules.ts'
+import { proposalText } from '../src/command/rules-learn.ts'
 import { advise, questionsOf } from '../src/engine/update/advise.ts'
+import { effectsOfScript, learnRules } from '../src/engine/update/learn.ts'
 import { failedExamples, joinRules } from '../src/engine/update/rules.ts'
 import { systemOf } from '../src/engine/update/system.ts'
 import { glob } from '../src/format/glob.ts'
+import { pathPattern } from '../src/format/conf.ts'
 import { decodeRules } from '../src/format/rules.ts'
+import { numbers } from './helpers/numbers.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { RelPath } from '../src/base/path.ts'
+import type { Specimen } from '../src/engine/update/learn.ts'
 import type { Event, Rules } from '../src/engine/update/rules.ts'
 import type { Happening } from '../src/format/rules.ts'
 
@@ -50,14 +55,64 @@ test('patterns stay within a name but for **, and know sets and words', () => {
     ['/a[!0-9]', ['/ab'], ['/a1', '/a/']],
     ['/é*', ['/é1'], ['/e1']],
     ['/a+b(c)^$', ['/a+b(c)^$'], ['/aab(c)']],
+    ['/a[.-0]b', ['/a.b', '/a0b'], ['/a/b']],
+    ['/*a*b*', ['/ab', '/xaxbx', '/abab'], ['/ba', '/a/b']],
+    ['/**/a/**/b/**', ['/a/b/c', '/x/a/y/b/c/d', '/a/b/b'], ['/a/b', '/b/a/c']],
   ]
   for (const [text, yes, no] of cases) {
     const one = glob(text)
     for (const other of yes) assert.equal(one?.matches(path(other)), true, `${text} and ${other}`)
     for (const other of no) assert.equal(one?.matches(other.slice(1) as RelPath), false, `${text} and ${other}`)
   }
-  for (const text of ['lib/*', '/a{b', '/a{b,{c}}', '/a[', '/a/../b', '', '/', `/${'{a,b}'.repeat(9)}`])
+  for (const text of ['/a[z-a]', 'lib/*', '/a{b', '/a{b,{c}}', '/a[', '/a/../b', '', '/', `/${'{a,b}'.repeat(9)}`])
     assert.equal(glob(text), undefined, text)
+})
+
+test('patterns match what a plain reading of them does', () => {
+  const random = numbers(7)
+  const many = (most: number, one: () => string, between = ''): string => Array.from({ length: 1 + random.below(most) }, one).join(between)
+  let matched = 0
+  for (let i = 0; i < 4000; i++) {
+    const pattern = many(4, () => (random.below(3) === 0 ? '**' : many(4, () => random.of(['a', 'b', '*', '?']))), '/')
+    const one = many(5, () => many(3, () => random.of(['a', 'b'])), '/')
+    const fits = plainly(pattern.split('/'), one.split('/'))
+    if (fits) matched++
+    assert.equal(glob(`/${pattern}`)?.matches(one as RelPath), fits, `/${pattern} and /${one}`)
+  }
+  assert.ok(matched > 400, String(matched))
+})
+
+/** Each way to share out, one after the other. */
+function plainly(pattern: readonly string[], names: readonly string[]): boolean {
+  const [first, ...rest] = pattern
+  const [name, ...others] = names
+  if (first === undefined) return name === undefined
+  if (first === '**' && rest.length === 0) return names.length > 0
+  if (first === '**') return plainly(rest, names) || (name !== undefined && plainly(pattern, others))
+  return name !== undefined && nameFits(first, name) && plainly(rest, others)
+}
+
+function nameFits(pattern: string, name: string): boolean {
+  const [first, rest] = [pattern[0], pattern.slice(1)]
+  if (first === undefined) return name === ''
+  if (first === '*') return nameFits(rest, name) || (name !== '' && nameFits(pattern, name.slice(1)))
+  return name !== '' && (first === '?' || first === name[0]) && nameFits(rest, name.slice(1))
+}
+
+test('a pattern of many stars does not match in no time', () => {
+  assert.equal(glob(`/${'*a'.repeat(40)}b`)?.matches('a'.repeat(255) as RelPath), false)
+  assert.equal(glob(`/${'**/a/'.repeat(20)}b`)?.matches(`${'a/'.repeat(1000)}c` as RelPath), false)
+  assert.equal(pathPattern(`/${'*a'.repeat(40)}b`).regex.test('a'.repeat(255)), false)
+})
+
+test('steps that come after each other in many ways are put in order once', () => {
+  const step = (name: string, after: string): string => `[[step]]\nname = "${name}"\nrun = "true"\nafter = [${after}]\n`
+  const levels = Array.from({ length: 40 }, (_, i) => step(`s${i}`, i === 0 ? '' : `"s${i - 1}", "s${i - 1}"`))
+  const known = rulesOf(`[[rule]]\nname = "a"\nmatch = ["/a"]\nsteps = ["s39", "s0"]\n${levels.toReversed().join('')}`)
+  assert.deepEqual(
+    advise(known, events('changed', '/a'), new Map()).steps.map(({ name }) => name),
+    ['s0', 's39'],
+  )
 })
 
 test('a rule file that is not as it should be is refused, with the place', () => {
@@ -286,4 +341,44 @@ test('rules learn proposes patterns that came with an effect and never without',
     assert.equal((await runCommand(verb, ['learn', join(folder, 'trees')])).code, 'not-found')
     assert.equal((await runCommand(verb, ['learn'])).code, 'usage')
   })
+})
+
+test('rules learn proposes nothing that it would not take itself, whatever the names and commands are', () => {
+  const odd = [
+    'bin/[',
+    'bin/a*b?',
+    'etc/{a}',
+    'etc/x\\y',
+    'etc/\xff',
+    'etc/a\nb',
+    'etc/\u001b[2J',
+    'etc/"q"\'',
+    'etc/]',
+    'etc/\xe2\x80\xae',
+  ] as RelPath[]
+  const script = [
+    'awk {print}',
+    'echo',
+    'x \u007f',
+    'y \u001b[2J',
+    `z ${'z'.repeat(5000)}`,
+    'w "q" \\t',
+    ...odd.map((_, i) => `run-${i}`),
+  ].join('\n')
+  const effects = effectsOfScript(script)
+  assert.deepEqual(effects.slice(0, 2), ['w "q" \\t', 'run-0'])
+  const specimens = odd.map((one, i) => ({ name: String(i), paths: [one], effects: [effects[0] ?? '', `run-${i}`] }))
+  const proposed = rulesOf(proposalText(learnRules(specimens), odd.length).replace('format = 1\n', ''))
+  assert.deepEqual(failedExamples(proposed), [])
+  assert.ok(proposed.rules.some(({ match }) => match[0]?.text === '/bin/[[]'))
+})
+
+test('rules learn is done with many paths and commands at once', () => {
+  const specimen = (n: number): Specimen => ({
+    name: String(n),
+    paths: Array.from({ length: 3000 }, (_, i) => `d${i % 50}/${n}-${i}` as RelPath),
+    effects: Array.from({ length: 256 }, (_, i) => `run-${n}-${i}`),
+  })
+  const { proposals } = learnRules(Array.from({ length: 8 }, (_, n) => specimen(n)))
+  assert.equal(proposals.length, 8 * 256)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -9,10 +9,13 @@ import { BinderyError } from '../src/base/error.ts'
 import { check } from '../src/command/check.ts'
 import { compose } from '../src/command/compose.ts'
 import { cut } from '../src/command/cut.ts'
+import { updateScript } from '../src/engine/update/update-script.ts'
+import { usualTerms } from '../src/format/post-step.ts'
 import { decodeUpdFile, decodeUpdList } from '../src/format/upd.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
+import type { RelPath } from '../src/base/path.ts'
 
 const day = ['--date', '20130101', '--arch', 'amd64'] as const
 const digest = '0'.repeat(64)
@@ -77,6 +80,37 @@ test('9.1 and later: a line for the list, and a tarball that its updater unpacks
   })
 })
 
+test('update.sh does what a client does, whatever the names and commands are', needs('xz', 'tar', 'cp'), async () => {
+  await inTemporary(async (folder) => {
+    const odd = Buffer.from('odd \\\'"$(x)\n\xff', 'latin1')
+    const at = (name: string): Buffer => Buffer.concat([Buffer.from(`${folder}/${name}/`), odd])
+    plant(folder, { 'base/bin/a': 'old\n', 'root/bin/a': 'new\n' })
+    writeFileSync(at('base'), 'goes')
+    sh('cp -a base system', folder)
+    const steps = ['echo one >>ran # a comment', 'echo two >>ran; (exit 3)', "echo 'three' >>ran"]
+    const script = updateScript(
+      'Odd',
+      [odd.toString('latin1') as RelPath],
+      [
+        ...steps.map((command, i) => ({ kind: 'run', name: `s${i}`, command, ...usualTerms }) as const),
+        { kind: 'notice', text: "it's -n\\t" },
+      ],
+    )
+    const out = join(folder, 'out')
+    plant(out, { x: '' })
+    writeFileSync(join(out, 'update.sh'), script)
+    sh('tar -cf payload.tar -C ../root bin', out)
+    const { status, stdout } = spawnSync('sh', [join(out, 'update.sh')], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, PATCHDIR: out, DESTDIR: join(folder, 'system') },
+    })
+    assert.deepEqual([status, stdout], [1, "it's -n\\t\n"])
+    assert.deepEqual(readdirSync(join(folder, 'system')), ['bin'])
+    assert.equal(readFileSync(join(folder, 'ran'), 'utf8'), 'one\ntwo\nthree\n')
+  })
+})
+
 test('before 9.1: a file of lines, whose tarball is lzma', needs('xz', 'tar'), async () => {
   await inTemporary(async (folder) => {
     plant(join(folder, 'root'), { 'bin/a': 'new\n' })
@@ -131,6 +165,19 @@ test('check --upd tells what a list says, what is installed, and whether it is s
     writeFileSync(list, `${line}\n`)
     assert.equal((await runCommand(check, verified, { root: folder })).code, 'bad-signature')
     assert.equal((await runCommand(check, ['--upd', list, '-p', list], { root: folder })).code, 'bad-format')
+  })
+})
+
+test('what a list says reaches no terminal as it is, and a key of another kind is told', async () => {
+  await inTemporary(async (folder) => {
+    const list = join(folder, 'updates.upd')
+    writeFileSync(list, `${line.replace('What it is', 'What \u009b2J\u202e it is')}\nBRANCHES:a\u009b2J\n`)
+    const { stdout } = await runCommand(check, ['--upd', list], { root: folder })
+    assert.match(Buffer.from(stdout, 'latin1').toString(), /^ident: What \?2J\? it is, .*\nbranches: a\?2J\n$/)
+    const key = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' })
+    writeFileSync(join(folder, 'key.pem'), key)
+    writeFileSync(`${list}.sha1`, 'x')
+    assert.equal((await runCommand(check, ['--upd', list, '-p', join(folder, 'key.pem')], { root: folder })).code, 'not-supported')
   })
 })
 

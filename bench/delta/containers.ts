@@ -4,9 +4,9 @@ import { parseArgs } from 'node:util'
 import { bindery, machine } from '../harness.ts'
 import { show } from '../table.ts'
 import { figuresOf } from './measure.ts'
-import { fetchPair } from './pairs.ts'
+import { fetchOrTell } from './pairs.ts'
 import { ours, peers } from './peers.ts'
-import { geometricMean, ratioToBsdiff } from './results.ts'
+import { geometricMean, ratioToBsdiff, unmeasured } from './results.ts'
 import type { Files, Pair } from './pairs.ts'
 import type { Tool, ToolName } from './peers.ts'
 import type { Measured } from './results.ts'
@@ -28,6 +28,7 @@ const packages: readonly Pair[] = [
     'openssh-client',
     'systemd',
   ].map(debian),
+  ...['curl', 'openssh-client', 'python3.11-minimal'].map(pbi),
   npm('lodash', '4.17.20', '4.17.21'),
   npm('express', '4.18.2', '4.19.2'),
   npm('react-dom', '18.2.0', '18.3.1'),
@@ -44,6 +45,10 @@ const packages: readonly Pair[] = [
 
 function debian(name: string): Pair {
   return { name: `deb-${name}`, kind: 'container', what: '.deb', heldOut: false, source: { kind: 'debian-package', name } }
+}
+
+function pbi(name: string): Pair {
+  return { name: `pbi-${name}`, kind: 'container', what: '.pbi', heldOut: false, source: { kind: 'pbi', name } }
 }
 
 function npm(name: string, old: string, next: string): Pair {
@@ -85,21 +90,10 @@ async function main(words: readonly string[]): Promise<number> {
 
 async function measurePair(pair: Pair, tools: readonly Tool[]): Promise<Line | undefined> {
   const files = fetchOrTell(pair)
-  if (files === undefined) return undefined
-  const { name, kind, what, heldOut } = pair
-  const { versions, oldBytes, newBytes, digest } = files
-  let measured: Measured = { name, kind, what, heldOut, versions, oldBytes, newBytes, digest, figures: {} }
+  if ('missing' in files) return undefined
+  let measured = unmeasured(pair, files)
   for (const tool of tools) measured = { ...measured, figures: { ...measured.figures, [tool.name]: await figuresOf(tool, files, 1) } }
   return { measured, handled: handledIn(files) }
-}
-
-function fetchOrTell(pair: Pair): Files | undefined {
-  try {
-    return fetchPair(pair)
-  } catch (error) {
-    process.stderr.write(`${pair.name}: SKIPPED, it could not be fetched: ${error instanceof Error ? error.message : String(error)}\n`)
-    return undefined
-  }
 }
 
 /** Of one package made from nothing that it has in common with, so that none of its pieces is unchanged. */
@@ -151,7 +145,7 @@ function report(lines: readonly Line[]): string {
     `${handled.exact} of ${handled.pieces}`,
     show(measured.figures.bindery?.apply.wallSeconds ?? NaN, 's'),
   ])
-  const means = ['', '.deb', '.tgz'].map((what) =>
+  const means = ['', '.deb', '.pbi', '.tgz'].map((what) =>
     meanRow(
       what,
       lines.filter(({ measured }) => measured.what.includes(what)),

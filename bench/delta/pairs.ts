@@ -31,6 +31,8 @@ type Source =
   | { readonly kind: 'debian-tree'; readonly packages: string }
   | { readonly kind: 'npm-package'; readonly name: string; readonly old: string; readonly new: string }
   | { readonly kind: 'debian-package'; readonly name: string }
+  /** Packed as PC-BSD's package from what is in Debian's. */
+  | { readonly kind: 'pbi'; readonly name: string }
 
 /** A pair that is here. */
 export type Files = {
@@ -120,6 +122,17 @@ export function fetchPair(pair: Pair): Files {
   return { ...paths, versions, digest, oldBytes: statSync(paths.old).size, newBytes: statSync(paths.new).size }
 }
 
+/** What cannot be had is told, and why. */
+export function fetchOrTell(pair: Pair): Files | { readonly missing: string } {
+  try {
+    return fetchPair(pair)
+  } catch (error) {
+    const missing = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''
+    process.stderr.write(`${pair.name}: SKIPPED, it could not be fetched: ${missing}\n`)
+    return { missing }
+  }
+}
+
 type Facts = Pick<Files, 'versions' | 'digest'> & { readonly source: Source }
 
 function keptFacts(folder: string, source: Source): Facts | undefined {
@@ -155,6 +168,8 @@ function fetchSource(source: Source, folder: string): readonly [string, string] 
       return [source.old, source.new]
     case 'debian-package':
       return fetchPackages(source.name, folder)
+    case 'pbi':
+      return packPbis(source.name, folder)
   }
 }
 
@@ -170,8 +185,7 @@ function fetchNpm(source: Source & { kind: 'npm' }, folder: string): readonly [s
 
 function fetchDebian(source: Source & { kind: 'debian' }, folder: string): readonly [string, string] {
   const apt = aptFor(source.architecture)
-  const versions = twoVersions(source.name, apt)
-  if (versions.old === versions.new) throw new Error(`the configured mirrors have one version of ${source.name} only`)
+  const versions = differingVersions(source.name, apt)
   for (const side of ['old', 'new'] as const) {
     const tree = join(folder, 'tree')
     unpackPackages([archived(source.name, versions[side], source.architecture)], tree, apt)
@@ -181,10 +195,37 @@ function fetchDebian(source: Source & { kind: 'debian' }, folder: string): reado
   return [versions.old, versions.new]
 }
 
-function fetchPackages(name: string, folder: string): readonly [string, string] {
-  const apt = aptFor('amd64')
+function differingVersions(name: string, apt: Apt): { readonly old: string; readonly new: string } {
   const versions = twoVersions(name, apt)
   if (versions.old === versions.new) throw new Error(`the configured mirrors have one version of ${name} only`)
+  return versions
+}
+
+function packPbis(name: string, folder: string): readonly [string, string] {
+  const apt = aptFor('amd64')
+  const versions = differingVersions(name, apt)
+  for (const side of ['old', 'new'] as const) {
+    const contents = join(folder, 'contents')
+    mkdirSync(join(contents, 'header'), { recursive: true })
+    unpackPackages([archived(name, versions[side], 'amd64')], join(contents, 'payload'), apt)
+    for (const [member, value] of [
+      ['pbi_name', name],
+      ['pbi_version', versions[side]],
+      ['pbi_arch', 'amd64'],
+    ] as const)
+      writeFileSync(join(contents, 'header', member), `${value}\n`)
+    execFileSync('bash', ['-c', `${bindery} -q pbi pack ${quote(contents)} -o ${side}`], {
+      cwd: folder,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    })
+    rmSync(contents, { recursive: true })
+  }
+  return [versions.old, versions.new]
+}
+
+function fetchPackages(name: string, folder: string): readonly [string, string] {
+  const apt = aptFor('amd64')
+  const versions = differingVersions(name, apt)
   for (const side of ['old', 'new'] as const) downloadPackage(archived(name, versions[side], 'amd64'), join(folder, side), apt)
   return [versions.old, versions.new]
 }

@@ -36,6 +36,10 @@ export function saveResults(results: Results): void {
   renameSync(`${file}.new`, file)
 }
 
+export function unmeasured({ name, kind, what, heldOut }: Pair, { versions, oldBytes, newBytes, digest }: Files): Measured {
+  return { name, kind, what, heldOut, versions, oldBytes, newBytes, digest, figures: {} }
+}
+
 export function measuredOf(results: Results, kind?: Pair['kind']): readonly Measured[] {
   return results.pairs.filter((pair): pair is Measured => 'figures' in pair && (kind === undefined || pair.kind === kind))
 }

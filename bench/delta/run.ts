@@ -2,12 +2,12 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { machine } from '../harness.ts'
 import { figuresOf } from './measure.ts'
-import { fetchPair, pairs } from './pairs.ts'
+import { fetchOrTell, pairs } from './pairs.ts'
 import { ours, peers } from './peers.ts'
 import { drawSizes } from './picture.ts'
-import { loadResults, measuredOf, ratioToBsdiff, saveResults } from './results.ts'
+import { loadResults, measuredOf, ratioToBsdiff, saveResults, unmeasured } from './results.ts'
 import { report } from './tables.ts'
-import type { Files, Pair } from './pairs.ts'
+import type { Pair } from './pairs.ts'
 import type { Tool } from './peers.ts'
 import type { Measured, PairResult, Results } from './results.ts'
 
@@ -94,25 +94,15 @@ async function measurePair(pair: Pair, tools: readonly Tool[], before: Results |
   const { name, kind, what, heldOut } = pair
   const files = fetchOrTell(pair)
   if ('missing' in files) return { name, kind, what, heldOut, missing: files.missing }
-  const { versions, oldBytes, newBytes, digest } = files
+  const { digest } = files
   const earlier = before === undefined ? undefined : measuredOf(before).find((one) => one.name === name && one.digest === digest)
-  let result: Measured = { name, kind, what, heldOut, versions, oldBytes, newBytes, digest, figures: earlier?.figures ?? {} }
+  let result: Measured = { ...unmeasured(pair, files), figures: earlier?.figures ?? {} }
   for (const tool of tools) {
     const figures = await figuresOf(tool, files, options.peers === 'none' ? 1 : 3)
     result = { ...result, figures: { ...result.figures, [tool.name]: figures } }
   }
   tell(result, earlier)
   return result
-}
-
-function fetchOrTell(pair: Pair): Files | { readonly missing: string } {
-  try {
-    return fetchPair(pair)
-  } catch (error) {
-    const missing = (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? ''
-    process.stderr.write(`${pair.name}: SKIPPED, it could not be fetched: ${missing}\n`)
-    return { missing }
-  }
 }
 
 /** A line while it runs: where we are, and where we were when the last results were written. */

@@ -126,7 +126,9 @@ make_room() {
 	rm -f "$tmp/room"
 }
 
-make_room_for() { make_room $(($(stat "$statting" "$details" "$1" | cut -d ' ' -f 4) / 128 + 256)) "$2"; }
+make_room_for() { make_room $(($(size_of "$1") / 128 + 256)) "$2"; }
+
+size_of() { stat "$statting" "$details" "$1" | cut -d ' ' -f 4; }
 
 # Seconds since the epoch.
 read_clock() {

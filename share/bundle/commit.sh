@@ -45,20 +45,38 @@ carry_out() {
 	prepare_commit
 	[ -z "$flags" ] || clear_flags
 	if [ "$direction" = forward ]; then
-		while read -r action one a b c d; do do_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/actions"
+		do_all
 	else
 		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/actions" >"$tmp/backward"
 		while read -r action one a b c d; do undo_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/backward"
 	fi
 	stamped 2 <"$tmp/leaf-times" >"$tmp/stamps"
-	while read -r one t; do
-		see "$one"
-		[ "$kind" != symlink ] || nofollow=1
-		[ -z "$kind" ] || set_stamp "$t" "$file" || [ -n "$nofollow" ] || stopped "$file: its time could not be set"
-		nofollow=
-	done <"$tmp/stamps"
+	set_stamps <"$tmp/stamps"
 	close_folders
 	sync_touched
+}
+
+# In their order; what follows on each other and is of one kind is done by one program.
+do_all() {
+	batch=''
+	set --
+	while read -r action one a b c d; do
+		if [ $# -gt 0 ] && { [ "$action" != "$batch" ] || [ $# = 64 ]; }; then do_batch "$@" && set --; fi
+		batch=$action
+		case $action in
+		mkdir) ! is_folder_due "$one" || set -- "$@" "$file" ;;
+		drop) ! is_drop_due "$one" "$a" "$b" || set -- "$@" "$file" ;;
+		*) do_"$action" "$one" "$a" "$b" "$c" "$d" ;;
+		esac
+	done <"$tmp/actions"
+	[ $# = 0 ] || do_batch "$@"
+}
+
+do_batch() {
+	case $batch in
+	mkdir) mkdir "$@" || stopped "folders could not be made" ;;
+	drop) rm -f "$@" || stopped "files could not be removed" ;;
+	esac
 }
 
 stopped() {
@@ -68,7 +86,6 @@ stopped() {
 	leave 4
 }
 
-do_mkdir() { make_folder "$1"; }
 do_rmdir() { remove_folder "$1" "$2"; }
 undo_mkdir() { remove_folder "$1" "$2"; }
 undo_rmdir() { make_folder "$1"; }
@@ -95,14 +112,14 @@ do_swap() {
 	move "$from" "$1"
 }
 
-do_drop() {
+is_drop_due() {
 	slot "$2"
 	see "$1"
-	[ -n "$kind" ] || return 0
-	[ "$kind" != dir ] || ! grep -qxF -e "$1" "$tmp/several" || return 0
-	if is_saved "$3"; then rm -f "$file" || stopped "$file: could not be removed"
-	else printf '%s\n' "modified $1" >>"$tmp/late"
-	fi
+	[ -n "$kind" ] || return 1
+	[ "$kind" != dir ] || ! grep -qxF -e "$1" "$tmp/several" || return 1
+	is_saved "$3" && return
+	printf '%s\n' "modified $1" >>"$tmp/late"
+	return 1
 }
 
 do_attr() { set_leaf "$1" "$3" "$2"; }
@@ -161,12 +178,13 @@ undo_attr() {
 	set_leaf "$1" "$2" "$3"
 }
 
-make_folder() {
+# Open to us until all is in it; close_folders gives it its mode.
+make_folder() { ! is_folder_due "$1" || mkdir "$file" || stopped "$file: could not be made"; }
+
+is_folder_due() {
 	see "$1"
-	[ "$kind" != dir ] || return 0
+	[ "$kind" != dir ] || return 1
 	[ -z "$kind" ] || set_aside "$1"
-	# Open to us until all is in it; close_folders gives it its mode.
-	mkdir "$file" || stopped "$file: could not be made"
 }
 
 remove_folder() {
@@ -285,18 +303,64 @@ close_folders() {
 		  before = forward ? old : new
 		  if (wanted ~ /^dir,/) print $2, wanted, before }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
 	awk '{ split($2, f, ","); print $1, f[5] }' "$tmp/closing" | stamped 2 >"$tmp/stamps"
+	set_stamps dir <"$tmp/stamps"
+	awk '
+		{
+			split($2, wanted, ","); split($3, before, ",")
+			owner = wanted[3] ":" wanted[4]
+			changes = owner != before[3] ":" before[4]
+			line[NR] = $1 " " (changes ? owner : "-") " " (changes || wanted[2] != before[2] ? wanted[2] : "-") " " $2 " " $3
+		}
+		END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/closing" >"$tmp/modes"
+	awk '$2 != "-" { print $1, $2 }' "$tmp/modes" >"$tmp/owners"
+	set_folders chown <"$tmp/owners"
+	grep ',x=' "$tmp/modes" >"$tmp/named" || :
+	while read -r one _ _ node before; do
+		see "$one"
+		[ "$kind" != dir ] || set_xattrs "$file" "$node" "$before" || stopped "$file: its attributes could not be set"
+	done <"$tmp/named"
+	awk '$3 != "-" { print $1, $3 }' "$tmp/modes" >"$tmp/owners"
+	set_folders chmod <"$tmp/owners"
+	[ -z "$flags" ] || set_flags
+}
+
+# Lines `PATH WORD` on stdin: what follows on each other and gets the same owner or mode gets it at once.
+set_folders() {
+	program=$1 value=''
+	set --
+	while read -r one word; do
+		see "$one"
+		[ "$kind" = dir ] || continue
+		if [ $# -gt 0 ] && { [ "$word" != "$value" ] || [ $# = 64 ]; }; then
+			"$program" "$value" "$@" || stopped "$1: its attributes could not be set"
+			set --
+		fi
+		value=$word
+		set -- "$@" "$file"
+	done
+	[ $# = 0 ] || "$program" "$value" "$@" || stopped "$1: its attributes could not be set"
+}
+
+# set_stamps [KIND]: lines `PATH STAMP` on stdin, in the same way.
+set_stamps() {
+	only=${1-} value='' are_links=''
+	set --
 	while read -r one t; do
 		see "$one"
-		[ "$kind" = dir ] || continue
-		set_stamp "$t" "$file" || stopped "$file: its time could not be set"
-	done <"$tmp/stamps"
-	awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/closing" >"$tmp/modes"
-	while read -r one node before; do
-		see "$one"
-		[ "$kind" = dir ] || continue
-		set_owner "$file" "$node" "$before" && set_xattrs "$file" "$node" "$before" || stopped "$file: its attributes could not be set"
-	done <"$tmp/modes"
-	[ -z "$flags" ] || set_flags
+		[ -n "$kind" ] && { [ -z "$only" ] || [ "$kind" = "$only" ]; } || continue
+		[ "$kind" = symlink ] && is_link=1 || is_link=''
+		if [ $# -gt 0 ] && { [ "$t$is_link" != "$value$are_links" ] || [ $# = 64 ]; }; then stamp_all "$@" && set --; fi
+		value=$t are_links=$is_link
+		set -- "$@" "$file"
+	done
+	[ $# = 0 ] || stamp_all "$@"
+}
+
+# Where touch cannot do it, the time of a link stays what it is.
+stamp_all() {
+	nofollow=$are_links
+	set_stamp "$value" "$@" || [ -n "$nofollow" ] || stopped "$1: its time could not be set"
+	nofollow=''
 }
 
 # Flags that forbid changes go before the first action, and come after the last: of several at one path, that one says which.

@@ -182,23 +182,35 @@ list_folders() {
 	set -f
 }
 
-# Lines `PATH STEM NODE OLD` on stdin; `beside` lines on stdout: under which name the version that may not replace what is there
-# comes to lie, and what it replaces there.
+# Lines `PATH STEM STEM STEM NODE OLD` on stdin; `beside` lines on stdout: under which name the version that may not replace what is
+# there comes to lie, and what it replaces there.
 find_besides() {
-	while read -r of stem node old; do
+	placed=' '
+	while read -r of stem_0 stem_1 stem_2 node old; do
 		number=0 how=none
 		while [ "$number" -lt 100 ] && [ "$how" = none ]; do
-			candidate=$stem$suffix
-			[ "$number" = 0 ] || candidate=$candidate.$number
+			name_beside "$number"
 			number=$((number + 1))
 			try_beside "$candidate" "$node" "$old"
 		done
+		[ "$how" = none ] || placed="$placed$candidate "
 		printf '%s\n' "beside $of $how $candidate $leaving"
 	done
 }
 
+# In $candidate; the longer the suffix, the shorter the stem.
+name_beside() {
+	case $1 in
+	0) candidate=$stem_0$suffix ;;
+	?) candidate=$stem_1$suffix.$1 ;;
+	*) candidate=$stem_2$suffix.$1 ;;
+	esac
+}
+
 try_beside() {
 	leaving=-
+	# By another name with the same beginning.
+	case $placed in *" $1 "*) return ;; esac
 	if candidate=$1 awk '$1 == "path" && $2 == ENVIRON["candidate"] { found = 1 } END { exit !found }' "$tmp/list"; then return; fi
 	see "$1"
 	if [ -z "$kind" ]; then how=add; return; fi

@@ -31,7 +31,10 @@ function hexadecimal(text, i, n) {
 
 # --- reading
 
-BEGIN { out = ENVIRON["out"] }
+BEGIN {
+	out = ENVIRON["out"]
+	mergebytes = 1048576
+}
 
 # What cannot be set here is left out, so that it can neither differ nor be missed.
 function settable(node) { return bare(node) (canflags ? flags(node) : "") (canxattrs ? xattrs(node) : "") }
@@ -69,6 +72,9 @@ $1 == "pending" { former($NF, 5, $2, former_content(3)); PENDING = PENDING subst
 $1 == "through" { through = $2; next }
 $1 == "library" { library($2, $3); for (i = 4; i <= NF; i++) NAMES[$2] = NAMES[$2] " " $i; next }
 $1 == "elsewhere" { if (index(roles, " " $2 " ")) ELSEWHERE[$3] = 1; next }
+# Configuration: the member that holds the old version, and what became of it and of what is here.
+$1 == "merge" { MERGE[$2] = $3; next }
+$1 == "merged" { MERGED[$2] = $3 "," $4; MERGEDAS[$2] = $5; next }
 $1 == "uses" { if (!($2 in USES)) USER[++users] = $2; USES[$2] = USES[$2] " " $3; next }
 $1 == "holds" { HOLDS[$2] = HOLDS[$2] " " $3; next }
 $1 == "beside" { HOW[$2] = $3; CANDIDATE[$2] = $4; LEAVING[$2] = $5; next }
@@ -100,6 +106,7 @@ END {
 	if (phase == "node") { print L[P[1]]; exit }
 	if (phase == "match") { print_match(); exit }
 	if (phase == "digest") { print_twins(); exit }
+	if (phase == "merges") { print_merges(); exit }
 	if (phase == "folders" || phase == "former") { print_former(); exit }
 	for (i = 1; i <= paths; i++) decide(P[i])
 	link_groups()
@@ -146,7 +153,7 @@ function guess(path, b, n, both) {
 	n = kind(N[path]) == "file"
 	both = b && n && same(B[path], N[path])
 	if (both && !matters(path) && size(B[path]) == LS[path] && time(B[path]) == LT[path]) return sha(B[path])
-	if (both || (b && size(B[path]) == LS[path]) || (n && size(N[path]) == LS[path])) {
+	if (both || ((path in MERGE) && LS[path] <= mergebytes) || (b && size(B[path]) == LS[path]) || (n && size(N[path]) == LS[path])) {
 		if (phase == "digest") print path
 		return zeros
 	}
@@ -163,6 +170,23 @@ function relinked(path) {
 	return names(OLDNAMES, OG[path], path) != names(NEWNAMES, NG[path], path)
 }
 function names(groups, group, path) { return group == "-" ? " " path : groups[group] }
+
+# --- configuration (merges.ts)
+
+function print_merges(i, path) {
+	for (i = 1; i <= paths; i++) {
+		path = P[i]
+		if (!(path in MERGE) || kind(L[path]) != "file" || same(L[path], B[path]) || same(L[path], N[path]) || LS[path] > mergebytes) continue
+		print path, MERGE[path], SOURCE[path], LS[path], sha(L[path]), size(N[path]), size(B[path]), sha(B[path]), stems(path)
+	}
+}
+function decide_merge(path, b, n, l, wanted, merged) {
+	wanted = "file," mode(n) "," owner(n) "," time(n) "," MERGED[path] extras(n)
+	if (same(l, wanted)) return with_attributes(path, b, n, l)
+	merged = merge(b, wanted, l)
+	decided(path, "replace"); OLD[path] = l; TOLD[path] = clash ? "attributes" : ""
+	NEW[path] = make(merged, mode(merged), owner(merged), same(wanted, n) ? time(n) : now ".000000000", extras(merged))
+}
 
 # --- former releases (former.ts)
 
@@ -320,6 +344,7 @@ function decide_attributes(path, b, n, l) {
 function decide_content(path, b, n, l, merged) {
 	if (l == "") return kept(path, "removed", "")
 	if (same(l, n) && !same(b, n)) return with_attributes(path, b, n, l)
+	if (path in MERGED) return decide_merge(path, b, n, l)
 	if (!same(l, b)) return kind(n) == "dir" ? decided(path, "blocked") : kept(path, "modified", n)
 	merged = merge(b, n, l)
 	decided(path, "replace"); OLD[path] = l; NEW[path] = make(merged, mode(merged), owner(merged), time(n), extras(merged))
@@ -448,14 +473,16 @@ function keep_full_folders(i, j, n, path, held, staying, foreign) {
 		else delete C[path]
 	}
 }
-function print_besides(i) { for (i = 1; i <= paths; i++) if (P[i] in WANTED) print P[i], stem(P[i]), WANTED[P[i]], (B[P[i]] == "" ? "-" : B[P[i]]) }
+function print_besides(i) { for (i = 1; i <= paths; i++) if (P[i] in WANTED) print P[i], stems(P[i]), WANTED[P[i]], (B[P[i]] == "" ? "-" : B[P[i]]) }
+# For suffixes without a number, with one of one digit and of two.
+function stems(path) { return stem(path, 251) " " stem(path, 249) " " stem(path, 248) }
 # The path without the end of a name that has no room for the suffix, cut between characters of UTF-8.
-function stem(path, folder, name, token, n, i, cut) {
+function stem(path, most, folder, name, token, n, i, cut) {
 	folder = path
 	if (!sub(/[^\/]*$/, "", folder)) folder = ""
 	name = substr(path, length(folder) + 1)
 	for (n = 0; name != ""; name = substr(name, length(token[n]) + 1)) token[++n] = substr(name, 1, substr(name, 1, 1) == "\\" ? 4 : 1)
-	cut = n > 251 ? 251 : n
+	cut = n > most ? most : n
 	if (cut < n) for (i = 0; i < 3 && token[cut + 1] ~ /^\\2/; i++) cut--
 	name = ""
 	for (i = 1; i <= cut; i++) name = name token[i]
@@ -488,6 +515,7 @@ function plan(i, path) {
 	if (way == "install") remember_obsolete()
 	state_files()
 	for (i = 0; i < areas; i++) print "area", AREA[i] > (out "/areas")
+	for (path in MERGED) print "kept merged", path > (out "/kept")
 	for (path in KEPT) print "kept", KEPT[path], path (path in AT ? " " AT[path] : "") > (out "/kept")
 	batches()
 	print actions + 0, stages + 0
@@ -582,18 +610,27 @@ function fill(path, s, of, a, key, m) {
 	sub(/:.*/, "", a)
 	lostx += LOSTX[path]
 	lostf += LOSTF[path]
+	if (path in MERGED) {
+		needs_room(a, path)
+		stage("merged " a " " number(s) " " MERGEDAS[path])
+		attributes(a, number(s), NEW[path])
+		return s
+	}
 	if ((path in DONOR) && device_of(parent(DONOR[path])) == device_of(parent(path))) { stage("link " a " " number(s) " " DONOR[path] " " NEW[path]); return s }
 	if (SOURCE[of] ~ /^=/) return fill_from_store(path, s, of, a)
 	key = a (path == of ? " " : " beside ") (NG[of] == "-" ? of : NG[of])
 	if (key in SHARED) { stage("share " a " " SHARED[key] " " number(s) " " NEW[path]); return s }
 	if (kind(NEW[path]) != "file") { SHARED[key] = number(s); stage("make " a " " number(s) " " NEW[path]); return s }
 	m = SOURCE[of]
-	NEED[a] += 4096 * int((size(NEW[path]) + 4095) / 4096)
-	if (!(a in FIRST)) FIRST[a] = path
+	needs_room(a, path)
 	if ((a, m) in FILLED) { SHARED[key] = number(s); stage("copy " a " " m " " number(s)) }
 	else { FILLED[a, m] = 1; SHARED[key] = m; s = a ":" m; stage("content " a " " m " " sha(NEW[path]) " " path) }
 	attributes(a, number(s), NEW[path])
 	return s
+}
+function needs_room(a, path) {
+	NEED[a] += 4096 * int((size(NEW[path]) + 4095) / 4096)
+	if (!(a in FIRST)) FIRST[a] = path
 }
 # A kept file comes back as what it was kept as; where its twin is still the same file, as another name of it.
 function fill_from_store(path, s, of, a, from, was) {

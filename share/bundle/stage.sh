@@ -159,11 +159,17 @@ fill_stage() {
 		fi
 		number=$((number + 1))
 	done
+	awk -v tx="$tx" '$1 == "area" { area[areas++] = $2 } $1 == "link" && $5 ~ /^file,/ && !/,f=/ { print area[$2] "/stage/" tx "/" $3, $4 }' "$tmp/out/areas" "$tmp/out/stage" | link_many
 	stamped 3 <"$tmp/out/stage" >"$tmp/filling"
 	while read -r what a rest; do
 		eval "area=\$top/\$area_$a"
 		# shellcheck disable=SC2086
-		[ "$what" = content ] || (cd "$area/stage/$tx" && fill_$what $rest) || die 1 "the stage could not be filled ($what $a $rest)" 'nothing was changed'
+		case $what in
+		content) continue ;;
+		link) set -- $rest && is_linked "$2" "$area/stage/$tx/$1" && continue ;;
+		esac
+		# shellcheck disable=SC2086
+		(cd "$area/stage/$tx" && fill_$what $rest) || die 1 "the stage could not be filled ($what $a $rest)" 'nothing was changed'
 	done <"$tmp/filling"
 	sync_stage
 }
@@ -336,18 +342,63 @@ copy_node() {
 # What will be replaced or removed gets its name in the store. A file that cannot be linked although its copy can is one that must
 # not be changed: replacing it would fail in the middle.
 save_old() {
+	awk -v tx="$tx" '
+		$1 == "area" { area[areas++] = $2 }
+		($1 == "swap" || $1 == "drop") && $4 ~ /^file,/ && !/,f=/ { split($3, slot, ":"); print area[slot[1]] "/store/" tx "/" slot[2], $2 }' "$tmp/out/areas" "$tmp/out/actions" | link_many
 	while read -r action one a b _; do
 		case $action in swap | drop) ;; *) continue ;; esac
 		# link(2) refuses these; they are saved when the commit has taken their flags.
 		case $b in *,f=*) continue ;; esac
-		unword "$one"
 		slot "$a"
+		! is_linked "$one" "$out" || continue
 		keep_aside "$top/$path" "$out" "$b" || die 1 "/$one: could not be saved" 'nothing was changed'
 		if [ ! -L "$out" ] && [ -f "$out" ] && ! [ "$top/$path" -ef "$out" ] && ln "$out" "$out.link" 2>/dev/null; then
 			rm -f "$out.link"
 			! same_file_system "$top/$path" "$out" || die 1 "/$one: may not be linked, so it may not be replaced either: is it immutable or append-only?" 'nothing was changed'
 		fi
 	done <"$tmp/out/actions"
+}
+
+# Lines `NAME TARGET` on stdin, words: second names by one program, where ln(1) would be one for each. What it has not made is made one
+# by one, and so are names that do not fit or are not plain.
+link_many() { [ -z "$linking" ] || link_in "$top/" >/dev/null 2>&1; }
+
+# Whether tar(1) makes a link of a header that says so, and leaves the file that has two names then as it is: tried once.
+find_linking() {
+	linking=
+	: >"$tmp/first"
+	chown 1:1 "$tmp/first" 2>/dev/null
+	chmod 4751 "$tmp/first"
+	set_time 1000000000.000000000 "$tmp/first"
+	untouched=$(stat "$statting" "$details" "$tmp/first")
+	echo 'second first' | link_in "$tmp" >/dev/null 2>&1
+	[ "$tmp/first" -ef "$tmp/second" ] && [ "$(stat "$statting" "$details" "$tmp/first")" = "$untouched" ] && linking=1
+	rm -f "$tmp/first" "$tmp/second"
+}
+
+link_in() {
+	awk '
+		BEGIN {
+			for (i = 33; i < 127; i++) code[sprintf("%c", i)] = i
+			for (zeros = "\001"; length(zeros) < 1024;) zeros = zeros zeros
+			head = field("0000600", 8) field("0000000", 8) field("0000000", 8) field("00000000000", 12) field("00000000000", 12)
+			tail = field("ustar", 6) "00" field("", 247)
+			same = sum(head) + sum("1" tail) + 8 * 32
+		}
+		function field(text, width) { return text substr(zeros, 1, width - length(text)) }
+		function sum(text, i, n) {
+			for (i = 1; i <= length(text); i++) n += code[substr(text, i, 1)]
+			return n
+		}
+		/\\/ || length($1) > 99 || length($2) > 99 { next }
+		{ printf "%s%06o\001 1%s%s", field($1, 100) head, same + sum($1) + sum($2), field($2, 100), tail }
+		END { printf "%s", zeros }' | tr '\001' '\000' | (cd "$1" && tar -xf -)
+}
+
+# is_linked WORD FILE
+is_linked() {
+	unword "$1"
+	[ -f "$top/$path" ] && [ ! -L "$top/$path" ] && [ "$top/$path" -ef "$2" ]
 }
 
 same_file_system() {

@@ -109,8 +109,11 @@ watch_step() {
 	[ ! -e "$tmp/stepping" ] || kill -9 "$pid"
 }
 
+# What others have written has no business with the terminal's control codes.
+plain() { LC_ALL=C tr '\000-\010\013-\037\177' '?'; }
+
 step_failed() {
-	last=$(tail -n 1 "$log")
+	last=$(tail -n 1 "$log" | plain | cut -c 1-200)
 	case $last in "== $name") last='' ;; *) last=": $last" ;; esac
 	failed="the step $name failed with status $ended$last (its output is in /var/db/bindery/log/$1)"
 	if [ "$failure" = roll-back ] && [ "$was" = post ]; then take_back "$1"; fi
@@ -170,7 +173,7 @@ say_notices() {
 	while read -r _ what text; do
 		[ "$what" = notice ] || continue
 		unword "$text"
-		say "$of: $path"
+		say "$of: $(printf '%s\n' "$path" | plain)"
 	done <"$tmp/post"
 	while read -r _ owner class; do
 		of=${owner%-*}/${owner##*-}

@@ -30,6 +30,8 @@ look_and_decide() {
 	if [ "$way" = install ]; then
 		check_match
 		! grep -q -e '^former ' -e '^pending ' "$tmp/list" || add_former
+		plan_phase merges >"$tmp/wanted"
+		[ ! -s "$tmp/wanted" ] || find_merges <"$tmp/wanted" >>"$tmp/more"
 		plan_phase libraries >"$tmp/wanted"
 		[ ! -s "$tmp/wanted" ] || find_users <"$tmp/wanted" >>"$tmp/more"
 	fi
@@ -56,6 +58,7 @@ check_whole() {
 }
 
 show_plan() {
+	awk '$1 == "kept" { if ($2 == "merged") merged[$3] = 1; next } $1 == "swap" && $2 in merged { $1 = "merge" } { print }' "$tmp/out/kept" "$tmp/out/actions" >"$tmp/shown"
 	while read -r action one old_node new_node; do
 		case $one in var/db/bindery/*) continue ;; esac
 		case $action in
@@ -67,8 +70,9 @@ show_plan() {
 		esac
 		[ "$one" != . ] || one=
 		printf '%s\n' "$action /$one"
-	done <"$tmp/out/actions"
+	done <"$tmp/shown"
 	while read -r _ reason one other; do
+		[ "$reason" != merged ] || continue
 		kept_text "$reason" "$one" "$other"
 		printf '%s\n' "keep $kept"
 	done <"$tmp/out/kept"
@@ -89,6 +93,7 @@ execute() {
 	trap 'die 1 "stopped; nothing was changed"' INT TERM HUP
 	staging=1
 	make_areas
+	find_linking
 	fill_stage
 	save_old
 	sync_areas

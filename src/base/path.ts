@@ -28,13 +28,17 @@ export function pathFromText(text: string): RelPath | undefined {
   return parseRelPath(Buffer.from(text, 'utf8').toString('latin1'))
 }
 
-/** For people: UTF-8 where it is UTF-8, `\ooo` for what a terminal should not see. */
+/** For people: UTF-8 where it is UTF-8, `\ooo` for what a terminal should not see, and for what turns the direction of a text. */
 export function showPath(path: string): string {
   const text = Buffer.from(path, 'latin1').toString('utf8')
-  const readable = text.includes('\ufffd') ? path : text
-  return readable.replaceAll(/[\u0000-\u001f\u007f-\u009f]|[\u0080-\u00ff]/g, (c) =>
-    readable === text && c > '\u009f' ? c : `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`,
-  )
+  return text.includes('\ufffd')
+    ? path.replaceAll(/[\u0000-\u001f\u007f-\u00ff]/g, octal)
+    : text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, octal)
+}
+
+function octal(char: string): string {
+  const bytes = char < '\u0100' ? [char.charCodeAt(0)] : [...Buffer.from(char)]
+  return bytes.map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
 }
 
 export function joinPath(parent: RelPath, name: string): RelPath {

@@ -1,8 +1,10 @@
-import { createPublicKey, verify } from 'node:crypto'
+import { verify } from 'node:crypto'
 import { about } from '../base/about.ts'
 import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { parseRelPath } from '../base/path.ts'
+import { showText } from '../base/show-text.ts'
+import { rsaPublicKey } from '../format/rsa-key.ts'
 import { decodeUpdFile, decodeUpdList, isUpdList, updLimits } from '../format/upd.ts'
 import { hostDisk } from '../host/disk.ts'
 import { openInput } from '../host/source.ts'
@@ -32,13 +34,7 @@ const maxKeyBytes = 1 << 16
 async function checkSignature(context: Context, file: string, bytes: Uint8Array, keyFile: string): Promise<void> {
   const signature = await read(context, `${file}.sha1`, maxKeyBytes)
   const pem = await read(context, keyFile, maxKeyBytes)
-  const key = await about(keyFile, () => {
-    try {
-      return createPublicKey(Buffer.from(pem))
-    } catch (cause) {
-      throw new BinderyError('bad-format', 'is no public key in PEM', { cause })
-    }
-  })
+  const key = await about(keyFile, () => rsaPublicKey(pem))
   if (!verify('sha1', bytes, key, signature))
     throw new BinderyError('bad-signature', 'the signature does not verify', { subject: `${file}.sha1` })
 }
@@ -52,7 +48,7 @@ async function tellList(context: Context, input: Input, bytes: Uint8Array): Prom
     await print(context, `${input.flag('json') ? JSON.stringify({ ...update, installed: isInstalled }) : listText(update, isInstalled)}\n`)
   }
   if (branches.length > 0)
-    await print(context, `${input.flag('json') ? JSON.stringify({ branches }) : `branches: ${branches.join(' ')}`}\n`)
+    await print(context, `${input.flag('json') ? JSON.stringify({ branches }) : showText(`branches: ${branches.join(' ')}`)}\n`)
   return isWaiting
 }
 
@@ -67,7 +63,7 @@ async function hasMarker({ root }: Context, { release, ident }: Patch): Promise<
 function listText(update: ListedUpdate, isInstalled: boolean): string {
   if (update.kind === 'major') return `fbsd-${update.to}: from ${update.from} to ${update.to}`
   const { ident, description, release, arch, megabytes, date } = update
-  return `${ident}: ${description}, for ${release} ${arch}, ${megabytes} MB, ${date}${isInstalled ? ', installed' : ''}`
+  return showText(`${ident}: ${description}, for ${release} ${arch}, ${megabytes} MB, ${date}${isInstalled ? ', installed' : ''}`)
 }
 
 async function tellFile(context: Context, input: Input, bytes: Uint8Array): Promise<boolean> {
@@ -77,5 +73,5 @@ async function tellFile(context: Context, input: Input, bytes: Uint8Array): Prom
 }
 
 function fileText({ name, file, megabytes, requiresReboot }: UpdFile): string {
-  return `${name ?? file}: ${megabytes} MB${requiresReboot ? ', requires a reboot' : ''}`
+  return showText(`${name ?? file}: ${megabytes} MB${requiresReboot ? ', requires a reboot' : ''}`)
 }

@@ -60,8 +60,6 @@ export type Context = {
   readonly tell: (text: string) => void
   /** Like `say`, only under -v. */
   readonly explain: (line: string) => void
-  /** Text on stderr as it is, where the words of a program that a verb stands in for are promised. */
-  readonly err: (text: string) => void
   /** What another program prints, as it is, on stderr where that is a terminal; nothing under -q. */
   readonly passOn: (bytes: Uint8Array) => void
   readonly progress: Progress

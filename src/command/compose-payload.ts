@@ -1,24 +1,27 @@
 import { join } from 'node:path'
 import { sha256Hasher } from '../base/digest.ts'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
-import { isWithin, pathFromText, rootPath } from '../base/path.ts'
+import { isWithin } from '../base/path.ts'
 import { describeDist } from '../engine/dist/read.ts'
 import { withoutSockets } from '../engine/dist/sockets.ts'
 import { compressFrom, magicSize, wireCodecOf, wireSuffix } from '../engine/dist/wire.ts'
 import { writeDist } from '../engine/dist/write.ts'
 import { eventsBetween } from '../engine/update/events.ts'
-import { isNamed, isOnTheWay, withNamed } from '../engine/update/named-files.ts'
+import { namedPaths, withNamed } from '../engine/update/named-files.ts'
 import { hostDisk } from '../host/disk.ts'
 import { openInput, openSource, writeFileAtomically } from '../host/source.ts'
 import { openBase } from './base-input.ts'
 import { distNameOf } from './dist-name.ts'
+import { tellLeftOut } from './left-out.ts'
+import { pathInRoot } from './path-in-root.ts'
 import { bytesOf, openTarFile } from './tar-file.ts'
-import { scanWithProgress } from './tree-input.ts'
+import { openTree, scanWithProgress } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { FileEntry, Manifest } from '../base/entry.ts'
 import type { DistName } from '../base/name.ts'
 import type { RelPath } from '../base/path.ts'
+import type { Named } from '../engine/update/named-files.ts'
 import type { Event } from '../engine/update/rules.ts'
 import type { Descriptor } from '../format/descriptor.ts'
 import type { Disk } from '../port/disk.ts'
@@ -45,18 +48,18 @@ export type Part = { readonly manifest: Manifest; content(file: FileEntry): Byte
 
 /** Named files of the root, alone or laid over a base. */
 export async function payloadOfFiles(context: Context, input: Input, slug: string): Promise<Payload> {
-  const disk = hostDisk(context.root)
-  const named = input.operands.map(pathOf)
+  const disk = openTree(context.root)
+  const named = namedPaths(input.operands.map(pathInRoot))
   const operand = input.value('base')
   const base = operand === undefined ? undefined : await openBase(context, operand)
   try {
-    const found = await scanWithProgress(disk, context, { exclude: (path) => !isOnTheWay(named, path) })
+    const found = await scanWithProgress(disk, context, { exclude: (path) => !named.isOnTheWay(path) })
     const { kept, leftOut } = withoutSockets(withNamed(base?.manifest, found, named).entries)
-    for (const path of leftOut) context.say(`/${path}: a socket, left out`)
+    tellLeftOut(context, leftOut)
     const manifest = { entries: kept }
     const release = nameOf(context, input, base, slug)
     const content = (file: FileEntry): ByteStream =>
-      base === undefined || isNamed(named, file.path) ? disk.read(file.path, { end: file.size }) : base.content(file)
+      base === undefined || named.has(file.path) ? disk.read(file.path, { end: file.size }) : base.content(file)
     return {
       release,
       ...(base?.name === undefined ? {} : { previous: base.name }),
@@ -66,7 +69,9 @@ export async function payloadOfFiles(context: Context, input: Input, slug: strin
       part: () => ({ manifest: base === undefined ? manifest : partOf(manifest, eventsBetween(base.manifest, manifest)), content }),
       write: async (folder) => {
         const tar = compressFrom(() => writeDist(release, manifest, content), 'zstd')
-        return await writeHashed(folder, `${formatDistName(release)}.tar.zst`, tar)
+        return await writeHashed(context, folder, `${formatDistName(release)}.tar.zst`, tar).catch((error: unknown) =>
+          Promise.reject(ofChange(error)),
+        )
       },
       close: async () => await base?.close(),
     }
@@ -76,15 +81,16 @@ export async function payloadOfFiles(context: Context, input: Input, slug: strin
   }
 }
 
-function pathOf(operand: string): RelPath {
-  const path = pathFromText(operand.replace(/^\//, '').replace(/(?<=.)\/+$/, ''))
-  if (path === undefined || path === rootPath) throw new BinderyError('usage', `'${operand}' is no path in the root`)
-  return path
+/** What was looked at a moment ago, and is another one now. */
+function ofChange(error: unknown): unknown {
+  if (!isBinderyError(error, 'bad-digest')) return error
+  const { subject } = error
+  return new BinderyError('conflict', 'was changed while it was read', { subject, hint: 'run it again; nothing is left', cause: error })
 }
 
 /** Nobody knows what was there before. */
-function namedEvents({ entries }: Manifest, named: readonly RelPath[]): readonly Event[] {
-  return entries.flatMap(({ path, kind }) => (kind !== 'dir' && isNamed(named, path) ? [{ path, happening: 'changed' }] : []))
+function namedEvents({ entries }: Manifest, named: Named): readonly Event[] {
+  return entries.flatMap(({ path, kind }) => (kind !== 'dir' && named.has(path) ? [{ path, happening: 'changed' }] : []))
 }
 
 function nameOf(context: Context, input: Input, base: Base | undefined, slug: string): DistName {
@@ -107,7 +113,7 @@ export async function payloadOfReleases(context: Context, input: Input): Promise
     part: () => ({ manifest: partOf(next.manifest, events), content: (one) => next.content(one) }),
     paths: next.manifest.entries.map(({ path }) => path),
     disk: hostDisk(context.root),
-    write: async (folder) => await writeHashed(folder, file, await openInput(to, context.stdin)),
+    write: async (folder) => await writeHashed(context, folder, file, await openInput(to, context.stdin)),
     close: async () => await next.close(),
   }
 }
@@ -138,12 +144,13 @@ async function suffixOf(file: string): Promise<string> {
   }
 }
 
-async function writeHashed(folder: string, file: string, content: ByteStream): Promise<Descriptor['payload']> {
+async function writeHashed({ signal }: Context, folder: string, file: string, content: ByteStream): Promise<Descriptor['payload']> {
   const hasher = sha256Hasher()
-  const size = await writeFileAtomically(
-    join(folder, file),
-    hashed(content, (bytes) => void hasher.update(bytes)),
-  )
+  const see = (bytes: Uint8Array): void => {
+    signal.throwIfAborted()
+    hasher.update(bytes)
+  }
+  const size = await writeFileAtomically(join(folder, file), hashed(content, see))
   return { file, size, sha256: hasher.digest() }
 }
 

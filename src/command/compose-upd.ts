@@ -10,7 +10,6 @@ import { updateScript } from '../engine/update/update-script.ts'
 import { encodeListedUpdate, encodeUpdFile } from '../format/upd.ts'
 import { hostDisk } from '../host/disk.ts'
 import { openInput, writeFileAtomically } from '../host/source.ts'
-import { showPath } from '../base/path.ts'
 import type { Descriptor } from '../format/descriptor.ts'
 import type { Payload } from './compose-payload.ts'
 import type { Context } from './command.ts'
@@ -52,10 +51,10 @@ async function writeTarball(
   const aside = `${path}.parts`
   await mkdir(aside)
   const { manifest, content } = payload.part()
-  const removed = payload.events.flatMap(({ path: one, happening }) => (happening === 'removed' ? [showPath(one)] : []))
+  const removed = payload.events.flatMap(({ path: one, happening }) => (happening === 'removed' ? [one] : []))
   const script = updateScript(descriptor.title, removed, descriptor.postSteps)
   await writeFileAtomically(join(aside, 'payload.tar'), writeDist(descriptor.release, manifest, content))
-  await writeFileAtomically(join(aside, 'update.sh'), oneChunk(utf8(script)))
+  await writeFileAtomically(join(aside, 'update.sh'), oneChunk(script))
   const disk = hostDisk(aside)
   const parts = await scanTree(disk)
   await writeFileAtomically(

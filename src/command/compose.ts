@@ -1,5 +1,6 @@
 import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
+import { slugOf } from '../base/slug.ts'
 import { advise, questionsOf } from '../engine/update/advise.ts'
 import { addNotes, notesOfAdvice } from '../engine/update/notes.ts'
 import { writeNewFolder } from '../host/new-folder.ts'
@@ -8,7 +9,7 @@ import { systemOf } from '../engine/update/system.ts'
 import { payloadOfFiles, payloadOfReleases } from './compose-payload.ts'
 import { updTargetOf, writeUpd } from './compose-upd.ts'
 import { writeComposed } from './composed.ts'
-import { today } from './dist-name.ts'
+import { distNameOptions, today } from './dist-name.ts'
 import { sharedFlags } from './flags.ts'
 import { ruleOptions, rulesOf, systemOfTree } from './rules-input.ts'
 import { scriptsOf } from './scripts.ts'
@@ -32,10 +33,10 @@ export const compose: Command = {
     from: { kind: 'value', value: 'DIST', help: 'the release before; with --to, and without PATH' },
     to: { kind: 'value', value: 'DIST', help: 'the release that the update brings' },
     base: { kind: 'value', value: 'BASE', help: 'the release, or its tree, that PATHs are laid over (default: none, they are all)' },
-    product: { kind: 'value', value: 'PRODUCT', help: "what it is (default: the base's, or made of the name)" },
-    revision: { kind: 'value', value: 'REVISION', help: 'which one (default without a base: 1)' },
-    date: { kind: 'value', value: 'YYYYMMDD', help: 'its date (default: today, UTC)' },
-    arch: { kind: 'value', value: 'ARCH', help: "what it runs on (default: the base's, or this machine's)" },
+    product: { ...distNameOptions.product, help: "what it is (default: the base's, or made of the name)" },
+    revision: { ...distNameOptions.revision, help: 'which one (default without a base: 1)' },
+    date: distNameOptions.date,
+    arch: { ...distNameOptions.arch, help: "what it runs on (default: the base's, or this machine's)" },
     ...noteOptions,
     script: { kind: 'list', value: 'FILE', help: 'a whole script, run by sh when it has been installed; the rules must allow it' },
     ...ruleOptions,
@@ -59,7 +60,7 @@ function checkForm(input: Input): void {
   if (!isTwo) return
   if (input.operands.length > 0) throw new BinderyError('usage', '--from and --to take no PATH')
   for (const name of ['from', 'to']) input.required(name)
-  for (const name of ['base', 'product', 'revision', 'date', 'arch']) {
+  for (const name of ['base', ...Object.keys(distNameOptions)]) {
     if (input.value(name) !== undefined) throw new BinderyError('usage', `--${name} means nothing with --from and --to`)
   }
 }
@@ -68,10 +69,12 @@ async function composeUpdate(context: Context, input: Input): Promise<void> {
   const title = titleOf(await given(context, input, 'name', 'Name'), '--name')
   const url = await urlOf(context, input)
   const upd = input.value('upd') === undefined ? undefined : updTargetOf(input.required('upd'))
-  const output = input.value('output') ?? `patch-${today(context)}-${slugOf(title)}`
+  const slug = slugOf(title, 'update')
+  const output = input.value('output') ?? `patch-${today(context)}-${slug}`
+  // Asked for before a folder is made aside: from the first moment on, a signal takes it away again.
+  context.signal.throwIfAborted()
   await writeNewFolder(output, async (aside) => {
-    const payload =
-      input.operands.length === 0 ? await payloadOfReleases(context, input) : await payloadOfFiles(context, input, slugOf(title))
+    const payload = input.operands.length === 0 ? await payloadOfReleases(context, input) : await payloadOfFiles(context, input, slug)
     try {
       const rules = await rulesOf(context, input, await detected(input, payload))
       const notes = await notesOf(context, input, rules, payload.events, { title, ...(url === '' ? {} : { url }) })
@@ -85,8 +88,9 @@ async function composeUpdate(context: Context, input: Input): Promise<void> {
         ...(previous === undefined ? {} : { previous }),
         payload: written,
       }
-      if (upd !== undefined) await writeUpd(context, aside, upd, { payload, descriptor, slug: slugOf(title) })
+      if (upd !== undefined) await writeUpd(context, aside, upd, { payload, descriptor, slug })
       await writeComposed(aside, { descriptor, events: payload.events })
+      context.signal.throwIfAborted()
     } finally {
       await payload.close()
     }
@@ -97,7 +101,7 @@ async function composeUpdate(context: Context, input: Input): Promise<void> {
 
 /** What is not there as a flag is asked for, where there is somebody to ask. */
 async function given(context: Context, input: Input, flag: string, question: string): Promise<string> {
-  const value = input.value(flag) ?? (canAsk(context) ? await context.ask(`${question}: `) : '')
+  const value = input.value(flag) ?? (canAsk(context) ? await askPerson(context, `${question}: `) : '') ?? ''
   if (value.trim() === '') throw new BinderyError('usage', `--${flag} is needed`)
   return value.trim()
 }
@@ -106,23 +110,18 @@ async function given(context: Context, input: Input, flag: string, question: str
 async function urlOf(context: Context, input: Input): Promise<string> {
   const value = input.value('url')
   if (value !== undefined || input.value('name') !== undefined || !canAsk(context)) return value ?? ''
-  return (await context.ask('Details URL: ')).trim()
+  return ((await askPerson(context, 'Details URL: ')) ?? '').trim()
+}
+
+/** Undefined where the terminal has no more to say; whoever stops us there means it. */
+async function askPerson(context: Context, question: string): Promise<string | undefined> {
+  const answer = await context.ask(question)
+  context.signal.throwIfAborted()
+  return answer
 }
 
 function canAsk({ isTerminal, verbosity }: Context): boolean {
   return isTerminal.stdin && isTerminal.stderr && verbosity !== 'quiet'
-}
-
-/** `NFS Security update` to `nfs-security-update`. */
-function slugOf(title: string): string {
-  const slug = title
-    .normalize('NFKD')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^-|-$/g, '')
-    .slice(0, 48)
-    .replace(/-$/, '')
-  return slug === '' ? 'update' : slug
 }
 
 async function detected(input: Input, payload: Payload): Promise<string | undefined> {
@@ -137,6 +136,7 @@ async function notesOf(
   events: readonly Event[],
   { title, url }: Pick<UpdateNotes, 'title' | 'url'>,
 ): Promise<UpdateNotes> {
+  if (events.length === 0) context.say('nothing changes by this update')
   tellMatches(context, rules, events)
   const answers = await allAnswers(context, rules, events, answersOf(input))
   const maker = notesOfFlags(input, title)
@@ -165,7 +165,10 @@ async function allAnswers(context: Context, rules: Rules, events: readonly Event
   if (unasked !== undefined) throw new BinderyError('usage', `--answer: no step '${unasked}' asks anything here`)
   if (!canAsk(context)) return answers
   for (const { step, text } of questions) {
-    if (!answers.has(step)) answers.set(step, (await context.ask(`${text} (nothing leaves the step out): `)).trim())
+    if (answers.has(step)) continue
+    const answer = await askPerson(context, `${text} (nothing leaves the step out): `)
+    // A terminal that is gone has not left anything out.
+    if (answer !== undefined) answers.set(step, answer.trim())
   }
   return answers
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
-import { isWithin, showPath } from '../base/path.ts'
+import { isWithin } from '../base/path.ts'
 import { applyChanges } from '../engine/capture/apply.ts'
 import { shippedFiles } from '../engine/capture/folder.ts'
 import { partOfSet } from '../engine/capture/sets.ts'
@@ -13,15 +13,15 @@ import { distSize, writeDist } from '../engine/dist/write.ts'
 import { openBase } from './base-input.ts'
 import { openCaptureFolder } from './capture-input.ts'
 import { readSide } from './diff-side.ts'
-import { distNameOf } from './dist-name.ts'
+import { distNameOf, distNameOptions } from './dist-name.ts'
 import { sharedFlags } from './flags.ts'
+import { tellLeftOut } from './left-out.ts'
 import { writeOutput } from './output.ts'
 import { pathWithin } from './path-within.ts'
 import { isTree, openTree } from './tree-input.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { FileEntry, Manifest } from '../base/entry.ts'
 import type { DistName } from '../base/name.ts'
-import type { RelPath } from '../base/path.ts'
 import type { Room } from '../engine/dist/blocks.ts'
 import type { WireCodec } from '../engine/dist/wire.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -35,10 +35,7 @@ export const cut: Command = {
     base: { kind: 'value', value: 'BASE', help: 'ROOT is a capture: cut BASE, a dist or a tree, with its changes' },
     beside: { kind: 'list', value: 'DIST', help: 'another set of the tree: what belongs to it is left out; may be given again' },
     output: { ...sharedFlags.output, help: 'the dist, or a folder for it (default: NAME.tar.zst here); - is stdout' },
-    product: { kind: 'value', value: 'PRODUCT', help: 'what it is: base, kernel-GENERIC' },
-    revision: { kind: 'value', value: 'REVISION', help: 'which one: 1.0, 7.6p3' },
-    date: { kind: 'value', value: 'YYYYMMDD', help: 'its date (default: today, UTC)' },
-    arch: { kind: 'value', value: 'ARCH', help: "what it runs on (default: this machine's)" },
+    ...distNameOptions,
     format: { kind: 'value', value: 'CODEC', help: 'zstd, gzip or none (default: zstd)' },
     level: { kind: 'value', value: 'N', help: 'how hard to compress: zstd 1-22 (default: about 3), gzip 1-9 (default: 6)' },
   },
@@ -70,10 +67,6 @@ async function manifestsOf(context: Context, operands: readonly string[]): Promi
   const manifests: Manifest[] = []
   for (const operand of operands) manifests.push((await readSide(operand, context)).manifest)
   return manifests
-}
-
-function tellLeftOut(context: Context, paths: readonly RelPath[]): void {
-  for (const path of paths) context.say(`${showPath(path)}: a socket, left out`)
 }
 
 /** Product and architecture are those of the base where it is a dist. */

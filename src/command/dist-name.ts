@@ -2,7 +2,14 @@ import { BinderyError } from '../base/error.ts'
 import { formatDistName, isDistName } from '../base/name.ts'
 import { hostArch } from '../host/arch.ts'
 import type { DistName } from '../base/name.ts'
-import type { Context, Input } from './command.ts'
+import type { Context, Input, Option } from './command.ts'
+
+export const distNameOptions = {
+  product: { kind: 'value', value: 'PRODUCT', help: 'what it is: base, kernel-GENERIC' },
+  revision: { kind: 'value', value: 'REVISION', help: 'which one: 1.0, 7.6p3' },
+  date: { kind: 'value', value: 'YYYYMMDD', help: 'its date (default: today, UTC)' },
+  arch: { kind: 'value', value: 'ARCH', help: "what it runs on (default: this machine's)" },
+} as const satisfies Readonly<Record<string, Option>>
 
 /** What is not said is that of `usual`; the date is today's, the architecture this machine's. */
 export function distNameOf(context: Pick<Context, 'clock'>, input: Input, usual: Partial<DistName> = {}): DistName {

@@ -97,7 +97,7 @@ async function readLast(context: Context, published: string | undefined, set: Fo
   if (wrong !== undefined) throw wrong.error
   return {
     list,
-    pkgpaths: new Map(reading.packages.map(({ file, info }) => [file, info.pkgpath])),
+    pkgpaths: new Map(reading.packages.map(({ file, pkgpath }) => [file, pkgpath])),
     payloadOf: async (file) => await withSource(join(folder, file), payloadDigest),
   }
 }

@@ -9,12 +9,13 @@ import { mirrorIndex } from '../engine/pkg/index/mirror-index.ts'
 import { readMirror } from '../engine/pkg/index/read-mirror.ts'
 import { verifyPackage } from '../engine/pkg/verify-package.ts'
 import { encodeIndexTxt } from '../format/openbsd/index-txt.ts'
+import { encodePkgupIndex } from '../format/openbsd/pkgup-index.ts'
 import { decodeSignedMessage } from '../format/signify.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
 import { openInput, writeFileAtomically } from '../host/source.ts'
 import { staleError } from './farm-accept.ts'
 import { publishedFolder } from './farm-published.ts'
-import { writeIfNew, writePkgupIndex } from './pkgindex-output.ts'
+import { writeGzipIfNew } from './pkgindex-output.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { HandedSet } from '../format/handover.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
@@ -122,7 +123,7 @@ async function writePkgup(context: Context, folder: string, list: Lists['list'])
   if (wrong !== undefined) throw wrong.error
   if (!files.some(({ name }) => name.startsWith('quirks-')))
     return context.explain(`${folder}: no quirks package, and so no index.pkgup.gz`)
-  await writePkgupIndex(join(folder, 'index.pkgup.gz'), mirrorIndex(files, reading.packages, []))
+  await writeGzipIfNew(join(folder, 'index.pkgup.gz'), encodePkgupIndex(mirrorIndex(files, reading.packages)))
 }
 
 /** Since when no list names a file, by file. Nothing that a mirror would take: its name is hidden. */
@@ -153,6 +154,11 @@ async function readRetired(file: string): Promise<ReadonlyMap<string, number>> {
       .split('\n')
       .flatMap((line) => (/^\d{1,12} \S+$/.test(line) ? [[line.split(' ')[1] as string, Number(line.split(' ')[0])] as const] : [])),
   )
+}
+
+/** A file that says the same keeps its time. */
+async function writeIfNew(file: string, bytes: Uint8Array): Promise<void> {
+  if ((await digestOf(file)) !== sha256(bytes)) await writeFileAtomically(file, oneChunk(bytes))
 }
 
 async function wholeFile(file: string): Promise<Uint8Array> {

@@ -5,6 +5,7 @@ import { replacedFiles } from '../engine/client/apply/replaced.ts'
 import { readLeft, stepsToRun, updateSteps } from '../engine/client/apply/steps.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
 import { strongestReboot } from '../format/update.ts'
+import { inPlace } from './outcome.ts'
 import type { Left } from '../engine/client/apply/steps.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { RebootClass } from '../format/update.ts'
@@ -17,7 +18,7 @@ import type { Context } from './command.ts'
 export async function finishing<T>(context: Context, session: Session, work: () => Promise<T>): Promise<Finished<T>> {
   try {
     const result = await work()
-    return { result, reboot: await tellNotices(context, session) }
+    return { result, reboot: await inPlace(async () => await tellNotices(context, session)) }
   } catch (error) {
     await tellNotices(context, session).catch(() => 'the first error is the one to tell')
     throw error

@@ -12,6 +12,7 @@ export const sharedFlags = {
   message: { kind: 'value', short: 'm', value: 'FILE', help: 'the message: the file that is signed' },
   signature: { kind: 'value', short: 'x', value: 'FILE', help: 'the signature file' },
   embed: { kind: 'flag', short: 'e', help: 'the signature holds the message' },
+  gzip: { kind: 'flag', short: 'z', help: 'a signed gzip file' },
   comment: { kind: 'value', short: 'c', value: 'TEXT', help: 'comment for the untrusted comment line' },
   noPassphrase: { kind: 'flag', help: 'the secret key is not encrypted' },
 } as const satisfies Readonly<Record<string, Option>>

@@ -1,8 +1,9 @@
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { showLine } from '../base/show-text.ts'
 import { recover } from '../engine/client/apply/recover.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { afterStep, runSteps } from '../engine/client/apply/run-steps.ts'
-import { logPath, readLeft, updateSteps } from '../engine/client/apply/steps.ts'
+import { logPath, readLeft, stepsToRun, updateSteps, withoutSteps } from '../engine/client/apply/steps.ts'
 import { recordReboot } from '../engine/client/reboot.ts'
 import { keptText } from './plan-text.ts'
 import type { Recovered } from '../engine/client/apply/recover.ts'
@@ -22,12 +23,17 @@ export const needsAttention = 6
  * Says what was kept, runs the post-steps, and answers the exit status. Whoever is killed before the end leaves it to the next
  * recover or install. Throws `command-failed` when a step wanted the install taken back, and it was.
  */
-export async function conclude(context: Context, session: Session, done: Done, isToRun = everyStep): Promise<number> {
+export async function conclude(
+  context: Context,
+  session: Session,
+  done: Done,
+  { isToRun = everyStep, skip }: Pick<Catching, 'isToRun' | 'skip'> = {},
+): Promise<number> {
   const { receipt, kept, unswept } = done
   if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
   const status = tellKept(context, kept)
   const left = (await readLeft(session.disk)).find(({ transaction }) => transaction === receipt.transaction)
-  return left === undefined || !isToRun(left) ? status : Math.max(status, await runLeft(context, session, left))
+  return left === undefined || !isToRun(left) ? status : Math.max(status, await runLeft(context, session, left, skip))
 }
 
 const everyStep = (_: Left): boolean => true
@@ -37,18 +43,50 @@ function tellKept(context: Context, kept: readonly Kept[]): number {
   return kept.some(({ reason }) => reason !== 'merged' && reason !== 'needed') ? needsAttention : 0
 }
 
-async function runLeft(context: Context, session: Session, left: Left): Promise<number> {
+async function runLeft(context: Context, session: Session, all: Left, skip: ReadonlySet<string> = new Set()): Promise<number> {
   const { disk, signal } = session
-  const boot = left.reboot.every((one) => one.class === 'restart') ? undefined : await context.boot.id()
-  if (boot !== undefined) await recordReboot(disk, left, boot)
-  const run = await runSteps({ disk, runner: context.steps, signal, explain: context.explain }, left)
-  for (const failure of run.failed) context.say(`${failureText(failure, left)}; 'bindery recover' tries it again`)
+  const { left, run } = await inPlace(async () => {
+    const left = await skipSteps(context, session, all, skip)
+    const boot = left.reboot.every((one) => one.class === 'restart') ? undefined : await context.boot.id()
+    if (boot !== undefined) await recordReboot(disk, left, boot)
+    return { left, run: await runSteps({ disk, runner: context.steps, signal, explain: context.explain }, left) }
+  })
+  for (const failure of run.failed) context.say(`${failureText(failure, left)}; ${wayOut(failure)}`)
   if (run.rollBack === undefined) return run.failed.length > 0 ? needsAttention : 0
   return await takeBack(context, session, run.left, run.rollBack)
 }
 
+/** Whatever ends it here, a full disk for instance, leaves something to do. */
+export async function inPlace<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isBinderyError(error)) throw error
+    throw new BinderyError('interrupted', `the files are in place, but not all that follows was done: ${error.message}`, {
+      subject: error.subject,
+      hint: "'bindery recover' runs the steps that are left",
+      cause: error,
+    })
+  }
+}
+
+/** Given up by a person, for whom they would fail for ever. */
+async function skipSteps(context: Context, { disk }: Session, all: Left, skip: ReadonlySet<string>): Promise<Left> {
+  const given = stepsToRun(all).filter(({ name }) => skip.has(name))
+  if (given.length === 0) return all
+  const left = withoutSteps(all, ({ name }) => skip.has(name))
+  await updateSteps(disk, left)
+  for (const { name } of given) context.say(`the step ${name} of ${all.releases.map(({ new: next }) => next).join(', ')} is given up`)
+  return left
+}
+
+function wayOut({ step, isOld }: FailedStep): string {
+  const again = "'bindery recover' tries it again"
+  return isOld ? `${again}, with --skip-step ${step.name} it is given up` : again
+}
+
 function failureText({ step, reason }: FailedStep, { transaction }: Left): string {
-  return `the step ${step.name} ${reason} (its output is in /${logPath(transaction)})`
+  return `the step ${step.name} ${showLine(reason)} (its output is in /${logPath(transaction)})`
 }
 
 /** Where that cannot be done, the step has failed like one whose failure is only told. */
@@ -76,20 +114,22 @@ export type Catching = {
   readonly tell: (line: string) => void
   /** Of whose transactions steps are run; of all, where it is not given. */
   readonly isToRun?: (left: Left) => boolean
+  /** Names of steps that are not run any more. */
+  readonly skip?: ReadonlySet<string> | undefined
 }
 
 /** Before any other change: what killed runs left is finished, or taken back. Answers the exit status of that. */
-export async function catchUp(context: Context, session: Session, { undo, tell, isToRun = everyStep }: Catching): Promise<number> {
+export async function catchUp(context: Context, session: Session, { undo, tell, isToRun = everyStep, skip }: Catching): Promise<number> {
   const { disk, config } = session
   const recovered = await recover(disk, { undo, keepReleases: config.keepReleases })
   let status = 0
   if (recovered.kind !== 'nothing') {
     tell(describeRecovered(recovered))
-    status = await conclude(context, session, recovered, isToRun)
+    status = await conclude(context, session, recovered, { isToRun, skip })
   }
   for (const left of await readLeft(disk)) {
     if (!isToRun(left) || (recovered.kind !== 'nothing' && left.transaction === recovered.receipt.transaction)) continue
-    status = Math.max(status, tellKept(context, left.kept), await runLeft(context, session, left))
+    status = Math.max(status, tellKept(context, left.kept), await runLeft(context, session, left, skip))
   }
   return status
 }

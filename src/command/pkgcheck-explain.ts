@@ -1,4 +1,5 @@
 import { BinderyError } from '../base/error.ts'
+import { showText } from '../base/show-text.ts'
 import { explain } from '../engine/pkg/check/explain.ts'
 import { print } from './output.ts'
 import type { Catalog } from '../engine/pkg/check/candidate.ts'
@@ -39,7 +40,7 @@ const verdicts: Readonly<Record<Explanation['verdict'], string>> = {
 
 function textOf({ installed, verdict, candidate, changes }: Explanation): string {
   const to = candidate === undefined || verdict === 'current' ? '' : `: ${candidate.name}`
-  return [`${installed.name} ${verdicts[verdict]}${to}`, ...changes.map(changeLine), ''].join('\n')
+  return showText([`${installed.name} ${verdicts[verdict]}${to}`, ...changes.map(changeLine), ''].join('\n'))
 }
 
 function changeLine({ kind, old, new: next }: ElementChange): string {

@@ -1,6 +1,6 @@
 import { quoted } from '../base/shell-word.ts'
 import { showSize } from '../base/show-size.ts'
-import { formatPackageVersion } from '../format/openbsd/package-version.ts'
+import { showText } from '../base/show-text.ts'
 import { mailDate, skewLines } from '../engine/pkg/check/skew.ts'
 import { print } from './output.ts'
 import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
@@ -18,11 +18,11 @@ export async function tellAsText(context: Context, input: Input, findings: Findi
     if (input.flag('verbose')) talk(`${what} took: ${(ms / 1000).toFixed(6)} seconds`)
   }
   took('network', findings.networkMs)
-  for (const problem of problemsOf(findings)) line(problem)
+  for (const problem of problemsOf(findings)) line(showText(problem))
   for (const update of findings.updates) talk(updateLine(update))
   took('parse', findings.compareMs)
-  for (const warning of warningsOf(findings)) talk(warning)
-  for (const remark of findings.outlook === undefined ? [] : outlookLines(findings.outlook)) talk(remark)
+  for (const warning of warningsOf(findings)) talk(showText(warning))
+  for (const remark of findings.outlook === undefined ? [] : outlookLines(findings.outlook)) talk(showText(remark))
   const command = commandOf(findings)
   if (command === undefined) {
     if (!input.flag('cron')) talk('up to date')
@@ -39,7 +39,7 @@ export function problemsOf({ installed, choice }: Findings): readonly string[] {
 /** `vim-9.0.0-gtk3->9.0.1-gtk3`. */
 function updateLine({ installed, next }: PackageUpdate): string {
   const flavor = installed.flavor === '' ? '' : `-${installed.flavor}`
-  return `${installed.name}->${formatPackageVersion(next.version)}${flavor}`
+  return `${installed.name}->${next.version}${flavor}`
 }
 
 export function warningsOf({ choice }: Findings): readonly string[] {

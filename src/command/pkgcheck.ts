@@ -1,25 +1,21 @@
 import { BinderyError, isBinderyError } from '../base/error.ts'
-import { decodePublicKey } from '../format/signify.ts'
+import { showText } from '../base/show-text.ts'
 import { updatesOf } from '../engine/pkg/check/decide.ts'
 import { readInstalled } from '../engine/pkg/check/installed.ts'
 import { machineOf } from '../engine/pkg/check/machine.ts'
 import { chooseMirror } from '../engine/pkg/check/mirrors.ts'
-import { outlookOf } from '../engine/pkg/check/outlook.ts'
-import { readQuirksModule } from '../engine/pkg/check/quirks-module.ts'
 import { packagePaths, separateIndexUrl } from '../engine/pkg/check/repository-url.ts'
 import { hostOpenbsd } from '../host/openbsd-system.ts'
 import { folderPageCache, userCacheFolder } from '../host/page-cache.ts'
 import { sharedFlags } from './flags.ts'
-import { tellAsJson } from './pkgcheck-json.ts'
-import { explainPackages } from './pkgcheck-explain.ts'
 import { tellAsText } from './pkgcheck-text.ts'
-import { readKeyFile } from './signed-files.ts'
 import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
 import type { Installed, InstalledPackage } from '../engine/pkg/check/installed.ts'
 import type { Machine } from '../engine/pkg/check/machine.ts'
 import type { MirrorChoice } from '../engine/pkg/check/mirrors.ts'
 import type { Offering } from '../engine/pkg/check/offer.ts'
 import type { Outlook } from '../engine/pkg/check/outlook.ts'
+import type { SignifyPublicKey } from '../format/signify.ts'
 import type { OpenbsdSystem } from '../port/openbsd-system.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -54,7 +50,7 @@ export const pkgcheck: Command = {
     } catch (error) {
       // The original knows two answers, and no prefix.
       if (!isBinderyError(error) || error.code === 'usage' || error.code === 'stopped') throw error
-      context.tell(`${error.subject === undefined ? '' : `${error.subject}: `}${error.message}\n`)
+      context.tell(showText(`${error.subject === undefined ? '' : `${error.subject}: `}${error.message}\n`))
       if (error.hint !== undefined) context.tell(`${error.hint}\n`)
       return 1
     }
@@ -79,7 +75,7 @@ async function check(context: Context, input: Input): Promise<number> {
   const system = hostOpenbsd(context.root, context.exec, { kernVersion: input.value('kern-version'), arch: input.value('arch') })
   const start = context.clock.now()
   const machine = await machineHere(system, input.flag('snapshot'))
-  const key = input.value('pubkey') === undefined ? undefined : await readKeyFile(context, input.required('pubkey'), decodePublicKey)
+  const key = await keyOf(context, input)
   // Read while the first answers are on their way.
   const installed: { value?: Installed } = {}
   const here = (): Installed => (installed.value ??= readInstalled(system))
@@ -91,13 +87,25 @@ async function check(context: Context, input: Input): Promise<number> {
   const answered = context.clock.now()
   for (const source of choice.best.sources) context.explain(`index: ${source}`)
   const explained = input.list('explain')
-  if (explained.length > 0) return await explainPackages(context, input, explained, here(), choice.best.catalog)
+  if (explained.length > 0) {
+    const { explainPackages } = await import('./pkgcheck-explain.ts')
+    return await explainPackages(context, input, explained, here(), choice.best.catalog)
+  }
   const updates = updatesOf(here().packages, choice.best.catalog)
-  const outlook = wantsOutlook(input) ? lookAhead(system, here().packages, updates, choice, machine) : undefined
+  const outlook = wantsOutlook(input) ? await lookAhead(system, here().packages, updates, choice, machine) : undefined
   const times = { networkMs: answered - start, compareMs: context.clock.now() - answered }
   const findings = { machine, installed: here(), choice, updates, outlook, namesPath: input.list('mirror').length > 0, ...times }
-  await (input.flag('json') ? tellAsJson(context, findings) : tellAsText(context, input, findings))
+  if (input.flag('json')) await (await import('./pkgcheck-json.ts')).tellAsJson(context, findings)
+  else await tellAsText(context, input, findings)
   return here().problems.length > 0 || choice.best.problems.length > 0 ? 1 : 0
+}
+
+/** What only some runs need is loaded by them: most of the time goes into starting up. */
+async function keyOf(context: Context, input: Input): Promise<SignifyPublicKey | undefined> {
+  const file = input.value('pubkey')
+  if (file === undefined) return undefined
+  const [{ readKeyFile }, { decodePublicKey }] = await Promise.all([import('./signed-files.ts'), import('../format/signify.ts')])
+  return await readKeyFile(context, file, decodePublicKey)
 }
 
 async function machineHere(system: OpenbsdSystem, forceSnapshot: boolean): Promise<Machine> {
@@ -138,7 +146,7 @@ function pathsOf(context: Context, input: Input, system: OpenbsdSystem, machine:
   const mirrors = input.list('mirror')
   const installUrl = mirrors.length > 0 || packagePath !== undefined ? undefined : system.installUrl()
   const paths = packagePaths({ mirrors, packagePath, installUrl }, machine)
-  if (paths.some((path) => path.length === 0)) throw new BinderyError('usage', 'PKG_PATH names no directory')
+  if (paths.some((path) => path.length === 0)) throw new BinderyError('not-supported', 'PKG_PATH names no directory')
   return paths
 }
 
@@ -146,13 +154,17 @@ function wantsOutlook(input: Input): boolean {
   return input.flag('report') || input.flag('json')
 }
 
-function lookAhead(
+async function lookAhead(
   system: OpenbsdSystem,
   packages: readonly InstalledPackage[],
   updates: readonly PackageUpdate[],
   { best: { catalog, path } }: MirrorChoice,
   machine: Machine,
-): Outlook {
+): Promise<Outlook> {
+  const [{ outlookOf }, { readQuirksModule }] = await Promise.all([
+    import('../engine/pkg/check/outlook.ts'),
+    import('../engine/pkg/check/quirks-module.ts'),
+  ])
   const isComplete = machine.isSnapshot || catalog.length > 1 || !path.some((directory) => directory.includes('/packages-stable/'))
   return outlookOf({ packages, updates, catalog, quirks: readQuirksModule(system.quirksModule()), isComplete })
 }

@@ -1,11 +1,13 @@
-import { BinderyError, isBinderyError } from '../base/error.ts'
-import { mirrorIndex, pkgupIndexOf, quirksOf } from '../engine/pkg/index/mirror-index.ts'
+import { isBinderyError } from '../base/error.ts'
+import { mirrorIndex, quirksOf } from '../engine/pkg/index/mirror-index.ts'
 import { readMirror } from '../engine/pkg/index/read-mirror.ts'
 import { encodePkgupIndex } from '../format/openbsd/pkgup-index.ts'
 import { indexMirror, readAtOnce } from './pkgindex-once.ts'
 import { mirrorAt } from './pkgindex-mirror.ts'
 import { openOutput } from './pkgindex-output.ts'
-import type { Unreadable } from '../engine/pkg/index/read-mirror.ts'
+import type { BinderyError } from '../base/error.ts'
+import type { MirrorIndex } from '../engine/pkg/index/mirror-index.ts'
+import type { MirrorReading, Unreadable } from '../engine/pkg/index/read-mirror.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
 import type { MirrorFile, PackageMirror } from '../port/package-mirror.ts'
 import type { Context, Input } from './command.ts'
@@ -29,7 +31,7 @@ export async function runAsGenpkgup(context: Context, input: Input, key: Signify
 }
 
 function failed(context: Context, line: string): number {
-  context.err(`${line}\n`)
+  context.tell(`${line}\n`)
   return 1
 }
 
@@ -46,12 +48,14 @@ async function printAll(context: Context, printing: Printing): Promise<number> {
   if (!Array.isArray(files)) return failed(context, `failed to retrieve index.txt at ${url}: ${(files as BinderyError).message}`)
   if (quirksOf(files) === undefined) return failed(context, "couldn't find quirks package in index")
   let done = 0
-  const count = (): void => (printing.counts ? context.err(`\r${done++}/${files.length + 1}`) : undefined)
-  const reading = await readMirror(mirror, files, { known: new Map(), key, atOnce: readAtOnce, signal: context.signal, onRead: count })
-  for (const { file, error } of reading.unreadable) context.err(`${wordsOf(error, `${url}/${file}`)}\n`)
+  const count = (): void => (printing.counts ? context.tell(`\r${done++}/${files.length + 1}`) : undefined)
+  // It takes what it gets, whatever sizes the list says.
+  const named = files.map(({ name }) => ({ name, size: undefined, stamp: undefined }))
+  const reading = await readMirror(mirror, named, { known: new Map(), key, atOnce: readAtOnce, signal: context.signal, onRead: count })
+  for (const { file, error } of reading.unreadable) context.tell(`${wordsOf(error, `${url}/${file}`)}\n`)
   const index = indexOf(files, reading.packages)
   if (index === undefined) return failed(context, 'could not find date in signify block')
-  await context.out(encodePkgupIndex(pkgupIndexOf(index)))
+  await context.out(encodePkgupIndex(index))
   return 0
 }
 
@@ -64,11 +68,9 @@ async function listOf(mirror: PackageMirror): Promise<readonly MirrorFile[] | Bi
   }
 }
 
-function indexOf(
-  ...[files, packages]: [readonly MirrorFile[], Parameters<typeof mirrorIndex>[1]]
-): ReturnType<typeof mirrorIndex> | undefined {
+function indexOf(files: readonly MirrorFile[], packages: MirrorReading['packages']): MirrorIndex | undefined {
   try {
-    return mirrorIndex(files, packages, [])
+    return mirrorIndex(files, packages)
   } catch (error) {
     if (isBinderyError(error, 'not-found')) return undefined
     throw error

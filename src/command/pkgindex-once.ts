@@ -1,10 +1,11 @@
 import { basename } from 'node:path'
 import { about } from '../base/about.ts'
 import { mirrorChecksums } from '../engine/pkg/index/checksums.ts'
-import { mirrorIndex } from '../engine/pkg/index/mirror-index.ts'
+import { indexedPackages, mirrorIndex } from '../engine/pkg/index/mirror-index.ts'
 import { readMirror } from '../engine/pkg/index/read-mirror.ts'
 import { printIndex, readState, writeIndex, writeState } from './pkgindex-output.ts'
 import type { Unreadable } from '../engine/pkg/index/read-mirror.ts'
+import type { IndexedPackage } from '../format/openbsd/bindery-index.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
 import type { PackageMirror } from '../port/package-mirror.ts'
 import type { Context } from './command.ts'
@@ -38,9 +39,10 @@ export async function indexMirror(context: Context, { mirror, output, key }: Ind
   context.explain(`${packages.length} packages, ${readNow} of them read now`)
   for (const { error } of unreadable) tellUnreadable(context, error)
   await writeState(output, mirror.place, packages, former)
-  const index = await about(mirror.place, async () => mirrorIndex(files, packages, await mirrorChecksums(mirror, key)))
-  if (output.kind === 'stdout') await printIndex(context, index, output.json)
-  else if (unreadable.length === 0 || output.partial) await writeIndex(context, output, index)
+  const index = await about(mirror.place, () => mirrorIndex(files, packages))
+  const all = async (): Promise<readonly IndexedPackage[]> => indexedPackages(index, await mirrorChecksums(mirror, key))
+  if (output.kind === 'stdout') await printIndex(context, index, output.json ? await all() : undefined)
+  else if (unreadable.length === 0 || output.partial) await writeIndex(context, output, index, all)
   else context.say(`${basename(output.file)} stays as it was: ${countOf(unreadable)} could not be read (--partial leaves them out)`)
   return unreadable.length === 0 ? 0 : needsAttention
 }

@@ -2,19 +2,18 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, equalBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
-import { compress } from '../engine/dist/wire.ts'
-import { pkgupIndexOf } from '../engine/pkg/index/mirror-index.ts'
+import { compress, decompress } from '../engine/dist/wire.ts'
 import { openSealedIndex } from '../engine/pkg/index/open-index.ts'
 import { sealedIndex } from '../engine/pkg/index/sealed-index.ts'
 import { openSigner } from '../engine/repo/keys.ts'
-import { encodeBinderyIndex, packageRecord } from '../format/openbsd/bindery-index.ts'
+import { encodeBinderyIndex, encodePackageRecord } from '../format/openbsd/bindery-index.ts'
 import { decodeIndexState, encodeIndexState } from '../format/openbsd/index-state.ts'
 import { encodePkgupIndex } from '../format/openbsd/pkgup-index.ts'
 import { openInput, writeFileAtomically } from '../host/source.ts'
 import { readKeyFile, signatureComment } from './signed-files.ts'
 import { wholeOf } from './whole-number.ts'
 import type { MirrorIndex } from '../engine/pkg/index/mirror-index.ts'
-import type { BinderyIndex } from '../format/openbsd/bindery-index.ts'
+import type { BinderyIndex, IndexedPackage } from '../format/openbsd/bindery-index.ts'
 import type { KnownPackage } from '../format/openbsd/index-state.ts'
 import type { Signer } from '../engine/repo/keys.ts'
 import type { Context, Input } from './command.ts'
@@ -93,39 +92,41 @@ export async function writeState(
   await writeFileAtomically(output.state, oneChunk(encodeIndexState(place, packages)))
 }
 
-/** Answers whether anything was written. */
-export async function writeIndex(context: Context, output: IndexOutput & { readonly kind: 'file' }, index: MirrorIndex): Promise<boolean> {
-  const written = await writePkgupIndex(output.file, index)
-  const { sealed } = output
-  if (sealed === undefined) return written
-  return (await writeSealed(context, sealed, index)) || written
+/** `all`: what the signed index says of each package. */
+export async function writeIndex(
+  context: Context,
+  { file, sealed }: IndexOutput & { readonly kind: 'file' },
+  index: MirrorIndex,
+  all: () => Promise<readonly IndexedPackage[]>,
+): Promise<void> {
+  await writeGzipIfNew(file, encodePkgupIndex(index))
+  if (sealed !== undefined) await writeSealed(context, sealed, index.quirksDate, await all())
 }
 
-/** obsdpkgup's, compressed; answers whether it is another than before. */
-export async function writePkgupIndex(file: string, index: MirrorIndex): Promise<boolean> {
-  return await writeIfNew(file, await compressed(encodePkgupIndex(pkgupIndexOf(index))))
-}
-
-async function compressed(text: Uint8Array): Promise<Uint8Array> {
-  return (await collectBytes(compress(oneChunk(text), 'gzip'), Infinity)) as Uint8Array
-}
-
-/** A file that says the same keeps its time: clients ask whether it is newer. */
-export async function writeIfNew(file: string, bytes: Uint8Array): Promise<boolean> {
+/** Compressed. A file that says the same keeps its time: clients ask whether it is newer. */
+export async function writeGzipIfNew(file: string, text: Uint8Array): Promise<void> {
   const former = await readIfThere(file)
-  if (former !== undefined && equalBytes(former, bytes)) return false
-  await writeFileAtomically(file, oneChunk(bytes))
-  return true
+  if (former !== undefined && (await saysTheSame(former, text))) return
+  await writeFileAtomically(file, compress(oneChunk(text), 'gzip'))
+}
+
+async function saysTheSame(gzip: Uint8Array, text: Uint8Array): Promise<boolean> {
+  try {
+    const former = await collectBytes(decompress(oneChunk(gzip), text.length), text.length)
+    return former !== undefined && equalBytes(former, text)
+  } catch (error) {
+    if (isBinderyError(error)) return false
+    throw error
+  }
 }
 
 /** Signed anew where it says something else, or half of its time has passed. */
-async function writeSealed(context: Context, sealed: Sealing, { quirksDate, packages }: MirrorIndex): Promise<boolean> {
+async function writeSealed(context: Context, sealed: Sealing, quirksDate: string, packages: readonly IndexedPackage[]): Promise<void> {
   const made = Math.floor(context.clock.now() / 1000)
   const index = { quirksDate, packages, made, expires: made + sealed.lifetime }
   const former = await readIfThere(sealed.file)
-  if (former !== undefined && (await isGoodStill(former, index, sealed))) return false
+  if (former !== undefined && (await isGoodStill(former, index, sealed))) return
   await writeFileAtomically(sealed.file, oneChunk(await sealedIndex(index, sealed)))
-  return true
 }
 
 async function isGoodStill(file: Uint8Array, index: BinderyIndex, { signer, lifetime }: Sealing): Promise<boolean> {
@@ -139,8 +140,8 @@ async function isGoodStill(file: Uint8Array, index: BinderyIndex, { signer, life
   }
 }
 
-/** On stdout: as genpkgup prints it, or one object for each package. */
-export async function printIndex(context: Context, index: MirrorIndex, json: boolean): Promise<void> {
-  if (!json) return await context.out(encodePkgupIndex(pkgupIndexOf(index)))
-  await context.out(index.packages.map((one) => `${JSON.stringify(packageRecord(one))}\n`).join(''))
+/** On stdout: as genpkgup prints it, or one object for each of `packages`. */
+export async function printIndex(context: Context, index: MirrorIndex, packages: readonly IndexedPackage[] | undefined): Promise<void> {
+  if (packages === undefined) return await context.out(encodePkgupIndex(index))
+  await context.out(packages.map((one) => `${encodePackageRecord(one)}\n`).join(''))
 }

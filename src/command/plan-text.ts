@@ -28,7 +28,10 @@ function afterText({ postSteps, reboot }: Journal): readonly string[] {
   const steps = postSteps.flatMap((step) => {
     if (step.kind === 'notice') return []
     const lines = step.kind === 'run' ? [] : showText(step.text.trimEnd()).split('\n')
-    return [step.kind === 'run' ? `run ${step.name}: ${step.command}` : `run ${step.name}:`, ...lines.map((line) => `    ${line}`)]
+    return [
+      step.kind === 'run' ? `run ${step.name}: ${showText(step.command)}` : `run ${step.name}:`,
+      ...lines.map((line) => `    ${line}`),
+    ]
   })
   return [...steps, ...reboot.map((one) => `needs ${one.class}`)]
 }

@@ -77,14 +77,14 @@ function wayOf(input: Input): Way {
 
 async function publishHere(context: Context, input: Input, store: Store): Promise<void> {
   const keyring = await keyringOf(context, input.required('keys'))
-  await withSources(context, input.operands, async (dists, composed) => {
+  await withSources(input.operands, async (dists, composed) => {
     tell(context, await publishDists({ ...publishInput(context, input, store), dists, composed, keyring }))
   })
 }
 
 async function publishUnsigned(context: Context, input: Input, store: Store): Promise<void> {
   const stage = folderStore(input.required('unsigned'))
-  await withSources(context, input.operands, async (dists, composed) => {
+  await withSources(input.operands, async (dists, composed) => {
     tell(context, await stageReleases({ ...publishInput(context, input, store), dists, composed, stage }))
   })
 }
@@ -133,7 +133,7 @@ function advisorOf(context: Context, input: Input): Advisor {
 type Sources = (sources: readonly ByteSource[], composed: ReadonlyMap<ByteSource, UpdateNotes>) => Promise<void>
 
 /** Dists, and updates that were composed: these are folders. */
-async function withSources(context: Context, operands: readonly string[], work: Sources): Promise<void> {
+async function withSources(operands: readonly string[], work: Sources): Promise<void> {
   const sources: OpenSource[] = []
   const composed = new Map<ByteSource, UpdateNotes>()
   try {
@@ -142,7 +142,7 @@ async function withSources(context: Context, operands: readonly string[], work: 
         sources.push(await openSource(operand))
         continue
       }
-      const { source, notes } = await openComposed(context, operand)
+      const { source, notes } = await openComposed(operand)
       sources.push(source)
       composed.set(source, notes)
     }

@@ -30,7 +30,7 @@ export async function rebootAsWished(context: Context, wish: RebootWish, need: R
     context.say(`not rebooted: ${context.root} is not the system that runs here`)
     return
   }
-  if (wish === 'ask' && !/^y(?:es)?$/i.test((await context.ask('Reboot now? [y/N] ')).trim())) return
+  if (wish === 'ask' && !/^y(?:es)?$/i.test(((await context.ask('Reboot now? [y/N] ')) ?? '').trim())) return
   const { status } = await context.exec.run('shutdown', ['-r', 'now'])
   if (status !== 0) context.say(`shutdown failed with status ${status}: reboot by hand`)
 }

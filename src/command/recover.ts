@@ -1,3 +1,5 @@
+import { BinderyError } from '../base/error.ts'
+import { didYouMean } from '../base/suggest.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { openSession, refuseStranger, withLock } from './client-session.ts'
@@ -16,27 +18,30 @@ export const recover: Command = {
   options: {
     'dry-run': sharedFlags.dryRun,
     undo: { kind: 'flag', help: 'take it back instead of finishing it' },
+    'skip-step': { kind: 'list', value: 'NAME', help: 'give up a step that is left, instead of running it; may be repeated' },
   },
-  examples: ['bindery recover', 'bindery -C /mnt recover --undo'],
+  examples: ['bindery recover', 'bindery -C /mnt recover --undo', 'bindery recover --skip-step makewhatis'],
   run: async (context, input) => {
     const session = await openSession(context)
     await refuseStranger(session)
     return await withLock(
       context,
       'recover',
-      async () => await (input.flag('dry-run') ? tell(context, session) : mend(context, session, input)),
+      async () => await (input.flag('dry-run') ? tell(context, session, input) : mend(context, session, input)),
     )
   },
 }
 
-async function tell(context: Context, { disk }: Session): Promise<number> {
+async function tell(context: Context, session: Session, input: Input): Promise<number> {
+  const { disk } = session
+  const skip = await stepsToSkip(session, input)
   const journal = await readJournal(disk)
   if (journal !== undefined) {
     const isBackward = journal.direction === 'backward'
     await context.out(`${journal.purpose} ${namesOf(journal)} was interrupted${isBackward ? ', and was being taken back' : ''}\n`)
   }
   for (const left of await readLeft(disk)) {
-    const names = stepsToRun(left).map(({ name }) => name)
+    const names = stepsToRun(left).flatMap(({ name }) => (skip.has(name) ? [] : [name]))
     const what = names.length === 0 ? 'notices left to show' : `steps left to run: ${names.join(', ')}`
     if (left.transaction !== journal?.transaction) await context.out(`${left.purpose} ${namesOf(left)} has ${what}\n`)
   }
@@ -51,6 +56,21 @@ async function mend(context: Context, session: Session, input: Input): Promise<n
   const undo = input.flag('undo')
   if (undo && (await readJournal(session.disk)) === undefined && (await readLeft(session.disk)).length > 0)
     context.say("the install is done; 'bindery rollback' takes it back")
-  const work = async (): Promise<number> => await catchUp(context, session, { undo, tell: context.explain })
+  const skip = await stepsToSkip(session, input)
+  const work = async (): Promise<number> => await catchUp(context, session, { undo, tell: context.explain, skip })
   return (await finishing(context, session, work)).result
+}
+
+/** A slip of the pen would run the very step that somebody wants to be rid of. */
+async function stepsToSkip({ disk }: Session, input: Input): Promise<ReadonlySet<string>> {
+  const skip = new Set(input.list('skip-step'))
+  const journal = await readJournal(disk)
+  const known = [...(await readLeft(disk)), ...(journal === undefined ? [] : [journal])].flatMap(stepsToRun).map(({ name }) => name)
+  for (const name of skip) {
+    if (known.includes(name)) continue
+    const near = didYouMean(name, known)
+    const others = known.length === 0 ? 'none is' : `these are: ${known.join(', ')}`
+    throw new BinderyError('usage', `no step '${name}' is left to run`, { hint: near === undefined ? others : `did you mean '${near}'?` })
+  }
+  return skip
 }

@@ -53,6 +53,7 @@ async function read(context: Context, file: string, limit: number): Promise<Uint
 const maxTarball = 256 << 20
 const maxTar = 1 << 30
 const maxScript = 1 << 20
+const maxMembers = 100_000
 
 /** The paths that it puts into place, and its `update.sh`. */
 async function readTarball(context: Context, file: string): Promise<{ readonly paths: readonly RelPath[]; readonly script: string }> {
@@ -62,6 +63,7 @@ async function readTarball(context: Context, file: string): Promise<{ readonly p
   const tar = xz.decompress(await read(context, file, maxTarball), maxTar)
   if (tar === undefined) throw new BinderyError('bad-format', 'is no xz or lzma, or too large', { subject: file })
   const members = await listMembers({ size: tar.length, read: async (start, end) => await Promise.resolve(tar.subarray(start, end)) })
+  if (members.length > maxMembers) throw new BinderyError('over-limit', `has more than ${maxMembers} members`, { subject: file })
   const script = members.find(({ path }) => plainPath(path) === 'update.sh')
   return { paths: members.flatMap(pathOf), script: script === undefined ? '' : textOf(tar, script) }
 }
@@ -85,7 +87,7 @@ function textOf(tar: Uint8Array, { contentStart, contentSize }: TarMember): stri
   }
 }
 
-function proposalText({ proposals, unexplained }: Learnt, count: number): string {
+export function proposalText({ proposals, unexplained }: Learnt, count: number): string {
   const steps = new Map(
     [...new Set(proposals.map(({ effect }) => effect))]
       .filter((effect) => effect !== 'reboot')
@@ -105,9 +107,7 @@ function proposalText({ proposals, unexplained }: Learnt, count: number): string
     ]),
     ...[...steps].flatMap(([effect, name]) => ['', '[[step]]', `name = ${JSON.stringify(name)}`, `run = ${JSON.stringify(effect)}`]),
     ...(unexplained.size === 0 ? [] : ['']),
-    ...[...unexplained].map(
-      ([effect, times]) => `# no pattern explains: ${effect.replaceAll(/[\u0000-\u001f\u007f]/g, ' ')} (in ${times} updates)`,
-    ),
+    ...[...unexplained].map(([effect, times]) => `# no pattern explains: ${effect} (in ${times} updates)`),
   ]
   return `${lines.join('\n')}\n`
 }

@@ -1,10 +1,12 @@
 import { BinderyError } from '../base/error.ts'
-import { parseRelPath, pathFromText, showPath } from '../base/path.ts'
+import { showPath } from '../base/path.ts'
+import { showLine } from '../base/show-text.ts'
 import { failedExamples, matchesOf } from '../engine/update/rules.ts'
 import { systems } from '../engine/update/system.ts'
 import { hostDisk } from '../host/disk.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
+import { pathInRoot } from './path-in-root.ts'
 import { learn } from './rules-learn.ts'
 import { ruleOptions, rulesOf, systemOfTree } from './rules-input.ts'
 import type { RelPath } from '../base/path.ts'
@@ -58,14 +60,14 @@ async function listRules(context: Context, input: Input): Promise<number> {
     const patterns = rule.match.map(({ text }) => text)
     const line = input.flag('json')
       ? JSON.stringify({ rule: rule.name, from: rule.file, match: patterns, ...asks(rule) })
-      : `${rule.name} (${rule.file}): ${patterns.join(' ')}: ${askText(rule)}`
+      : showLine(`${rule.name} (${rule.file}): ${patterns.join(' ')}: ${askText(rule)}`)
     await context.out(`${line}\n`)
   }
   for (const step of steps) {
     const { name, file, run, seconds, failure, afterRollback, ask } = step
     const line = input.flag('json')
       ? JSON.stringify({ step: name, from: file, run, seconds, failure, afterRollback, ask })
-      : `step ${name} (${file}): ${run}`
+      : showLine(`step ${name} (${file}): ${run}`)
     await context.out(`${line}\n`)
   }
   return 0
@@ -74,19 +76,12 @@ async function listRules(context: Context, input: Input): Promise<number> {
 async function explain(context: Context, input: Input, operands: readonly string[]): Promise<number> {
   if (operands.length === 0) throw new BinderyError('usage', "'explain' takes the paths that it is to explain")
   const known = await rulesHere(context, input)
-  for (const path of operands.map(pathOf)) {
+  for (const path of operands.map(pathInRoot)) {
     const matches = matchesOf(known, path)
-    const lines = input.flag('json') ? matches.map((match) => matchJson(path, match)) : explainedText(path, matches)
+    const lines = input.flag('json') ? matches.map((match) => matchJson(path, match)) : explainedText(path, matches).map(showLine)
     for (const line of lines) await context.out(`${line}\n`)
   }
   return 0
-}
-
-/** As it is in a root, with or without its first slash. */
-function pathOf(operand: string): RelPath {
-  const path = pathFromText(operand.replace(/^\//, ''))
-  if (path === undefined || path === parseRelPath('.')) throw new BinderyError('usage', `'${operand}' is no path in a root`)
-  return path
 }
 
 function explainedText(path: RelPath, matches: readonly Match[]): readonly string[] {
@@ -125,7 +120,7 @@ async function testRules(context: Context, input: Input): Promise<number> {
   const isNamed = input.list('rules').length > 0 || input.value('system') !== undefined
   const all = isNamed ? [await rulesHere(context, input)] : await Promise.all(systems.map((system) => rulesOf(context, input, system)))
   const failed = [...new Set(all.flatMap(failedExamples))]
-  for (const line of failed) await print(context, `${input.flag('json') ? JSON.stringify({ failed: line }) : line}\n`)
+  for (const line of failed) await print(context, `${input.flag('json') ? JSON.stringify({ failed: line }) : showLine(line)}\n`)
   const count = all.reduce((sum, known) => sum + known.rules.reduce((n, { yes, no }) => n + yes.length + no.length, 0), 0)
   context.explain(`${count} examples`)
   return failed.length === 0 ? 0 : 1

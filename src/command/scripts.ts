@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { slugOf } from '../base/slug.ts'
 import { postStepLimits, usualTerms } from '../format/post-step.ts'
 import { openInput } from '../host/source.ts'
 import type { Rules } from '../engine/update/rules.ts'
@@ -17,18 +18,9 @@ export async function scriptsOf(context: Context, files: readonly string[], { sc
     })
   }
   const steps: StepToRun[] = []
-  for (const file of files) steps.push({ kind: 'script', name: nameOf(file), text: await textOf(context, file), ...usualTerms })
+  for (const file of files)
+    steps.push({ kind: 'script', name: slugOf(basename(file, '.sh'), 'script'), text: await textOf(context, file), ...usualTerms })
   return steps
-}
-
-function nameOf(file: string): string {
-  const name = basename(file)
-    .replace(/\.sh$/, '')
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9]+/g, '-')
-    .replaceAll(/^-|-$/g, '')
-    .slice(0, 48)
-  return name === '' ? 'script' : name
 }
 
 async function textOf(context: Context, file: string): Promise<string> {

@@ -1,11 +1,14 @@
 import { basename } from 'node:path'
 import { BinderyError } from '../base/error.ts'
+import { signPackage } from '../engine/pkg/sign-package.ts'
 import { openSigner, signatureBy } from '../engine/repo/keys.ts'
 import { encodeSignature, encodeSignedMessage } from '../format/signify.ts'
+import { isRegularFile, openSource } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
+import { writeOutput } from './output.ts'
 import { signStaged } from './sign-stage.ts'
-import { isRegularFile } from '../host/source.ts'
 import { readKeyFile, readMessage, signatureComment, signatureFile, writeResult } from './signed-files.ts'
+import type { Signing } from '../engine/pkg/sign-package.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const sign: Command = {
@@ -18,12 +21,15 @@ export const sign: Command = {
     message: { ...sharedFlags.message, help: 'the file to sign' },
     signature: { ...sharedFlags.signature, help: 'the signature file to write (default: MESSAGE.sig)' },
     embed: { ...sharedFlags.embed, help: 'write the message into the signature file as well' },
+    gzip: { ...sharedFlags.gzip, help: 'sign a gzip file in its header, as packages of OpenBSD are signed' },
+    'no-date': { kind: 'flag', help: 'with --gzip: date the signature 1970-01-01, so that the same input gives the same bytes' },
     keys: { ...sharedFlags.keys, help: 'the folder of secret role keys, to sign DIR with' },
     output: { ...sharedFlags.output, help: 'of a REQUEST: the file for what goes back to the farm' },
   },
   examples: [
     'bindery sign -s release.sec -m SHA256 -e -x SHA256.sig',
     'bindery sign -s release.sec -m install.iso',
+    'bindery sign -z -s pkg.sec -m curl-8.2.1.tgz -x signed/curl-8.2.1.tgz',
     'bindery sign -k /media/keys /media/staged',
     'bindery sign -s /keys/openbsd-76-pkg.sec -o /media/usb/signed.tar /media/usb/request.tar',
   ],
@@ -47,11 +53,28 @@ async function signFile(context: Context, input: Input): Promise<void> {
   const secretKeyFile = input.required('seckey')
   const messageFile = input.required('message')
   if (secretKeyFile === '-' && messageFile === '-') throw new BinderyError('usage', 'key and message cannot both come from stdin')
+  if (input.flag('gzip') && input.flag('embed')) throw new BinderyError('usage', '--gzip and --embed exclude each other')
+  if (input.flag('no-date') && !input.flag('gzip')) throw new BinderyError('usage', '--no-date goes with --gzip')
   const target = signatureFile(input.value('signature'), messageFile)
   const signer = await readKeyFile(context, secretKeyFile, (bytes) =>
     openSigner(bytes, async () => await context.askPassphrase(`passphrase for ${basename(secretKeyFile)}: `)),
   )
+  const comment = signatureComment(secretKeyFile, signer.comment)
+  if (input.flag('gzip')) return await signGzip(context, input, { messageFile, target, signer, comment, key: basename(secretKeyFile) })
   const message = await readMessage(context, messageFile)
-  const signature = signatureBy(signer, message, signatureComment(secretKeyFile, signer.comment))
+  const signature = signatureBy(signer, message, comment)
   await writeResult(context, target, input.flag('embed') ? encodeSignedMessage({ signature, message }) : encodeSignature(signature))
+}
+
+type GzipSigning = Omit<Signing, 'date'> & { readonly messageFile: string; readonly target: string }
+
+/** As signify, of a regular file alone, since it is read twice. */
+async function signGzip(context: Context, input: Input, { messageFile, target, ...signing }: GzipSigning): Promise<void> {
+  const source = await openSource(messageFile)
+  const date = `${new Date(input.flag('no-date') ? 0 : context.clock.now()).toISOString().slice(0, 19)}Z`
+  try {
+    await writeOutput(context, target, signPackage(source, { ...signing, date }))
+  } finally {
+    await source.close()
+  }
 }

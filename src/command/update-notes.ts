@@ -1,6 +1,7 @@
 import { BinderyError } from '../base/error.ts'
+import { showText } from '../base/show-text.ts'
 import { isStepName, isCommand, stepsOfCommands } from '../format/post-step.ts'
-import { isDetailsUrl, isTitle, rebootClasses } from '../format/update.ts'
+import { isDetailsUrl, isTitle, rebootClasses, updateLimits } from '../format/update.ts'
 import type { Answers } from '../engine/update/advise.ts'
 import type { MakerNotes } from '../engine/update/notes.ts'
 import type { RebootClass } from '../format/update.ts'
@@ -23,7 +24,7 @@ export function notesOfFlags(input: Input, title: string | undefined): MakerNote
   return {
     ...(title === undefined ? {} : { title }),
     ...(url === undefined ? {} : { url }),
-    notices: input.list('notice'),
+    notices: input.list('notice').map(noticeOf),
     postSteps: stepsOfCommands(input.list('post-step').map(commandOf)),
     ...(reboot === undefined ? {} : { reboot: rebootOf(reboot) }),
     security: input.flag('security'),
@@ -36,8 +37,14 @@ export function titleOf(text: string, flag: string): string {
   return text
 }
 
+function noticeOf(text: string): string {
+  if (text.trim() !== '' && text.length <= updateLimits.text && text === showText(text)) return text
+  throw new BinderyError('usage', `--notice takes a text of at most ${updateLimits.text} characters, without control characters`)
+}
+
 function commandOf(text: string): string {
-  if (!isCommand(text)) throw new BinderyError('usage', '--post-step takes a command of one line')
+  if (!isCommand(text) || text.length > updateLimits.text)
+    throw new BinderyError('usage', `--post-step takes a command of one line of at most ${updateLimits.text} characters`)
   return text
 }
 

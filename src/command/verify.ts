@@ -1,16 +1,17 @@
-import { about } from '../base/about.ts'
+import { about, aboutStream } from '../base/about.ts'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { equalBytes } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
+import { verifyPackage } from '../engine/pkg/verify-package.ts'
 import { verifyMessage } from '../engine/repo/verify-message.ts'
 import { decodeChecksumList } from '../format/checksum-list.ts'
 import { decodePublicKey, decodeSignature, decodeSignedMessage } from '../format/signify.ts'
 import { openInput } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
 import { readKeyFile, readMessage, readSigned, signatureFile, writeResult } from './signed-files.ts'
-import { print } from './output.ts'
+import { print, writeOutput } from './output.ts'
 import type { Checksum } from '../format/checksum-list.ts'
 import type { SignedMessage, SignifyPublicKey, SignifySignature } from '../format/signify.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -25,17 +26,20 @@ export const verify: Command = {
     message: { ...sharedFlags.message, help: 'the message; with --embed, the file to write it to' },
     signature: { ...sharedFlags.signature, help: 'the signature file (default: MESSAGE.sig)' },
     embed: { ...sharedFlags.embed, help: 'the signature file holds the message' },
+    gzip: { ...sharedFlags.gzip, help: 'the signature is in the header of a gzip file: pass the file on, each block once it is verified' },
     check: { kind: 'flag', help: 'the signature file holds a list of checksums: verify the FILEs, or all that it lists' },
   },
   examples: [
     'bindery verify -p release.pub -m install.iso',
     'bindery verify -p release.pub -e -x SHA256.sig -m -',
     'bindery verify -p release.pub --check -x SHA256.sig base.tgz',
+    'ftp -o - https://cdn.openbsd.org/pub/OpenBSD/snapshots/packages/amd64/curl-8.2.1.tgz | bindery verify -z -p pkg.pub | tar tzf -',
   ],
   run: async (context, input) => {
     if (input.flag('check')) return await verifyList(context, input)
     if (input.operands[0] !== undefined) throw new BinderyError('usage', `unexpected operand '${input.operands[0]}'`)
-    await (input.flag('embed') ? verifyEmbedded(context, input) : verifyDetached(context, input))
+    if (input.flag('gzip')) await verifyGzip(context, input)
+    else await (input.flag('embed') ? verifyEmbedded(context, input) : verifyDetached(context, input))
     return 0
   },
 }
@@ -54,6 +58,17 @@ async function verifyEmbedded(context: Context, input: Input): Promise<void> {
   const target = input.required('message')
   const { message } = await readVerified(context, input)
   await writeResult(context, target, message)
+}
+
+/** A filter: what comes out is good as far as it goes, and the exit status says whether that was all. */
+async function verifyGzip(context: Context, input: Input): Promise<void> {
+  const file = input.value('signature') ?? '-'
+  const stream = await openInput(file, context.stdin)
+  const { bytes } = await about(
+    file,
+    async () => await verifyPackage(stream, async (signature) => await publicKeyFor(context, input, signature)),
+  )
+  await writeOutput(context, input.value('message') ?? '-', aboutStream(file, bytes))
 }
 
 async function readVerified(context: Context, input: Input): Promise<SignedMessage> {

@@ -27,18 +27,24 @@ export function bunzip2(bytes: Uint8Array, limit: number): Uint8Array {
  */
 export function* bunzip2Pieces(bytes: Uint8Array): Generator<Uint8Array> {
   let at = 0
+  // One for all: a stream without a block takes fourteen bytes, and would take megabytes of memory.
+  let links = new Uint32Array(0)
+  const room = (size: number): Uint32Array => {
+    if (links.length < size) links = new Uint32Array(size)
+    return links.subarray(0, size)
+  }
   do {
     const reader = bitReader(bytes.subarray(at))
-    yield* decodeStream(reader)
+    yield* decodeStream(reader, room)
     at += reader.align()
   } while (at < bytes.length)
 }
 
-function* decodeStream(reader: BitReader): Generator<Uint8Array> {
+function* decodeStream(reader: BitReader, room: (size: number) => Uint32Array): Generator<Uint8Array> {
   const magic = reader.bits(24)
   const level = reader.bits(8) - 0x30
   if (magic !== 0x425a68 || level < 1 || level > 9) throw bad('are no bzip2 data')
-  const block = { links: new Uint32Array(level * 100_000), size: 0 }
+  const block = { links: room(level * 100_000), size: 0 }
   let sum = 0
   for (;;) {
     const [high, low] = [reader.bits(24), reader.bits(24)]

@@ -4,6 +4,7 @@ import { parseChannel } from '../base/name.ts'
 import { pathFromText } from '../base/path.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { isRepositoryUrl } from './enrolled.ts'
+import { literal, onceGroups, starred } from './glob.ts'
 import { usualKeepOld, withKeepOld } from './keep-old.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
@@ -183,9 +184,13 @@ function absolutePath(text: string): RelPath {
 }
 
 export function pathPattern(text: string): PathPattern {
-  const escaped = absolutePath(text)
-    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '[^/]*')
-    .replaceAll('?', '[^/]')
-  return { text, regex: new RegExp(`^${escaped}(?:/|$)`, 's') }
+  const once = onceGroups()
+  const names = absolutePath(text)
+    .split('/')
+    .map((name) => starred(name.split(/\*+/).map(wordBody), once))
+  return { text, regex: new RegExp(`^${names.join('/')}(?:/|$)`, 's') }
+}
+
+function wordBody(word: string): string {
+  return word.split('?').map(literal).join('[^/]')
 }

@@ -1,12 +1,13 @@
 import { fromUtf8, utf8 } from '../base/bytes.ts'
 import { parseSha256, sha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
+import { isPlainLine } from '../base/show-text.ts'
 import { formatDistName, parseDistName } from '../base/name.ts'
 import { isCommand, isStepName, postStepLimits, stepFailures } from './post-step.ts'
 import { isDetailsUrl, isTitle, rebootClasses, updateLimits } from './update.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { DistName } from '../base/name.ts'
-import type { PostStep, StepTerms } from './post-step.ts'
+import type { PostStep, StepTerms, StepToRun } from './post-step.ts'
 import type { RebootClass } from './update.ts'
 
 /**
@@ -95,9 +96,12 @@ export function decodeDescriptor(bytes: Uint8Array, script: (file: string) => st
     },
     security: fields.optional('Security', yesOrNo, 'YES or NO') ?? false,
     reboot: fields.one('Reboot', (text) => rebootClasses.find((one) => one === text), rebootClasses.join(', ')),
-    notices: fields.many('Notice', updateLimits.notices).map(({ value }) => value),
+    notices: fields.many('Notice', updateLimits.notices).map(noticeOf),
     configuration: fields.many('Configuration', updateLimits.configuration).map(({ value }) => value),
-    postSteps: lines.filter(({ key }) => key === 'Run' || key === 'Script').map((line) => stepOf(line, script)),
+    postSteps: stepsOf(
+      lines.filter(({ key }) => key === 'Run' || key === 'Script'),
+      script,
+    ),
   }
 }
 
@@ -128,7 +132,7 @@ function textOf(bytes: Uint8Array): string {
 
 function lineOf(text: string, number: number): Line[] {
   if (text === '') return []
-  if (/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)) throw wrong(number, 'has a control character')
+  if (!isPlainLine(text)) throw wrong(number, 'has a control character')
   const match = /^(!?)([A-Za-z][A-Za-z0-9 -]{0,63}): ?(.*)$/.exec(text)
   if (match === null) throw wrong(number, "is not 'Key: value'")
   const [, mark, written, value] = match as unknown as [string, string, string, string]
@@ -171,7 +175,24 @@ class Fields {
   }
 }
 
-function stepOf(line: Line, script: (file: string) => string | undefined): PostStep {
+function noticeOf({ number, value }: Line): string {
+  if (value.length > updateLimits.text) throw tooLong(number)
+  return value
+}
+
+/** As the record takes them. */
+function stepsOf(lines: readonly Line[], script: (file: string) => string | undefined): readonly PostStep[] {
+  if (lines.length > postStepLimits.count) throw new BinderyError('over-limit', `has more than ${postStepLimits.count} steps`)
+  const names = new Set<string>()
+  return lines.map((line) => {
+    const step = stepOf(line, script)
+    if (names.has(step.name)) throw wrong(line.number, `a step '${step.name}' is there already`)
+    names.add(step.name)
+    return step
+  })
+}
+
+function stepOf(line: Line, script: (file: string) => string | undefined): StepToRun {
   const match = /^(\S+) ([0-9]{1,5}) (\S+) (install|both) (.+)$/.exec(line.value)
   if (match === null) throw wrong(line.number, `'${line.key}' is not NAME SECONDS FAILURE WHEN and what is run`)
   const [, name, seconds, failure, when, what] = match as unknown as [string, string, string, string, string, string]
@@ -181,6 +202,7 @@ function stepOf(line: Line, script: (file: string) => string | undefined): PostS
   const terms: StepTerms = { name, seconds: Number(seconds), failure: known, afterRollback: when === 'both' }
   if (line.key === 'Script') return { kind: 'script', text: scriptOf(line, what, script), ...terms }
   if (!isCommand(what)) throw wrong(line.number, 'has no command')
+  if (what.length > postStepLimits.text) throw tooLong(line.number)
   return { kind: 'run', command: what, ...terms }
 }
 
@@ -205,6 +227,10 @@ function wholeOf(text: string): number | undefined {
 
 function yesOrNo(text: string): boolean | undefined {
   return text === 'YES' ? true : text === 'NO' ? false : undefined
+}
+
+function tooLong(line: number): BinderyError {
+  return new BinderyError('over-limit', `line ${line}: is longer than ${updateLimits.text} characters`)
 }
 
 function wrong(line: number, message: string): BinderyError {

@@ -11,6 +11,8 @@ export type Header = {
 
 const fixedSize = 10
 export const trailerSize = 8
+/** Of a file that is opened: a gigabyte in blocks of 64 KiB, as bgzip makes them, and nobody can keep us busy with empty ones. */
+export const mostMembers: number = 1 << 14
 const flag = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const
 const reservedFlags = 0xe0
 

@@ -26,7 +26,9 @@ export function withKeepOld(known: readonly KeepOld[], value: string): readonly 
   const [path, nameBytes] = [pathFromText(text ?? ''), pathFromText(name ?? '')]
   if (path === undefined || nameBytes === undefined || nameBytes.includes('/') || nameBytes === '.')
     throw new BinderyError('usage', `'${value}' is no absolute path and a name`, { hint: 'for instance: keep-old /boot/kernel kernel.old' })
-  return [...own, keepOldOf(path, nameBytes)]
+  const next = keepOldOf(path, nameBytes)
+  if (own.some(({ old }) => old === next.old)) throw new BinderyError('usage', `'${value}': the second name is taken by another line`)
+  return [...own, next]
 }
 
 /** What stays when a release of this product is installed: the usual ones are for kernels alone, what somebody has named for all. */

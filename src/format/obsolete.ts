@@ -5,6 +5,7 @@ import { parseRelPath } from '../base/path.ts'
 import { escapeWord, unescapeWord } from './journal-node.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { RelPath } from '../base/path.ts'
+import type { Node } from './journal-node.ts'
 
 /**
  * Paths that releases of a channel had and that are to be there no more (doc/spec/obsolete.md): what a repository lists
@@ -24,6 +25,20 @@ export type ObsoleteContent =
   | { readonly kind: 'file'; readonly size: number; readonly sha256: Sha256 }
   | { readonly kind: 'symlink'; readonly target: string }
   | { readonly kind: 'dir' }
+
+/** What of an entry a list can hold: devices, FIFOs and sockets are the machine's. */
+export function obsoleteContent(entry: Node): ObsoleteContent | undefined {
+  switch (entry.kind) {
+    case 'file':
+      return { kind: 'file', size: entry.size, sha256: entry.sha256 }
+    case 'symlink':
+      return { kind: 'symlink', target: entry.target }
+    case 'dir':
+      return { kind: 'dir' }
+    default:
+      return undefined
+  }
+}
 
 const firstLine = 'bindery-obsolete 1'
 export const maxObsoleteBytes = 16 << 20

@@ -2,6 +2,7 @@ import { parse as parseToml } from 'smol-toml'
 import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { pathFromText } from '../base/path.ts'
+import { isPlainLine } from '../base/show-text.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { glob } from './glob.ts'
 import type { Glob } from './glob.ts'
@@ -58,6 +59,8 @@ export type Step = {
 }
 
 export const placeholders = ['paths', 'names', 'ask'] as const
+/** What looks like one; `${…}` is sh's own. */
+export const placeholder: RegExp = /(?<!\$)\{([a-z]+)\}/g
 const maxBytes = 1 << 20
 const maxText = 4096
 const maxList = 4096
@@ -138,8 +141,7 @@ function stepOf(values: Readonly<Record<string, unknown>>, at: number): Step {
 }
 
 function checkPlaceholders(name: string, run: string, ask: string | undefined): void {
-  // `${…}` is sh's own.
-  const used = [...run.matchAll(/(?<!\$)\{([a-z]+)\}/g)].map((match) => match[1] as string)
+  const used = [...run.matchAll(placeholder)].map((match) => match[1] as string)
   for (const one of used) oneOf(placeholders, one, `step '${name}': a placeholder`)
   if (used.includes('ask') !== (ask !== undefined)) throw wrong(`step '${name}': 'ask' and {ask} go together`)
 }
@@ -188,7 +190,7 @@ class Table {
   /** It goes into line-oriented records. */
   line(key: string): string | undefined {
     const text = this.text(key)
-    if (text !== undefined && (text.trim() === '' || /[\u0000-\u001f\u007f]/.test(text))) throw this.#not(key, 'one line of text')
+    if (text !== undefined && (text.trim() === '' || !isPlainLine(text))) throw this.#not(key, 'one line of text')
     return text
   }
 

@@ -1,5 +1,6 @@
 import { parseSha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
+import { isPlainLine } from '../base/show-text.ts'
 import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
 import { pathPattern } from './conf.ts'
 import { decodePostSteps } from './post-step.ts'
@@ -228,7 +229,7 @@ function titleOf(value: Json): string {
 
 /** A line for people. */
 export function isTitle(text: string): boolean {
-  return text.trim() !== '' && text.length <= updateLimits.title && !/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/.test(text)
+  return text.trim() !== '' && text.length <= updateLimits.title && isPlainLine(text)
 }
 
 function urlOf(value: Json): string {
@@ -239,7 +240,7 @@ function urlOf(value: Json): string {
 
 /** Without blanks and control characters, so that it is a word wherever it is printed. */
 export function isDetailsUrl(text: string): boolean {
-  return text.length <= updateLimits.url && /^https?:\/\/[^\s\u0000-\u0020\u007f-\u009f]+$/.test(text) && URL.canParse(text)
+  return text.length <= updateLimits.url && /^https?:\/\/\S+$/.test(text) && isPlainLine(text) && URL.canParse(text)
 }
 
 function configurationOf(value: Json): readonly string[] {

@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty'
 import { BinderyError } from '../base/error.ts'
+import { showLine } from '../base/show-text.ts'
 import { systemClock, systemRandom } from './ambient.ts'
 import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
@@ -22,7 +23,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
   const verbosity = verbosityOf(globals)
   const root = globals.value('root') ?? '/'
   let signal: AbortSignal | undefined
-  const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${text}\n`)
+  const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${showLine(text)}\n`)
   return {
     root,
     configFile: globals.value('config'),
@@ -35,7 +36,6 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     say: verbosity === 'quiet' ? () => {} : line,
     tell: (text) => void process.stderr.write(text),
     explain: verbosity === 'verbose' ? line : () => {},
-    err: (text) => void process.stderr.write(text),
     passOn: verbosity !== 'quiet' && isatty(2) ? (bytes) => void process.stderr.write(bytes) : () => {},
     progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
     environment: process.env,

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { concatBytes } from '../base/bytes.ts'
 import type { Xz, XzOptions } from '../port/xz.ts'
 
 /**
@@ -74,7 +75,7 @@ function run(library: Library, input: Uint8Array, limit: number, begin: (stream:
 
 function pump(library: Library, stream: number, input: Uint8Array, limit: number): Uint8Array | undefined {
   const [inAt, outAt] = [stream + streamSize, stream + streamSize + bufferSize]
-  const parts: Buffer[] = []
+  const parts: Uint8Array[] = []
   let [taken, size] = [0, 0]
   for (;;) {
     const fields = new DataView(library.HEAPU8.buffer, stream, streamSize)
@@ -93,9 +94,8 @@ function pump(library: Library, stream: number, input: Uint8Array, limit: number
     const made = bufferSize - after.getUint32(field.sizeOut, true)
     size += made
     if (size > limit) return undefined
-    parts.push(Buffer.from(library.HEAPU8.slice(outAt, outAt + made)))
-    if (found === result.end)
-      return taken === input.length && after.getUint32(field.sizeIn, true) === 0 ? new Uint8Array(Buffer.concat(parts)) : undefined
+    parts.push(library.HEAPU8.slice(outAt, outAt + made))
+    if (found === result.end) return taken === input.length && after.getUint32(field.sizeIn, true) === 0 ? concatBytes(parts) : undefined
     if (found !== result.ok) return undefined
   }
 }

@@ -37,7 +37,7 @@ export function mirrorFolder(folder: string): PackageMirror {
 
 /** What went away since, and what is no file, is not there. */
 function listed(folder: string, name: string): readonly MirrorFile[] {
-  const status = statSync(join(folder, name), { bigint: true, throwIfNoEntry: false })
+  const status = statSync(`${folder}/${name}`, { bigint: true, throwIfNoEntry: false })
   return status?.isFile() === true ? [{ name, size: Number(status.size), stamp: stampOf(status) }] : []
 }
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
 import { syncFolder } from './sync-folder.ts'
@@ -11,6 +11,7 @@ import { absolutePath, systemError } from './system-error.ts'
  */
 export async function writeNewFolder(folder: string, fill: (aside: string) => Promise<void>): Promise<void> {
   const path = absolutePath(folder)
+  await refuseTaken(path, folder)
   const aside = join(dirname(path), `.${basename(path).slice(0, 200)}.${randomBytes(6).toString('hex')}.part`)
   try {
     await mkdir(aside)
@@ -25,6 +26,17 @@ export async function writeNewFolder(folder: string, fill: (aside: string) => Pr
     await rm(aside, { recursive: true, force: true })
   }
   await syncFolder(dirname(path))
+}
+
+/** Before work that would be in vain; who comes in between is met by the rename. */
+async function refuseTaken(path: string, folder: string): Promise<void> {
+  try {
+    const isFree = (await lstat(path)).isDirectory() && (await readdir(path)).length === 0
+    if (!isFree) throw new BinderyError('exists', 'exists already', { subject: folder })
+  } catch (error) {
+    const told = systemError(error, folder)
+    if (!isBinderyError(told, 'not-found')) throw told
+  }
 }
 
 /** Nobody knows the name that it had meanwhile. */

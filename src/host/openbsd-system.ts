@@ -22,7 +22,7 @@ export function hostOpenbsd(root: string, exec: Exec, facts: SystemFacts): Openb
       return bytes === undefined ? undefined : latin1(bytes).trim()
     },
     packageFolders: () => foldersOf(join(root, database)),
-    packingListHead: (folder, bytes) => headOf(join(root, database, folder, '+CONTENTS'), bytes),
+    packingListHead: headReader(join(root, database)),
     quirksModule: () => contentOf(join(root, 'usr/local/libdata/perl5/site_perl/OpenBSD/Quirks.pm'), maxModule),
     signifyKey: (name) => (/^[A-Za-z0-9._+-]+$/.test(name) ? contentOf(join(root, 'etc/signify', `${name}.pub`), maxSmallFile) : undefined),
   }
@@ -53,19 +53,29 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-function headOf(file: string, bytes: number): Uint8Array {
-  try {
-    const descriptor = openSync(file, 'r')
+/** One buffer for all: what is handed out is good until the next one is asked for. */
+function headReader(packages: string): OpenbsdSystem['packingListHead'] {
+  let room = Buffer.alloc(0)
+  return (folder, bytes) => {
+    if (room.length < bytes) room = Buffer.allocUnsafe(bytes)
+    // Not join(), which takes longer than the reading.
+    const file = `${packages}/${folder}/+CONTENTS`
     try {
-      const head = new Uint8Array(bytes)
-      let size = 0
-      for (let read = -1; read !== 0 && size < bytes; size += read) read = readSync(descriptor, head, size, bytes - size, size)
-      return head.subarray(0, size)
-    } finally {
-      closeSync(descriptor)
+      return room.subarray(0, readHead(file, room, bytes))
+    } catch (error) {
+      throw systemError(error, file)
     }
-  } catch (error) {
-    throw systemError(error, file)
+  }
+}
+
+function readHead(file: string, room: Buffer, bytes: number): number {
+  const descriptor = openSync(file, 'r')
+  try {
+    let size = 0
+    for (let read = -1; read !== 0 && size < bytes; size += read) read = readSync(descriptor, room, size, bytes - size, null)
+    return size
+  } finally {
+    closeSync(descriptor)
   }
 }
 

@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +16,7 @@ const firstLine = 'bindery-page 1'
  * is recognised by its size, and fetched again.
  */
 export function folderPageCache(folder: string): PageCache {
-  const fileOf = (url: string): string => join(folder, createHash('sha256').update(url).digest('hex').slice(0, 40))
+  const fileOf = (url: string): string => join(folder, fileName(url))
   return {
     load: (url) => {
       try {
@@ -27,11 +26,11 @@ export function folderPageCache(folder: string): PageCache {
       }
     },
     save: (url, page) => {
-      const aside = `${fileOf(url)}.${randomBytes(6).toString('hex')}.part`
+      const aside = `${fileOf(url)}.${process.pid}.part`
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 })
         if (!isOurs(folder)) return
-        writeFileSync(aside, encodePage(url, page), { flag: 'wx', mode: 0o600 })
+        writeFileSync(aside, encodePage(url, page), { mode: 0o600 })
         renameSync(aside, fileOf(url))
       } catch {
         // The next run fetches it again.
@@ -39,6 +38,12 @@ export function folderPageCache(folder: string): PageCache {
       }
     },
   }
+}
+
+/** One that is too long for a name has its digest; node:crypto is slow to load. */
+function fileName(url: string): string {
+  const name = encodeURIComponent(url)
+  return name.length < 200 ? name : process.getBuiltinModule('node:crypto').createHash('sha256').update(url).digest('hex')
 }
 
 /** `doas` may have left us another user's home: nothing is read or written there. */

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { writeSync } from 'node:fs'
+import { constants, writeSync } from 'node:fs'
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -19,9 +18,9 @@ const chunkSize = 256 << 10
 /** How many written bytes start their way to the disk while the next ones are made. */
 const syncEvery = 8 << 20
 
-/** A regular file for random access. Whoever opens it closes it. */
+/** A regular file for random access. Whoever opens it closes it. A FIFO is told to be none, and not waited for. */
 export async function openSource(file: string): Promise<OpenSource> {
-  const handle = await openForReading(file)
+  const handle = await openForReading(file, constants.O_RDONLY | constants.O_NONBLOCK)
   const { size } = await regularStat(handle, file)
   return { ...sourceOf(handle, size, file), label: file }
 }
@@ -46,9 +45,9 @@ export async function openInput(file: string, stdin: ByteStream, options: { read
   return readAll(handle, file, options.reuse ?? false)
 }
 
-async function openForReading(file: string): Promise<FileHandle> {
+async function openForReading(file: string, flags: number = constants.O_RDONLY): Promise<FileHandle> {
   try {
-    return await open(file, 'r')
+    return await open(file, flags)
   } catch (cause) {
     throw systemError(cause, file)
   }
@@ -128,7 +127,7 @@ async function* readAll(handle: FileHandle, file: string, reuse: boolean): ByteS
 export async function writeFileAtomically(file: string, content: ByteStream): Promise<number> {
   const target = await resolveTarget(file)
   if (target.kind === 'special') return await writeInto(file, content)
-  const aside = join(dirname(target.path), `.${basename(target.path).slice(0, 200)}.${randomBytes(6).toString('hex')}.part`)
+  const aside = join(dirname(target.path), `.${basename(target.path).slice(0, 200)}.${randomName(6)}.part`)
   try {
     const size = await writeNew(aside, content, file)
     await rename(aside, target.path)
@@ -138,6 +137,11 @@ export async function writeFileAtomically(file: string, content: ByteStream): Pr
     await unlink(aside).catch(() => {})
     throw systemError(error, file)
   }
+}
+
+/** node:crypto is slow to load, and who only reads has no use for it. */
+function randomName(bytes: number): string {
+  return process.getBuiltinModule('node:crypto').randomBytes(bytes).toString('hex')
 }
 
 /** A symbolic link is followed, so that the file behind it is replaced and not the link. */
@@ -206,7 +210,7 @@ async function drainIntoFile(handle: FileHandle, content: ByteStream): Promise<n
  * or where temporary files usually are.
  */
 export async function spoolToSource(stream: ByteStream, folder?: string): Promise<OpenSource> {
-  const file = join(folder ?? process.env['TMPDIR'] ?? tmpdir(), `.bindery-${randomBytes(8).toString('hex')}`)
+  const file = join(folder ?? process.env['TMPDIR'] ?? tmpdir(), `.bindery-${randomName(8)}`)
   // The name would say nothing to whoever chose the folder.
   const subject = folder ?? file
   const handle = await open(file, 'wx+', 0o600).catch((cause: unknown) => Promise.reject(systemError(cause, subject)))

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { maxStepOutput } from '../port/step-runner.ts'
+import { maxLog, maxStepOutput } from '../port/step-runner.ts'
 import { programPath } from './exec.ts'
 import { endGroup, exitStatus, spawnLed } from './job-group.ts'
 import { systemError } from './system-error.ts'
@@ -16,14 +16,17 @@ export function hostStepRunner(root: string): StepRunner {
 /** Its output goes into the file itself: through a pipe of ours a service that it leaves would end with us. */
 async function runStep(root: string, job: StepJob): Promise<StepEnd> {
   if (job.signal.aborted) return { kind: 'stopped' }
-  const log = await openLog(join(root, job.log))
+  const file = join(root, job.log)
+  const log = await openLog(file)
   try {
-    await log.write(`== ${job.title}\n`)
+    await writeTitle(log, job)
     const begin = (await log.stat()).size
     const child = spawnLed({ cwd: root, env: job.env, words: wordsOf(root, job.text), stdio: ['ignore', log.fd, log.fd, 'pipe'] })
     const end = await attend(child, job, async () => (await log.stat()).size - begin > maxStepOutput)
     if (typeof end !== 'number' && end.kind === 'too much output') await log.truncate(begin + maxStepOutput)
     return typeof end === 'number' ? { kind: 'ended', status: end, lastLine: await lastLineOf(log, begin) } : end
+  } catch (error) {
+    throw systemError(error, file)
   } finally {
     await log.close()
   }
@@ -38,6 +41,12 @@ async function openLog(file: string): Promise<FileHandle> {
   }
 }
 
+/** A step that never succeeds is tried again by each run: what they printed long ago makes room. */
+async function writeTitle(log: FileHandle, { title }: StepJob): Promise<void> {
+  if ((await log.stat()).size > maxLog) await log.truncate()
+  await log.write(`== ${title}\n`)
+}
+
 function wordsOf(root: string, text: string): readonly string[] {
   const shell = ['/bin/sh', '-c', text]
   return root === '/' ? shell : [programPath('chroot') ?? 'chroot', '.', ...shell]
@@ -49,7 +58,7 @@ const lookEveryMs = 100
 async function attend(child: ChildProcess, { seconds, signal }: StepJob, isTooMuch: () => Promise<boolean>): Promise<number | StepEnd> {
   let ending: { readonly why: StepEnd; readonly done: Promise<void> } | undefined
   const end = (kind: 'out of time' | 'too much output' | 'stopped'): void => void (ending ??= { why: { kind }, done: endGroup(child) })
-  const look = async (): Promise<void> => ((await isTooMuch()) ? end('too much output') : undefined)
+  const look = async (): Promise<void> => ((await isTooMuch().catch(() => false)) ? end('too much output') : undefined)
   const stop = (): void => end('stopped')
   const [limit, looking] = [setTimeout(() => end('out of time'), seconds * 1000), setInterval(() => void look(), lookEveryMs)]
   signal.addEventListener('abort', stop, { once: true })

@@ -12,8 +12,8 @@ export type Progress = {
 
 export type Meter = { advance(by: number): void; end(): void }
 
-/** Asks a person on the terminal, who sees the answer; empty where there is no terminal, or none is given. */
-export type Ask = (question: string) => Promise<string>
+/** Asks a person on the terminal, who sees the answer; undefined where it ends before a line of it. */
+export type Ask = (question: string) => Promise<string | undefined>
 
 /** Asks a person for a passphrase on the terminal; `usage` with a hint where there is none. */
 export type AskPassphrase = (prompt: string) => Promise<string>

@@ -9,8 +9,8 @@ export type OpenbsdSystem = {
   /** The folders of /var/db/pkg, sorted by bytes. */
   packageFolders(): readonly string[]
   /**
-   * The first bytes of the +CONTENTS of one of them: `bytes` of them, or fewer where the file ends. Synchronous: hundreds of small files
-   * are read faster than they can be waited for.
+   * The first bytes of the +CONTENTS of one of them: `bytes` of them, or fewer where the file ends; good until the next call.
+   * Synchronous: hundreds of small files are read faster than they can be waited for.
    */
   packingListHead(folder: string, bytes: number): Uint8Array
   /** The module of the installed quirks package, undefined where there is none. */

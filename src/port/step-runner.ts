@@ -18,7 +18,7 @@ export type StepJob = {
   readonly text: string
   readonly env: Readonly<Record<string, string>>
   readonly seconds: number
-  /** Where its output is added, below the root; made with mode 0600 where it is not there. */
+  /** Where its output is added, below the root; made with mode 0600 where it is not there, emptied where it is larger than `maxLog`. */
   readonly log: RelPath
   readonly signal: AbortSignal
 }
@@ -29,3 +29,5 @@ export type StepEnd =
 
 /** Of one step. */
 export const maxStepOutput = 16 << 20
+/** Before another step adds to it. */
+export const maxLog = 64 << 20

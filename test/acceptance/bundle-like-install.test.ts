@@ -39,6 +39,7 @@ function makeReleases(): void {
   run(`for release in R0 R1 R2; do
       (cd $release && mkdir -p bin etc 'dir ectory' var/db share/former/deep && echo $release >bin/tool && cp bin/tool bin/ping && chmod 755 bin/*
         for name in attr local clash bytes same; do echo $name >etc/$name; done; ln -s tool bin/link
+        mkdir long; for n in 1 2; do echo $release >"long/$(printf 'n%.0s' $(seq 254))$n"; done
         echo $release >etc/new; echo same >share/former/kept)
     done
     (cd R0; echo gone >share/former/deep/gone; echo own >share/former/own; ln -s x share/former/link; echo back >share/back)
@@ -115,6 +116,12 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
       `cp -a R1 root && (cd root && ${spoil}) && sh update.sh -R root && test ! -e root/share/former/deep -a ! -L root/share/former/link -a -e root/share/former/own`,
     )
     run('sh update.sh -R root rollback && test -e root/share/former/deep/gone && rm -r root')
+  })
+
+  test('versions come to lie beside long names as they do for bindery, each under one of its own', async () => {
+    const spoil = `for name in long/*; do echo mine >$name; done; echo mine >"long/$(printf 'n%.0s' $(seq 251)).new"`
+    await assertAlike(spoil, 6)
+    await assertAlike(spoil, 6, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time'])
   })
 
   test('libraries stay while something here needs them', async () => {

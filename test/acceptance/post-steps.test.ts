@@ -48,7 +48,13 @@ const notes: Readonly<Record<string, Partial<UpdateNotes>>> = {
   },
   extra: {
     postSteps: [
-      { kind: 'run', name: 'agree', command: 'if [ -e /refuse ]; then echo no >&2; exit 3; fi', ...usualTerms, failure: 'roll-back' },
+      {
+        kind: 'run',
+        name: 'agree',
+        command: 'if [ -e /refuse ]; then printf "\\033[2Jno\\n" >&2; exit 3; fi',
+        ...usualTerms,
+        failure: 'roll-back',
+      },
     ],
     notices: ['read the news', 'mind the gap'],
     reboot: 'careful',
@@ -151,10 +157,10 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
     const { status, talk } = bindery(root, 'install')
     assert.deepEqual(
       [status, talk],
-      [1, ['the step agree failed with status 3: no (its output is in /var/db/bindery/log/1); extra-1.1 was taken back']],
+      [1, ['the step agree failed with status 3: ?[2Jno (its output is in /var/db/bindery/log/1); extra-1.1 was taken back']],
     )
     assert.equal(bindery(root, 'check', '-e').status, 10)
-    assert.equal(read(root, 'var/db/bindery/log/1'), '== agree\nno\n')
+    assert.equal(read(root, 'var/db/bindery/log/1'), '== agree\n\u001b[2Jno\n')
     await assertSameTree(join(work, root), join(work, 'before'))
     rmSync(join(work, root, 'refuse'))
     assert.equal(bindery(root, 'install').status, 0)
@@ -183,7 +189,7 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
       const { status, talk } = bundle(root, 'extra')
       assert.deepEqual(
         [status, talk],
-        [1, ['the step agree failed with status 3: no (its output is in /var/db/bindery/log/1); extra-1.1 was taken back']],
+        [1, ['the step agree failed with status 3: ?[2Jno (its output is in /var/db/bindery/log/1); extra-1.1 was taken back']],
       )
       assert.equal(read(root, 'usr/extra'), 'extra 1.0\n')
       assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
@@ -199,6 +205,11 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
         assert.equal(status, 6, talk.join('\n'))
         assert.match(talk.join('\n'), /^the step wait failed with status (?:124|137|143|271)\b/)
         assert.equal(bindery(root, 'list').out.trim().split(', ').at(-1), 'failed: wait')
+        const wrong = bindery(root, 'recover', '--skip-step', 'wiat')
+        assert.deepEqual([wrong.status, wrong.talk], [2, ["no step 'wiat' is left to run", 'these are: wait']])
+        const given = bindery(root, 'recover', '--skip-step', 'wait')
+        assert.deepEqual([given.status, given.talk], [0, ['the step wait of hangs-1.1 is given up']])
+        assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
       }
     })
 

@@ -48,7 +48,6 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     say: (line) => void stderr.push(line),
     tell: (text) => void stderr.push(text),
     explain: () => {},
-    err: (text) => void stderr.push(text),
     passOn: () => {},
     progress: { start: () => ({ advance: () => {}, end: () => {} }) },
     environment: {},

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deflateRawSync, gzipSync } from 'node:zlib'
-import { concatBytes, equalBytes } from '../../src/base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../../src/base/bytes.ts'
 import { isBinderyError } from '../../src/base/error.ts'
 import { byteReader } from '../../src/base/byte-reader.ts'
 import { sha256 } from '../../src/base/digest.ts'
 import { readContainerFront } from '../../src/engine/delta/container/apply.ts'
 import { openContainer } from '../../src/engine/delta/container/open.ts'
 import { containerInfo, decodePlan, encodeContainerFront, encodePlan } from '../../src/format/container-delta.ts'
+import { bunzip2 } from '../../src/format/bzip2-decode.ts'
+import { bzip2 } from '../../src/format/bzip2-encode.ts'
 import { loadLiblzma } from '../../src/host/liblzma.ts'
 import { brotliDecompressSync, zstdDecompressSync } from 'node:zlib'
 import { decodeContainer } from '../second-decoder/container.ts'
@@ -15,6 +17,7 @@ import { Refused } from '../second-decoder/bytes.ts'
 import { containerDelta, containerSamples, patchedContainer } from '../helpers/containers.ts'
 import { needs } from '../helpers/programs.ts'
 import { numbers } from '../helpers/numbers.ts'
+import { header } from '../helpers/tar-builder.ts'
 import type { ContainerFront } from '../../src/engine/delta/container/apply.ts'
 import type { Packed } from '../../src/format/container-delta.ts'
 
@@ -135,6 +138,25 @@ test('layers behind the sixth, and what holds thousands of times its size, stay 
     const { size } = await openContainer(bomb, { ...opening, side })
     assert.ok(size <= 192 << 20)
   }
+})
+
+test('a file of thousands of empty members or streams keeps nobody busy', async () => {
+  const text = new TextEncoder().encode('some text\n'.repeat(50))
+  const none = gzipSync('')
+  const members = [gzipSync(text), ...Array.from({ length: 300_000 }, () => none)]
+  for (const side of ['old', 'new'] as const)
+    assert.equal((await openContainer(concatBytes(members), { ...opening, side })).packed.length, 0)
+  assert.equal((await openContainer(concatBytes(members.slice(0, 2000)), { ...opening, side: 'old' })).packed.length, 1)
+  const empty = bzip2(new Uint8Array(0))
+  const streams = [bzip2(text), ...Array.from({ length: 100_000 }, () => empty), bzip2(text)]
+  assert.deepEqual(bunzip2(concatBytes(streams), 2 * text.length), concatBytes([text, text]))
+})
+
+test('a package of a hundred thousand files is opened', async () => {
+  const member = header({ name: 'x' })
+  const tar = concatBytes(Array.from({ length: 100_000 }, () => member))
+  const ar = concatBytes([utf8(`!<arch>\n${'data.tar'.padEnd(48)}${String(tar.length).padEnd(10)}\`\n`), tar])
+  assert.equal((await openContainer(ar, { ...opening, side: 'old' })).size, ar.length)
 })
 
 test('a zip archive whose entries overlap, or whose directory lies, stays closed', async () => {

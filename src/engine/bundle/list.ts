@@ -13,6 +13,7 @@ import type { ObsoleteItem } from '../../format/obsolete.ts'
 import type { After } from '../client/apply/install.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
 import type { Elsewhere, Trees } from './former.ts'
+import type { MergeBases } from './merge-bases.ts'
 
 /** What a bundle's program decides upon (doc/spec/bundle.md): each path that the step is about, before and after. */
 export type BundleList = {
@@ -42,11 +43,12 @@ export type ListInput = {
   /** What former releases had, and of all that may go the paths that other channels have. */
   readonly former: readonly ObsoleteItem[]
   readonly elsewhere: Elsewhere
+  readonly bases: MergeBases
 }
 
-export function bundleList({ trees, after, former, elsewhere }: ListInput): BundleList {
+export function bundleList({ trees, after, former, elsewhere, bases }: ListInput): BundleList {
   const paths = pathsOf(trees)
-  const members = new Members(trees)
+  const members = new Members(trees, bases)
   const lines = [
     ...after.postSteps.map((step) => `note ${encodeStep(step)}`),
     ...(after.reboot === 'none' ? [] : [`reboot ${after.reboot}`]),
@@ -56,6 +58,7 @@ export function bundleList({ trees, after, former, elsewhere }: ListInput): Bund
     ...[...foldersAbove([...paths, ...former.map(({ path }) => path)])]
       .sort(comparePaths)
       .map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
+    ...[...bases.numbers].map(([path, number]) => `merge ${escapeWord(path)} ${number}`).sort(),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
   return { text: lines.map((line) => `${line}\n`).join(''), contents: members.contents }
@@ -93,10 +96,12 @@ function nodeWord(node: Node | undefined): string {
 class Members {
   readonly contents: Content[] = []
   readonly #trees: Trees
+  readonly #bases: MergeBases
   readonly #numbers = new Map<string, number>()
 
-  constructor(trees: Trees) {
+  constructor(trees: Trees, bases: MergeBases) {
     this.#trees = trees
+    this.#bases = bases
   }
 
   /** Undefined for a path that brings no content. */
@@ -106,11 +111,14 @@ class Members {
     if (wanted?.kind !== 'file') return undefined
     if (old !== undefined && sameContent(old, wanted) && !isRelinked(base, next, path)) return undefined
     const { size, sha256 } = wanted
-    const known = this.#numbers.get(sha256)
-    if (known !== undefined) return known
-    this.#numbers.set(sha256, this.contents.length)
-    const before = old?.kind === 'file' && !sameContent(old, wanted) ? { old: oldContent(base, path, old) } : {}
-    return this.contents.push({ path: next.leaders.get(path) ?? path, size, sha256, ...before }) - 1
+    const known = this.#numbers.get(sha256) ?? this.contents.length
+    if (known < this.contents.length && !this.#bases.numbers.has(path)) return known
+    this.#numbers.set(sha256, known)
+    // What is to be merged is needed as it is, and not as what makes it of a file that was changed.
+    const isWhole = this.#bases.numbers.has(path)
+    const before = old?.kind === 'file' && !sameContent(old, wanted) && !isWhole ? { old: oldContent(base, path, old) } : {}
+    this.contents[known] = { path: this.contents[known]?.path ?? next.leaders.get(path) ?? path, size, sha256, ...before }
+    return known
   }
 }
 

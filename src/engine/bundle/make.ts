@@ -1,4 +1,4 @@
-import { oneChunk } from '../../base/bytes.ts'
+import { collectBytes, emptyBytes, oneChunk } from '../../base/bytes.ts'
 import { digestStream } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
@@ -13,7 +13,8 @@ import { readManifestText } from '../repo/manifest-text.ts'
 import { loadRepository } from '../repo/repository.ts'
 import { elsewhere, formerOf, goingPaths, openItems } from './former.ts'
 import { bundleList, bundleTrees } from './list.ts'
-import { payloadTar } from './payload.ts'
+import { mergeable, noBases, readBases } from './merge-bases.ts'
+import { numberedTar, payloadTar } from './payload.ts'
 import { openPatcher } from './patches.ts'
 import { bundleFile, bundleStream } from './program.ts'
 import type { ByteStream } from '../../base/bytes.ts'
@@ -25,6 +26,8 @@ import type { Update } from '../../format/update.ts'
 import type { Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
 import type { BundleList } from './list.ts'
+import type { Trees } from './former.ts'
+import type { MergeBases } from './merge-bases.ts'
 import type { Patcher } from './patches.ts'
 import type { Repository } from '../repo/repository.ts'
 import type { Extra } from './payload.ts'
@@ -63,10 +66,11 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const former = await formerOf({ ...released, store: input.store })
   const items = openItems(former, trees)
   const others = await elsewhere({ ...released, store: input.store }, goingPaths(trees, items))
-  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others })
+  const bases = await basesOf(input.store, released, trees)
+  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others, bases })
   const extras = extrasOf(input, released)
   const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
-  const draft: Draft = { input, released, list, extras: [extras.release, ...extras.manifest], about }
+  const draft: Draft = { input, released, list, former: await packed(bases), extras: [extras.release, ...extras.manifest], about }
   const whole = await wholeBundle(draft)
   const patches = input.format === 'bsdiff' && old !== undefined ? [await patchBundle(draft, old, whole)] : []
   return {
@@ -82,8 +86,22 @@ type Draft = {
   readonly input: BundleInput
   readonly released: Released
   readonly list: BundleList
+  /** What a machine merges with, compressed. */
+  readonly former: Uint8Array
   readonly extras: readonly Extra[]
   readonly about: About
+}
+
+/** Where the old dist has been pruned, nothing is merged: both versions lie there, as after a conflict. */
+async function basesOf(store: Store, { targets, old, records }: Released, trees: Trees): Promise<MergeBases> {
+  const files = mergeable(trees, records)
+  if (old === undefined || files.length === 0 || fullWay(old, targets) === undefined) return noBases
+  return await readBases(await openDistOf(store, targets, old), files)
+}
+
+async function packed({ contents }: MergeBases): Promise<Uint8Array> {
+  if (contents.length === 0) return emptyBytes
+  return (await collectBytes(compress(numberedTar(contents), 'gzip', 9), Infinity)) as Uint8Array
 }
 
 type Written = BundleFile & { readonly head: Uint8Array; readonly payload: Awaited<ReturnType<Spool>> }
@@ -114,11 +132,11 @@ async function spoolPayload({ input, released, list, extras }: Draft, patcher: P
 
 type Parts = { readonly format: BundleFormat; readonly payload: Written['payload']; readonly list: string; readonly about: About }
 
-async function written({ input, released }: Draft, { format, payload, list, about }: Parts): Promise<Written> {
+async function written({ input, released, former }: Draft, { format, payload, list, about }: Parts): Promise<Written> {
   const { old, next } = released
-  const { head } = await bundleFile(input.texts, about, list, payload)
+  const { head } = await bundleFile(input.texts, about, list, { payload, former })
   const step = { old: old?.release.name, next: next.release.name, sequence: next.sequence, format }
-  return { step, head, payload, open: () => bundleStream({ head, payload }) }
+  return { step, head, payload, open: () => bundleStream({ head, payload, former }) }
 }
 
 type Released = {
@@ -162,8 +180,13 @@ async function manifestOf({ store }: BundleInput, targets: ReadonlyMap<string, T
   return decodeManifest(await readManifestText(store, update, targets))
 }
 
-async function openDistOf(store: Store, targets: ReadonlyMap<string, TargetFile>, { release, full }: Update): Promise<ByteStream> {
-  const way = full.find(({ target }) => targets.has(target))
+function fullWay({ full }: Update, targets: ReadonlyMap<string, TargetFile>): Update['full'][number] | undefined {
+  return full.find(({ target }) => targets.has(target))
+}
+
+async function openDistOf(store: Store, targets: ReadonlyMap<string, TargetFile>, update: Update): Promise<ByteStream> {
+  const { release } = update
+  const way = fullWay(update, targets)
   if (way === undefined) throw new BinderyError('no-way', 'its dist is not in the repository', { subject: formatDistName(release.name) })
   return decompress(await openTarget(store, way.target, targets.get(way.target) as TargetFile), release.tar.size)
 }

@@ -40,6 +40,12 @@ export async function* payloadTar(
   yield endOfArchive
 }
 
+/** A tar of the same kind. */
+export async function* numberedTar(contents: readonly Uint8Array[]): ByteStream {
+  for (const [number, bytes] of contents.entries()) yield* member(number, bytes.length, oneChunk(bytes))
+  yield endOfArchive
+}
+
 async function* member(number: number, size: number, content: ByteStream): ByteStream {
   const path = String(number) as RelPath
   yield encodeHeader({ kind: 'file', path, mode: 0o600, uid: 0, gid: 0, mtime: { sec: 0, nsec: 0 }, size })

@@ -7,8 +7,19 @@ import type { ByteSource } from '../../port/source.ts'
 /** The texts that a bundle's program is made of, one shell file or awk program each, by name (`share/bundle`). */
 export type ProgramTexts = ReadonlyMap<string, string>
 
-/** In this order; `plan.awk` goes into the place that `verbs.sh` has for it. */
-export const programParts = ['base.sh', 'look.sh', 'stage.sh', 'commit.sh', 'steps.sh', 'verbs.sh', 'install.sh', 'plan.awk'] as const
+/** In this order; an awk program goes into the place that a part has for it. */
+export const programParts = [
+  'base.sh',
+  'look.sh',
+  'stage.sh',
+  'commit.sh',
+  'steps.sh',
+  'verbs.sh',
+  'install.sh',
+  'merge.sh',
+  'plan.awk',
+  'merge.awk',
+] as const
 
 /** What the program knows of the bundle, as variables of sh. */
 export type About = Readonly<Record<string, string | number>>
@@ -16,12 +27,15 @@ export type About = Readonly<Record<string, string | number>>
 /** Parts begin at blocks, so that dd(1) finds them. */
 const blockBytes = 512
 
-/** All but the payload, which follows. */
-export type BundleHead = { readonly head: Uint8Array; readonly payload: ByteSource }
+/** What lies behind the program and its list, each a tar that is compressed: what comes, and what former versions are merged with. */
+export type BundleContents = { readonly payload: ByteSource; readonly former: Uint8Array }
 
-export async function* bundleStream({ head, payload }: BundleHead): ByteStream {
+export type BundleHead = BundleContents & { readonly head: Uint8Array }
+
+export async function* bundleStream({ head, payload, former }: BundleHead): ByteStream {
   yield* oneChunk(head)
   yield* sourceStream(payload)
+  yield* oneChunk(former)
 }
 
 /**
@@ -29,25 +43,27 @@ export async function* bundleStream({ head, payload }: BundleHead): ByteStream {
  * behind it; the list, padded with empty lines; the payload. All code lies in functions and nothing runs before the last line
  * of the program, so that a file that ends too early does nothing.
  */
-export async function bundleFile(texts: ProgramTexts, about: About, list: string, payload: ByteSource): Promise<BundleHead> {
+export async function bundleFile(texts: ProgramTexts, about: About, list: string, contents: BundleContents): Promise<BundleHead> {
   const listBytes = padded(list)
-  const program = settle(texts, about, listBytes.length)
+  const program = settle(texts, about, { list: listBytes.length, payload: contents.payload.size })
   const rest = sha256Hasher()
   rest.update(listBytes)
-  for await (const bytes of sourceStream(payload)) rest.update(bytes)
+  for await (const bytes of sourceStream(contents.payload)) rest.update(bytes)
+  rest.update(contents.former)
   const call = `{ bindery_bundle ${sha256(program)} ${rest.digest()} "$@"; exit; }`
-  return { head: concatBytes([program, fromLatin1(`${call.padEnd(blockBytes - 1)}\n`), listBytes]), payload }
+  return { head: concatBytes([program, fromLatin1(`${call.padEnd(blockBytes - 1)}\n`), listBytes]), ...contents }
 }
 
 /** The program says where the parts behind it begin, which depends on its own length: that of one try is right for the next. */
-function settle(texts: ProgramTexts, about: About, listSize: number): Uint8Array {
+function settle(texts: ProgramTexts, about: About, sizes: { readonly list: number; readonly payload: number }): Uint8Array {
   for (let blocks = 0; ;) {
     const list = (blocks + 1) * blockBytes
     const places = {
       program_blocks: blocks,
       list_at: list + 1,
-      list_blocks: listSize / blockBytes,
-      payload_at: list + listSize + 1,
+      list_blocks: sizes.list / blockBytes,
+      payload_at: list + sizes.list + 1,
+      former_at: list + sizes.list + sizes.payload + 1,
     }
     const program = padded(programText(texts, { ...about, ...places }))
     if (program.length === blocks * blockBytes) return program
@@ -75,6 +91,7 @@ function programText(texts: ProgramTexts, about: About): string {
     part('steps.sh'),
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
     part('install.sh'),
+    part('merge.sh').replace('@merge.awk@\n', () => part('merge.awk')),
     '}',
   ]
   return text.join('\n')

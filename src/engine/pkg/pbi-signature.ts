@@ -1,5 +1,4 @@
-import { createPublicKey, createPrivateKey, sign, verify } from 'node:crypto'
-import { latin1 } from '../../base/bytes.ts'
+import { sign, verify } from 'node:crypto'
 import { BinderyError } from '../../base/error.ts'
 import { fileNode } from './tree.ts'
 import type { KeyObject } from 'node:crypto'
@@ -54,23 +53,4 @@ export function complaintOf(states: readonly SignatureState[]): BinderyError | u
   return states.some(({ member }) => member === signedMembers[0])
     ? undefined
     : new BinderyError('bad-signature', `there is no ${signedMembers[0] as string} to sign the payload by`)
-}
-
-export function rsaPublicKey(pem: Uint8Array): KeyObject {
-  return rsaKey(() => createPublicKey(latin1(pem)), 'is no public key in PEM')
-}
-
-export function rsaSecretKey(pem: Uint8Array): KeyObject {
-  return rsaKey(() => createPrivateKey(latin1(pem)), 'is no secret key in PEM, or one with a passphrase')
-}
-
-function rsaKey(read: () => KeyObject, message: string): KeyObject {
-  let key: KeyObject
-  try {
-    key = read()
-  } catch (cause) {
-    throw new BinderyError('bad-format', message, { cause })
-  }
-  if (key.asymmetricKeyType !== 'rsa') throw new BinderyError('not-supported', 'is no RSA key; PBIs are signed with RSA alone')
-  return key
 }

@@ -1,13 +1,14 @@
 import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { decodeManifest } from '../../format/manifest.ts'
-import { decodeObsolete, encodeObsolete, maxObsoleteBytes, obsoleteItemSize, obsoleteKey } from '../../format/obsolete.ts'
+import { decodeObsolete, encodeObsolete, maxObsoleteBytes, obsoleteContent, obsoleteItemSize, obsoleteKey } from '../../format/obsolete.ts'
 import { compress, decompress } from '../dist/wire.ts'
 import { openTarget } from './blob.ts'
 import { readManifestText } from './manifest-text.ts'
 import { decoding } from './repository.ts'
-import type { Entry, Manifest } from '../../base/entry.ts'
+import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
-import type { ObsoleteContent, ObsoleteItem, ObsoleteList } from '../../format/obsolete.ts'
+import type { Node } from '../../format/journal-node.ts'
+import type { ObsoleteItem, ObsoleteList } from '../../format/obsolete.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { Update } from '../../format/update.ts'
 import type { Store } from '../../port/store.ts'
@@ -50,27 +51,12 @@ async function formerItems(
     const { entries } = decoding(update.manifest.target, () => decodeManifest(text))
     const leaders = new Map(entries.map((entry) => [entry.path, entry]))
     for (const entry of entries) {
-      const content = paths.has(entry.path) ? undefined : contentOf(entry, leaders)
+      const node = entry.kind === 'hardlink' ? (leaders.get(entry.leader) as Node) : entry
+      const content = paths.has(entry.path) ? undefined : obsoleteContent(node)
       if (content !== undefined) items.push({ path: entry.path, last: update.sequence, ...content })
     }
   }
   return items
-}
-
-/** Devices, FIFOs and sockets are the machine's. */
-function contentOf(entry: Entry, leaders: ReadonlyMap<RelPath, Entry>): ObsoleteContent | undefined {
-  switch (entry.kind) {
-    case 'file':
-      return { kind: 'file', size: entry.size, sha256: entry.sha256 }
-    case 'symlink':
-      return { kind: 'symlink', target: entry.target }
-    case 'dir':
-      return { kind: 'dir' }
-    case 'hardlink':
-      return contentOf(leaders.get(entry.leader) as Entry, leaders)
-    default:
-      return undefined
-  }
 }
 
 function lastOfEach(items: readonly ObsoleteItem[]): readonly ObsoleteItem[] {

@@ -46,6 +46,7 @@ function inOrder(steps: readonly Placed<Step>[]): readonly Placed<Step>[] {
   const byName = new Map(steps.map((step) => [step.name, step]))
   const ordered = new Set<Placed<Step>>()
   const visit = (step: Placed<Step>): void => {
+    if (ordered.has(step)) return
     for (const name of step.after) visit(byName.get(name) as Placed<Step>)
     ordered.add(step)
   }

@@ -15,6 +15,7 @@ type Style = {
   heading(text: string): string
   item(text: string): string
   code(text: string): string
+  link(url: string): string
 }
 
 const plain: Style = {
@@ -22,6 +23,7 @@ const plain: Style = {
   heading: (text) => `${text}\n${'-'.repeat(text.length)}`,
   item: (text) => `  ${text}`,
   code: (text) => text,
+  link: (url) => url,
 }
 
 const markdown: Style = {
@@ -32,6 +34,8 @@ const markdown: Style = {
     const fence = '`'.repeat(Math.max(0, ...(text.match(/`+/g) ?? []).map((run) => run.length)) + 1)
     return text.startsWith('`') || text.endsWith('`') ? `${fence} ${text} ${fence}` : `${fence}${text}${fence}`
   },
+  // An address may hold what would be a tag.
+  link: (url) => `<${url.replaceAll('<', '%3C').replaceAll('>', '%3E')}>`,
 }
 
 export function announceText(announcement: Announcement): string {
@@ -51,7 +55,7 @@ const mostPaths = 40
 
 function announce({ descriptor, events }: Announcement, style: Style, words: (text: string) => string): string {
   const sections = [
-    [style.title(descriptor.title), ...(descriptor.url === undefined ? [] : [descriptor.url])],
+    [style.title(descriptor.title), ...(descriptor.url === undefined ? [] : [style.link(descriptor.url)])],
     facts(descriptor).map((fact) => style.item(words(fact))),
     section(style, 'Please note', descriptor.notices.map(words)),
     section(style, 'What changes', pathLines(events, style)),

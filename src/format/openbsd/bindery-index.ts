@@ -38,18 +38,18 @@ const maxText = 512 << 20
 
 export function encodeBinderyIndex({ quirksDate, made, expires, packages }: BinderyIndex): Uint8Array {
   const head = { format, version, quirksDate, made, expires }
-  return utf8([head, ...packages.map(packageRecord)].map((record) => `${JSON.stringify(record)}\n`).join(''))
+  return utf8([JSON.stringify(head), ...packages.map(encodePackageRecord)].map((line) => `${line}\n`).join(''))
 }
 
-/** What is empty or unknown is left out. */
-export function packageRecord({ file, size, sha256, signature, info }: IndexedPackage): Readonly<Record<string, unknown>> {
+/** A line of it, without its end. What is empty or unknown is left out; chars above 0x7e are escaped, so that it is ASCII. */
+export function encodePackageRecord({ file, size, sha256, signature, info }: IndexedPackage): string {
   const { names, versions, depends, wantlibs, libsets, conflicts, formerPaths, options, arch, url, pkgpath } = info
   const all = {
     file,
     size,
-    sha256,
     signature,
     pkgpath,
+    sha256,
     names,
     versions,
     depends: depends.map((one) => [one.pkgpath, one.pattern, one.default]),
@@ -61,7 +61,8 @@ export function packageRecord({ file, size, sha256, signature, info }: IndexedPa
     arch,
     url,
   }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0)))
+  const json = JSON.stringify(all, (_, value: unknown) => (Array.isArray(value) && value.length === 0 ? undefined : value))
+  return json.replaceAll(/[\u007f-\u00ff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Of verified bytes. Only the packages that `wants` wants by their files are decoded. Throws `bad-format`, and `not-supported` for another version. */
@@ -79,7 +80,7 @@ export function decodeBinderyIndex(text: Uint8Array, wants: (file: string) => bo
     throw new BinderyError('bad-format', 'line 1 is not as it should be')
   const packages = rest.flatMap((line, i) => {
     const file = fileAtStart.exec(line)?.[1]
-    return file !== undefined && !wants(file) ? [] : [packageOfRecord(recordOf(line, i + 1), i + 2)]
+    return file !== undefined && !wants(file) ? [] : [decodePackageRecord(line, i + 2)]
   })
   return { quirksDate, made, expires, packages }
 }
@@ -107,9 +108,10 @@ function recordOf(line: string, index: number): Record_ {
   throw new BinderyError('bad-format', `line ${index + 1} is no JSON object`)
 }
 
-/** `line`: for the error. */
-export function packageOfRecord(record: Record_, line: number): IndexedPackage {
-  const bad = (name: string): BinderyError => new BinderyError('bad-format', `line ${line} has no good ${name}`)
+/** `number`: of the line, for the error. */
+export function decodePackageRecord(line: string, number: number): IndexedPackage {
+  const record = recordOf(line, number - 1)
+  const bad = (name: string): BinderyError => new BinderyError('bad-format', `line ${number} has no good ${name}`)
   const text = (name: string): string => {
     const value = record[name]
     if (typeof value !== 'string') throw bad(name)

@@ -33,14 +33,18 @@ export function comparePackageNames(a: PackageName, b: PackageName): number | un
   return comparePackageVersions(a.version, b.version)
 }
 
-/** As obsdpkgup splits a name, at the last part that begins with a digit or a dot. The flavors keep their order. */
-export type SplitName = { readonly stem: string; readonly version: PackageVersion; readonly flavor: string }
+/**
+ * As obsdpkgup splits a name, at the last part that begins with a digit or a dot. The flavors keep their order. The version is text: of
+ * most packages nobody compares it.
+ */
+export type SplitName = { readonly stem: string; readonly version: string; readonly flavor: string }
 
 export function splitFromRight(text: string): SplitName | undefined {
   const start = versionFromRight(text)
   if (start === undefined) return undefined
-  const [version, ...flavors] = text.slice(start).split('-') as [string, ...string[]]
-  return { stem: text.slice(0, Math.max(0, start - 1)), version: parsePackageVersion(version), flavor: flavors.join('-') }
+  const dash = text.indexOf('-', start)
+  const end = dash < 0 ? text.length : dash
+  return { stem: text.slice(0, Math.max(0, start - 1)), version: text.slice(start, end), flavor: text.slice(end + 1) }
 }
 
 /** The stem alone, of which a whole index is asked for: the same split. */
@@ -63,7 +67,7 @@ function beginsVersion(code: number): boolean {
 export type InstalledName = { readonly kind: 'package' | 'kept-libraries' | 'interrupted'; readonly name: string }
 
 export function readInstalledName(folder: string): InstalledName {
-  const kept = /^\.libs[0-9]*-/.exec(folder)
+  const kept = folder.startsWith('.') ? /^\.libs[0-9]*-/.exec(folder) : null
   if (kept !== null) return { kind: 'kept-libraries', name: folder.slice(kept[0].length) }
   if (folder.startsWith('partial-')) return { kind: 'interrupted', name: folder.slice('partial-'.length) }
   return { kind: 'package', name: folder }

@@ -39,34 +39,42 @@ export type DecodedIndex = { readonly kind: 'index'; readonly broken: readonly s
 /** What is no line of a package is passed over, as obsdpkgup does. Only the packages that `wants` wants by their files are decoded. */
 export function decodePkgupIndex(text: Uint8Array, wants: (file: string) => boolean = () => true): DecodedIndex | OtherIndex {
   if (text.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
-  const [first = '', quirksDate = '', ...lines] = latin1(text).split('\n')
+  const whole = latin1(text)
+  const [first = '', quirksDate = ''] = whole.split('\n', 2)
   const version = strictInteger(first)
   if (version === undefined) return { kind: 'no-version', line: first, era: eraOf(first, quirksDate) }
   if (version !== pkgupVersion) return { kind: 'other-version', version }
   const packages: PkgupPackage[] = []
   const broken: string[] = []
-  for (const line of lines) {
-    const file = fileOf(line)
+  for (let at = first.length + quirksDate.length + 2, end = 0; at < whole.length; at = end + 1) {
+    end = lineEnd(whole, at)
+    const file = fileAt(whole, at, end)
     if (file === undefined || !wants(file)) continue
-    const [, signature, pkgpath] = line.trimStart().split(/[ \t\r\v\f]+/)
+    const [, signature, pkgpath] = whole.slice(at, end).trimStart().split(blanks)
     if (signature === undefined || pkgpath === undefined || pkgpath === '') broken.push(file)
     else packages.push({ file, signature, pkgpath })
   }
   return { kind: 'index', quirksDate, packages, broken }
 }
 
-/** Found without splitting the line: most are not wanted. */
-function fileOf(line: string): string | undefined {
-  const end = line.indexOf('.tgz')
-  if (end > 0 && line.charCodeAt(end + 4) === 32 && line.charCodeAt(0) > 32 && !line.slice(0, end).includes(' '))
-    return line.slice(0, end + 4)
-  const word = line.trimStart().split(/[ \t\r\v\f]/, 1)[0] as string
-  return word.length > 1 && word.endsWith('.tgz') ? word : undefined
-}
-
 /** As Go's strconv.Atoi: a sign, digits, nothing else; not even a carriage return. */
 function strictInteger(line: string): number | undefined {
   return /^[+-]?[0-9]{1,15}$/.test(line) ? Number(line) : undefined
+}
+
+const blanks = /[ \t\r\v\f]+/
+
+function lineEnd(text: string, at: number): number {
+  const end = text.indexOf('\n', at)
+  return end < 0 ? text.length : end
+}
+
+/** The line is text[at, end). Most are not wanted, and are not taken apart. */
+function fileAt(text: string, at: number, end: number): string | undefined {
+  const space = text.indexOf(' ', at)
+  const word = text.slice(at, space < 0 || space > end ? end : space)
+  const file = word.length > 4 && !blanks.test(word) ? word : (text.slice(at, end).trimStart().split(blanks, 1)[0] as string)
+  return file.endsWith('.tgz') ? file : undefined
 }
 
 const hashLine = /^\S+\.tgz [A-Za-z0-9+/]{43}=( \S+)?$/

@@ -94,11 +94,11 @@ const factLine = /^(date|key|algorithm|blocksize)=(.*)$/
 const maxFactBytes = 4096
 
 function factsOf(message: Uint8Array): { readonly facts: SigningFacts; readonly end: number } {
-  const text = latin1(message.subarray(0, maxFactBytes))
-  const end = text.startsWith('\n') ? 0 : text.indexOf('\n\n') + 1
-  if (end === 0 && !text.startsWith('\n')) throw new BinderyError('bad-format', 'has a signed message without digests')
+  const text = `\n${latin1(message.subarray(0, maxFactBytes))}`
+  const end = text.indexOf('\n\n')
+  if (end < 0) throw new BinderyError('bad-format', 'has a signed message without digests')
   const facts = new Map<string, string>()
-  for (const line of text.slice(0, Math.max(0, end - 1)).split('\n')) {
+  for (const line of text.slice(0, end).split('\n').slice(1)) {
     const [, key, value] = (factLine.exec(line) ?? []) as unknown as [unknown, string?, string?]
     if (key === undefined || value === undefined || facts.has(key))
       throw new BinderyError('bad-format', 'has a signed message with a strange line')

@@ -37,36 +37,41 @@ export const maxPackingListHead: number = 4 << 20
 
 /** Throws `bad-format` with the number of the line, and `over-limit`. */
 export function readUpdateInfo(list: Uint8Array): UpdateInfo {
-  return parseHead(list.subarray(0, endOfHead(list) ?? list.length))
+  return parseHead(headOf(list) ?? textOf(list, maxPackingListHead + 1))
 }
 
 /** For what arrives piece by piece: the same, as soon as the head is there. */
 export function readUpdateInfoSoFar(part: Uint8Array): HeadOfList {
-  const end = endOfHead(part)
-  if (end !== undefined) return { kind: 'whole', info: parseHead(part.subarray(0, end)) }
+  const head = headOf(part)
+  if (head !== undefined) return { kind: 'whole', info: parseHead(head) }
   if (part.length > maxPackingListHead) throw new BinderyError('over-limit', `has no end of its head in ${maxPackingListHead} bytes`)
   return { kind: 'partial' }
 }
 
-const stops = ['\n@cwd', '\n@newgroup', '\n@newuser'] as const
+/** Most heads are shorter, and the files behind them never become text. */
+const firstLook = 4096
 
-/** After the line end before the first `@cwd`, `@newgroup` or `@newuser`. */
-function endOfHead(list: Uint8Array): number | undefined {
-  const bytes = Buffer.from(list.buffer, list.byteOffset, list.length)
-  let end: number | undefined
-  for (const stop of stops) {
-    // Each search ends where the one before found something.
-    const within = end === undefined ? bytes : bytes.subarray(0, end)
-    const at = findKeyword(within, bytes, stop)
-    if (at !== undefined) end = at + 1
-  }
-  return end
+function headOf(list: Uint8Array): string | undefined {
+  const first = upToStop(textOf(list, firstLook))
+  return first === undefined && list.length > firstLook ? upToStop(textOf(list, maxPackingListHead + 1)) : first
 }
 
-function findKeyword(within: Buffer, whole: Buffer, stop: string): number | undefined {
-  for (let at = within.indexOf(stop); at >= 0; at = within.indexOf(stop, at + 1)) {
+function textOf(list: Uint8Array, limit: number): string {
+  return latin1(list.subarray(0, limit))
+}
+
+const stops = ['\n@cwd', '\n@newgroup', '\n@newuser'] as const
+
+/** The lines before the first `@cwd`, `@newgroup` or `@newuser`. */
+function upToStop(text: string): string | undefined {
+  const ends = stops.flatMap((stop) => keywordAt(text, stop) ?? [])
+  return ends.length === 0 ? undefined : text.slice(0, Math.min(...ends) + 1)
+}
+
+function keywordAt(text: string, stop: string): number | undefined {
+  for (let at = text.indexOf(stop); at >= 0; at = text.indexOf(stop, at + 1)) {
     // A longer word is another keyword; at the end of a part nothing is known yet.
-    const next = whole[at + stop.length]
+    const next = text.charCodeAt(at + stop.length)
     if (next === 10 || next === 32 || next === 9) return at
   }
   return undefined
@@ -86,9 +91,9 @@ type Collected = {
   readonly comment: string[]
 }
 
-function parseHead(head: Uint8Array): UpdateInfo {
+function parseHead(head: string): UpdateInfo {
   if (head.length > maxPackingListHead) throw new BinderyError('over-limit', `has a head of more than ${maxPackingListHead} bytes`)
-  const found = collect(latin1(head))
+  const found = collect(head)
   return {
     names: found.name,
     versions: found.version,
@@ -152,7 +157,10 @@ function valueOf(text: string, start: number, end: number): string {
 }
 
 function takeRareLine(found: Collected, line: string, number: number): void {
-  const wordEnd = /\s|$/.exec(line)?.index as number
+  // Of the package's own files.
+  if (line.startsWith('sha ') || line.startsWith('size ')) return
+  const space = line.search(/\s/)
+  const wordEnd = space < 0 ? line.length : space
   const keyword = line.slice(0, wordEnd)
   if (!Object.hasOwn(found, keyword)) return
   const value = line.slice(wordEnd).trimStart()

@@ -10,8 +10,14 @@ import type { UpdateInfo } from './update-info.ts'
 /** Throws `bad-format` for a list without a name. */
 export function obsdpkgupSignature(info: UpdateInfo): string {
   if (info.names.length === 0) throw noName()
-  const depends = [...new Set(info.depends.map((depend) => `@${depend.default}`))].map(sortFlavors).sort()
-  return [...info.names, info.versions[0] ?? '0', ...depends, ...info.wantlibs.toSorted()].join(',')
+  const depends = [...new Set(info.depends.map((depend) => `@${depend.default}`))].map(sortFlavors)
+  return [...info.names, info.versions[0] ?? '0', ...inOrder(depends), ...inOrder(info.wantlibs)].join(',')
+}
+
+/** As pkg_create writes them they are sorted already. */
+function inOrder(texts: readonly string[]): readonly string[] {
+  for (let i = 1; i < texts.length; i++) if ((texts[i - 1] as string) > (texts[i] as string)) return texts.toSorted()
+  return texts
 }
 
 function noName(): BinderyError {

@@ -22,20 +22,18 @@ const baseLibraries = ['c', 'm', 'pthread', 'z', 'crypto', 'ssl', 'util', 'curse
 export function catalogOf({ count, seed = 1, medianBytes = 0 }: CatalogSize): readonly PackageFacts[] {
   const random = numbers(seed)
   const made: PackageFacts[] = []
-  const names = new Set<string>()
+  const stems = new Set<string>()
   while (made.length < count) {
-    for (const facts of portOf(random, made, medianBytes)) {
-      if (made.length === count || names.has(facts.name)) continue
-      names.add(facts.name)
-      made.push(facts)
-    }
+    const stem = stemOf(random)
+    if (stems.has(stem)) continue
+    stems.add(stem)
+    made.push(...portOf(random, stem, made, medianBytes).slice(0, count - made.length))
   }
   return made.toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** One port: a package, sometimes with subpackages, flavors, or branches. */
-function portOf(random: Numbers, made: readonly PackageFacts[], medianBytes: number): readonly PackageFacts[] {
-  const stem = stemOf(random)
+function portOf(random: Numbers, stem: string, made: readonly PackageFacts[], medianBytes: number): readonly PackageFacts[] {
   const path = `${random.of(categories)}/${stem.toLowerCase()}`
   const version = versionOf(random)
   const one = (name: string, pkgpath: string, more: Partial<PackageFacts> = {}): PackageFacts =>
@@ -135,7 +133,7 @@ export function laterCatalog(catalog: readonly PackageFacts[], changes: Changes)
   const order = shuffled(catalog, random)
   const { newer, rebuilt, gone = 0, added = 0 } = changes
   const later = order.map((facts, i) => {
-    if (i < newer) return { ...facts, name: raised(facts.name) }
+    if (i < newer) return { ...facts, name: raised(facts) }
     return i < newer + rebuilt ? { ...facts, wantlibs: rebuiltLibraries(facts.wantlibs) } : facts
   })
   const known = new Set(later.map(({ name }) => name))
@@ -152,8 +150,10 @@ function shuffled<T>(list: readonly T[], random: Numbers): T[] {
   return order
 }
 
-/** vim-9.0.1p2-gtk3 -> vim-10.0.1p2-gtk3. */
-function raised(name: string): string {
+/** vim-9.0.1p2-gtk3 -> vim-10.0.1p2-gtk3; a branch stays one. */
+function raised({ name, options }: PackageFacts): string {
+  if (options.includes('is-branch'))
+    return name.replace(/-(\d+)\.(\d+)/, (_, branch: string, minor: string) => `-${branch}.${Number(minor) + 1}`)
   return name.replace(/-(\d+)/, (_, major: string) => `-${Number(major) + 1}`)
 }
 

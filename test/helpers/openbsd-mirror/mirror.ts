@@ -6,7 +6,7 @@ import { generateKey, openSigner, signatureBy } from '../../../src/engine/repo/k
 import { encodeUpdateDb } from '../../../src/format/openbsd/update-db.ts'
 import { encodeSignedMessage } from '../../../src/format/signify.ts'
 import { packageFile } from './package-file.ts'
-import { packageOf, packingList } from './package-facts.ts'
+import { packageOf, packingList, updateLines } from './package-facts.ts'
 import type { PackageKey } from './package-file.ts'
 import type { PackageFacts } from './package-facts.ts'
 
@@ -74,16 +74,6 @@ function withQuirks({ packages, quirks = 'quirks-7.103' }: MirrorOptions): reado
   ]
   const facts = packageOf({ name: quirks, pkgpath: 'devel/quirks', options: ['always-update'], files })
   return [...packages, facts].toSorted((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-/** What pkg_add's reader for updates keeps of a packing list. */
-function updateLines(facts: PackageFacts): readonly string[] {
-  const lines = packingList(facts).split('\n')
-  const always = lines.filter((line) => line.startsWith('@option always-update'))
-  if (always.length > 0) return always
-  return lines
-    .slice(0, lines.indexOf('@cwd /usr/local'))
-    .filter((line) => /^@(name|libset|depend|wantlib|conflict|option|pkgpath|url|version|arch|comment pkgpath=)\b/.test(line))
 }
 
 /** As `ls -nT` prints it. */

@@ -44,9 +44,19 @@ function signatureLines(signed: { readonly signer: string; readonly date: string
   return signed === undefined ? '' : `@signer ${signed.signer}\n@digital-signature signify2:${signed.date}:external\n`
 }
 
-/** The order of pkg_create: what is unique, info files, what may be repeated, then the items. */
 function linesOf(facts: PackageFacts, signatures: string, hash?: string): string {
   const lines = [
+    ...headLines(facts, signatures, hash),
+    '@cwd /usr/local',
+    ...facts.files.flatMap(fileLines),
+    ...(facts.ballast === 0 ? [] : ['share/ballast', `@size ${facts.ballast}`, `@ts ${buildTime}`]),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** Up to the items, in the order of pkg_create: what is unique, info files, what may be repeated. */
+function headLines(facts: PackageFacts, signatures: string, hash?: string): readonly string[] {
+  return [
     `@name ${facts.name}`,
     ...(facts.systemVersion === 0 ? [] : [`@version ${facts.systemVersion}`]),
     ...signatures.split('\n').filter((line) => line !== ''),
@@ -61,11 +71,18 @@ function linesOf(facts: PackageFacts, signatures: string, hash?: string): string
     ...facts.pkgpaths.map((path) => `@pkgpath ${path}`),
     ...facts.depends.map(({ pkgpath, pattern, name }) => `@depend ${pkgpath}:${pattern}:${name}`),
     ...facts.wantlibs.map((lib) => `@wantlib ${lib}`),
-    '@cwd /usr/local',
-    ...facts.files.flatMap(fileLines),
-    ...(facts.ballast === 0 ? [] : ['share/ballast', `@size ${facts.ballast}`, `@ts ${buildTime}`]),
   ]
-  return `${lines.join('\n')}\n`
+}
+
+/** What pkg_add's reader for updates keeps of a packing list, and update.db holds. */
+export function updateLines(facts: PackageFacts): readonly string[] {
+  const isAlways = facts.options.includes('always-update')
+  const lines = isAlways ? packingList(facts).split('\n') : headLines(facts, '')
+  return lines.filter((line) => (isAlways ? line.startsWith('@option always-update') : isForUpdates(line)))
+}
+
+function isForUpdates(line: string): boolean {
+  return /^@(name|libset|depend|wantlib|conflict|option|pkgpath|url|version|arch|comment pkgpath=)\b/.test(line)
 }
 
 function fileLines({ keyword, path, content }: FileFacts): readonly string[] {

@@ -27,14 +27,18 @@ const maxTries = 100
 
 /** Undefined where the path would be too long, or a hundred names are taken. Never takes what a user may have edited. */
 export async function findBeside(disk: DiskReader, path: RelPath, node: Node, options: BesideOptions): Promise<Beside | undefined> {
-  for (let i = 0; i < maxTries; i++) {
-    const candidate = nameBeside(path, `${options.suffix}${i === 0 ? '' : `.${i}`}`)
+  for (const candidate of namesBeside(path, options.suffix)) {
     if (parseRelPath(candidate) === undefined) return undefined
     if (options.base.nodes.has(candidate) || options.next.nodes.has(candidate) || options.isTaken(candidate)) continue
     const beside = await tryName(disk, path, candidate, node, options)
     if (beside !== undefined) return beside
   }
   return undefined
+}
+
+/** In the order in which they are tried. */
+export function namesBeside(path: RelPath, suffix: string): readonly RelPath[] {
+  return Array.from({ length: maxTries }, (_, i) => nameBeside(path, `${suffix}${i === 0 ? '' : `.${i}`}`))
 }
 
 /** The suffix is never left out: a name that would be longer than names can be loses its end for it, in whole characters of UTF-8. */

@@ -4,7 +4,7 @@ import { findBeside } from './beside.ts'
 import { decide } from './decide.ts'
 import { linkGroups } from './links.ts'
 import { lookAt, unreadDigest } from './look.ts'
-import { findMerges } from './merges.ts'
+import { findMerges, maxMergeBytes } from './merges.ts'
 import { changedPaths, isRelinked, sameAttributes, sameContent } from './nodes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -101,9 +101,8 @@ function digestGuess({ base, next, relinked, merging }: ChangeInput): (path: Rel
     const matters = relinked?.has(path) === true || isRelinked(base, next, path) || base.groups.has(path) || next.groups.has(path)
     if (first !== undefined && second !== undefined && sameContent(first, second))
       return !matters && first.size === stat.size && isTimeOf(first, stat) ? first.sha256 : undefined
-    return files.some((file) => file.size === stat.size) || (files.length === 2 && merging?.covers(path) === true)
-      ? undefined
-      : unreadDigest
+    const isMerged = files.length === 2 && stat.size <= maxMergeBytes && merging?.covers(path) === true
+    return files.some((file) => file.size === stat.size) || isMerged ? undefined : unreadDigest
   }
 }
 

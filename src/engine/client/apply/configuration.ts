@@ -1,6 +1,7 @@
 import { matchesAny, pathPattern } from '../../../format/conf.ts'
 import type { RelPath } from '../../../base/path.ts'
-import type { ClientConfig } from '../../../format/conf.ts'
+import type { ClientConfig, PathPattern } from '../../../format/conf.ts'
+import type { Update } from '../../../format/update.ts'
 
 /** Which files are configuration that people edit: known places, and what bindery.conf(5) adds. */
 
@@ -11,6 +12,11 @@ const generated = /\.(?:db|cache|pem|crt|key|pub)$/
 
 /** Databases of accounts belong together, and to programs that keep them so. */
 const accounts = ['passwd', 'master.passwd', 'shadow', 'group', 'gshadow'].map((name) => pathPattern(`/etc/${name}`))
+
+/** What the records of a step call configuration, besides what bindery.conf does. */
+export function namedConfiguration(records: readonly Update[]): readonly PathPattern[] {
+  return records.flatMap(({ configuration = [] }) => configuration).map(pathPattern)
+}
 
 export function isConfiguration(config: Pick<ClientConfig, 'configProtect'>, path: RelPath): boolean {
   if (matchesAny(config.configProtect, path)) return true

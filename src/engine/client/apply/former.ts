@@ -1,4 +1,4 @@
-import { encodeObsolete, obsoleteKey } from '../../../format/obsolete.ts'
+import { encodeObsolete, obsoleteContent, obsoleteKey } from '../../../format/obsolete.ts'
 import { oneChunk } from '../../../base/bytes.ts'
 import { pathsOfOthers } from '../other-channels.ts'
 import { channelFile, channelFiles } from '../state.ts'
@@ -74,20 +74,7 @@ async function stillThere({ disk, scope, base, next, look }: FormerInput, items:
 }
 
 function isThat(item: ObsoleteContent, node: Node): boolean {
-  return contentOf(node) !== undefined && sameContent({ ...node, ...item }, node)
-}
-
-function contentOf(node: Node): ObsoleteContent | undefined {
-  switch (node.kind) {
-    case 'file':
-      return { kind: 'file', size: node.size, sha256: node.sha256 }
-    case 'symlink':
-      return { kind: 'symlink', target: node.target }
-    case 'dir':
-      return { kind: 'dir' }
-    default:
-      return undefined
-  }
+  return obsoleteContent(node) !== undefined && sameContent({ ...node, ...item }, node)
 }
 
 /** What moved to another channel is that one's, whichever is updated first. */
@@ -103,7 +90,7 @@ async function withoutOthers({ disk, incoming, next }: FormerInput, base: NodeTr
 function remaining({ incoming }: FormerInput, items: readonly ObsoleteItem[], { kept, live }: Changes): readonly ObsoleteItem[] {
   return kept.flatMap(({ path, reason }): readonly ObsoleteItem[] => {
     const node = live.nodes.get(path)
-    const content = node === undefined || reason !== 'needed' ? undefined : contentOf(node)
+    const content = node === undefined || reason !== 'needed' ? undefined : obsoleteContent(node)
     if (content === undefined) return []
     const item = { path, last: incoming.installed.sequence, ...content }
     return [items.find((known) => obsoleteKey(known) === obsoleteKey(item)) ?? item]

@@ -1,9 +1,10 @@
 import { channelRole, formatDistName } from '../../../base/name.ts'
-import { matchesAny, pathPattern } from '../../../format/conf.ts'
+import { matchesAny } from '../../../format/conf.ts'
 import { encodeStep } from '../../../format/journal-step.ts'
 import { keepOldOfProduct } from '../../../format/keep-old.ts'
 import { strongestReboot } from '../../../format/update.ts'
 import { isOwnState } from '../../tree/scan.ts'
+import { namedConfiguration } from './configuration.ts'
 import { distContents } from './contents.ts'
 import { mergingOf } from './merge-versions.ts'
 import { neededLibraries } from './needed-libraries.ts'
@@ -106,8 +107,7 @@ function recordsOf({ passed, update }: Incoming): readonly Update[] {
 
 /** What the records call configuration is merged like what bindery.conf calls so. */
 function withConfiguration<T extends Pick<ClientConfig, 'configProtect'>>(config: T, incoming: Incoming): T {
-  const named = recordsOf(incoming).flatMap(({ configuration = [] }) => configuration)
-  return { ...config, configProtect: [...config.configProtect, ...named.map(pathPattern)] }
+  return { ...config, configProtect: [...config.configProtect, ...namedConfiguration(recordsOf(incoming))] }
 }
 
 /** Plan, stage, commit. The tar is read once, to its end, before anything live is touched. */

@@ -1,6 +1,6 @@
 import { collectBytes } from '../../../base/bytes.ts'
 import { sha256 } from '../../../base/digest.ts'
-import { nameBeside } from './beside.ts'
+import { namesBeside } from './beside.ts'
 import { mergeText } from './merge-text.ts'
 import { sameContent } from './nodes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
@@ -70,9 +70,12 @@ async function candidates(
  * take that for a wish to undo its changes.
  */
 async function isPending(disk: DiskReader, { path, size, sha256: digest }: FileEntry): Promise<boolean> {
-  const beside = nameBeside(path, '.new')
-  const stat = await disk.lstat(beside)
-  return stat?.kind === 'file' && stat.size === size && (await disk.digest(beside)).sha256 === digest
+  // Under any of the names that it may have got: somebody may have had a file of the first one, or have removed it since.
+  for (const beside of namesBeside(path, '.new')) {
+    const stat = await disk.lstat(beside)
+    if (stat?.kind === 'file' && stat.size === size && (await disk.digest(beside)).sha256 === digest) return true
+  }
+  return false
 }
 
 /** Undefined where the file is no longer what was seen. */

@@ -54,8 +54,10 @@ export async function readOldNames(disk: DiskReader): Promise<readonly Node[]> {
   }
 }
 
+/** What comes to lie beside what stays replaces nothing. */
 function isReplaced({ path }: KeepOld, { changes }: Changes): boolean {
-  return changes.some((change) => change.kind !== 'attr' && isWithin(change.path, path))
+  const isBeside = (change: Change): boolean => 'of' in change && change.of !== change.path
+  return changes.some((change) => change.kind !== 'attr' && !isBeside(change) && isWithin(change.path, path))
 }
 
 /** The second name is no business of the release, and the directory that it is in stays. */

@@ -1,6 +1,6 @@
 import { BinderyError } from '../../../base/error.ts'
-import { stepsToRun, logPath, updateSteps } from './steps.ts'
-import type { PostStep, StepToRun } from '../../../format/post-step.ts'
+import { stepsToRun, logPath, updateSteps, withoutSteps } from './steps.ts'
+import type { StepToRun } from '../../../format/post-step.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { StepEnd, StepRunner } from '../../../port/step-runner.ts'
 import type { Left } from './steps.ts'
@@ -13,7 +13,12 @@ export type RunSteps = {
   readonly explain: (line: string) => void
 }
 
-export type FailedStep = { readonly step: StepToRun; readonly reason: string }
+export type FailedStep = {
+  readonly step: StepToRun
+  readonly reason: string
+  /** Not for the first time. */
+  readonly isOld: boolean
+}
 
 /** `rollBack`: the step whose failure says that the whole is to be taken back; those after it were not run. */
 export type StepsRun = { readonly left: Left; readonly failed: readonly FailedStep[]; readonly rollBack?: FailedStep }
@@ -29,8 +34,9 @@ export async function runSteps(input: RunSteps, begun: Left): Promise<StepsRun> 
   let left = begun
   for (const step of stepsToRun(begun)) {
     const reason = failureOf(await runOne(input, left, step))
-    if (reason !== undefined && step.failure === 'roll-back' && !before.has(step)) return { left, failed, rollBack: { step, reason } }
-    if (reason !== undefined) failed.push({ step, reason })
+    const isOld = before.has(step)
+    if (reason !== undefined && step.failure === 'roll-back' && !isOld) return { left, failed, rollBack: { step, reason, isOld } }
+    if (reason !== undefined) failed.push({ step, reason, isOld })
     left = afterStep(left, step, reason !== undefined)
     await updateSteps(input.disk, left)
   }
@@ -49,10 +55,7 @@ async function runOne({ runner, signal, explain }: RunSteps, { transaction, rele
     log: logPath(transaction),
     signal,
   })
-  if (end.kind === 'stopped')
-    throw new BinderyError('stopped', `stopped at the step ${step.name}; the files are in place`, {
-      hint: "'bindery recover' runs the steps that are left",
-    })
+  if (end.kind === 'stopped') throw new BinderyError('stopped', `stopped at the step ${step.name}`)
   return end
 }
 
@@ -66,13 +69,15 @@ export const stepEnvironment: Readonly<Record<string, string>> = {
 function failureOf(end: StepEnd): string | undefined {
   if (end.kind !== 'ended') return end.kind === 'out of time' ? 'took too long' : 'printed too much'
   if (end.status === 0) return undefined
-  return `failed with status ${end.status}${end.lastLine === '' ? '' : `: ${end.lastLine}`}`
+  const last = end.lastLine.trim().slice(0, mostOfLine)
+  return `failed with status ${end.status}${last === '' ? '' : `: ${last}`}`
 }
+
+/** The log has all of it. */
+const mostOfLine = 200
 
 /** Of a failed step as of one that was never tried, when it cannot be taken back. */
 export function afterStep(left: Left, step: StepToRun, hasFailed: boolean): Left {
-  const without = <T extends PostStep>(steps: readonly T[]): readonly T[] => steps.filter((one) => one !== step)
-  const { failed: before = [], ...rest } = left
-  const failed = [...without(before), ...(hasFailed ? [step] : [])]
-  return { ...rest, postSteps: without(left.postSteps), kept: [], ...(failed.length === 0 ? {} : { failed }) }
+  const rest = withoutSteps(left, (one) => one === step)
+  return { ...rest, kept: [], ...(hasFailed ? { failed: [...(rest.failed ?? []), step] } : {}) }
 }

@@ -56,6 +56,13 @@ export function stepsToRun({ failed = [], postSteps }: Left): readonly StepToRun
   return [...failed, ...postSteps.filter((step) => step.kind !== 'notice')]
 }
 
+/** Without the steps that `isGone` knows; notices stay. */
+export function withoutSteps({ failed = [], ...left }: Left, isGone: (step: StepToRun) => boolean): Left {
+  const staying = failed.filter((step) => !isGone(step))
+  const postSteps = left.postSteps.filter((step) => step.kind === 'notice' || !isGone(step))
+  return { ...left, postSteps, ...(staying.length === 0 ? {} : { failed: staying }) }
+}
+
 export function stepsPath(transaction: number): RelPath {
   return joinPath(statePaths.steps, String(transaction))
 }

@@ -47,7 +47,8 @@ export function layoutBuilder(): LayoutBuilder {
   }
   const inner = (content: Layout): void => {
     for (const [i, piece] of content.packed.entries()) packed.push(i === 0 ? { ...piece, gap: gap + piece.gap } : piece)
-    parts.push(...content.parts)
+    // One by one: a package of a hundred thousand files has more parts than a call has room for.
+    for (const part of content.parts) parts.push(part)
     size += content.size
     gap = content.packed.length === 0 ? gap + content.size : content.tail
   }

@@ -1,10 +1,10 @@
 import { inflateRawSync } from 'node:zlib'
 import { concatBytes } from '../../../base/bytes.ts'
-import { headerSize, readHeader, trailerSize } from '../../../format/gzip.ts'
+import { headerSize, mostMembers, readHeader, trailerSize } from '../../../format/gzip.ts'
 
 /**
  * What a gzip file holds, the contents of all its members one after the other (RFC 1952); undefined where that is more than
- * `limit` bytes, or the first member is damaged. Check sums are not looked at: old bytes are known to be right. `expected`: how
+ * `limit` bytes, there are too many members, or the first one is damaged. Check sums are not looked at: old bytes are known to be right. `expected`: how
  * many it will be, where that is not the limit.
  */
 export function gzipContent(bytes: Uint8Array, limit: number, expected: number = limit): Uint8Array | undefined {
@@ -13,6 +13,7 @@ export function gzipContent(bytes: Uint8Array, limit: number, expected: number =
   for (let at = 0; ;) {
     const header = readHeader(bytes, at)
     if (header === undefined) break
+    if (contents.length === mostMembers) return undefined
     const start = at + headerSize(header)
     const inflated = inflate(bytes.subarray(start), limit - size, expected)
     if (inflated === undefined) return undefined

@@ -48,9 +48,13 @@ type State = {
   tokenCount: number
 }
 
-/** Undefined where the stream is broken, too large, or written in a way that its tokens do not tell. */
-export function inflateTokens(bytes: Uint8Array, from: number, limit: number): Inflated | undefined {
-  const guess = Math.min(limit, 4 * (bytes.length - from) + 64)
+/**
+ * Undefined where the stream is broken, too large, or written in a way that its tokens do not tell. `expected`: how many bytes it
+ * will take, for a start.
+ */
+export function inflateTokens(bytes: Uint8Array, from: number, limit: number, expected: number = bytes.length): Inflated | undefined {
+  const room = Math.min(expected, bytes.length - from) + 64
+  const guess = Math.min(limit, 4 * room)
   const state: State = {
     bytes,
     limit,
@@ -59,7 +63,7 @@ export function inflateTokens(bytes: Uint8Array, from: number, limit: number): I
     count: 0,
     out: new Uint8Array(guess + 4 * margin),
     size: 0,
-    tokens: new Int32Array(bytes.length - from + 64),
+    tokens: new Int32Array(room),
     tokenCount: 0,
   }
   const blocks: Block[] = []

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { concatBytes, equalBytes } from '../../../base/bytes.ts'
 import { isBinderyError } from '../../../base/error.ts'
 import { closeGzip } from './close-gzip.ts'
-import { readHeader, trailerSize } from '../../../format/gzip.ts'
+import { mostMembers, readHeader, trailerSize } from '../../../format/gzip.ts'
 import { explain } from './explain.ts'
 import { inflateTokens } from './inflate.ts'
 import { newChains } from './predict.ts'
@@ -35,11 +35,16 @@ function open(bytes: Uint8Array, limit: number): OpenedGzip | undefined {
   const members: Member[] = []
   let at = 0
   let left = limit
-  for (let opened = openMember(bytes, at, left, chains); opened !== 'none'; opened = openMember(bytes, at, left, chains)) {
-    if (opened === 'costly') return undefined
+  // Those of a file are alike.
+  let expected = bytes.length
+  for (;;) {
+    const opened = openMember(bytes, { at, limit: left, expected }, chains)
+    if (opened === 'none') break
+    if (opened === 'costly' || members.length === mostMembers) return undefined
     contents.push(opened.content)
     members.push(opened.member)
     left -= opened.content.length
+    expected = 2 * (opened.next - at)
     at = opened.next
   }
   if (members.length === 0) return undefined
@@ -60,19 +65,26 @@ function textOf(members: readonly Member[]): number {
 
 type Opened = { readonly content: Uint8Array; readonly member: Member; readonly next: number }
 
+type Place = { readonly at: number; readonly limit: number; readonly expected: number }
+
 /** None where no whole member begins at `at`: what is there is kept as it is. */
-function openMember(bytes: Uint8Array, at: number, limit: number, chains: Chains): Opened | 'none' | 'costly' {
+function openMember(bytes: Uint8Array, { at, limit, expected }: Place, chains: Chains): Opened | 'none' | 'costly' {
   const header = readHeader(bytes, at)
-  const inflated = header && inflateTokens(bytes, at + 10 + header.optional.length, limit)
+  const inflated = header && inflateTokens(bytes, at + 10 + header.optional.length, limit, expected)
   if (!header || !inflated || bytes.length - inflated.next < trailerSize) return 'none'
   const next = inflated.next + trailerSize
   const explanation = bestExplanation({ bytes, inflated, chains }, header, mostCost(next - at))
   if (explanation === undefined) return 'costly'
-  const content = inflated.padded.subarray(0, inflated.size)
+  const content = contentOf(inflated)
   const { rules, exceptions, ...corrections } = explanation
   const trailer = bytes.subarray(inflated.next, next)
   const usual = equalBytes(trailer, usualTrailer(content))
   return { content, next, member: { header, rules, size: content.length, trailer: usual ? undefined : trailer, exceptions, corrections } }
+}
+
+/** A copy where more memory would be kept than it takes. */
+function contentOf({ padded, size }: Inflated): Uint8Array {
+  return padded.buffer.byteLength > 2 * padded.length ? padded.slice(0, size) : padded.subarray(0, size)
 }
 
 function usualTrailer(content: Uint8Array): Uint8Array {

@@ -1,5 +1,6 @@
-import { compareAsObsdpkgup } from '../../../format/openbsd/package-version.ts'
+import { compareAsObsdpkgup, parsePackageVersion } from '../../../format/openbsd/package-version.ts'
 import { compareUpdateSignatures, updateSignature } from '../../../format/openbsd/update-signature.ts'
+import type { SplitName } from '../../../format/openbsd/package-name.ts'
 import type { Candidate, Catalog } from './candidate.ts'
 import type { InstalledPackage } from './installed.ts'
 
@@ -38,10 +39,15 @@ export function fitting(installed: InstalledPackage, catalog: Catalog): readonly
 function bestOf(installed: InstalledPackage, candidates: readonly Candidate[]): Candidate | undefined {
   let best: Candidate | undefined
   for (const candidate of candidates) {
-    const order = compareAsObsdpkgup(candidate.version, (best ?? installed).version)
+    const order = compareVersions(candidate, best ?? installed)
     if (order > 0 || (order === 0 && isAnother(installed, candidate))) best = candidate
   }
   return best !== undefined && isAnother(installed, best) ? best : undefined
+}
+
+/** Of most packages it is the same text. */
+function compareVersions(a: SplitName, b: SplitName): number {
+  return a.version === b.version ? 0 : compareAsObsdpkgup(parsePackageVersion(a.version), parsePackageVersion(b.version))
 }
 
 function isAnother(installed: InstalledPackage, { name, evidence }: Candidate): boolean {
@@ -60,8 +66,7 @@ function isAnother(installed: InstalledPackage, { name, evidence }: Candidate): 
 }
 
 function updateTo(installed: InstalledPackage, next: Candidate): PackageUpdate {
-  const isSameVersion = compareAsObsdpkgup(installed.version, next.version) === 0
-  return { installed, next, reason: isSameVersion ? 'rebuilt' : 'version', argument: argumentOf(installed) }
+  return { installed, next, reason: compareVersions(installed, next) === 0 ? 'rebuilt' : 'version', argument: argumentOf(installed) }
 }
 
 /** A branch is named by the last part of a path of three: `python%3.12` for lang/python/3.12. */

@@ -6,9 +6,7 @@ import type { CachedPage, PageCache } from '../../../port/page-cache.ts'
 
 export type Fetching = { readonly http: HttpClient; readonly cache: PageCache; readonly signal: AbortSignal }
 
-export type Page =
-  | { readonly kind: 'page'; readonly content: Uint8Array; /** It is what was there last time. */ readonly isUnchanged: boolean }
-  | { readonly kind: 'other'; readonly status: number }
+export type Page = { readonly kind: 'page'; readonly content: Uint8Array } | { readonly kind: 'other'; readonly status: number }
 
 export type PageRequest = {
   readonly url: string
@@ -32,12 +30,12 @@ export async function fetchPage(fetching: Fetching, { url, make, firstBytes, par
   const isBody = status === 200 || (status === 206 && firstBytes !== undefined)
   if (!isBody) {
     await closeStream(body)
-    return status === 304 && cached !== undefined ? { kind: 'page', content: cached.content, isUnchanged: true } : { kind: 'other', status }
+    return status === 304 && cached !== undefined ? { kind: 'page', content: cached.content } : { kind: 'other', status }
   }
   const content = await made(make, body, url)
   const { etag, 'last-modified': lastModified } = headers
   if (etag !== undefined || lastModified !== undefined) fetching.cache.save(key, { etag, lastModified, content })
-  return { kind: 'page', content, isUnchanged: false }
+  return { kind: 'page', content }
 }
 
 /** The cache of a proxy on the way may answer for the server, but only after asking it. */

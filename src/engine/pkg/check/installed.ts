@@ -58,7 +58,7 @@ function readPackage(system: OpenbsdSystem, folder: string): InstalledPackage | 
 }
 
 /** Most heads are shorter. */
-const firstRead = 8 << 10
+const firstRead = 4 << 10
 
 function readHead(system: OpenbsdSystem, folder: string): UpdateInfo {
   for (let size = firstRead; ; size *= 8) {

@@ -21,7 +21,7 @@ export async function chooseMirror(offering: Offering, paths: readonly PackagePa
   const offers = results.flatMap((result) => ('offer' in result ? result.offer : []))
   const failures = results.flatMap((result) => ('error' in result ? result : []))
   const [best, ...others] = offers.toSorted((a, b) => Number(inStep(b)) - Number(inStep(a)) || b.mirrorDate.ms - a.mirrorDate.ms)
-  if (best === undefined) throw failures[0]?.error
+  if (best === undefined) throw (failures[0] as MirrorChoice['failures'][number]).error
   return { best, others, failures }
 }
 

@@ -1,13 +1,13 @@
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { showText } from '../../../base/show-text.ts'
-import { fetchPkgupIndex, fetchSignedIndex, listUpdateDb } from './index-source.ts'
+import { fetchPkgupIndex } from './pkgup-source.ts'
 import { fetchUpdateDb, findQuirks, quirksDate } from './quirks.ts'
 import { parseSignedDate } from './skew.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
 import type { Candidate, Catalog } from './candidate.ts'
 import type { Fetching } from './fetch-page.ts'
-import type { Listing, Missing, Wanted } from './index-source.ts'
+import type { Listing, Missing, Wanted } from './listing.ts'
 import type { QuirksFile } from './quirks.ts'
 import type { PackagePath } from './repository-url.ts'
 import type { SignedDate } from './skew.ts'
@@ -101,7 +101,9 @@ function indexUrl({ separateIndex, key }: Offering, directory: string): string {
 
 async function fetchListing(offering: Offering, url: string): Promise<Listing | Missing> {
   const { key, now, wanted } = offering
-  return key === undefined ? await fetchPkgupIndex(offering, url, wanted) : await fetchSignedIndex(offering, url, { key, now, wanted })
+  if (key === undefined) return await fetchPkgupIndex(offering, url, wanted)
+  // Loaded only where it is used, like the other rarer index: most of a run is starting up.
+  return await (await import('./signed-source.ts')).fetchSignedIndex(offering, url, { key, now, wanted })
 }
 
 type Quirks = { readonly file: QuirksFile; readonly date: string }
@@ -121,6 +123,7 @@ async function ownIndex(offering: Offering, quirks: Promise<Settled<Quirks>>): P
   const { file } = found.value
   const database = await fetchUpdateDb(offering, file, offering.system)
   if (database === undefined) return undefined
+  const { listUpdateDb } = await import('./update-db-source.ts')
   return { listing: listUpdateDb(database, offering.wanted), quirks, source: `update.db of ${file.url}` }
 }
 

@@ -38,7 +38,7 @@ function pathUrl(directory: string): string {
   if (directory.includes('://')) return directory
   if (directory.startsWith('/')) return `file://${directory}`
   if (directory.startsWith('./') || directory === '.')
-    throw new BinderyError('usage', 'a path in PKG_PATH must be absolute', { subject: directory })
+    throw new BinderyError('not-supported', 'a path in PKG_PATH must be absolute', { subject: directory })
   return directory.includes('/') ? `http://${directory}` : `http://${directory}/%m`
 }
 
@@ -70,5 +70,8 @@ function fill(url: string, release: string, { arch, version }: Machine): string 
   const [scheme, ...rest] = filled.split('://') as [string, ...string[]]
   const path = rest.join('://')
   // A file's path begins with a slash of its own.
-  return `${scheme}://${path.replaceAll(/\/+/g, '/')}`
+  const whole = `${scheme}://${path.replaceAll(/\/+/g, '/')}`
+  if (URL.parse(whole) === null || !/^(?:https?:\/\/[^/\s]|file:\/\/\/)/.test(whole))
+    throw new BinderyError('not-supported', 'is no http, https or file URL of a mirror', { subject: filled })
+  return whole
 }

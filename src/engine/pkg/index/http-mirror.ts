@@ -2,6 +2,7 @@ import { closeStream, collectBytes, concatBytes, latin1 } from '../../../base/by
 import { BinderyError } from '../../../base/error.ts'
 import { decodeIndexTxt } from '../../../format/openbsd/index-txt.ts'
 import { namesInListing } from '../../../format/openbsd/listing-page.ts'
+import { headBytes } from './head-bytes.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { HttpClient, HttpResponse } from '../../../port/http.ts'
 import type { MirrorFile, OpenedHead, PackageMirror } from '../../../port/package-mirror.ts'
@@ -65,13 +66,8 @@ type Place = {
   get(path: string, headers: Readonly<Record<string, string>>): Promise<HttpResponse>
 }
 
-/** So many bytes are asked for at first: what a head takes, and the digests of the signature before it. */
-function firstRange(size: number | undefined): number {
-  return (size === undefined ? 0 : Math.ceil(size / 65_536) * 65) + (12 << 10)
-}
-
 async function openHead(place: Place, file: MirrorFile, former: string | undefined): Promise<OpenedHead | 'unchanged'> {
-  const wanted = firstRange(file.size)
+  const wanted = headBytes(file.size ?? 0)
   const conditions: Readonly<Record<string, string>> = former === undefined ? {} : { 'if-none-match': former }
   const answer = await place.get(place.path, { range: `bytes=0-${wanted - 1}`, ...conditions })
   if (answer.status === 304 && former !== undefined) {

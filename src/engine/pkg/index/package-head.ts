@@ -14,8 +14,8 @@ export type PackageHead = {
   readonly signedOn: string | undefined
 }
 
-/** Deflated; nearly all heads of packing lists end within it. */
-const firstPiece = 3072
+/** Deflated; most heads of packing lists end within it. */
+const firstPiece = 1536
 /** What decompressing may come to, so that no bomb goes off. */
 const maxInflated = 32 << 20
 
@@ -34,7 +34,20 @@ export function readPackageHead(bytes: Uint8Array, isWhole: boolean): PackageHea
   const enough = headerSize(header) + firstPiece
   const info = (bytes.length > enough ? infoOf(bytes.subarray(0, enough), false) : undefined) ?? infoOf(bytes, isWhole)
   if (info === undefined) return 'more'
-  return { info, signedOn: /^date=(.*)$/m.exec(latin1(header.optional.subarray(0, 4096)))?.[1] }
+  return { info, signedOn: /^date=(.*)$/m.exec(latin1(header.optional.subarray(0, maxFactBytes)))?.[1] }
+}
+
+const maxFactBytes = 4096
+const digestLine = 65
+
+/** How long the whole file is, as far as signify's comment tells, which names each block; undefined for a file without one. */
+export function signedLength(bytes: Uint8Array): { readonly moreThan: number; readonly atMost: number } | undefined {
+  const header = readHeader(bytes, 0)
+  const match = header && /\nblocksize=([1-9][0-9]{0,8})\n\n/.exec(latin1(header.optional.subarray(0, maxFactBytes)))
+  if (header === undefined || match === null || match === undefined) return undefined
+  const blocks = Math.floor((header.optional.length - match.index - match[0].length) / digestLine)
+  const [start, blockSize] = [headerSize(header), Number(match[1])]
+  return { moreThan: start + (blocks - 1) * blockSize, atMost: start + blocks * blockSize }
 }
 
 function infoOf(bytes: Uint8Array, isWhole: boolean): UpdateInfo | undefined {

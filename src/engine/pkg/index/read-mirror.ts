@@ -3,9 +3,11 @@ import { about } from '../../../base/about.ts'
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { obsdpkgupSignature } from '../../../format/openbsd/update-signature.ts'
 import { usualBlockSize } from '../../../format/openbsd/signed-gzip.ts'
-import { readPackageHead } from './package-head.ts'
+import { headBytes } from './head-bytes.ts'
+import { readPackageHead, signedLength } from './package-head.ts'
 import { verifiedPart } from './verified-part.ts'
 import type { IndexedInfo } from '../../../format/openbsd/bindery-index.ts'
+import { knownPackage } from '../../../format/openbsd/index-state.ts'
 import type { KnownPackage } from '../../../format/openbsd/index-state.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
 import type { MirrorFile, OpenedHead, PackageMirror } from '../../../port/package-mirror.ts'
@@ -65,9 +67,7 @@ function isSame(file: MirrorFile, known: KnownPackage): boolean {
   return file.stamp !== undefined && file.stamp === known.stamp && file.size === known.size
 }
 
-/** The head of a packing list is there at once, but for a package that is signed in very many blocks, or needs very much. */
-const firstBytes = 12 << 10
-const maxHeadBytes = 64 << 20
+const maxHeadBytes = 24 << 20
 
 async function readPackage(mirror: PackageMirror, file: MirrorFile, options: MirrorOptions): Promise<KnownPackage> {
   const known = options.known.get(file.name)
@@ -81,7 +81,8 @@ async function readPackage(mirror: PackageMirror, file: MirrorFile, options: Mir
     try {
       const size = sizeOf(file, opened)
       const { info, signedOn } = await readHead(opened, size, options.key)
-      return { file: file.name, size, sha256: undefined, signature: signatureOf(info), info, stamp: file.stamp, tag: opened.tag, signedOn }
+      const found = { file: file.name, size, signature: signatureOf(info), info }
+      return knownPackage(found, { stamp: file.stamp, tag: opened.tag, signedOn })
     } finally {
       await opened.close()
     }
@@ -103,15 +104,25 @@ async function readHead(
   key: SignifyPublicKey | undefined,
 ): Promise<Omit<PackageHead, 'info'> & { readonly info: IndexedInfo }> {
   // The first block is verified as a whole.
-  const first = key === undefined ? firstBytes : usualBlockSize + 1024
-  for (let count = first + Math.ceil(size / usualBlockSize) * 65; ; count *= 4) {
+  const first = headBytes(size) + (key === undefined ? 0 : usualBlockSize)
+  for (let count = first; ; count *= 4) {
     const bytes = await opened.upTo(Math.min(count, size))
     const isWhole = bytes.length >= size
     if (!isWhole && bytes.length < count) throw new BinderyError('bad-format', `ends after ${bytes.length} of ${size} bytes`)
     const head = readPackageHead(key === undefined ? bytes : await verifiedPart(bytes, isWhole, key), isWhole)
-    if (head !== 'more') return { info: checkInfo(head.info), signedOn: head.signedOn }
+    if (head !== 'more') {
+      checkLength(bytes, size)
+      return { info: checkInfo(head.info), signedOn: head.signedOn }
+    }
     if (count > maxHeadBytes) throw new BinderyError('over-limit', `has no packing list in its first ${count} bytes`)
   }
+}
+
+/** What is still on its way to the mirror has a good beginning. */
+function checkLength(bytes: Uint8Array, size: number): void {
+  const length = signedLength(bytes)
+  if (length !== undefined && (size <= length.moreThan || size > length.atMost))
+    throw new BinderyError('bad-format', `has ${size} bytes, and was signed with ${size <= length.moreThan ? 'more' : 'less'}`)
 }
 
 /** An index is made of words. */

@@ -9,7 +9,7 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Signer } from '../repo/keys.ts'
 
-/** Signed gzip files, OpenBSD's packages: what `signify -zS` does. */
+/** What `signify -zS` does with a gzip file. */
 
 export type Signing = {
   readonly signer: Signer
