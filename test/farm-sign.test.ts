@@ -98,7 +98,7 @@ test('packages of two architectures: handed over, signed offline, accepted, publ
     const handed = done(await handOver(world, built))
     assert.match(
       handed.stdout,
-      /^7\.6 amd64: 3 packages to sign \(3 new\)\n {2}the first of its kind\n {2}new {5}curl-8\.5\.0\.tgz {2}net\/curl {2}20\d kB\n/,
+      /^7\.6 amd64: 3 packages to sign \(3 new\)\n {2}the first of its kind\n {2}new {5}curl-8\.5\.0\.tgz {2}net\/curl {2}\d+ kB\n/,
     )
     const listed = execFileSync('tar', ['tf', at('request.tar')], { encoding: 'utf8' })
       .trim()
@@ -210,11 +210,11 @@ test('what comes back is taken only if it is what was asked for', async () => {
       assert.equal(outcome.code, code, `${name}: ${outcome.error?.message ?? 'accepted'}`)
       assert.equal(existsSync(at('accepted')), false)
     }
-    await refused('torn', signed.subarray(0, 150_000), 'bad-format')
+    await refused('torn', signed.subarray(0, Math.floor(signed.length * 0.7)), 'bad-format')
     await refused('torn at a border', signed.subarray(0, 1024), 'bad-format')
     await refused('the request itself', request, 'bad-format')
     const flipped = Buffer.from(signed)
-    const at1 = flipped.indexOf('curl-8.5.0.tgz') + 100_000
+    const at1 = flipped.indexOf('curl-8.5.0.tgz') + 50_000
     flipped[at1] = (flipped[at1] as number) ^ 1
     await refused('a flipped byte', flipped, 'bad-digest')
     done(await signIt(world, 'other', 'request', 'by-other'))
