@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -8,9 +8,9 @@ import { test } from 'node:test'
 import { farmBuild } from '../src/command/farm-build.ts'
 import { decodeBuilt } from '../src/format/built.ts'
 import { plantPort, plantPorts, portsEnvironment } from './helpers/ports-tree/plant.ts'
-import { needs } from './helpers/programs.ts'
+import { needs, needsRoot } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
-import { inTemporary } from './helpers/temporary.ts'
+import { inTemporary, inTemporaryForOverlays } from './helpers/temporary.ts'
 import type { Built } from '../src/format/built.ts'
 import type { PortFacts } from './helpers/ports-tree/plant.ts'
 import type { Outcome } from './helpers/run-command.ts'
@@ -39,6 +39,12 @@ function words({ ports, out }: World, more: readonly string[] = []): string[] {
 
 async function buildList(world: World, list: string, more: readonly string[] = []): Promise<Outcome> {
   return await runCommand(farmBuild, words(world, more), { input: Buffer.from(list) })
+}
+
+/** Lists of these ports among the temporary files of the system. */
+function listsLeft({ folder }: World): readonly string[] {
+  const since = statSync(folder).birthtimeMs
+  return readdirSync('/tmp').filter((name) => /^bindery-[0-9a-f]{16}/.test(name) && statSync(`/tmp/${name}`).mtimeMs >= since)
 }
 
 function manifest({ out }: World): Built {
@@ -82,10 +88,7 @@ test('a list becomes packages, a manifest and logs, as make itself says', needs(
     )
     const sums = packages.map(({ sha256, file }) => `${sha256}  ${file}\n`).join('')
     execFileSync('sha256sum', ['-c', '--quiet'], { cwd: join(world.out, 'packages'), input: sums })
-    assert.deepEqual(
-      readdirSync('/tmp').filter((name) => /^bindery-[0-9a-f]{16}/.test(name)),
-      [],
-    )
+    assert.deepEqual(listsLeft(world), [])
   })
 })
 
@@ -199,7 +202,9 @@ test('an interrupted build leaves nothing running, and the next one goes on', ne
   await inPorts([curl, { pkgpath: 'net/hangs', version: '1', build: hangs }], async (world) => {
     const list = join(world.folder, 'list')
     writeFileSync(list, 'net/curl\nnet/hangs\n')
-    const child = spawn(resolve('bin/bindery'), ['farm', 'build', ...words(world).map((word) => (word === '-' ? list : word))], { stdio: 'ignore' })
+    const child = spawn(resolve('bin/bindery'), ['farm', 'build', ...words(world).map((word) => (word === '-' ? list : word))], {
+      stdio: 'ignore',
+    })
     while (child.exitCode === null && !existsSync(join(world.ports, 'pid'))) await setTimeout(50)
     const locked = await buildList(world, 'net/curl\n')
     assert.equal(locked.code, 'locked')
@@ -208,9 +213,21 @@ test('an interrupted build leaves nothing running, and the next one goes on', ne
     assert.notEqual(status, 0)
     assert.equal(execFileSync('sh', ['-c', 'ps -e -o args= | grep -c "[s]leep 6543" || :'], { encoding: 'utf8' }).trim(), '0')
     plantPort(world.ports, { pkgpath: 'net/hangs', version: '1' })
+    assert.deepEqual(listsLeft(world), [])
     const next = await buildList(world, 'net/curl\nnet/hangs\n')
     assert.equal(next.status, 0)
     assert.equal(next.stdout, 'curl-8.5.0.tgz\nhangs-1.tgz\n')
+  })
+})
+
+test('in an overlay nothing but the folder of packages changes', { ...needs('make'), ...needsRoot() }, async (t) => {
+  await inTemporaryForOverlays(async (folder) => {
+    const world = { ports: join(folder, 'ports'), out: join(folder, 'built'), folder }
+    plantPorts(world.ports, [curl])
+    const run = await buildList(world, 'net/curl\n', ['--sandbox', 'overlay', '--root', '/', '--scratch', folder])
+    if (run.code === 'not-supported') return t.skip(run.error?.message)
+    assert.deepEqual([run.status, run.stdout], [0, 'curl-8.5.0.tgz\n'])
+    assert.deepEqual(readdirSync(world.ports).toSorted(), ['Makefile', 'infrastructure', 'net'])
   })
 })
 

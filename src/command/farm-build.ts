@@ -98,7 +98,6 @@ async function buildWatched(context: Context, plan: BuildPlan, { place, logs, wa
       context.passOn(bytes)
     },
   }
-  const unwatched = { ...batch, signal: context.signal }
   try {
     if (plan.kept !== undefined) tellLeft(context, await cleanPackages(batch, plan.kept))
     return await build({
@@ -116,7 +115,8 @@ async function buildWatched(context: Context, plan: BuildPlan, { place, logs, wa
   } catch (error) {
     throw error === watch.exceeded() ? watch.exceeded() : error instanceof BinderyError ? withLog(error, logs) : error
   } finally {
-    if (!context.signal.aborted) await dropScratch(unwatched)
+    // Also when all else was stopped.
+    await dropScratch({ ...batch, signal: new AbortController().signal })
   }
 }
 

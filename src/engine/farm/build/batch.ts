@@ -47,12 +47,15 @@ function problemsOf({ scratch }: Batch): string {
   return `${scratch}.problems`
 }
 
-/** Takes packages away that a build could find, but for those whose stems are kept and what they need. Answers what is left beside them. */
+/** Takes packages away that a build could find, but for those whose stems are kept. Answers what is left beside them: what they need. */
 export async function cleanPackages(batch: Batch, kept: readonly string[]): Promise<readonly string[]> {
   const installed = await installedPackages(batch)
   const wanted = installed.filter((name) => kept.includes(stemOf(name)))
   if (wanted.length === installed.length) return []
-  await must(batch, 'pkg_delete -I -X "$@"', wanted, 'packages could not be deleted')
+  const failed = 'packages could not be deleted'
+  // Without a name, -X would have nothing to go by.
+  if (wanted.length === 0) await must(batch, 'pkg_delete -I "$@"', installed, failed)
+  else await must(batch, 'pkg_delete -I -X "$@"', wanted, failed)
   return (await installedPackages(batch)).filter((name) => !kept.includes(stemOf(name)))
 }
 
@@ -74,15 +77,14 @@ export async function cleanFolders(batch: Batch, folders: readonly string[]): Pr
 
 /** The packages that these ports come to, by the ports tree itself. */
 export async function packageNames(batch: Batch, list: readonly string[]): Promise<readonly ExpectedPackage[]> {
-  await writeList(batch, list)
-  await must(batch, `{ ${batch.names}\n} >"$LIST.names"`, [], 'the ports tree does not tell the names of the packages')
+  const script = `${takeList} && { ${batch.names}\n} </dev/null >"$LIST.names"`
+  await must(batch, script, [], 'the ports tree does not tell the names of the packages', textOf(list))
   return readPackageNames(latin1(await readText(batch, `${batch.scratch}.names`)))
 }
 
 /** Builds them; answers the status of make, which says little: a port that fails does not keep the others from being built. */
 export async function buildPorts(batch: Batch, list: readonly string[]): Promise<number> {
-  await writeList(batch, list)
-  return await run(batch, batch.build)
+  return await run(batch, `${takeList} && { ${batch.build}\n} </dev/null`, [], textOf(list))
 }
 
 /** Ports that the ports tree itself calls failed. */
@@ -110,9 +112,11 @@ export function readPackageFile(batch: Batch, file: string): ByteStream {
   return batch.place.files.read(pathIn(`${batch.packages}/${file}`))
 }
 
-async function writeList(batch: Batch, list: readonly string[]): Promise<void> {
-  const text = fromLatin1(list.map((line) => `${line}\n`).join(''))
-  await must(batch, 'rm -f "$LIST" && set -C && cat >"$LIST"', [], 'the list of ports could not be written', text)
+/** Nobody else's file is written to: in a folder where everybody may write, somebody may have been faster. */
+const takeList = 'rm -f "$LIST" && set -C && cat >"$LIST" && set +C'
+
+function textOf(list: readonly string[]): Uint8Array {
+  return fromLatin1(list.map((line) => `${line}\n`).join(''))
 }
 
 const maxText = 64 << 20
