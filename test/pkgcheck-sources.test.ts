@@ -33,6 +33,30 @@ function nameOf(url: string): string {
   return url.slice(url.lastIndexOf('/') + 1)
 }
 
+test('an answer is given again only to the same question', async () => {
+  await inCheckWorld(async (world) => {
+    world.install('a-1 x/a', 'b-1 x/b')
+    const index = ['a-2.tgz a-2,0 x/a', 'b-1.tgz b-1,0 x/b']
+    await world.mirror(snapshots, { index })
+    const told = async (words: readonly string[] = []): Promise<string> => (await world.check(words)).stderr
+    const first = 'a-1->2\n\nto upgrade:\n'
+    assert.deepEqual([await told(), await told()], [first, first])
+    world.install('b-1 x/b @wantlib c.1.0')
+    assert.equal(await told(), 'a-1->2\nb-1->1\n\nto upgrade:\n')
+    world.remove('a-1')
+    assert.equal(await told(), 'b-1->1\n\nto upgrade:\n')
+    world.remove('b-1')
+    assert.deepEqual([await told(), await told(['-c']), await told(), await told(['-c'])], ['up to date\n', '', 'up to date\n', ''])
+    world.install('c-1 x/c')
+    await world.mirror(snapshots, { index: ['c-2.tgz c-2,0 x/c'] })
+    assert.equal(await told(), 'c-1->2\n\nto upgrade:\n')
+    await world.mirror(snapshots, { index: ['c-2.tgz c-2,0 x/c'], date: '2023-08-09T12:34:57Z', indexDate: usualDate })
+    assert.match(await told(), /^c-1->2\nWARNING: pkgup index appears to be older/)
+    world.install('c-1 x/c @depend x')
+    assert.deepEqual([(await world.check([])).status, (await world.check([])).status], [1, 1])
+  })
+})
+
 test('a cache that is damaged, or cannot be written, is none', async () => {
   await inCheckWorld(async (world) => {
     world.install('a-1 x/a')
@@ -41,7 +65,7 @@ test('a cache that is damaged, or cannot be written, is none', async () => {
     const folder = join(world.root, 'cache/bindery/pages')
     assert.equal(statSync(folder).mode & 0o777, 0o700)
     const files = readdirSync(folder)
-    assert.equal(files.length, 3)
+    assert.equal(files.length, 4)
     for (const file of files) writeFileSync(join(folder, file), readFileSync(join(folder, file)).subarray(0, -1))
     assert.equal((await world.check([])).requests.length, 3)
     world.writeFile('cache2/bindery', 'a file in the way')

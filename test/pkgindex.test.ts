@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
@@ -196,7 +208,7 @@ test('in a folder a package is known by its size and time', async () => {
   })
 })
 
-test('packages that cannot be read are told, hide no others, and leave the old index in its place', needs('mkfifo'), async () => {
+test('packages that cannot be read are told, hide no others, and leave the old index in its place', needs('gzip'), async () => {
   await withMirror(async (at) => {
     const out = at('out/index.pkgup.gz')
     assert.equal((await index(at('packages'), '-o', out)).status, 0)
@@ -351,10 +363,40 @@ test('--watch indexes what is there, and again what has changed, until it is sto
   })
 })
 
+test('--watch renews a signed index while nothing changes', async () => {
+  await withMirror(async (at) => {
+    let now = Date.parse('2026-11-28T00:00:00Z')
+    const stop = new AbortController()
+    const words = [
+      at('packages'),
+      '-o',
+      at('packages/index.pkgup.gz'),
+      '-s',
+      at('k.sec'),
+      '--expires',
+      '1',
+      '--watch',
+      '--interval',
+      '0.05',
+    ]
+    const watching = runCommand(pkgindex, words, { signal: stop.signal, clock: { now: () => now } })
+    const sealedAt = async (): Promise<number> => {
+      const file = existsSync(at('packages/index.bindery.zst')) ? readFileSync(at('packages/index.bindery.zst')) : undefined
+      return file === undefined ? 0 : (await openSealedIndex(file, decodePublicKey(key.publicKeyFile))).made * 1000
+    }
+    while ((await sealedAt()) !== now) await new Promise((resolve) => setTimeout(resolve, 20))
+    now += 13 * 3_600_000
+    while ((await sealedAt()) !== now) await new Promise((resolve) => setTimeout(resolve, 20))
+    stop.abort()
+    assert.equal((await watching).status, 0)
+  })
+})
+
 test('words of the command line that do not go together', async () => {
   for (const words of [
     ['dir', '-m', 'http://x'],
     ['dir', '-s', 'k.sec'],
+    ['dir', '-s', 'k.sec', '-o', '-'],
     ['dir', '--watch'],
     ['http://127.0.0.1/x/', '--watch', '-o', 'x'],
     ['dir', '-o', 'x', '--json'],

@@ -4,32 +4,33 @@ import { showText } from '../base/show-text.ts'
 import { mailDate, skewLines } from '../engine/pkg/check/skew.ts'
 import { print } from './output.ts'
 import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
+import type { Answer } from '../engine/pkg/check/memory.ts'
 import type { MirrorChoice } from '../engine/pkg/check/mirrors.ts'
 import type { GonePackage, Outlook } from '../engine/pkg/check/outlook.ts'
 import type { Context, Input } from './command.ts'
 import type { Findings } from './pkgcheck.ts'
 
 /** In obsdpkgup's words and order: talk on stderr, and on stdout nothing but the command that a shell may be given. */
-export async function tellAsText(context: Context, input: Input, findings: Findings): Promise<void> {
-  const isQuiet = context.verbosity === 'quiet'
-  const line = (text: string): void => context.tell(`${text}\n`)
-  const talk = isQuiet ? () => {} : line
-  const took = (what: string, ms: number): void => {
-    if (input.flag('verbose')) talk(`${what} took: ${(ms / 1000).toFixed(6)} seconds`)
-  }
+export function textAnswer({ verbosity }: Pick<Context, 'verbosity'>, input: Input, findings: Findings): Answer {
+  const isQuiet = verbosity === 'quiet'
+  const lines: string[] = []
+  const talk = (text: string): unknown => isQuiet || lines.push(showText(text))
+  const took = (what: string, ms: number): unknown => input.flag('verbose') && talk(`${what} took: ${(ms / 1000).toFixed(6)} seconds`)
   took('network', findings.networkMs)
-  for (const problem of problemsOf(findings)) line(showText(problem))
+  for (const problem of problemsOf(findings)) lines.push(showText(problem))
   for (const update of findings.updates) talk(updateLine(update))
   took('parse', findings.compareMs)
-  for (const warning of warningsOf(findings)) talk(showText(warning))
-  for (const remark of findings.outlook === undefined ? [] : outlookLines(findings.outlook)) talk(showText(remark))
+  for (const warning of warningsOf(findings)) talk(warning)
+  for (const remark of findings.outlook === undefined ? [] : outlookLines(findings.outlook)) talk(remark)
   const command = commandOf(findings)
-  if (command === undefined) {
-    if (!input.flag('cron')) talk('up to date')
-    return
-  }
-  talk('\nto upgrade:')
-  await print(context, `${command}\n`)
+  if (command !== undefined) talk('\nto upgrade:')
+  else if (!input.flag('cron')) talk('up to date')
+  return { stderr: lines.map((line) => `${line}\n`).join(''), stdout: command === undefined ? '' : `${command}\n` }
+}
+
+export async function tell(context: Context, { stderr, stdout }: Answer): Promise<void> {
+  if (stderr !== '') context.tell(stderr)
+  if (stdout !== '') await print(context, stdout)
 }
 
 export function problemsOf({ installed, choice }: Findings): readonly string[] {

@@ -3,19 +3,25 @@ import { showText } from '../base/show-text.ts'
 import { updatesOf } from '../engine/pkg/check/decide.ts'
 import { readInstalled } from '../engine/pkg/check/installed.ts'
 import { machineOf } from '../engine/pkg/check/machine.ts'
+import { fetchPath, versionOfPath } from '../engine/pkg/check/fetch-path.ts'
 import { chooseMirror } from '../engine/pkg/check/mirrors.ts'
+import { recall, remember } from '../engine/pkg/check/memory.ts'
 import { packagePaths, separateIndexUrl } from '../engine/pkg/check/repository-url.ts'
+import { version } from '../host/context.ts'
 import { hostOpenbsd } from '../host/openbsd-system.ts'
 import { folderPageCache, userCacheFolder } from '../host/page-cache.ts'
 import { sharedFlags } from './flags.ts'
-import { tellAsText } from './pkgcheck-text.ts'
+import { problemsOf, tell, textAnswer } from './pkgcheck-text.ts'
 import type { PackageUpdate } from '../engine/pkg/check/decide.ts'
-import type { Installed, InstalledPackage } from '../engine/pkg/check/installed.ts'
+import type { Installed } from '../engine/pkg/check/installed.ts'
 import type { Machine } from '../engine/pkg/check/machine.ts'
+import type { Answer, Question } from '../engine/pkg/check/memory.ts'
 import type { MirrorChoice } from '../engine/pkg/check/mirrors.ts'
-import type { Offering } from '../engine/pkg/check/offer.ts'
+import type { FetchedPath, PathFetching } from '../engine/pkg/check/fetch-path.ts'
+import type { Wanted } from '../engine/pkg/check/listing.ts'
 import type { Outlook } from '../engine/pkg/check/outlook.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
+import type { PackagePath } from '../engine/pkg/check/repository-url.ts'
 import type { OpenbsdSystem } from '../port/openbsd-system.ts'
 import type { Command, Context, Input } from './command.ts'
 
@@ -72,32 +78,96 @@ export type Findings = {
 }
 
 async function check(context: Context, input: Input): Promise<number> {
-  const system = hostOpenbsd(context.root, context.exec, { kernVersion: input.value('kern-version'), arch: input.value('arch') })
   const start = context.clock.now()
+  const run = await beginRun(context, input)
+  const { offering, here } = run
+  const asked = fetchAll(offering, run.paths)
+  // While the first answers are on their way.
+  const question = questionOf(context, input, run)
+  const memory = question === undefined ? undefined : recall(offering.cache, context.root, question)
+  if (memory === undefined) here()
+  const fetched = await asked
+  const pages = versionOfPaths(fetched)
+  if (memory !== undefined && memory.pages === pages) {
+    await tell(context, memory)
+    return 0
+  }
+  const choice = await chooseMirror(fetched, offering.wanted)
+  for (const source of choice.best.sources) context.explain(`index: ${source}`)
+  if (input.list('explain').length > 0) return await explainAll(context, input, here(), choice)
+  const findings = await findingsOf(context, input, { run, choice, start })
+  const isSound = problemsOf(findings).length === 0
+  const answer = await tellFindings(context, input, findings)
+  if (isSound && answer !== undefined && question !== undefined && pages !== undefined)
+    remember(offering.cache, context.root, { ...question, pages }, answer)
+  return isSound ? 0 : 1
+}
+
+type Run = {
+  readonly system: OpenbsdSystem
+  readonly machine: Machine
+  readonly paths: readonly PackagePath[]
+  readonly offering: PathFetching & { readonly wanted: Wanted }
+  /** Read once, when it is first needed. */
+  readonly here: () => Installed
+}
+
+async function beginRun(context: Context, input: Input): Promise<Run> {
+  const system = hostOpenbsd(context.root, context.exec, { kernVersion: input.value('kern-version'), arch: input.value('arch') })
   const machine = await machineHere(system, input.flag('snapshot'))
   const key = await keyOf(context, input)
-  // Read while the first answers are on their way.
   const installed: { value?: Installed } = {}
   const here = (): Installed => (installed.value ??= readInstalled(system))
   const offering = offeringOf(context, input, { system, machine, key, here })
-  const asked = chooseMirror(offering, pathsOf(context, input, system, machine))
-  asked.catch(() => {})
-  here()
-  const choice = await asked
+  return { system, machine, paths: pathsOf(context, input, system, machine), offering, here }
+}
+
+async function explainAll(context: Context, input: Input, installed: Installed, choice: MirrorChoice): Promise<number> {
+  const { explainPackages } = await import('./pkgcheck-explain.ts')
+  return await explainPackages(context, input, input.list('explain'), installed, choice.best.catalog)
+}
+
+type Compared = { readonly run: Run; readonly choice: MirrorChoice; readonly start: number }
+
+async function findingsOf(context: Context, input: Input, { run, choice, start }: Compared): Promise<Findings> {
   const answered = context.clock.now()
-  for (const source of choice.best.sources) context.explain(`index: ${source}`)
-  const explained = input.list('explain')
-  if (explained.length > 0) {
-    const { explainPackages } = await import('./pkgcheck-explain.ts')
-    return await explainPackages(context, input, explained, here(), choice.best.catalog)
-  }
-  const updates = updatesOf(here().packages, choice.best.catalog)
-  const outlook = wantsOutlook(input) ? await lookAhead(system, here().packages, updates, choice, machine) : undefined
+  const { packages } = run.here()
+  const updates = updatesOf(packages, choice.best.catalog)
+  const outlook = wantsOutlook(input) ? await lookAhead(run, updates, choice) : undefined
   const times = { networkMs: answered - start, compareMs: context.clock.now() - answered }
-  const findings = { machine, installed: here(), choice, updates, outlook, namesPath: input.list('mirror').length > 0, ...times }
-  if (input.flag('json')) await (await import('./pkgcheck-json.ts')).tellAsJson(context, findings)
-  else await tellAsText(context, input, findings)
-  return here().problems.length > 0 || choice.best.problems.length > 0 ? 1 : 0
+  return { machine: run.machine, installed: run.here(), choice, updates, outlook, namesPath: input.list('mirror').length > 0, ...times }
+}
+
+/** Answers what was printed, where that is text. */
+async function tellFindings(context: Context, input: Input, findings: Findings): Promise<Answer | undefined> {
+  if (input.flag('json')) {
+    await (await import('./pkgcheck-json.ts')).tellAsJson(context, findings)
+    return undefined
+  }
+  const answer = textAnswer(context, input, findings)
+  await tell(context, answer)
+  return answer
+}
+
+/**
+ * Undefined where an answer is not remembered: a signed index has an end, and what looks further, or tells times, is asked for by people. Read before the
+ * packages are, so that one that changes meanwhile is noticed the next time.
+ */
+function questionOf(context: Context, input: Input, { system, machine, paths, offering }: Run): Omit<Question, 'pages'> | undefined {
+  const isPlain = !['verbose', 'report', 'json'].some((flag) => input.flag(flag)) && input.list('explain').length === 0
+  if (!isPlain || context.verbosity !== 'normal' || input.value('pubkey') !== undefined) return undefined
+  const asked = JSON.stringify([version, input.flag('cron'), input.list('mirror').length, machine, paths, offering.separateIndex ?? null])
+  return { asked, machine: system.packagesState() }
+}
+
+/** Of several mirrors, which are chosen by what they hold, all. */
+function versionOfPaths(fetched: readonly FetchedPath[]): string | undefined {
+  const versions = fetched.map(versionOfPath)
+  return versions.includes(undefined) ? undefined : versions.join('\n')
+}
+
+async function fetchAll(fetching: PathFetching, paths: readonly PackagePath[]): Promise<readonly FetchedPath[]> {
+  return await Promise.all(paths.map(async (path) => await fetchPath(fetching, path)))
 }
 
 /** What only some runs need is loaded by them: most of the time goes into starting up. */
@@ -116,11 +186,11 @@ async function machineHere(system: OpenbsdSystem, forceSnapshot: boolean): Promi
 type Here = {
   readonly system: OpenbsdSystem
   readonly machine: Machine
-  readonly key: Offering['key']
+  readonly key: PathFetching['key']
   readonly here: () => Installed
 }
 
-function offeringOf(context: Context, input: Input, { system, machine, key, here }: Here): Offering {
+function offeringOf(context: Context, input: Input, { system, machine, key, here }: Here): PathFetching & { readonly wanted: Wanted } {
   const pkgupUrl = environmentOf(context, 'PKGUP_URL')
   let stems: ReadonlySet<string> | undefined
   const isInstalled = (stem: string): boolean => (stems ??= new Set(here().packages.map((one) => one.stem))).has(stem)
@@ -155,16 +225,14 @@ function wantsOutlook(input: Input): boolean {
 }
 
 async function lookAhead(
-  system: OpenbsdSystem,
-  packages: readonly InstalledPackage[],
+  { system, machine, here }: Run,
   updates: readonly PackageUpdate[],
   { best: { catalog, path } }: MirrorChoice,
-  machine: Machine,
 ): Promise<Outlook> {
   const [{ outlookOf }, { readQuirksModule }] = await Promise.all([
     import('../engine/pkg/check/outlook.ts'),
     import('../engine/pkg/check/quirks-module.ts'),
   ])
   const isComplete = machine.isSnapshot || catalog.length > 1 || !path.some((directory) => directory.includes('/packages-stable/'))
-  return outlookOf({ packages, updates, catalog, quirks: readQuirksModule(system.quirksModule()), isComplete })
+  return outlookOf({ packages: here().packages, updates, catalog, quirks: readQuirksModule(system.quirksModule()), isComplete })
 }

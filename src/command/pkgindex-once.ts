@@ -7,6 +7,7 @@ import { printIndex, readState, writeIndex, writeState } from './pkgindex-output
 import type { Unreadable } from '../engine/pkg/index/read-mirror.ts'
 import type { IndexedPackage } from '../format/openbsd/bindery-index.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
+import type { Meter } from '../port/ambient.ts'
 import type { PackageMirror } from '../port/package-mirror.ts'
 import type { Context } from './command.ts'
 import type { IndexOutput } from './pkgindex-output.ts'
@@ -27,15 +28,15 @@ export const readAtOnce = 8
 export async function indexMirror(context: Context, { mirror, output, key }: Indexing): Promise<number> {
   const former = await readState(context, output, mirror.place)
   const files = await mirror.list()
-  const meter = { current: context.progress.start('reading packages', undefined, 'packages') }
+  let meter: Meter | undefined
   const { packages, unreadable, readNow } = await readMirror(mirror, files, {
     known: former,
     key,
     atOnce: readAtOnce,
     signal: context.signal,
-    onStart: (count) => (meter.current = context.progress.start('reading packages', count, 'packages')),
-    onRead: () => meter.current.advance(1),
-  }).finally(() => meter.current.end())
+    onStart: (count) => (meter = context.progress.start('reading packages', count, 'packages')),
+    onRead: () => meter?.advance(1),
+  }).finally(() => meter?.end())
   context.explain(`${packages.length} packages, ${readNow} of them read now`)
   for (const { error } of unreadable) tellUnreadable(context, error)
   await writeState(output, mirror.place, packages, former)

@@ -4,18 +4,23 @@ import type { MirrorFile } from '../port/package-mirror.ts'
 import type { Context } from './command.ts'
 import type { Indexing } from './pkgindex-once.ts'
 
+/** Also without a change, since a signed index must not expire while nothing happens. */
+const renewMs = 3_600_000
+
 /**
- * Indexes a folder at once, and again whenever it has changed and then stayed the same for one interval, until a signal ends it. What goes
- * wrong in one run is told, and the next change tries again.
+ * Indexes a folder at once, again whenever it has changed and then stayed the same for one interval, and once an hour, until a signal ends
+ * it. What goes wrong in one run is told, and the next one tries again.
  */
 export async function watchMirror(context: Context, indexing: Indexing, seconds: number): Promise<number> {
-  let done: string | undefined
+  let done: { readonly seen: string; readonly at: number } | undefined
   let former: string | undefined
   while (!context.signal.aborted) {
     const seen = await look(context, indexing)
-    if (seen !== undefined && seen !== done && (seen === former || done === undefined)) {
+    const at = context.clock.now()
+    const isDue = done === undefined || (seen === former && (seen !== done.seen || Math.abs(at - done.at) >= renewMs))
+    if (seen !== undefined && isDue) {
       await tryOnce(context, indexing)
-      done = seen
+      done = { seen, at }
     }
     former = seen
     await pause(seconds, context.signal)
@@ -33,8 +38,10 @@ async function look(context: Context, { mirror }: Indexing): Promise<string | un
   }
 }
 
+/** The index itself may be written into the folder. */
 function fingerprint(files: readonly MirrorFile[]): string {
-  return files.map(({ name, size, stamp }) => `${name} ${size} ${stamp}`).join('\n')
+  const counting = files.filter(({ name }) => name.endsWith('.tgz') || name.startsWith('SHA256'))
+  return counting.map(({ name, size, stamp }) => `${name} ${size} ${stamp}`).join('\n')
 }
 
 async function tryOnce(context: Context, indexing: Indexing): Promise<void> {

@@ -55,7 +55,7 @@ function refuseMixtures(input: Input, place: string | undefined): void {
   const usage = (message: string): BinderyError => new BinderyError('usage', message)
   const [asGenpkgup] = (['mirror', 'arch', 'release'] as const).filter((name) => input.value(name) !== undefined)
   if (place !== undefined && asGenpkgup !== undefined) throw usage(`--${asGenpkgup} says where a mirror is, and so does '${place}'`)
-  if (input.value('output') === undefined) {
+  if ((input.value('output') ?? '-') === '-') {
     const [needy] = (['seckey', 'state'] as const).filter((name) => input.value(name) !== undefined)
     if (needy !== undefined) throw usage(`--${needy} goes with --output`)
     if (input.flag('watch')) throw usage('--watch goes with --output')

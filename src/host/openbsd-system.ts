@@ -22,6 +22,7 @@ export function hostOpenbsd(root: string, exec: Exec, facts: SystemFacts): Openb
       return bytes === undefined ? undefined : latin1(bytes).trim()
     },
     packageFolders: () => foldersOf(join(root, database)),
+    packagesState: () => stateOf(join(root, database)),
     packingListHead: headReader(join(root, database)),
     quirksModule: () => contentOf(join(root, 'usr/local/libdata/perl5/site_perl/OpenBSD/Quirks.pm'), maxModule),
     signifyKey: (name) => (/^[A-Za-z0-9._+-]+$/.test(name) ? contentOf(join(root, 'etc/signify', `${name}.pub`), maxSmallFile) : undefined),
@@ -51,6 +52,15 @@ function foldersOf(path: string): readonly string[] {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+/** The time of the last change of an inode cannot be set back. */
+function stateOf(packages: string): string {
+  const lines = foldersOf(packages).map((folder) => {
+    const status = statSync(`${packages}/${folder}/+CONTENTS`, { throwIfNoEntry: false })
+    return status === undefined ? folder : `${folder} ${status.ino} ${status.size} ${status.ctimeMs}`
+  })
+  return lines.join('\n')
 }
 
 /** One buffer for all: what is handed out is good until the next one is asked for. */

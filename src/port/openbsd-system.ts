@@ -13,6 +13,8 @@ export type OpenbsdSystem = {
    * Synchronous: hundreds of small files are read faster than they can be waited for.
    */
   packingListHead(folder: string, bytes: number): Uint8Array
+  /** Another text whenever a packing list is another file or has changed, by what the file system says of them. */
+  packagesState(): string
   /** The module of the installed quirks package, undefined where there is none. */
   quirksModule(): Uint8Array | undefined
   /** /etc/signify/NAME.pub, undefined where there is none. */

@@ -4,5 +4,5 @@ export type PageCache = {
   save(url: string, page: CachedPage): void
 }
 
-/** At least one of the validators is there. `content` is what was made of the body. */
+/** `content` is what was made of the body; the validators are those of the server. */
 export type CachedPage = { readonly etag?: string | undefined; readonly lastModified?: string | undefined; readonly content: Uint8Array }

@@ -27,6 +27,8 @@ function plantElf(path: string, links: Parameters<typeof elfFile>[0]): void {
   writeFileSync(join(work, path), elfFile(links), { mode: 0o755 })
 }
 
+const whole = (program: string): string => run(`command -v ${program}`).out.trim()
+
 const capability = '0x0100000200200000000000000000000000000000'
 
 function makeReleases(): void {
@@ -122,6 +124,15 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     const spoil = `for name in long/*; do echo mine >$name; done; echo mine >"long/$(printf 'n%.0s' $(seq 251)).new"`
     await assertAlike(spoil, 6)
     await assertAlike(spoil, 6, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time'])
+  })
+
+  test('a tar that makes no links, or not these, is not needed for them', () => {
+    for (const name of ['second', 'var/db/bindery/st*/*']) {
+      run(`mkdir -p odd-tar && printf '%s\\n' '#!/bin/sh' 'exec ${whole('tar')} --exclude="${name}" "$@"' >odd-tar/tar && chmod 755 odd-tar/tar
+        cp -a R1 root && PATH="$PWD/odd-tar:$PATH" sh update.sh -R root && diff -r --no-dereference -x bindery root R2
+        test "$(stat -c %h R1/etc/new root/var/db/bindery/store/1/* | sort -u)" = 1
+        PATH="$PWD/odd-tar:$PATH" sh update.sh -R root rollback && diff -r --no-dereference -x bindery root R1 && rm -r root odd-tar`)
+    }
   })
 
   test('libraries stay while something here needs them', async () => {

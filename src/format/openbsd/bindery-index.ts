@@ -96,12 +96,12 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-type Record_ = Readonly<Record<string, unknown>>
+type JsonRecord = Readonly<Record<string, unknown>>
 
-function recordOf(line: string, index: number): Record_ {
+function recordOf(line: string, index: number): JsonRecord {
   try {
     const value = JSON.parse(line) as unknown
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record_
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonRecord
   } catch {
     // Told below, like any other line that is no object.
   }

@@ -6,7 +6,10 @@ import type { CachedPage, PageCache } from '../../../port/page-cache.ts'
 
 export type Fetching = { readonly http: HttpClient; readonly cache: PageCache; readonly signal: AbortSignal }
 
-export type Page = { readonly kind: 'page'; readonly content: Uint8Array } | { readonly kind: 'other'; readonly status: number }
+export type Page =
+  /** `version` is what the server calls it; undefined where it does not tell one from another. */
+  | { readonly kind: 'page'; readonly content: Uint8Array; readonly version: string | undefined }
+  | { readonly kind: 'other'; readonly status: number }
 
 export type PageRequest = {
   readonly url: string
@@ -30,12 +33,19 @@ export async function fetchPage(fetching: Fetching, { url, make, firstBytes, par
   const isBody = status === 200 || (status === 206 && firstBytes !== undefined)
   if (!isBody) {
     await closeStream(body)
-    return status === 304 && cached !== undefined ? { kind: 'page', content: cached.content } : { kind: 'other', status }
+    return status === 304 && cached !== undefined
+      ? { kind: 'page', content: cached.content, version: versionOf(cached) }
+      : { kind: 'other', status }
   }
   const content = await made(make, body, url)
-  const { etag, 'last-modified': lastModified } = headers
-  if (etag !== undefined || lastModified !== undefined) fetching.cache.save(key, { etag, lastModified, content })
-  return { kind: 'page', content }
+  const page = { etag: headers['etag'], lastModified: headers['last-modified'], content }
+  const version = versionOf(page)
+  if (version !== undefined) fetching.cache.save(key, page)
+  return { kind: 'page', content, version }
+}
+
+function versionOf({ etag, lastModified }: CachedPage): string | undefined {
+  return etag === undefined && lastModified === undefined ? undefined : `${etag ?? ''} ${lastModified ?? ''}`
 }
 
 /** The cache of a proxy on the way may answer for the server, but only after asking it. */

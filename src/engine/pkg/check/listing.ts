@@ -15,8 +15,6 @@ export type Listing = {
 /** Whether packages of this stem are of interest. */
 export type Wanted = (stem: string) => boolean
 
-export type Missing = { readonly kind: 'missing'; readonly status: number }
-
 /** For readers of indexes, which know files. */
 export function wantsFile(wanted: Wanted): (file: string) => boolean {
   return (file) => {

@@ -1,14 +1,10 @@
-import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { isBinderyError } from '../../../base/error.ts'
 import { showText } from '../../../base/show-text.ts'
-import { fetchPkgupIndex } from './pkgup-source.ts'
-import { fetchUpdateDb, findQuirks, quirksDate } from './quirks.ts'
 import { parseSignedDate } from './skew.ts'
-import type { SignifyPublicKey } from '../../../format/signify.ts'
-import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
+import { unsettled } from './settled.ts'
 import type { Candidate, Catalog } from './candidate.ts'
-import type { Fetching } from './fetch-page.ts'
-import type { Listing, Missing, Wanted } from './listing.ts'
-import type { QuirksFile } from './quirks.ts'
+import type { FetchedDirectory, FetchedPath } from './fetch-path.ts'
+import type { Listing, Wanted } from './listing.ts'
 import type { PackagePath } from './repository-url.ts'
 import type { SignedDate } from './skew.ts'
 
@@ -25,33 +21,32 @@ export type PathOffer = {
   readonly sources: readonly string[]
 }
 
-export type Offering = Fetching & {
-  readonly system: Pick<OpenbsdSystem, 'signifyKey'>
-  readonly wanted: Wanted
-  /** Only an index that is signed by it will do. */
-  readonly key: SignifyPublicKey | undefined
-  readonly now: number
-  /** Where the index is, when it is not beside the packages. */
-  readonly separateIndex: string | undefined
-}
+type Listed = { readonly directory: FetchedDirectory; readonly listing: Listing }
 
 /** Throws obsdpkgup's words where there is no index, and where the mirror's date is not to be had. */
-export async function pathOffer(offering: Offering, path: PackagePath): Promise<PathOffer> {
-  const directories = offering.separateIndex === undefined ? path : path.slice(0, 1)
-  const found = await Promise.all(directories.map(async (directory) => await settled(directoryOffer(offering, directory))))
-  const present = found.flatMap((one) => (one.isFine ? one.value : []))
-  const failures = found.flatMap((one) => (one.isFine ? [] : one.error))
-  const [first] = present
-  if (first === undefined || found[0]?.isFine === false)
-    for (const error of failures) if (first === undefined || !isAbsent(error)) throw error
-  const { listing, quirks } = first as DirectoryOffer
+export async function offerOf({ path, directories }: FetchedPath, wanted: Wanted): Promise<PathOffer> {
+  const listed: Listed[] = []
+  const failures: unknown[] = []
+  for (const fetched of directories) {
+    try {
+      const directory = unsettled(fetched)
+      listed.push({ directory, listing: await directory.list(wanted) })
+    } catch (error) {
+      // Without the first directory the others are no answer, unless it is not there at all.
+      if (listed.length === 0 && !isAbsent(error)) throw error
+      failures.push(error)
+    }
+  }
+  const [first] = listed
+  if (first === undefined) throw failures[0]
+  const { quirksDate } = first.listing
   return {
     path,
-    catalog: present.map((one) => byStem(one.listing.candidates)),
-    problems: [...present.flatMap(brokenLines), ...failures.filter((error) => !isAbsent(error)).map(lineOf)],
-    indexDate: listing.quirksDate === undefined ? undefined : parseSignedDate(listing.quirksDate, 'pkgUp'),
-    mirrorDate: parseSignedDate((await unsettled(quirks)).date, 'mirror'),
-    sources: present.map(({ source }) => source),
+    catalog: listed.map(({ listing }) => byStem(listing.candidates)),
+    problems: [...listed.flatMap(brokenLines), ...failures.filter((error) => !isAbsent(error)).map(lineOf)],
+    indexDate: quirksDate === undefined ? undefined : parseSignedDate(quirksDate, 'pkgUp'),
+    mirrorDate: parseSignedDate(unsettled(first.directory.quirks).date, 'mirror'),
+    sources: listed.map(({ directory }) => directory.source),
   }
 }
 
@@ -60,8 +55,8 @@ function isAbsent(error: unknown): boolean {
   return isBinderyError(error, 'not-found')
 }
 
-function brokenLines({ listing, source }: DirectoryOffer): readonly string[] {
-  return listing.broken.map((file) => `${source}: the entry of ${showText(file.slice(0, 128))} is broken`)
+function brokenLines({ listing, directory }: Listed): readonly string[] {
+  return listing.broken.map((file) => `${directory.source}: the entry of ${showText(file.slice(0, 128))} is broken`)
 }
 
 function lineOf(error: unknown): string {
@@ -77,68 +72,4 @@ function byStem(candidates: readonly Candidate[]): ReadonlyMap<string, readonly 
     else same.push(candidate)
   }
   return stems
-}
-
-type DirectoryOffer = { readonly listing: Listing; readonly quirks: Promise<Settled<Quirks>>; readonly source: string }
-
-async function directoryOffer(offering: Offering, directory: string): Promise<DirectoryOffer> {
-  const url = indexUrl(offering, directory)
-  // Both are asked for at once; whichever fails, the index is told of first.
-  const quirks = settled(quirksOf(offering, directory))
-  const listing = await fetchListing(offering, url)
-  if (!('kind' in listing)) return { listing, quirks, source: url }
-  if (listing.status !== 404) throw new BinderyError('network', `unexpected HTTP response: ${listing.status}`)
-  const mayHaveOther = offering.separateIndex === undefined && offering.key === undefined
-  const own = mayHaveOther ? await ownIndex(offering, quirks) : undefined
-  if (own === undefined) throw new BinderyError('not-found', `unable to locate pkgup index at '${url}'.`)
-  return own
-}
-
-function indexUrl({ separateIndex, key }: Offering, directory: string): string {
-  const url = separateIndex ?? `${directory}index.pkgup.gz`
-  return key === undefined ? url : url.replace(/index\.pkgup\.gz$/, 'index.bindery.zst')
-}
-
-async function fetchListing(offering: Offering, url: string): Promise<Listing | Missing> {
-  const { key, now, wanted } = offering
-  if (key === undefined) return await fetchPkgupIndex(offering, url, wanted)
-  // Loaded only where it is used, like the other rarer index: most of a run is starting up.
-  return await (await import('./signed-source.ts')).fetchSignedIndex(offering, url, { key, now, wanted })
-}
-
-type Quirks = { readonly file: QuirksFile; readonly date: string }
-
-async function quirksOf(offering: Offering, directory: string): Promise<Quirks> {
-  const file = await findQuirks(offering, directory)
-  return { file, date: await quirksDate(offering, file) }
-}
-
-/** A mirror that nobody made an index for has pkg_add's own. */
-async function ownIndex(offering: Offering, quirks: Promise<Settled<Quirks>>): Promise<DirectoryOffer | undefined> {
-  const found = await quirks
-  if (!found.isFine) {
-    if (isBinderyError(found.error, 'not-found')) return undefined
-    throw found.error
-  }
-  const { file } = found.value
-  const database = await fetchUpdateDb(offering, file, offering.system)
-  if (database === undefined) return undefined
-  const { listUpdateDb } = await import('./update-db-source.ts')
-  return { listing: listUpdateDb(database, offering.wanted), quirks, source: `update.db of ${file.url}` }
-}
-
-type Settled<T> = { readonly isFine: true; readonly value: T } | { readonly isFine: false; readonly error: unknown }
-
-async function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
-  try {
-    return { isFine: true, value: await promise }
-  } catch (error) {
-    return { isFine: false, error }
-  }
-}
-
-async function unsettled<T>(promise: Promise<Settled<T>>): Promise<T> {
-  const result = await promise
-  if (result.isFine) return result.value
-  throw result.error
 }

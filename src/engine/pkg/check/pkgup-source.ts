@@ -4,16 +4,19 @@ import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import { candidateOf, wantsFile } from './listing.ts'
 import type { OtherIndex } from '../../../format/openbsd/pkgup-index.ts'
-import type { Fetching } from './fetch-page.ts'
-import type { Listing, Missing, Wanted } from './listing.ts'
+import type { Fetching, Page } from './fetch-page.ts'
+import type { Listing, Wanted } from './listing.ts'
 
 const maxIndex = 64 << 20
 
-/** obsdpkgup's index. Throws its words where the format is another one. */
-export async function fetchPkgupIndex(fetching: Fetching, url: string, wanted: Wanted): Promise<Listing | Missing> {
-  const page = await fetchPage(fetching, { url, make: async (body) => (await import('./unpack.ts')).unpacked(await whole(body, maxIndex)) })
-  if (page.kind === 'other') return { kind: 'missing', status: page.status }
-  const index = decodePkgupIndex(page.content, wantsFile(wanted))
+/** obsdpkgup's index, without its gzip. */
+export async function fetchPkgupIndex(fetching: Fetching, url: string): Promise<Page> {
+  return await fetchPage(fetching, { url, make: async (body) => (await import('./unpack.ts')).unpacked(await whole(body, maxIndex)) })
+}
+
+/** Throws obsdpkgup's words where the format is another one. */
+export function listPkgupIndex(content: Uint8Array, wanted: Wanted): Listing {
+  const index = decodePkgupIndex(content, wantsFile(wanted))
   if (index.kind !== 'index') throw otherIndex(index)
   const broken = [...index.broken]
   const candidates = index.packages.flatMap(({ file, signature, pkgpath }) => {

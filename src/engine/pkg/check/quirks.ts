@@ -5,7 +5,7 @@ import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
-import type { Fetching } from './fetch-page.ts'
+import type { Fetching, Page } from './fetch-page.ts'
 
 /** The quirks package of a directory: when it was signed tells when the directory was made, and it carries pkg_add's own index. */
 
@@ -42,7 +42,8 @@ function quirksIn(listing: Uint8Array): string {
 export async function quirksDate(fetching: Fetching, { url, stamp }: QuirksFile): Promise<string> {
   const [known, stampThen] = latin1(fetching.cache.load(url)?.content ?? emptyBytes).split('\n') as [string, string?]
   if (stampThen === stamp) return known
-  const make = async (body: ByteStream): Promise<Uint8Array> => utf8(`${await (await insides()).dateOf(body)}\n${stamp}`)
+  const make = async (body: ByteStream): Promise<Uint8Array> =>
+    utf8(`${await (await import('./quirks-package.ts')).dateOf(body)}\n${stamp}`)
   const page = await fetchPage(fetching, { url, make, firstBytes: headBytes })
   if (page.kind === 'page') return latin1(page.content).split('\n')[0] as string
   const words = page.status === 404 ? `404 while downloading quirks: "${url}"` : undefined
@@ -57,11 +58,11 @@ export async function fetchUpdateDb(
   fetching: Fetching,
   { url }: QuirksFile,
   system: Pick<OpenbsdSystem, 'signifyKey'>,
-): Promise<Uint8Array | undefined> {
-  const page = await fetchPage(fetching, { url, part: 'update.db', make: async (body) => await (await insides()).updateDbOf(body, system) })
-  return page.kind === 'page' && page.content.length > 0 ? page.content : undefined
-}
-
-async function insides(): Promise<typeof import('./quirks-package.ts')> {
-  return await import('./quirks-package.ts')
+): Promise<(Page & { readonly kind: 'page' }) | undefined> {
+  const page = await fetchPage(fetching, {
+    url,
+    part: 'update.db',
+    make: async (body) => await (await import('./quirks-package.ts')).updateDbOf(body, system),
+  })
+  return page.kind === 'page' && page.content.length > 0 ? page : undefined
 }

@@ -4,30 +4,29 @@ import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import { candidateOf, keyed, wantsFile } from './listing.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
-import type { Fetching } from './fetch-page.ts'
-import type { Listing, Missing, Wanted } from './listing.ts'
+import type { Fetching, Page } from './fetch-page.ts'
+import type { Listing, Wanted } from './listing.ts'
 
 const maxIndex = 64 << 20
 
-/** bindery's own, signed. Throws `expired` where its time is over, and what opening it throws. */
-export async function fetchSignedIndex(
-  fetching: Fetching,
-  url: string,
-  how: { readonly key: SignifyPublicKey; readonly now: number; readonly wanted: Wanted },
-): Promise<Listing | Missing> {
+/** bindery's own index as it came, verified. Throws what opening it throws, and `downgrade`. */
+export async function fetchSignedIndex(fetching: Fetching, url: string, key: SignifyPublicKey): Promise<Page> {
   const before = fetching.cache.load(url)
-  const page = await fetchPage(fetching, {
-    url,
-    make: async (body) => await checkedIndex(await whole(body, maxIndex), before?.content, how.key),
-  })
-  if (page.kind === 'other') return { kind: 'missing', status: page.status }
-  const index = await openSealedIndex(page.content, how.key, wantsFile(how.wanted))
+  return await fetchPage(fetching, { url, make: async (body) => await checkedIndex(await whole(body, maxIndex), before?.content, key) })
+}
+
+/** Throws `expired` where its time is over. */
+export async function listSignedIndex(
+  file: Uint8Array,
+  how: { readonly url: string; readonly key: SignifyPublicKey; readonly now: number; readonly wanted: Wanted },
+): Promise<Listing> {
+  const index = await openSealedIndex(file, how.key, wantsFile(how.wanted))
   if (index.expires * 1000 < how.now)
     throw new BinderyError('expired', `expired on ${new Date(index.expires * 1000).toISOString()}`, {
-      subject: url,
+      subject: how.url,
       hint: 'its maker has to sign a newer one',
     })
-  const candidates = index.packages.flatMap(({ file, size, info }) => candidateOf(file, { ...keyed(info), size }) ?? [])
+  const candidates = index.packages.flatMap(({ file: name, size, info }) => candidateOf(name, { ...keyed(info), size }) ?? [])
   return { quirksDate: index.quirksDate, candidates, broken: [] }
 }
 
