@@ -55,7 +55,8 @@ function engineMayImport(stage: string, to: string): boolean {
   if (['base', 'port', 'format'].includes(to)) return true
   if (!to.startsWith('engine/')) return false
   const other = to.slice('engine/'.length)
-  if (beside.includes(stage)) return stages.includes(other)
+  // The farm makes packages, and knows what they are.
+  if (beside.includes(stage)) return stages.includes(other) || (stage === 'farm' && other === 'pkg')
   return stages.indexOf(other) >= 0 && stages.indexOf(other) < stages.indexOf(stage)
 }
 

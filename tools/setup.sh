@@ -9,6 +9,7 @@ cd "$(dirname "$0")/.."
 tools='
 	attr:setfattr
 	binutils:objdump
+	bmake:bmake
 	bsdiff:bsdiff
 	busybox-static:busybox
 	bzip2:bzip2
@@ -22,6 +23,7 @@ tools='
 	libarchive-tools:bsdtar
 	e2fsprogs:lsattr
 	ksh93u+m:ksh93
+	make:make
 	mandoc:mandoc
 	mksh:mksh
 	mtree-netbsd:mtree
@@ -30,6 +32,7 @@ tools='
 	procps:ps
 	python3:python3
 	rdiff:rdiff
+	rsync:rsync
 	shellcheck:shellcheck
 	signify-openbsd:signify-openbsd
 	strace:strace

@@ -99,12 +99,12 @@ export async function writeIndex(
   index: MirrorIndex,
   all: () => Promise<readonly IndexedPackage[]>,
 ): Promise<void> {
-  await writeIfNew(file, encodePkgupIndex(index))
+  await writeGzipIfNew(file, encodePkgupIndex(index))
   if (sealed !== undefined) await writeSealed(context, sealed, index.quirksDate, await all())
 }
 
-/** A file that says the same keeps its time: clients ask whether it is newer. */
-async function writeIfNew(file: string, text: Uint8Array): Promise<void> {
+/** Compressed. A file that says the same keeps its time: clients ask whether it is newer. */
+export async function writeGzipIfNew(file: string, text: Uint8Array): Promise<void> {
   const former = await readIfThere(file)
   if (former !== undefined && (await saysTheSame(former, text))) return
   await writeFileAtomically(file, compress(oneChunk(text), 'gzip'))

@@ -3,7 +3,7 @@ import { BinderyError } from '../base/error.ts'
 import { signPackage } from '../engine/pkg/sign-package.ts'
 import { openSigner, signatureBy } from '../engine/repo/keys.ts'
 import { encodeSignature, encodeSignedMessage } from '../format/signify.ts'
-import { openSource } from '../host/source.ts'
+import { isRegularFile, openSource } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
 import { writeOutput } from './output.ts'
 import { signStaged } from './sign-stage.ts'
@@ -13,8 +13,8 @@ import type { Command, Context, Input } from './command.ts'
 
 export const sign: Command = {
   name: 'sign',
-  summary: 'sign a file, or what an unsigned publication waits for',
-  operands: '[DIR]',
+  summary: 'sign a file, what an unsigned publication waits for, or a handover of packages',
+  operands: '[DIR | REQUEST]',
   operandCount: { min: 0, max: 1 },
   options: {
     seckey: sharedFlags.seckey,
@@ -24,20 +24,29 @@ export const sign: Command = {
     gzip: { ...sharedFlags.gzip, help: 'sign a gzip file in its header, as packages of OpenBSD are signed' },
     'no-date': { kind: 'flag', help: 'with --gzip: date the signature 1970-01-01, so that the same input gives the same bytes' },
     keys: { ...sharedFlags.keys, help: 'the folder of secret role keys, to sign DIR with' },
+    output: { ...sharedFlags.output, help: 'of a REQUEST: the file for what goes back to the farm' },
   },
   examples: [
     'bindery sign -s release.sec -m SHA256 -e -x SHA256.sig',
     'bindery sign -s release.sec -m install.iso',
     'bindery sign -z -s pkg.sec -m curl-8.2.1.tgz -x signed/curl-8.2.1.tgz',
     'bindery sign -k /media/keys /media/staged',
+    'bindery sign -s /keys/openbsd-76-pkg.sec -o /media/usb/signed.tar /media/usb/request.tar',
   ],
   run: async (context, input) => {
-    const [folder] = input.operands
-    if (folder !== undefined) return await signStaged(context, input, folder)
+    const [operand] = input.operands
+    if (operand !== undefined && (await isRegularFile(operand))) return await signRequested(context, input, operand)
+    if (input.value('output') !== undefined) throw new BinderyError('usage', '--output goes with a request that farm handover has made')
+    if (operand !== undefined) return await signStaged(context, input, operand)
     if (input.value('keys') !== undefined) throw new BinderyError('usage', '--keys goes with the folder that publish --unsigned has made')
     await signFile(context, input)
     return 0
   },
+}
+
+/** Loaded for this alone. */
+async function signRequested(context: Context, input: Input, file: string): Promise<number> {
+  return await (await import('./sign-handover.ts')).signHandover(context, input, file)
 }
 
 async function signFile(context: Context, input: Input): Promise<void> {

@@ -15,7 +15,11 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./delta.ts')).delta,
   },
   { name: 'keygen', summary: 'make a signify key pair', load: async () => (await import('./keygen.ts')).keygen },
-  { name: 'sign', summary: 'sign a file, or what an unsigned publication waits for', load: async () => (await import('./sign.ts')).sign },
+  {
+    name: 'sign',
+    summary: 'sign a file, what an unsigned publication waits for, or a handover of packages',
+    load: async () => (await import('./sign.ts')).sign,
+  },
   { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
   {
     name: 'compose',
@@ -54,6 +58,31 @@ const makerVerbs: readonly Verb[] = [
     name: 'farm select',
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
+  },
+  {
+    name: 'farm build',
+    summary: 'build the ports of a list into packages',
+    load: async () => (await import('./farm-build.ts')).farmBuild,
+  },
+  {
+    name: 'farm handover',
+    summary: 'make one request out of built packages, for whoever signs them',
+    load: async () => (await import('./farm-handover.ts')).farmHandover,
+  },
+  {
+    name: 'farm accept',
+    summary: 'check what came back from the signer against what was asked for',
+    load: async () => (await import('./farm-accept.ts')).farmAccept,
+  },
+  {
+    name: 'farm publish',
+    summary: 'put signed packages where mirrors and users find them',
+    load: async () => (await import('./farm-publish.ts')).farmPublish,
+  },
+  {
+    name: 'farm mirror',
+    summary: 'bring mirrors up to date, and tell how far behind they are',
+    load: async () => (await import('./farm-mirror.ts')).farmMirror,
   },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },

@@ -25,6 +25,11 @@ export async function openSource(file: string): Promise<OpenSource> {
   return { ...sourceOf(handle, size, file), label: file }
 }
 
+/** And neither a folder, nor a pipe, nor nothing at all. */
+export async function isRegularFile(file: string): Promise<boolean> {
+  return (await stat(file).catch(() => undefined))?.isFile() === true
+}
+
 /**
  * A file, or stdin for `-`. Opened before this returns, so that a missing file is told before the first byte. `reuse`: the
  * caller is done with a chunk when it asks for the next, and its memory is used again.

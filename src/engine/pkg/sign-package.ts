@@ -25,7 +25,7 @@ export type Signing = {
  * signify before 2023 cannot verify what it signs itself where the last block is a whole one. Throws `bad-format`.
  */
 export async function* signPackage(gzip: ByteSource, { signer, comment, date, key }: Signing): ByteStream {
-  const { start, effort } = await headerOf(gzip)
+  const { start, effort } = await gzipHeaderOf(gzip)
   const more = (gzip.size - start) % usualBlockSize === 0 ? [emptyMember] : []
   const payload = (): ByteStream => payloadOf(gzip, start, more)
   const parts: Uint8Array[] = [signingPreamble({ date, key, blockSize: usualBlockSize })]
@@ -40,7 +40,7 @@ export async function* signPackage(gzip: ByteSource, { signer, comment, date, ke
 /** The header of any gzip file, a signed one's too: its comment is replaced. */
 const maxHeader = 17 << 20
 
-async function headerOf(gzip: ByteSource): Promise<{ readonly start: number; readonly effort: number }> {
+export async function gzipHeaderOf(gzip: ByteSource): Promise<{ readonly start: number; readonly effort: number }> {
   for (let size = 4096; ; size *= 16) {
     const header = readHeader(await gzip.read(0, Math.min(size, gzip.size)), 0)
     if (header !== undefined) return { start: headerSize(header), effort: header.effort }

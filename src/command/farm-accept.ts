@@ -1,0 +1,82 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { about } from '../base/about.ts'
+import { sha256 } from '../base/digest.ts'
+import { BinderyError } from '../base/error.ts'
+import { acceptSigned } from '../engine/farm/sign/accept.ts'
+import { openRequest } from '../engine/farm/sign/request.ts'
+import { bytesOfSource } from '../engine/farm/sign/transport.ts'
+import { folderOf } from '../format/handover.ts'
+import { decodePublicKey } from '../format/signify.ts'
+import { mirrorFolder } from '../host/mirror-folder.ts'
+import { refuseExisting } from '../host/new-file.ts'
+import { writeNewFolder } from '../host/new-folder.ts'
+import { openSource, writeFileAtomically } from '../host/source.ts'
+import { publishedFolder } from './farm-published.ts'
+import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
+import { readKeyFile } from './signed-files.ts'
+import type { HandedSet, Handover } from '../format/handover.ts'
+import type { ByteSource } from '../port/source.ts'
+import type { Command } from './command.ts'
+
+export const farmAccept: Command = {
+  name: 'farm accept',
+  summary: 'check what came back from the signer against what was asked for',
+  operands: 'REQUEST SIGNED',
+  operandCount: { min: 2, max: 2 },
+  options: {
+    pubkey: { ...sharedFlags.pubkey, help: 'the key that must have signed all of it' },
+    output: { ...sharedFlags.output, value: 'DIR', help: 'the folder for what is accepted; it must not be there yet' },
+    last: { kind: 'value', value: 'DIR', help: 'what farm publish writes to: refuse what was overtaken by another publication' },
+    json: { ...sharedFlags.json, help: 'print JSON, one package a line' },
+  },
+  examples: ['bindery farm accept request.tar signed.tar -p /etc/signify/openbsd-76-pkg.pub --last /var/www/pub/OpenBSD -o accepted'],
+  run: async (context, input) => {
+    const [requestFile, signedFile] = input.operands as [string, string]
+    const [output, last] = [input.required('output'), input.value('last')]
+    const key = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
+    await refuseExisting(output)
+    const sources = [await openSource(requestFile), await openSource(signedFile)] as const
+    try {
+      const request = await about(requestFile, async () => await openRequest(sources[0]))
+      if (last !== undefined) await about(requestFile, async () => await refuseStale(request.handover, last))
+      const files = await about(signedFile, async () => await acceptSigned(request, sources[1], key))
+      await writeNewFolder(output, async (aside) => await writeFiles(aside, files))
+      for (const set of request.handover.sets)
+        for (const one of set.packages)
+          await print(
+            context,
+            input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), file: one.file })}\n` : `${folderOf(set)}/${one.file}\n`,
+          )
+      return 0
+    } finally {
+      for (const source of sources) await source.close()
+    }
+  },
+}
+
+const maxList = 64 << 20
+
+async function refuseStale({ sets }: Handover, published: string): Promise<void> {
+  for (const set of sets) if ((await publishedBasis(resolve(published), set)) !== set.basis) throw staleError(set)
+}
+
+/** Of the list that is published now. */
+export async function publishedBasis(published: string, set: HandedSet): Promise<string | undefined> {
+  const list = await mirrorFolder(publishedFolder(published, set)).read('SHA256.sig', maxList)
+  return list === undefined ? undefined : sha256(list)
+}
+
+export function staleError(set: HandedSet): BinderyError {
+  return new BinderyError('downgrade', `was overtaken: another list of ${folderOf(set)} has been published since it was made`, {
+    hint: 'make a new handover',
+  })
+}
+
+async function writeFiles(folder: string, files: ReadonlyMap<string, ByteSource>): Promise<void> {
+  for (const [name, source] of files) {
+    await mkdir(dirname(join(folder, name)), { recursive: true })
+    await writeFileAtomically(join(folder, name), bytesOfSource(source))
+  }
+}

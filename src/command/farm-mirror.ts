@@ -1,0 +1,163 @@
+import { join, resolve } from 'node:path'
+import { about } from '../base/about.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
+import { judgeMirror } from '../engine/farm/mirror-state.ts'
+import { decodeIndexTxt } from '../format/openbsd/index-txt.ts'
+import { folderTarget, rsyncTarget } from '../host/mirror-target.ts'
+import { mirrorFolder } from '../host/mirror-folder.ts'
+import { folderStore } from '../host/folder-store.ts'
+import { sharedFlags } from './flags.ts'
+import { isUrl, mirrorAt } from './pkgindex-mirror.ts'
+import { print } from './output.ts'
+import type { MirrorState } from '../engine/farm/mirror-state.ts'
+import type { MirrorTarget } from '../host/mirror-target.ts'
+import type { Command, Context } from './command.ts'
+
+export const farmMirror: Command = {
+  name: 'farm mirror',
+  summary: 'bring mirrors up to date, and tell how far behind they are',
+  operands: 'DIR TARGET...',
+  operandCount: { min: 2, max: Infinity },
+  options: {
+    check: { kind: 'flag', help: 'only look; the targets may also be URLs' },
+    json: { ...sharedFlags.json, help: 'print JSON, one release and architecture of one mirror a line' },
+  },
+  examples: [
+    'bindery farm mirror /var/www/pub/OpenBSD rsync://mirror.example.org/pub/OpenBSD /mnt/backup/OpenBSD',
+    'bindery farm mirror --check --json /var/www/pub/OpenBSD https://cdn.openbsd.org/pub/OpenBSD',
+  ],
+  run: async (context, input) => {
+    const [folder, ...places] = input.operands as [string, ...string[]]
+    const ours = resolve(folder)
+    const targets = places.map((place) => targetAt(context, place))
+    const sets = await publishedSets(ours)
+    if (sets.length === 0) throw new BinderyError('not-found', 'holds nothing that farm publish has published', { subject: folder })
+    let attention = false
+    for (const target of targets) {
+      const failure = input.flag('check') ? undefined : await bring(context, target, ours)
+      for (const set of sets) {
+        const state = failure ?? (await look(target, ours, set))
+        attention ||= state.kind !== 'current'
+        await print(
+          context,
+          input.flag('json') ? `${JSON.stringify({ target: target.place, folder: set, ...state })}\n` : lineOf(target, set, state),
+        )
+      }
+    }
+    return attention ? needsAttention : 0
+  },
+}
+
+const needsAttention = 6
+
+type Failed = { readonly kind: 'failed'; readonly why: string }
+
+function targetAt(context: Context, place: string): MirrorTarget {
+  if (isUrl(place)) return httpTarget(context, place)
+  return /^rsync:\/\/|^[^/]+:/.test(place) ? rsyncTarget(context.exec, place) : folderTarget(resolve(place))
+}
+
+const maxIndex = 64 << 20
+
+/** Looked at only. */
+function httpTarget(context: Context, place: string): MirrorTarget {
+  const url = place.replace(/\/*$/, '/')
+  return {
+    place,
+    bring: undefined,
+    read: async (name) => {
+      const slash = name.lastIndexOf('/')
+      return await mirrorAt(context, `${url}${name.slice(0, slash)}/`).read(name.slice(slash + 1), maxIndex)
+    },
+    sizes: async (folder, wanted) => await sizesByHttp(context, `${url}${folder}/`, wanted),
+  }
+}
+
+async function sizesByHttp(context: Context, url: string, wanted: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const mirror = mirrorAt(context, url)
+  const sizes = new Map<string, number>()
+  for (const name of wanted) {
+    try {
+      const opened = await mirror.open({ name, size: undefined, stamp: undefined }, undefined)
+      if (opened === 'unchanged') continue
+      await opened.upTo(1)
+      if (opened.size !== undefined) sizes.set(name, opened.size)
+      await opened.close()
+    } catch (error) {
+      if (!isBinderyError(error) || error.code === 'stopped') throw error
+    }
+  }
+  return sizes
+}
+
+async function bring(context: Context, target: MirrorTarget, folder: string): Promise<Failed | undefined> {
+  if (target.bring === undefined) throw new BinderyError('usage', `'${target.place}' can only be looked at: --check is missing`)
+  context.explain(`${target.place}: being brought up to date`)
+  return await orFailed(async () => {
+    await target.bring?.(folder)
+    return undefined
+  })
+}
+
+async function look(target: MirrorTarget, folder: string, set: string): Promise<MirrorState | Failed> {
+  const ours = await mirrorFolder(join(folder, set)).read('index.txt', maxIndex)
+  if (ours === undefined) throw new BinderyError('not-found', 'is not there', { subject: join(folder, set, 'index.txt') })
+  const index = await about(join(folder, set, 'index.txt'), () => decodeIndexTxt(ours))
+  return await orFailed(async () => {
+    const theirs = await target.read(`${set}/index.txt`)
+    if (theirs === undefined) return { kind: 'missing' }
+    const listed = await about(`${target.place}/${set}/index.txt`, () => decodeIndexTxt(theirs))
+    return judgeMirror(
+      index,
+      listed,
+      await target.sizes(
+        set,
+        listed.map(({ name }) => name),
+      ),
+    )
+  })
+}
+
+/** A mirror that cannot be reached hides no other. */
+async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isBinderyError(error) || error.code === 'stopped' || error.code === 'usage') throw error
+    return { kind: 'failed', why: error.message }
+  }
+}
+
+async function publishedSets(folder: string): Promise<readonly string[]> {
+  const keys = await folderStore(folder).list('')
+  return keys.flatMap((key) => /^([^/]+\/packages-stable\/[^/]+)\/index\.txt$/.exec(key)?.[1] ?? [])
+}
+
+function lineOf({ place }: MirrorTarget, set: string, state: MirrorState | Failed): string {
+  return `${place}: ${set}: ${textOf(state)}\n`
+}
+
+function textOf(state: MirrorState | Failed): string {
+  switch (state.kind) {
+    case 'current':
+      return 'current'
+    case 'missing':
+      return 'has no index.txt'
+    case 'failed':
+      return `failed: ${state.why}`
+    case 'behind':
+      return `behind by ${spanOf(state.seconds)}`
+    case 'other':
+      return 'another index of the same time'
+    case 'torn': {
+      const more = state.files.length > 1 ? `, and ${state.files.length - 1} more` : ''
+      return `torn: ${state.files[0] as string}${more}${state.seconds === undefined || state.seconds === 0 ? '' : `; behind by ${spanOf(state.seconds)}`}`
+    }
+  }
+}
+
+function spanOf(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} minutes`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86_400)} days`
+}

@@ -1,0 +1,136 @@
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { oneChunk } from '../base/bytes.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
+import { mirrorFolder } from './mirror-folder.ts'
+import { openInput, writeFileAtomically } from './source.ts'
+import { systemError } from './system-error.ts'
+import { toolError } from './disk-tools.ts'
+import type { Exec } from '../port/exec.ts'
+
+/** A mirror of a published folder: brought up to date, and looked at. Names are paths below it. */
+export type MirrorTarget = {
+  readonly place: string
+  /** Packages first, then what names them, then what is no longer there goes. Undefined: others do that. */
+  readonly bring: ((folder: string) => Promise<void>) | undefined
+  /** Undefined where it has none. */
+  read(name: string): Promise<Uint8Array | undefined>
+  /** Sizes of the files of one folder, by name; those of `wanted` at least. */
+  sizes(folder: string, wanted: readonly string[]): Promise<ReadonlyMap<string, number>>
+}
+
+const maxIndex = 64 << 20
+
+export function folderTarget(place: string): MirrorTarget {
+  return {
+    place,
+    bring: async (folder) => await copyTree(folder, place),
+    read: async (name) => await mirrorFolder(join(place, dirname(name))).read(basename(name), maxIndex),
+    sizes: async (folder) => await sizesIn(join(place, folder)),
+  }
+}
+
+async function sizesIn(folder: string): Promise<ReadonlyMap<string, number>> {
+  try {
+    return new Map((await mirrorFolder(folder).list()).map(({ name, size }) => [name, size as number]))
+  } catch (error) {
+    if (isBinderyError(error, 'not-found')) return new Map()
+    throw error
+  }
+}
+
+async function copyTree(from: string, to: string): Promise<void> {
+  const [ours, theirs] = [await filesBelow(from), await filesBelow(to)]
+  const inOrder = [...ours.keys()].toSorted((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1))
+  for (const name of inOrder) {
+    const [source, target] = [ours.get(name) as FileFacts, theirs.get(name)]
+    if (target?.size === source.size && target.seconds === source.seconds) continue
+    await mkdir(dirname(join(to, name)), { recursive: true })
+    await writeFileAtomically(join(to, name), await openInput(join(from, name), oneChunk(new Uint8Array(0))))
+    await utimes(join(to, name), source.seconds, source.seconds)
+  }
+  for (const name of theirs.keys()) if (!ours.has(name)) await rm(join(to, name))
+}
+
+function rankOf(name: string): number {
+  return name.endsWith('.tgz') ? 0 : name.endsWith('index.txt') ? 2 : 1
+}
+
+type FileFacts = { readonly size: number; readonly seconds: number }
+
+/** Nothing hidden. */
+async function filesBelow(folder: string, prefix = ''): Promise<ReadonlyMap<string, FileFacts>> {
+  const files = new Map<string, FileFacts>()
+  for (const entry of await entriesOf(join(folder, prefix))) {
+    const name = `${prefix}${entry.name}`
+    if (entry.name.startsWith('.')) continue
+    if (entry.isDirectory()) for (const [path, facts] of await filesBelow(folder, `${name}/`)) files.set(path, facts)
+    if (!entry.isFile()) continue
+    const { size, mtimeMs } = await stat(join(folder, name))
+    files.set(name, { size, seconds: Math.floor(mtimeMs / 1000) })
+  }
+  return files
+}
+
+async function entriesOf(folder: string): Promise<{ name: string; isDirectory(): boolean; isFile(): boolean }[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (cause) {
+    const error = systemError(cause, folder)
+    if (isBinderyError(error, 'not-found')) return []
+    throw error
+  }
+}
+
+/** A daemon (`host::module/path`, `rsync://`), or a folder behind ssh (`host:path`). */
+export function rsyncTarget(exec: Exec, place: string): MirrorTarget {
+  const url = place.replace(/\/*$/, '/')
+  const run = async (words: readonly string[]): Promise<Uint8Array> => {
+    const result = await exec.run('rsync', words)
+    if (result.status === 0) return result.stdout
+    if (result.status === missingStatus) throw new BinderyError('not-found', 'is not there', { subject: place })
+    throw toolError('rsync', result, place)
+  }
+  return {
+    place,
+    bring: async (folder) => {
+      const common = ['-rt', '--chmod=D755,F644', '--exclude=.*']
+      await run([...common, '--include=*/', '--include=*.tgz', '--exclude=*', `${folder}/`, url])
+      await run([...common, '--delay-updates', '--delete-after', `${folder}/`, url])
+    },
+    read: async (name) => await readByRsync(run, url, name),
+    sizes: async (folder) => await sizesByRsync(run, `${url}${folder}/`),
+  }
+}
+
+/** Of rsync(1): some files could not be transferred, as those that are not there. */
+const missingStatus = 23
+
+type Rsync = (words: readonly string[]) => Promise<Uint8Array>
+
+async function readByRsync(run: Rsync, url: string, name: string): Promise<Uint8Array | undefined> {
+  const folder = await mkdtemp(join(tmpdir(), 'bindery-mirror-'))
+  try {
+    await run(['-t', `${url}${name}`, `${folder}/`])
+    return await mirrorFolder(folder).read(basename(name), maxIndex)
+  } catch (error) {
+    if (isBinderyError(error, 'not-found')) return undefined
+    throw error
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function sizesByRsync(run: Rsync, url: string): Promise<ReadonlyMap<string, number>> {
+  const lines = Buffer.from(await run(['--list-only', url]))
+    .toString('latin1')
+    .split('\n')
+  return new Map(
+    lines.flatMap((line) => {
+      const match = /^-\S+ +([\d,.]+) \S+ \S+ (.+)$/.exec(line)
+      return match === null ? [] : [[match[2] as string, Number((match[1] as string).replaceAll(/[,.]/g, ''))] as const]
+    }),
+  )
+}
