@@ -21,9 +21,9 @@ look_and_decide() {
 	mkdir "$tmp/out"
 	for one in areas kept actions stage needs folders lost; do : >"$tmp/out/$one"; done
 	: >"$tmp/more"
-	awk '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }
+	awk -v own="var/db/bindery/channel/$role/obsolete" '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }
 		$1 == "former" || $1 == "pending" { print $NF }
-		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery" }' "$tmp/list" | sort -u >"$tmp/wanted"
+		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery"; print own }' "$tmp/list" | sort -u >"$tmp/wanted"
 	look <"$tmp/wanted" >"$tmp/live" || leave 1
 	plan_phase digest | sort -u >"$tmp/wanted"
 	read_digests <"$tmp/wanted" >>"$tmp/more"

@@ -145,6 +145,11 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     assert.deepEqual(await assertAlike('true', 0), [])
   })
 
+  test('the list of what is still to go changes in its place', async () => {
+    const list = 'bindery-obsolete 1\\nthrough 0\\n1 symlink x usr/lib/libgone.so.1\\n'
+    await assertAlike(`printf '${list}' >var/db/bindery/channel/base-amd64/obsolete`, 0)
+  })
+
   test('what another channel has taken over is not removed', () => {
     run(`mkdir -p C/share && echo moved >C/share/moved && echo comp >C/share/comp && cp -a R2 R3 && echo moved >R3/share/moved && cp -a R3 R4 && rm R4/share/moved
       bindery cut C -o c.tar.zst --product comp --revision 1.0 --date 20260101 --arch amd64 && bindery publish -r repo -k keys c.tar.zst
