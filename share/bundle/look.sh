@@ -211,7 +211,7 @@ try_beside() {
 	leaving=-
 	# By another name with the same beginning.
 	case $placed in *" $1 "*) return ;; esac
-	if candidate=$1 awk '$1 == "path" && $2 == ENVIRON["candidate"] { found = 1 } END { exit !found }' "$tmp/list"; then return; fi
+	if candidate=$1 awk '($1 == "path" || $1 == "second") && $2 == ENVIRON["candidate"] { found = 1 } END { exit !found }' "$tmp/list" "$tmp/more"; then return; fi
 	see "$1"
 	if [ -z "$kind" ]; then how=add; return; fi
 	[ "$kind" != dir ] || return 0

@@ -1,7 +1,7 @@
 # Decides what is to be done, as src/engine/client/apply does for install and rollback: three states of each path, hard-link
 # groups, folders that stay, versions that come to lie beside, the order, the slots. Reads typed lines (doc/spec/bundle.md);
-# `phase` says what is asked for: the paths whose digest is needed (digest), the folders that go (holds), the versions that
-# come to lie beside (beside), or the plan, which is written into files of the folder `out`.
+# `phase` says what is asked for: the paths whose digest is needed (digest), the folders that go (holds), the kernels that stay under
+# a second name (second), the versions that come to lie beside (beside), or the plan, which is written into files of the folder `out`.
 
 function kind(node, f) { split(node, f, ","); return f[1] "" }
 function mode(node, f) { split(node, f, ","); return f[2] "" }
@@ -75,6 +75,11 @@ $1 == "elsewhere" { if (index(roles, " " $2 " ")) ELSEWHERE[$3] = 1; next }
 # Configuration: the member that holds the old version, and what became of it and of what is here.
 $1 == "merge" { MERGE[$2] = $3; next }
 $1 == "merged" { MERGED[$2] = $3 "," $4; MERGEDAS[$2] = $5; next }
+# Kernels: where the last version of a path stays, what was put there earlier, and, of each path below a second name, what comes there.
+$1 == "keep-old" { KEEPOLD[++keepolds] = $2; KEEPAS[$2] = $3; KEEPRANK[$2] = $4; next }
+$1 == "earlier" { EARLIER[++earliers] = $2; EARLIERNODE[$2] = $3; next }
+$1 == "second" { SECOND[++seconds] = $2; LINKOF[$2] = $3; SECONDRANK[$2] = $4; if ($3 != "-") LINKED[$3] = 1; next }
+$1 == "stays" { KEPT[$2] = "in-the-way"; next }
 $1 == "uses" { if (!($2 in USES)) USER[++users] = $2; USES[$2] = USES[$2] " " $3; next }
 $1 == "holds" { HOLDS[$2] = HOLDS[$2] " " $3; next }
 $1 == "beside" { HOW[$2] = $3; CANDIDATE[$2] = $4; LEAVING[$2] = $5; next }
@@ -98,6 +103,8 @@ $1 == "live" {
 
 END {
 	zeros = "0000000000000000000000000000000000000000000000000000000000000000"
+	own_paths = paths
+	add_seconds()
 	for (i = 1; i <= paths; i++) {
 		if (N[P[i]] == "" && (P[i] in ELSEWHERE)) delete B[P[i]]
 		if (there(P[i])) L[P[i]] = live(P[i])
@@ -117,6 +124,7 @@ END {
 	keep_needed()
 	if (phase == "holds") { print_holds(); exit }
 	keep_full_folders()
+	if (phase == "second") { print_kept_old(); exit }
 	if (phase == "beside") { print_besides(); exit }
 	place_besides()
 	plan()
@@ -145,6 +153,10 @@ function flagwords(text, word, n, i, j, one, out) {
 # Only a file whose content decides something is read.
 function guess(path, b, n, both) {
 	if (path in DIGEST) return DIGEST[path]
+	if (path in LINKED) {
+		if (phase == "digest") print path
+		return zeros
+	}
 	if ((path, LS[path]) in WASSIZE) {
 		if (phase == "digest") print path
 		return zeros
@@ -267,16 +279,24 @@ function need(path, by) {
 	if (path in LEADS) need(LEADS[path], by)
 }
 # What has to stay for now is remembered, as it is here.
-function obsolete_text(path, what, line, n, i, j, key, one, text) {
+function obsolete_text(path, what, line, text) {
+	texts = 0
 	for (path in NEEDEDBY) {
 		what = content(L[path])
 		line = ((path, what) in LAST ? LAST[path, what] : old_sequence) " " what " " path
 		gsub(/,/, " ", line)
-		one = bytes_of(path) "\001" line
-		for (j = ++n; j > 1 && key[j - 1] > one; j--) key[j] = key[j - 1]
-		key[j] = one
+		add_text(path, line)
 	}
-	for (i = 1; i <= n; i++) text = text substr(key[i], index(key[i], "\001") + 1) "\n"
+	return sorted_text()
+}
+# Texts in byte order of their paths.
+function add_text(path, text, one, i) {
+	one = bytes_of(path) "\001" text
+	for (i = ++texts; i > 1 && TEXT[i - 1] > one; i--) TEXT[i] = TEXT[i - 1]
+	TEXT[i] = one
+}
+function sorted_text(i, text) {
+	for (i = 1; i <= texts; i++) text = text substr(TEXT[i], index(TEXT[i], "\001") + 1) "\n"
 	return text
 }
 function bytes_of(path, out) {
@@ -290,13 +310,79 @@ function remember_obsolete(listed, text, path) {
 	listed = listing && obsolete_through > through ? obsolete_through + 0 : through + 0
 	text = obsolete_text()
 	if (listed == through + 0 && text == PENDING) return
-	path = "var/db/bindery/channel/" role "/obsolete"
-	text = "bindery-obsolete 1\nthrough " listed "\n" text
-	printf "%s", text > (out "/obsolete")
+	write_text("obsolete", "var/db/bindery/channel/" role "/obsolete", "0644", "bindery-obsolete 1\nthrough " listed "\n" text)
+}
+function write_text(name, path, permissions, text) {
+	printf "%s", text > (out "/" name)
 	STATE[++states] = path
-	STATEMODE[path] = "0644"
+	STATEMODE[path] = permissions
 	STATESIZE[path] = length(text)
-	STATESOURCE[path] = "+"
+	STATESOURCE[path] = "+" name
+}
+
+# --- kernels that are replaced (old-names.ts)
+
+function print_kept_old(i, path) {
+	for (i = 1; i <= keepolds; i++) {
+		path = KEEPOLD[i]
+		if (is_replaced(path) && is_free(KEEPAS[path])) print path, KEEPAS[path], KEEPRANK[path]
+	}
+}
+function is_replaced(path, i) {
+	for (i = 1; i <= paths; i++) if (C[P[i]] != "" && C[P[i]] != "attr" && within(P[i], path)) return 1
+	return 0
+}
+# The second name is no business of the release, and the folder that it is in stays.
+function is_free(path) {
+	if (B[path] != "" || N[path] != "") return 0
+	for (; path != "."; path = parent(path)) if (C[path] == "remove" || C[path] == "replace") return 0
+	return 1
+}
+# What lies under second names has three states like all else. Who has removed it for its space wants the next one all the same.
+function add_seconds(i, path) {
+	for (i = 1; i <= seconds; i++) {
+		path = SECOND[i]
+		if ((path in EARLIERNODE) && there(path)) B[path] = settable(EARLIERNODE[path])
+		if (LINKOF[path] != "-") N[path] = LK[LINKOF[path]] == "dir" ? promised(live(LINKOF[path])) : live(LINKOF[path])
+		if (B[path] == N[path]) continue
+		P[++paths] = path
+		OG[path] = NG[path] = "-"
+		RANK[path] = SECONDRANK[path]
+		if (RANK[path] > last) last = RANK[path]
+	}
+}
+# A link has the attributes of its file, which those under the second name must not change.
+function take_link(path) {
+	if (kind(N[path]) == "dir" || N[path] == "") return
+	DONOR[path] = LINKOF[path]
+	if (C[path] == "attr") delete C[path]
+	# A copy: gawk 5.2 loses a string that it shares between the two.
+	else if (C[path] != "") NEW[path] = N[path] ""
+}
+function remember_seconds(i, path) {
+	if (!seconds) return
+	texts = 0
+	for (i = 1; i <= earliers; i++) if (!(EARLIER[i] in LINKOF)) add_second(EARLIER[i], EARLIERNODE[EARLIER[i]])
+	for (i = 1; i <= seconds; i++) if (N[SECOND[i]] != "") add_second(SECOND[i], N[SECOND[i]])
+	write_text("old-names", "var/db/bindery/old-names", "0600", "bindery-old-names 1\n" sorted_text())
+}
+function add_second(path, node) { add_text(path, "path " plain_text(path) "\nnode " escaped(node)) }
+# A word as the files of the state have it: what is plain text is not escaped.
+function plain_text(path, code, out) {
+	while (match(path, /\\[0-7][0-7][0-7]/)) {
+		out = out substr(path, 1, RSTART - 1)
+		code = substr(path, RSTART + 1, 1) * 64 + substr(path, RSTART + 2, 1) * 8 + substr(path, RSTART + 3, 1)
+		path = substr(path, RSTART + 4)
+		out = out (code < 32 || code == 92 || code > 126 || (code == 32 && (out == "" || path == "")) ? sprintf("\\%03o", code) : sprintf("%c", code))
+	}
+	return out path
+}
+function escaped(text, at, out) {
+	while ((at = index(text, "\\")) > 0) {
+		out = out substr(text, 1, at) "134"
+		text = substr(text, at + 1)
+	}
+	return out text
 }
 
 # How many of the old versions are here, or the new ones already, and how many are not: is this the base at all?
@@ -423,6 +509,7 @@ function take(path) {
 	else if (D[path] == "attr" && !alike(OLD[path], NEW[path])) C[path] = "attr"
 	else if (D[path] == "kept") keep(path, REASON[path], BESIDE[path])
 	else if (D[path] == "blocked") BLOCKED[path] = 1
+	if (path in LINKOF) take_link(path)
 }
 function keep(path, reason, beside, at) {
 	delete C[path]
@@ -453,7 +540,7 @@ function check_parents(i, path, at, first) {
 }
 function block(path) { if (blocked == "" || path < blocked) blocked = path }
 function is_folder_going(path) { return (C[path] == "remove" || C[path] == "replace") && kind(OLD[path]) == "dir" }
-function print_holds(i) { for (i = 1; i <= paths; i++) if (is_folder_going(P[i])) print P[i] }
+function print_holds(i) { for (i = 1; i <= paths; i++) if (is_folder_going(P[i]) && HOLDS[P[i]] == "") print P[i] }
 # A folder goes only when all that is in it goes; one that another file system is mounted on stays.
 function keep_full_folders(i, j, n, path, held, staying, foreign) {
 	for (i = paths; i > 0; i--) {
@@ -498,6 +585,7 @@ function place_besides(i, path) {
 		OF[CANDIDATE[path]] = path
 		C[CANDIDATE[path]] = HOW[path]
 		NEW[CANDIDATE[path]] = WANTED[path]
+		if (path in LINKOF) DONOR[CANDIDATE[path]] = LINKOF[path]
 		if (HOW[path] == "replace") OLD[CANDIDATE[path]] = LEAVING[path]
 	}
 }
@@ -509,10 +597,13 @@ function plan(i, path) {
 	AREAOF[DEVICE[AREA[0]]] = 0
 	areas = 1
 	slot = members
-	order()
+	# At no moment is a version without a name.
+	order(own_paths + 1, paths)
+	order(1, own_paths)
 	for (i = 1; i <= laters; i++) action(LATER[i])
 	folder_attributes()
 	if (way == "install") remember_obsolete()
+	remember_seconds()
 	state_files()
 	for (i = 0; i < areas; i++) print "area", AREA[i] > (out "/areas")
 	for (path in MERGED) print "kept merged", path > (out "/kept")
@@ -525,18 +616,18 @@ function plan(i, path) {
 }
 function action(line) { print line > (out "/actions"); actions++ }
 function coming(path) { return (C[path] == "add" || C[path] == "replace") && kind(NEW[path]) != "dir" && !(C[path] == "replace" && kind(OLD[path]) == "dir") }
-function order(i, path) {
-	for (i = 1; i <= besides; i++) RANK[Q[i]] = RANK[OF[Q[i]]]
-	for (i = 1; i <= paths; i++) if (staged_folder(P[i])) turn(P[i])
+function order(from, to, i, path) {
+	sort_by_rank(from, to)
+	for (i = from; i <= to; i++) if (staged_folder(P[i])) turn(P[i])
 	leaves()
-	for (i = 1; i <= paths; i++) {
+	for (i = from; i <= to; i++) {
 		path = P[i]
 		if (C[path] != "replace" || kind(OLD[path]) != "dir") continue
-		leaving(path)
+		leaving(path, from, to)
 		turn(path)
 	}
-	for (i = 1; i <= paths; i++) if (C[P[i]] == "attr" && kind(NEW[P[i]]) != "dir") action("attr " P[i] " " OLD[P[i]] " " NEW[P[i]])
-	leaving(".")
+	for (i = from; i <= to; i++) if (C[P[i]] == "attr" && kind(NEW[P[i]]) != "dir") action("attr " P[i] " " OLD[P[i]] " " NEW[P[i]])
+	leaving(".", from, to)
 }
 function staged_folder(path) { return (C[path] == "add" || C[path] == "replace") && kind(NEW[path]) == "dir" }
 # Something goes and something comes.
@@ -547,15 +638,18 @@ function turn(path) {
 # What comes or is exchanged, by rank. On the way back what comes again is first, and what is exchanged in opposite order: a
 # program never meets a library older than itself.
 function leaves(r) {
-	sort_by_rank()
 	if (way == "install") { for (r = 1; r <= sorted; r++) if (coming(SORTED[r])) exchange(SORTED[r]); return }
 	for (r = 1; r <= sorted; r++) if (coming(SORTED[r]) && C[SORTED[r]] == "add") exchange(SORTED[r])
 	for (r = sorted; r > 0; r--) if (coming(SORTED[r]) && C[SORTED[r]] == "replace") exchange(SORTED[r])
 }
-function sort_by_rank(i, r) {
-	for (i = 1; i <= paths; i++) if (C[P[i]] != "") BYRANK[RANK[P[i]]] = BYRANK[RANK[P[i]]] " " P[i]
-	for (i = 1; i <= besides; i++) BYRANK[RANK[Q[i]]] = BYRANK[RANK[Q[i]]] " " Q[i]
-	for (r = 0; r <= last; r++) if (r in BYRANK) spread(BYRANK[r])
+function sort_by_rank(from, to, byrank, i, r) {
+	sorted = 0
+	for (i = from; i <= to; i++) {
+		MEMBER[P[i]] = from
+		if (C[P[i]] != "") byrank[RANK[P[i]]] = byrank[RANK[P[i]]] " " P[i]
+	}
+	for (i = 1; i <= besides; i++) if (MEMBER[OF[Q[i]]] == from) byrank[RANK[OF[Q[i]]]] = byrank[RANK[OF[Q[i]]]] " " Q[i]
+	for (r = 0; r <= last; r++) if (r in byrank) spread(byrank[r])
 }
 function spread(list, item, n, i) {
 	n = split(list, item, " ")
@@ -578,9 +672,9 @@ function go(path) {
 	else action("drop " path " " new_slot(path) " " OLD[path] twin(path))
 }
 # What goes below a folder: files of high rank before libraries, folders last, children before their parents.
-function leaving(top, i) {
+function leaving(top, from, to, i) {
 	for (i = sorted; i > 0; i--) if (C[SORTED[i]] == "remove" && within(SORTED[i], top) && kind(OLD[SORTED[i]]) != "dir" && !(SORTED[i] in GONE)) { go(SORTED[i]); GONE[SORTED[i]] = 1 }
-	for (i = paths; i > 0; i--) if (C[P[i]] == "remove" && within(P[i], top) && kind(OLD[P[i]]) == "dir" && !(P[i] in GONE)) { go(P[i]); GONE[P[i]] = 1 }
+	for (i = to; i >= from; i--) if (C[P[i]] == "remove" && within(P[i], top) && kind(OLD[P[i]]) == "dir" && !(P[i] in GONE)) { go(P[i]); GONE[P[i]] = 1 }
 }
 # Another name of the file that goes, which stays.
 function twin(path, n, i, name) {
@@ -677,7 +771,7 @@ function folder_attributes(i, path, wanted, t) {
 	for (path in FOLDER) if (LK[path] == "dir" && (path in TOUCHED || (C[path] == "attr" && kind(NEW[path]) == "dir")) && !is_folder_going(path)) {
 		wanted = C[path] == "attr" ? NEW[path] : live(path)
 		t = time(wanted)
-		if (path in TOUCHED) t = kind(N[path]) == "dir" ? time(N[path]) : kind(ABOVE[path]) == "dir" ? time(ABOVE[path]) : t
+		if (path in TOUCHED) t = kind(N[path]) == "dir" && !(path in LINKOF) ? time(N[path]) : kind(ABOVE[path]) == "dir" ? time(ABOVE[path]) : t
 		action("attr " path " " live(path) " " make(wanted, mode(wanted), owner(wanted), t, extras(wanted)))
 	}
 }
@@ -696,7 +790,7 @@ function state_files(i, path, meta, old, node, s) {
 		node = "file," STATEMODE[path] "," meta[2] "," meta[3] "," now ".000000000," STATESIZE[path] "," zeros
 		s = STATESOURCE[path]
 		if (s ~ /^=/) { stage("link 0 " slot " " substr(s, 2) " " node); s = slot++ }
-		else if (s == "+") { s = slot++; stage("text 0 " s); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
+		else if (s ~ /^[+]/) { s = slot++; stage("text 0 " s " " substr(STATESOURCE[path], 2)); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
 		else { stage("content 0 " s " - " path); attributes(0, s, node); NEED[0] += STATESIZE[path] + 4096 }
 		action(old == "" ? "put " path " 0:" s " " node : "swap " path " 0:" s " " old " " node)
 	}

@@ -241,7 +241,7 @@ check_contents() {
 }
 
 fill_share() { ln "$1" "$2" 2>/dev/null || { cp "$1" "$2" && set_attributes "$2" "$3"; }; }
-fill_text() { cat "$tmp/out/obsolete" >"$1"; }
+fill_text() { cat "$tmp/out/$2" >"$1"; }
 fill_copy() { cp "$1" "$2"; }
 fill_make() { make_node "$1" "$2" && set_attributes "$1" "$2"; }
 fill_link() {

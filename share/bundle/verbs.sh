@@ -23,7 +23,7 @@ look_and_decide() {
 	: >"$tmp/more"
 	awk -v own="var/db/bindery/channel/$role/obsolete" '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }
 		$1 == "former" || $1 == "pending" { print $NF }
-		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery"; print own }' "$tmp/list" | sort -u >"$tmp/wanted"
+		$1 == "state" { sub(/\/[^\/]*$/, "", $2); print $2 } END { print "."; print "var"; print "var/db"; print "var/db/bindery"; print "var/db/bindery/old-names"; print own }' "$tmp/list" | sort -u >"$tmp/wanted"
 	look <"$tmp/wanted" >"$tmp/live" || leave 1
 	plan_phase digest | sort -u >"$tmp/wanted"
 	read_digests <"$tmp/wanted" >>"$tmp/more"
@@ -35,12 +35,8 @@ look_and_decide() {
 		plan_phase libraries >"$tmp/wanted"
 		[ ! -s "$tmp/wanted" ] || find_users <"$tmp/wanted" >>"$tmp/more"
 	fi
-	plan_phase holds >"$tmp/wanted"
-	if [ -s "$tmp/out/blocked" ]; then
-		read -r one <"$tmp/out/blocked"
-		die 1 "/$one: is no directory here, as it is in the release" 'put the directory back; nothing was changed'
-	fi
-	list_folders <"$tmp/wanted" >>"$tmp/more"
+	find_held
+	! grep -q '^keep-old ' "$tmp/list" || add_old_names
 	plan_phase beside >"$tmp/wanted"
 	find_besides <"$tmp/wanted" >"$tmp/besides"
 	cat "$tmp/besides" >>"$tmp/more"
@@ -48,6 +44,16 @@ look_and_decide() {
 	check_whole
 	sort -k 3,3 "$tmp/out/kept" >"$tmp/kept"
 	mv "$tmp/kept" "$tmp/out/kept"
+}
+
+# What is in the folders that go.
+find_held() {
+	plan_phase holds >"$tmp/wanted"
+	if [ -s "$tmp/out/blocked" ]; then
+		read -r one <"$tmp/out/blocked"
+		die 1 "/$one: is no directory here, as it is in the release" 'put the directory back; nothing was changed'
+	fi
+	list_folders <"$tmp/wanted" >>"$tmp/more"
 }
 
 # A plan of which a part is missing would be carried out as if it were all.
@@ -116,11 +122,11 @@ execute() {
 
 # What somebody changed since could be lost: the next run decides anew.
 check_unchanged() {
-	awk '$1 == "live" { print $2 }' "$tmp/live" >"$tmp/wanted"
+	awk '$1 == "live" { print $2 }' "$tmp/live" | sort -u >"$tmp/wanted"
 	mv "$tmp/live" "$tmp/before"
 	look <"$tmp/wanted" >"$tmp/live"
 	mv "$tmp/live" "$tmp/after"
-	for one in before after; do awk '$3 == "dir" { $5 = $8 = $13 = $14 = $15 = $16 = "" } { print }' "$tmp/$one" >"$tmp/$one.lines"; done
+	for one in before after; do awk '$3 == "dir" { $5 = $8 = $13 = $14 = $15 = $16 = "" } { print }' "$tmp/$one" | sort -u >"$tmp/$one.lines"; done
 	cmp -s "$tmp/before.lines" "$tmp/after.lines" || die 1 'the tree was changed while the update was being prepared' 'run it again; nothing was changed'
 }
 

@@ -1,4 +1,4 @@
-import { comparePaths, parentPath, rootPath } from '../../base/path.ts'
+import { comparePaths, isWithin, parentPath, rootPath } from '../../base/path.ts'
 import { encodeNode, escapeWord } from '../../format/journal-node.ts'
 import { encodeStep } from '../../format/journal-step.ts'
 import { changedPaths, isRelinked, nodeTree, sameContent } from '../client/apply/nodes.ts'
@@ -9,6 +9,7 @@ import type { Sha256 } from '../../base/digest.ts'
 import type { FileEntry, Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Node } from '../../format/journal-node.ts'
+import type { KeepOld } from '../../format/keep-old.ts'
 import type { ObsoleteItem } from '../../format/obsolete.ts'
 import type { After } from '../client/apply/install.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
@@ -44,9 +45,10 @@ export type ListInput = {
   readonly former: readonly ObsoleteItem[]
   readonly elsewhere: Elsewhere
   readonly bases: MergeBases
+  readonly keepOld: readonly KeepOld[]
 }
 
-export function bundleList({ trees, after, former, elsewhere, bases }: ListInput): BundleList {
+export function bundleList({ trees, after, former, elsewhere, bases, keepOld }: ListInput): BundleList {
   const paths = pathsOf(trees)
   const members = new Members(trees, bases)
   const lines = [
@@ -58,6 +60,7 @@ export function bundleList({ trees, after, former, elsewhere, bases }: ListInput
     ...[...foldersAbove([...paths, ...former.map(({ path }) => path)])]
       .sort(comparePaths)
       .map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
+    ...keepOldLines(keepOld, trees, paths),
     ...[...bases.numbers].map(([path, number]) => `merge ${escapeWord(path)} ${number}`).sort(),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
@@ -72,6 +75,13 @@ function pathsOf({ base, next }: Trees): readonly RelPath[] {
     for (const name of [...(base.groups.get(path) ?? []), ...(next.groups.get(path) ?? [])]) paths.add(name)
   }
   return [...paths].sort()
+}
+
+/** What may stay under a second name: whether it is replaced, and what lies there, is the machine's to say. */
+function keepOldLines(keepOld: readonly KeepOld[], { base, next }: Trees, paths: readonly RelPath[]): readonly string[] {
+  return keepOld
+    .filter(({ path, old }) => paths.some((one) => isWithin(one, path)) && !base.nodes.has(old) && !next.nodes.has(old))
+    .map(({ path, old }) => ['keep-old', escapeWord(path), escapeWord(old), installRank({ path: old, kind: 'file' })].join(' '))
 }
 
 /** Their times change with the names in them, and each must be a folder and no link. */

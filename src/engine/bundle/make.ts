@@ -3,6 +3,7 @@ import { digestStream } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
 import { bundleFileName } from '../../format/bundle-index.ts'
+import { keepOldOfProduct, usualKeepOld } from '../../format/keep-old.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
 import { afterInstall } from '../client/apply/install.ts'
@@ -67,7 +68,8 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const items = openItems(former, trees)
   const others = await elsewhere({ ...released, store: input.store }, goingPaths(trees, items))
   const bases = await basesOf(input.store, released, trees)
-  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others, bases })
+  const keepOld = keepOldOfProduct(usualKeepOld, input.channel.product)
+  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others, bases, keepOld })
   const extras = extrasOf(input, released)
   const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
   const draft: Draft = { input, released, list, former: await packed(bases), extras: [extras.release, ...extras.manifest], about }

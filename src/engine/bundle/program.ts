@@ -16,6 +16,7 @@ export const programParts = [
   'steps.sh',
   'verbs.sh',
   'install.sh',
+  'old-names.sh',
   'merge.sh',
   'plan.awk',
   'merge.awk',
@@ -91,6 +92,7 @@ function programText(texts: ProgramTexts, about: About): string {
     part('steps.sh'),
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
     part('install.sh'),
+    part('old-names.sh'),
     part('merge.sh').replace('@merge.awk@\n', () => part('merge.awk')),
     '}',
   ]
