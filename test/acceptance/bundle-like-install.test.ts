@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { elfFile } from '../helpers/elf-file.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { everyShell } from '../helpers/shells.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { assertSameTree } from './judge.ts'
 
@@ -127,7 +128,7 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
   })
 
   test('a tar that makes no links, or not these, is not needed for them', () => {
-    for (const name of ['second', 'var/db/bindery/st*/*']) {
+    for (const name of everyShell ? ['second', 'var/db/bindery/st*/*'] : ['var/db/bindery/st*/*']) {
       run(`mkdir -p odd-tar && printf '%s\\n' '#!/bin/sh' 'exec ${whole('tar')} --exclude="${name}" "$@"' >odd-tar/tar && chmod 755 odd-tar/tar
         cp -a R1 root && PATH="$PWD/odd-tar:$PATH" sh update.sh -R root && diff -r --no-dereference -x bindery root R2
         test "$(stat -c %h R1/etc/new root/var/db/bindery/store/1/* | sort -u)" = 1
