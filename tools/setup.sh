@@ -29,6 +29,7 @@ tools='
 	mtree-netbsd:mtree
 	nginx-light:nginx
 	openssl:openssl
+	original-awk:original-awk
 	procps:ps
 	python3:python3
 	rdiff:rdiff

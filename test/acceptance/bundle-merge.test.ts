@@ -108,8 +108,7 @@ function publish(repo: string): void {
       bindery cut ${repo}$n -o dist.tar.zst --product base --revision 1.$n --date 20260101 --arch amd64
       bindery publish -r ${repo} -k ${repo}.keys --rules rules.toml dist.tar.zst
     done
-    bindery bundle -r ${repo} --format bsdiff -o ${repo}.bsdiff.sh base/amd64 && bindery bundle -r ${repo} -o ${repo}.sh base/amd64
-    cp ${repo}.sh base-1.1-20260101-amd64_to_base-1.2-20260101-amd64.sh`)
+    bindery bundle -r ${repo} --format bsdiff -o ${repo}.bsdiff.sh base/amd64 && bindery bundle -r ${repo} -o ${repo}.sh base/amd64`)
 }
 
 /** Both on the same machine, there and back again: what they say and leave is the same, and each takes back what the other did. */
@@ -183,6 +182,7 @@ describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 
   }
 
   test('what patches make, too', async () => {
+    run('cp R.sh base-1.1-20260101-amd64_to_base-1.2-20260101-amd64.sh')
     await assertAlike(shells[0] as Shell, { repo: 'R', bundle: 'R.bsdiff.sh', make })
   })
 
