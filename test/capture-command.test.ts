@@ -8,7 +8,7 @@ import { capture } from '../src/command/capture.ts'
 import { cut } from '../src/command/cut.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
-import { inTemporary } from './helpers/temporary.ts'
+import { inTemporaryForOverlays } from './helpers/temporary.ts'
 import type { Outcome } from './helpers/run-command.ts'
 
 /** What careless and hostile users and commands do to `capture`; what it captures is told by test/acceptance/capture.test.ts. */
@@ -22,7 +22,7 @@ type Place = {
 }
 
 async function inPlace(use: (place: Place) => Promise<void>): Promise<void> {
-  await inTemporary(async (folder) => {
+  await inTemporaryForOverlays(async (folder) => {
     const [root, output] = [join(folder, 'root'), join(folder, 'taken')]
     mkdirSync(join(root, 'etc'), { recursive: true })
     writeFileSync(join(root, 'etc/motd'), 'hello\n')

@@ -15,7 +15,7 @@ import { hostSandboxes } from '../src/host/sandbox.ts'
 import { errataText, fileDiff, signedApply } from './helpers/errata.ts'
 import { file, plant } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
-import { inTemporary } from './helpers/temporary.ts'
+import { inTemporaryForOverlays } from './helpers/temporary.ts'
 import type { TestContext } from 'node:test'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { AppliedErrata } from '../src/engine/capture/errata-order.ts'
@@ -82,7 +82,7 @@ function plantDash(root: string): void {
 type World = { readonly root: string; readonly sandbox: Sandbox; read(path: string): Promise<string> }
 
 async function inWorld(t: TestContext, kind: SandboxKind, use: (world: World) => Promise<void>): Promise<void> {
-  await inTemporary(async (folder) => {
+  await inTemporaryForOverlays(async (folder) => {
     const root = join(folder, 'root')
     await plantRoot(root)
     const sandbox = await openOrSkip(t, kind, root)
@@ -172,7 +172,7 @@ for (const kind of ['overlay', 'snapshot'] as const) {
 }
 
 test('a patch that was altered, and one of another key, are not even parsed', tools, async () => {
-  await inTemporary(async (folder) => {
+  await inTemporaryForOverlays(async (folder) => {
     const signed = signer(folder)('001_lampd.patch', first)
     const key = decodePublicKey(readFileSync(join(folder, 'base.pub')))
     const altered = utf8(Buffer.from(signed).toString().replace('make install', 'make  install'))

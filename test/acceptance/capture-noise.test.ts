@@ -9,7 +9,7 @@ import { addMovableDate, needsClockLibrary } from '../helpers/moving-clock.ts'
 import { file } from '../helpers/plant.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { runCommand } from '../helpers/run-command.ts'
-import { inTemporary } from '../helpers/temporary.ts'
+import { inTemporaryForOverlays } from '../helpers/temporary.ts'
 import type { Literal } from '../helpers/plant.ts'
 
 /** What `capture --noise` leaves out, and what it does not, with a clock that moves and with one that does not. */
@@ -47,7 +47,7 @@ async function captured(
   use: (done: Captured) => Promise<void> | void,
   isStatic = false,
 ): Promise<void> {
-  await inTemporary(async (top) => {
+  await inTemporaryForOverlays(async (top) => {
     const root = join(top, 'root')
     await plantWorld(root, tree)
     writeFileSync(join(root, 'tmp/packed.gz'), gzipSync('packed\n', { level: 9 }))

@@ -12,7 +12,7 @@ import { block, char, dir, fifo, file, hardlink, symlink } from '../helpers/plan
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { runCommand } from '../helpers/run-command.ts'
 
-import { inTemporary } from '../helpers/temporary.ts'
+import { inTemporaryForOverlays } from '../helpers/temporary.ts'
 import { assertSameTree } from './judge.ts'
 import type { Literal } from '../helpers/plant.ts'
 
@@ -73,7 +73,7 @@ type Place = { readonly folder: string; readonly root: string; readonly direct: 
 
 /** A tree and a copy in which `script` has been run without any sandbox of ours. */
 async function inPlace(script: string, use: (place: Place) => Promise<void>): Promise<void> {
-  await inTemporary(async (folder) => {
+  await inTemporaryForOverlays(async (folder) => {
     const [root, direct] = [join(folder, 'root'), join(folder, 'direct')]
     await plantWorld(root, tree)
     execFileSync('cp', ['-a', root, direct])
@@ -184,7 +184,7 @@ const missed: readonly (readonly [string, string, string])[] = [
 for (const kind of ['overlay', 'snapshot'] as const) {
   for (const [what, script, plist] of missed.filter((_, n) => kind === 'overlay' || n % 3 === 0)) {
     test(`${kind}, unlike binpatch: ${what}`, tools, async () => {
-      await inTemporary(async (folder) => {
+      await inTemporaryForOverlays(async (folder) => {
         const root = join(folder, 'root')
         await plantWorld(root, tree)
         const taken = join(folder, 'taken')
