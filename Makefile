@@ -54,7 +54,7 @@ test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts
 
 test-shells: build ## bundles and bindery-sh under each of five shells, all of the road
-	@BINDERY_SHELLS=all node tools/test.mjs test/acceptance/bundle*.test.ts test/acceptance/bindery-sh*.test.ts
+	@BINDERY_SHELLS=all node tools/test.mjs test/acceptance/bundle*.test.ts test/acceptance/bindery-sh*.test.ts test/crash/bundle.test.ts
 
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { assertSameTree } from '../acceptance/judge.ts'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { everyShell } from '../helpers/shells.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 
 /**
@@ -65,7 +66,7 @@ const ways = [
   [resolve('bin/bindery'), '-C', 'root', 'recover', '--undo'],
 ] as const
 
-const points = { install: 10, rollback: 6 } as const
+const points = everyShell ? { install: 30, rollback: 20 } : { install: 8, rollback: 5 }
 
 for (const verb of ['install', 'rollback'] as const) {
   test(`${verb}, killed anywhere, is finished or undone`, options, async () => {
