@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
 import { farmMirror } from '../src/command/farm-mirror.ts'
@@ -25,6 +25,14 @@ async function publishAt(folder: string, date: string, names: readonly string[])
   writeFileSync(join(folder, set, '.retired'), '')
 }
 
+const beside = '7.6/packages/amd64/zsh-5.9.tgz'
+
+/** What a mirror has of others: the packages of the release itself. */
+function plantBeside(folder: string): void {
+  mkdirSync(dirname(join(folder, beside)), { recursive: true })
+  writeFileSync(join(folder, beside), 'z')
+}
+
 function namesIn(folder: string): readonly string[] {
   return readdirSync(join(folder, set)).toSorted()
 }
@@ -33,6 +41,7 @@ test('a folder is brought up to date; lag and torn states are told', async () =>
   await inTemporary(async (folder) => {
     const [pub, copy] = [join(folder, 'pub'), join(folder, 'copy')]
     await publishAt(pub, '2026-11-20T09:30:15Z', ['curl-8.5.0', 'vim-9.1'])
+    plantBeside(copy)
     const mirror = async (...words: readonly string[]): Promise<string> => {
       const run = await runCommand(farmMirror, [...words, pub, copy])
       assert.equal(run.status, run.stdout.endsWith(': current\n') ? 0 : 6)
@@ -51,6 +60,7 @@ test('a folder is brought up to date; lag and torn states are told', async () =>
     assert.equal(await mirror('--check'), 'torn: curl-8.5.0p0.tgz, and 2 more\n')
     assert.equal(await mirror(), 'current\n')
     assert.equal(existsSync(join(copy, set, 'curl-8.5.0.tgz')), false)
+    assert.equal(readFileSync(join(copy, beside), 'utf8'), 'z')
     writeFileSync(join(copy, set, 'vim-9.1.tgz'), 'cut')
     assert.equal(await mirror('--check'), 'torn: vim-9.1.tgz\n')
     const { stdout } = await runCommand(farmMirror, ['--check', '--json', pub, copy])
@@ -64,7 +74,7 @@ test('a folder is brought up to date; lag and torn states are told', async () =>
 test('a real rsync daemon', needs('rsync'), async () => {
   await inTemporary(async (folder) => {
     const [pub, module] = [join(folder, 'pub'), join(folder, 'module')]
-    mkdirSync(module)
+    plantBeside(module)
     await publishAt(pub, '2026-11-20T09:30:15Z', ['curl-8.5.0', 'vim-9.1'])
     const port = await freePort()
     const conf = join(folder, 'rsyncd.conf')
@@ -90,6 +100,7 @@ test('a real rsync daemon', needs('rsync'), async () => {
         namesIn(module),
         namesIn(pub).filter((name) => !name.startsWith('.')),
       )
+      assert.equal(readFileSync(join(module, beside), 'utf8'), 'z')
       rmSync(join(module, set, 'curl-8.5.0p0.tgz'))
       assert.equal(await mirror('--check'), `${target}: ${set}: torn: curl-8.5.0p0.tgz\n`)
     } finally {

@@ -34,7 +34,7 @@ export const farmMirror: Command = {
     if (sets.length === 0) throw new BinderyError('not-found', 'holds nothing that farm publish has published', { subject: folder })
     let attention = false
     for (const target of targets) {
-      const failure = input.flag('check') ? undefined : await bring(context, target, ours)
+      const failure = input.flag('check') ? undefined : await bring(context, target, ours, sets)
       for (const set of sets) {
         const state = failure ?? (await look(target, ours, set))
         attention ||= state.kind !== 'current'
@@ -90,11 +90,11 @@ async function sizesByHttp(context: Context, url: string, wanted: readonly strin
   return sizes
 }
 
-async function bring(context: Context, target: MirrorTarget, folder: string): Promise<Failed | undefined> {
+async function bring(context: Context, target: MirrorTarget, folder: string, sets: readonly string[]): Promise<Failed | undefined> {
   if (target.bring === undefined) throw new BinderyError('usage', `'${target.place}' can only be looked at: --check is missing`)
   context.explain(`${target.place}: being brought up to date`)
   return await orFailed(async () => {
-    await target.bring?.(folder)
+    await target.bring?.(folder, sets)
     return undefined
   })
 }

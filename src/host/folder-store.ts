@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isBinderyError } from '../base/error.ts'
+import { entriesOf } from './folder-entries.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { checkKey } from './store-key.ts'
 import { syncFolder } from './sync-folder.ts'
@@ -85,20 +86,10 @@ async function removeIfThere(file: string): Promise<void> {
 
 async function walk(folder: string, prefix: string): Promise<string[]> {
   const keys: string[] = []
-  for (const entry of await readEntries(join(folder, prefix))) {
+  for (const entry of await entriesOf(join(folder, prefix))) {
     if (entry.name.startsWith('.')) continue
     if (entry.isDirectory()) keys.push(...(await walk(folder, `${prefix}${entry.name}/`)))
     else if (entry.isFile()) keys.push(`${prefix}${entry.name}`)
   }
   return keys
-}
-
-async function readEntries(folder: string): Promise<{ name: string; isDirectory(): boolean; isFile(): boolean }[]> {
-  try {
-    return await readdir(folder, { withFileTypes: true })
-  } catch (cause) {
-    const error = systemError(cause, folder)
-    if (isBinderyError(error, 'not-found')) return []
-    throw error
-  }
 }

@@ -1,20 +1,22 @@
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { entriesOf } from './folder-entries.ts'
 import { mirrorFolder } from './mirror-folder.ts'
 import { openInput, writeFileAtomically } from './source.ts'
-import { systemError } from './system-error.ts'
 import { toolError } from './disk-tools.ts'
 import type { Exec } from '../port/exec.ts'
 
 /** A mirror of a published folder: brought up to date, and looked at. Names are paths below it. */
 export type MirrorTarget = {
   readonly place: string
-  /** Packages first, then what names them, then what is no longer there goes. Undefined: others do that. */
-  readonly bring: ((folder: string) => Promise<void>) | undefined
+  /**
+   * Packages first, then what names them, then what is no longer in one of these folders of it goes; what a mirror has beside them is
+   * not ours. Undefined: others do that.
+   */
+  readonly bring: ((folder: string, sets: readonly string[]) => Promise<void>) | undefined
   /** Undefined where it has none. */
   read(name: string): Promise<Uint8Array | undefined>
   /** Sizes of the files of one folder, by name; those of `wanted` at least. */
@@ -26,7 +28,7 @@ const maxIndex = 64 << 20
 export function folderTarget(place: string): MirrorTarget {
   return {
     place,
-    bring: async (folder) => await copyTree(folder, place),
+    bring: async (folder, sets) => await copySets(folder, place, sets),
     read: async (name) => await mirrorFolder(join(place, dirname(name))).read(basename(name), maxIndex),
     sizes: async (folder) => await sizesIn(join(place, folder)),
   }
@@ -41,8 +43,8 @@ async function sizesIn(folder: string): Promise<ReadonlyMap<string, number>> {
   }
 }
 
-async function copyTree(from: string, to: string): Promise<void> {
-  const [ours, theirs] = [await filesBelow(from), await filesBelow(to)]
+async function copySets(from: string, to: string, sets: readonly string[]): Promise<void> {
+  const [ours, theirs] = [await filesOf(from, sets), await filesOf(to, sets)]
   const inOrder = [...ours.keys()].toSorted((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1))
   for (const name of inOrder) {
     const [source, target] = [ours.get(name) as FileFacts, theirs.get(name)]
@@ -60,28 +62,17 @@ function rankOf(name: string): number {
 
 type FileFacts = { readonly size: number; readonly seconds: number }
 
-/** Nothing hidden. */
-async function filesBelow(folder: string, prefix = ''): Promise<ReadonlyMap<string, FileFacts>> {
+/** Of these folders alone, nothing hidden. */
+async function filesOf(folder: string, sets: readonly string[]): Promise<ReadonlyMap<string, FileFacts>> {
   const files = new Map<string, FileFacts>()
-  for (const entry of await entriesOf(join(folder, prefix))) {
-    const name = `${prefix}${entry.name}`
-    if (entry.name.startsWith('.')) continue
-    if (entry.isDirectory()) for (const [path, facts] of await filesBelow(folder, `${name}/`)) files.set(path, facts)
-    if (!entry.isFile()) continue
-    const { size, mtimeMs } = await stat(join(folder, name))
-    files.set(name, { size, seconds: Math.floor(mtimeMs / 1000) })
+  for (const set of sets) {
+    for (const entry of await entriesOf(join(folder, set))) {
+      if (entry.name.startsWith('.') || !entry.isFile()) continue
+      const { size, mtimeMs } = await stat(join(folder, set, entry.name))
+      files.set(`${set}/${entry.name}`, { size, seconds: Math.floor(mtimeMs / 1000) })
+    }
   }
   return files
-}
-
-async function entriesOf(folder: string): Promise<{ name: string; isDirectory(): boolean; isFile(): boolean }[]> {
-  try {
-    return await readdir(folder, { withFileTypes: true })
-  } catch (cause) {
-    const error = systemError(cause, folder)
-    if (isBinderyError(error, 'not-found')) return []
-    throw error
-  }
 }
 
 /** A daemon (`host::module/path`, `rsync://`), or a folder behind ssh (`host:path`). */
@@ -95,10 +86,10 @@ export function rsyncTarget(exec: Exec, place: string): MirrorTarget {
   }
   return {
     place,
-    bring: async (folder) => {
+    bring: async (folder, sets) => {
       const common = ['-rt', '--chmod=D755,F644', '--exclude=.*']
       await run([...common, '--include=*/', '--include=*.tgz', '--exclude=*', `${folder}/`, url])
-      await run([...common, '--delay-updates', '--delete-after', `${folder}/`, url])
+      for (const set of sets) await run([...common, '--delay-updates', '--delete-after', `${folder}/${set}/`, `${url}${set}/`])
     },
     read: async (name) => await readByRsync(run, url, name),
     sizes: async (folder) => await sizesByRsync(run, `${url}${folder}/`),
