@@ -1,25 +1,19 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
+import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
+import type { Ran } from './bash-in.ts'
 
 /** A bundle keeps a replaced kernel under a second name as `bindery install` does; either goes on and back where the other was. */
 const work = folderInMemory('bindery-kernels-')
 after(() => rmSync(work, { recursive: true }))
 
-type Ran = { readonly out: string; readonly talk: readonly string[] }
-
-function run(script: string, wanted = 0, path = process.env['PATH'] ?? ''): Ran {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${path}` }
-  const done = spawnSync('/bin/bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  assert.equal(done.status, wanted, `${script}\n${done.stdout.toString()}${done.stderr.toString()}`)
-  return { out: done.stdout.toString(), talk: done.stderr.toString().split('\n').filter(Boolean) }
-}
+const run = bashIn(work)
 
 /** Kernels as one file and as a directory; one module stays, one goes with each release, one comes, and one becomes a directory. */
 function makeReleases(): void {

@@ -1,27 +1,20 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { elfFile } from '../helpers/elf-file.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { everyShell } from '../helpers/shells.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
+import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
 
 /** What a bundle leaves is what `bindery install` leaves: extended attributes, former files, libraries that are needed. */
 const work = folderInMemory('bindery-alike-')
 after(() => rmSync(work, { recursive: true }))
 
-type Ran = { readonly out: string; readonly talk: readonly string[] }
-
-function run(script: string, wanted = 0, path = process.env['PATH'] ?? ''): Ran {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${path}` }
-  const done = spawnSync('/bin/bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  assert.equal(done.status, wanted, `${script}\n${done.stdout.toString()}${done.stderr.toString()}`)
-  return { out: done.stdout.toString(), talk: done.stderr.toString().split('\n').filter(Boolean) }
-}
+const run = bashIn(work)
 
 function plantElf(path: string, links: Parameters<typeof elfFile>[0]): void {
   mkdirSync(dirname(join(work, path)), { recursive: true })

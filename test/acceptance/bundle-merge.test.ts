@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { busyboxTools } from '../helpers/base-tools.ts'
@@ -9,6 +8,7 @@ import { arbitraryVersions } from '../helpers/text-versions.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { everyShell } from '../helpers/shells.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
+import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
 import type { Versions } from '../../src/engine/client/apply/merge-text.ts'
 
@@ -16,14 +16,7 @@ import type { Versions } from '../../src/engine/client/apply/merge-text.ts'
 const work = folderInMemory('bindery-bundle-merge-')
 after(() => rmSync(work, { recursive: true }))
 
-type Ran = { readonly out: string; readonly talk: readonly string[] }
-
-function run(script: string, wanted = 0): Ran {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${process.env['PATH'] ?? ''}` }
-  const done = spawnSync('bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  assert.equal(done.status, wanted, `${script}\n${done.stdout.toString()}${done.stderr.toString()}`)
-  return { out: done.stdout.toString(), talk: done.stderr.toString().split('\n').filter(Boolean) }
-}
+const run = bashIn(work)
 
 const read = (path: string): string => readFileSync(join(work, path), 'latin1')
 
