@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { everyShell } from '../helpers/shells.ts'
+import { isWholeSuite } from '../helpers/whole-suite.ts'
 import { client, conf, configure, makeReleases, newRoot, ran, root, secondBundle, sh, work } from './bindery-sh-world.ts'
 import { assertSameTree } from './judge.ts'
 import { serveWithHabits, serveWithNginx, serveWithPython } from './servers.ts'
@@ -37,7 +37,7 @@ function busybox(verifier: string): Machine {
 const machines: readonly Machine[] = [
   machine('mksh', 'tnftp', 'openssl', serveWithPython),
   busybox('signify-openbsd'),
-  ...(everyShell
+  ...(isWholeSuite
     ? [
         machine('dash', 'curl', 'signify-openbsd', serveWithNginx),
         machine('bash', 'wget', 'openssl', serveWithPython),

@@ -1,0 +1,10 @@
+/**
+ * Where starting a program is slow, going every road with every shell, tool and moment takes an hour: `make test` and CI go each once,
+ * in turn with one or another of them. `make test-heavy` goes all of them, `make test-shells` those of the programs in sh.
+ */
+export const isWholeSuite = process.env['BINDERY_TESTS'] === 'heavy'
+
+/** Of several that stand for the same: all, or the one whose turn it is. */
+export function inTurn<T>(all: readonly T[], turn: number): readonly T[] {
+  return isWholeSuite ? all : [all[turn % all.length] as T]
+}
