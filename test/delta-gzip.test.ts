@@ -13,6 +13,7 @@ import { openGzip } from '../src/engine/delta/gzip/open-gzip.ts'
 import { proseOf } from './helpers/delta-samples.ts'
 import { noise } from './helpers/noise.ts'
 import { needs } from './helpers/programs.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { Level } from 'pako'
 import type { OpenedGzip } from '../src/engine/delta/gzip/open-gzip.ts'
 
@@ -137,7 +138,7 @@ test('any content, through zlib', () => {
     fc.property(anyContent, fc.constantFrom(...allLevels), fc.constantFrom(8 as const, 9 as const), (content, level, memLevel) =>
       isPlain(zlibGzip(content, { level, memLevel }), content),
     ),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })
 
@@ -224,7 +225,7 @@ test('a damaged file is opened to the byte or not at all', () => {
       const opened = openGzip(damaged, limit)
       if (opened) assert.ok(Buffer.compare(closeGzip(opened.content, opened.recipe, damaged.length), damaged) === 0)
     }),
-    { numRuns: 300 },
+    { numRuns: cases(300) },
   )
 })
 
@@ -258,7 +259,7 @@ test('no recipe does harm: cut, bent and made up', () => {
         bent[bit >> 3] = (bent[bit >> 3] as number) ^ (1 << (bit & 7))
         endsWell(content, bent)
       }),
-      { numRuns: 150 },
+      { numRuns: cases(150) },
     )
   }
   const content = text(2000, 18)
@@ -266,7 +267,7 @@ test('no recipe does harm: cut, bent and made up', () => {
     fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(63), fc.constantFrom(1, 9, 22, 41), (rest, what, rules) =>
       endsWell(content, Uint8Array.from([1, what, rules, 0, 0, 3, ...rest])),
     ),
-    { numRuns: 3000 },
+    { numRuns: cases(3000) },
   )
 })
 

@@ -8,3 +8,8 @@ export const isWholeSuite = process.env['BINDERY_TESTS'] === 'heavy'
 export function inTurn<T>(all: readonly T[], turn: number): readonly T[] {
   return isWholeSuite ? all : [all[turn % all.length] as T]
 }
+
+/** Of so many random cases: all, or a quarter, other ones each time. */
+export function cases(all: number): number {
+  return isWholeSuite ? all : Math.ceil(all / 4)
+}
