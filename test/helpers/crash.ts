@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Crash, faultyDisk } from './faulty-disk.ts'
-import { isWholeSuite } from './whole-suite.ts'
+import { everyThird } from './whole-suite.ts'
 import type { Fault } from './faulty-disk.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
@@ -28,9 +28,12 @@ export async function callsOf(disk: Disk, work: (disk: Disk) => Promise<unknown>
 
 export const moments = ['before', 'midway', 'after'] as const
 
-/** At which of these calls to stop, the first being 1: at each, or at every third. Loops of other turns stop at others. */
+/** At which of these calls to stop, the first being 1. */
 export function stopsIn(calls: readonly string[], turn: number): readonly number[] {
-  return calls.map((_, i) => i + 1).filter((at) => isWholeSuite || at % 3 === turn % 3)
+  return everyThird(
+    calls.map((_, i) => i + 1),
+    turn,
+  )
 }
 
 /** What a crash may leave: exactly one of these. */

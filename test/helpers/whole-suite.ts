@@ -9,6 +9,11 @@ export function inTurn<T>(all: readonly T[], turn: number): readonly T[] {
   return isWholeSuite ? all : [all[turn % all.length] as T]
 }
 
+/** Of many places to look at: all, or every third; those of three turns are all. */
+export function everyThird<T>(all: readonly T[], turn: number): readonly T[] {
+  return isWholeSuite ? all : all.filter((_, i) => i % 3 === turn % 3)
+}
+
 /** Of so many random cases: all, or a quarter, other ones each time. */
 export function cases(all: number): number {
   return isWholeSuite ? all : Math.ceil(all / 4)
