@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { inTurn, isWholeSuite } from '../helpers/whole-suite.ts'
 import { client, conf, configure, makeReleases, newRoot, ran, root, secondBundle, sh, work } from './bindery-sh-world.ts'
 import { assertSameTree } from './judge.ts'
 import { serveWithHabits, serveWithNginx, serveWithPython } from './servers.ts'
@@ -84,10 +84,11 @@ describe('bindery-sh on a machine', { ...needs('mtree', 'getfattr', 'setfattr', 
     path = baseTools(join(work, 'tools-here'), 'dash', ['signify-openbsd'])
   })
 
-  for (const [undo, tree] of [
+  const ways = [
     [[], 'LAST'],
     [['--undo'], 'NEW'],
-  ] as const)
+  ] as const
+  for (const [undo, tree] of inTurn(ways, 1))
     test(`that was killed in the middle: recover ${undo.join(' ')}`, async () => {
       newRoot([`file://${join(work, 'one')}`])
       await ran(0, path, ...conf, 'install')

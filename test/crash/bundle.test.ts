@@ -32,7 +32,8 @@ before(() => {
       file,
       `#!/bin/sh
 PATH=\${PATH#*:}
-n=$(($(cat "$COUNT") + 1))
+read -r n <"$COUNT"
+n=$((n + 1))
 echo $n >"$COUNT"
 [ $n != "$KILL_AT" ] || { [ "$HOW" = before ] || ${program} "$@"; kill -9 0; }
 exec ${program} "$@"
@@ -48,7 +49,7 @@ type Kill = { readonly at: number; readonly how: 'before' | 'after' }
 /** Answers how many changing programs were called. */
 function runKilled(verb: Verb, { at, how }: Kill): number {
   const count = join(work, 'count')
-  writeFileSync(count, '0')
+  writeFileSync(count, '0\n')
   const path = `${join(work, 'killers')}:${process.env['PATH'] ?? ''}`
   const env = { ...process.env, PATH: path, TMPDIR: join(work, 'tmp'), COUNT: count, KILL_AT: String(at), HOW: how }
   spawnSync('setsid', ['-w', 'sh', 'update.sh', '-R', 'root', verb], { cwd: work, env })
