@@ -34,11 +34,12 @@ function busybox(verifier: string): Machine {
   return { name: `busybox alone, ${verifier}`, programs: ['busybox', verifier], tools, serve: withRanges, but: ['time'] }
 }
 
+/** The other shells are slower; dash meets each of the downloaders where servers are hostile. */
 const machines: readonly Machine[] = [
-  machine('mksh', 'tnftp', 'openssl', serveWithPython),
   busybox('signify-openbsd'),
   ...(isWholeSuite
     ? [
+        machine('mksh', 'tnftp', 'openssl', serveWithPython),
         machine('dash', 'curl', 'signify-openbsd', serveWithNginx),
         machine('bash', 'wget', 'openssl', serveWithPython),
         machine('ksh93', 'curl', 'openssl', serveWithPython),
@@ -139,12 +140,13 @@ describe('bindery-sh on a machine', { ...needs('mtree', 'getfattr', 'setfattr', 
     await assertSameTree(root, join(work, 'OLD'))
   })
 
-  test('whose channel is held', async () => {
+  test('whose channel is held, under mksh', needs('mksh'), async () => {
+    const tools = baseTools(join(work, 'tools-mksh'), 'mksh', ['openssl'])
     newRoot([`file://${join(work, 'two')}`], 'hold base/amd64')
-    assert.match((await ran(0, path, ...conf, 'check', '-e')).stdout, /, held\n$/)
-    await ran(0, path, ...conf, 'install')
+    assert.match((await ran(0, tools, ...conf, 'check', '-e')).stdout, /, held\n$/)
+    await ran(0, tools, ...conf, 'install')
     await assertSameTree(root, join(work, 'OLD'))
-    await ran(0, path, ...conf, 'install', 'base/amd64')
+    await ran(0, tools, ...conf, 'install', 'base/amd64')
     await assertSameTree(root, join(work, 'LAST'))
   })
 

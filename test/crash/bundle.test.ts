@@ -68,7 +68,7 @@ const ways = [
   [resolve('bin/bindery'), '-C', 'root', 'recover', '--undo'],
 ] as const
 
-const points = isWholeSuite ? { install: 30, rollback: 20 } : { install: 6, rollback: 4 }
+const points = isWholeSuite ? { install: 30, rollback: 20 } : { install: 4, rollback: 4 }
 
 for (const verb of ['install', 'rollback'] as const) {
   test(`${verb}, killed anywhere, is finished or undone`, options, async () => {
