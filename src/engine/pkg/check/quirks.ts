@@ -24,7 +24,7 @@ export async function findQuirks(fetching: Fetching, directory: string): Promise
     const words = page.status === 404 ? '404 encountered' : `unexpected HTTP response (${page.status})`
     throw new BinderyError('not-found', `${words} while downloading index: ${url}`)
   }
-  const [name, stamp = ''] = latin1(page.content).split('\n') as [string, string?]
+  const [name, stamp = ''] = latin1(page.content()).split('\n') as [string, string?]
   if (name === '') throw new BinderyError('not-found', "couldn't find quirks package in index")
   return { url: directory + name, stamp }
 }
@@ -40,12 +40,12 @@ function quirksIn(listing: Uint8Array): string {
 
 /** When it was signed, out of its first bytes. One that the listing shows as it was is not asked for. */
 export async function quirksDate(fetching: Fetching, { url, stamp }: QuirksFile): Promise<string> {
-  const [known, stampThen] = latin1(fetching.cache.load(url)?.content ?? emptyBytes).split('\n') as [string, string?]
+  const [known, stampThen] = latin1(fetching.cache.load(url)?.content() ?? emptyBytes).split('\n') as [string, string?]
   if (stampThen === stamp) return known
   const make = async (body: ByteStream): Promise<Uint8Array> =>
     utf8(`${await (await import('./quirks-package.ts')).dateOf(body)}\n${stamp}`)
   const page = await fetchPage(fetching, { url, make, firstBytes: headBytes })
-  if (page.kind === 'page') return latin1(page.content).split('\n')[0] as string
+  if (page.kind === 'page') return latin1(page.content()).split('\n')[0] as string
   const words = page.status === 404 ? `404 while downloading quirks: "${url}"` : undefined
   throw new BinderyError('not-found', words ?? `unexpected HTTP response (${page.status}) while downloading quirks: ${url}`)
 }
@@ -64,5 +64,5 @@ export async function fetchUpdateDb(
     part: 'update.db',
     make: async (body) => await (await import('./quirks-package.ts')).updateDbOf(body, system),
   })
-  return page.kind === 'page' && page.content.length > 0 ? page : undefined
+  return page.kind === 'page' && page.size > 0 ? page : undefined
 }
