@@ -1,7 +1,7 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync, renameSync, statSync, unlinkSync, writevSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { concatBytes, latin1, utf8 } from '../base/bytes.ts'
+import { latin1, utf8 } from '../base/bytes.ts'
 import type { CachedPage, PageCache, Validators } from '../port/page-cache.ts'
 
 /** Below the user's own cache folder: nothing here needs root. */
@@ -30,7 +30,7 @@ export function folderPageCache(folder: string): PageCache {
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 })
         if (!isOurs(folder)) return
-        writeFileSync(aside, encodePage(url, page), { mode: 0o600 })
+        writePage(aside, url, page)
         renameSync(aside, fileOf(url))
       } catch {
         // The next run fetches it again.
@@ -59,11 +59,16 @@ function dropFile(file: string): void {
   }
 }
 
-function encodePage(url: string, { etag, lastModified, content }: Validators & { readonly content: Uint8Array }): Uint8Array {
+function writePage(file: string, url: string, { etag, lastModified, content }: Validators & { readonly content: Uint8Array }): void {
   const lines = [firstLine, `url ${url}`, `size ${content.length}`]
   if (etag !== undefined) lines.push(`etag ${etag}`)
   if (lastModified !== undefined) lines.push(`last-modified ${lastModified}`)
-  return concatBytes([utf8(`${lines.join('\n')}\n\n`), content])
+  const descriptor = openSync(file, 'w', 0o600)
+  try {
+    writevSync(descriptor, [utf8(`${lines.join('\n')}\n\n`), content])
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** Longer than what stands above a content; all of most pages but the index. */

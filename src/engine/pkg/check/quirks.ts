@@ -1,7 +1,8 @@
 import { emptyBytes, fromLatin1, latin1, utf8 } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { decodeIndexTxt } from '../../../format/openbsd/index-txt.ts'
-import { whole } from './body.ts'
+import { limited } from './body.ts'
+import { linesWith } from './lines-with.ts'
 import { fetchPage } from './fetch-page.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
@@ -19,7 +20,7 @@ export type QuirksFile = { readonly url: string; readonly stamp: string }
 /** Throws obsdpkgup's words where there is no listing, or no quirks in it. */
 export async function findQuirks(fetching: Fetching, directory: string): Promise<QuirksFile> {
   const url = `${directory}index.txt`
-  const page = await fetchPage(fetching, { url, make: async (body) => utf8(quirksIn(await whole(body, maxIndexTxt))) })
+  const page = await fetchPage(fetching, { url, make: async (body) => utf8(await quirksIn(body)) })
   if (page.kind === 'other') {
     const words = page.status === 404 ? '404 encountered' : `unexpected HTTP response (${page.status})`
     throw new BinderyError('not-found', `${words} while downloading index: ${url}`)
@@ -30,10 +31,9 @@ export async function findQuirks(fetching: Fetching, directory: string): Promise
 }
 
 /** Its name and what stands beside it. Only its lines are taken apart: there are ten thousand others. */
-function quirksIn(listing: Uint8Array): string {
-  const lines = latin1(listing)
-    .split('\n')
-    .filter((line) => line.includes('quirks-'))
+async function quirksIn(listing: ByteStream): Promise<string> {
+  const lines: string[] = []
+  for await (const line of linesWith('quirks-', limited(listing, maxIndexTxt))) lines.push(line)
   const file = decodeIndexTxt(fromLatin1(lines.join('\n'))).find(({ name }) => name.startsWith('quirks-'))
   return file === undefined ? '' : `${file.name}\n${file.size ?? 0} ${file.time}`
 }
