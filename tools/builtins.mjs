@@ -10,16 +10,16 @@ export function withoutNamespaces(code) {
     const source = `process.getBuiltinModule("node:${module}")`
     const names = list.split(',').map((name) => name.trim().split(' as '))
     if (!slow.includes(module)) return `const { ${names.map((name) => name.join(': ')).join(', ')} } = ${source};`
-    return names.map(([name, alias = name]) => `const ${alias} = ${loadedWhenUsed(source, name)};`).join('\n')
+    return names.map(([name, alias = name]) => loadedWhenUsed(source, name, alias)).join('\n')
   })
   const left = /^import .*["']node:.*$/m.exec(replaced)
   if (left !== null) throw new Error(`cannot be replaced: ${left[0]}`)
   return replaced
 }
 
-/** Functions and constants; of classes there are none. */
-function loadedWhenUsed(source, name) {
-  if (name === 'constants') return `new Proxy({}, { get: (_, name) => ${source}.constants[name] })`
+/** Functions and constants; of classes there are none. A function takes its own place when it is first called. */
+function loadedWhenUsed(source, name, alias) {
+  if (name === 'constants') return `const ${alias} = new Proxy({}, { get: (_, name) => ${source}.constants[name] });`
   if (/^[A-Z]/.test(name)) throw new Error(`${name} is a class`)
-  return `(...given) => ${source}.${name}(...given)`
+  return `let ${alias} = (...given) => (${alias} = ${source}.${name})(...given);`
 }
