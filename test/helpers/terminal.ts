@@ -1,4 +1,7 @@
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inTemporary } from './temporary.ts'
 
 /** `[what to wait for, what to type then]` */
 export type Turn = readonly [expected: string, typed: string]
@@ -15,7 +18,17 @@ export async function onTerminal(
   options: { readonly cwd?: string } = {},
 ): Promise<TerminalRun> {
   const words = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  const child = spawn('script', ['-qec', words, '/dev/null'], { cwd: options.cwd, stdio: ['pipe', 'pipe', 'inherit'] })
+  return await inTemporary(async (folder) => {
+    // The status that script(1) answers is now and then another one, where the terminal is closed before the command has ended.
+    const file = join(folder, 'status')
+    const shown = await shownBy(`trap : INT; ${words}; echo $? >'${file}'`, turns, options)
+    return { status: Number(readFileSync(file, 'utf8')), shown }
+  })
+}
+
+async function shownBy(script: string, turns: readonly Turn[], options: { readonly cwd?: string }): Promise<string> {
+  const env = { ...process.env, SHELL: '/bin/sh' }
+  const child = spawn('script', ['-qc', script, '/dev/null'], { cwd: options.cwd, env, stdio: ['pipe', 'pipe', 'inherit'] })
   const timer = setTimeout(() => child.kill('SIGKILL'), 60_000)
   let shown = ''
   let seen = 0
@@ -30,7 +43,7 @@ export async function onTerminal(
     child.stdin.write(next[1])
   })
   child.stdin.on('error', () => {})
-  const status = await new Promise<number>((resolve) => child.on('close', (code) => resolve(code ?? 128)))
+  await new Promise((resolve) => child.on('close', resolve))
   clearTimeout(timer)
-  return { status, shown }
+  return shown
 }
