@@ -253,7 +253,11 @@ async function addBranch(catalog: Farm['catalog']): Promise<string> {
     name: `branch${++names}`,
     release: '7.6',
     source: { kind: 'git', place: '/ports', module: undefined },
-    ...{ from: 'a', to: 'b', sqlports: undefined, tags: [], archs: ['amd64'] },
+    from: 'a',
+    to: 'b',
+    sqlports: undefined,
+    tags: [],
+    archs: ['amd64'],
   }
   await catalog.putBranches([branch], 'test')
   await catalog.putBuilder({ name: 'here', publicKey: undefined, arch: 'amd64', releases: [], tags: [], jobs: 100 }, 'test')

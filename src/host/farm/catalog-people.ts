@@ -118,7 +118,12 @@ function mirrors(world: World): Pick<FarmCatalog, 'putMirror' | 'addSighting' | 
         .orderBy('arch')
         .execute()
       return rows.map(({ mirror, branch, arch, state, lag_seconds, files, why, first_at, last_at }) => ({
-        ...{ mirror, branch, arch, state, files, why },
+        mirror,
+        branch,
+        arch,
+        state,
+        files,
+        why,
         lagSeconds: lag_seconds ?? undefined,
         first: first_at.getTime(),
         last: last_at.getTime(),

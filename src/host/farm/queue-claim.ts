@@ -125,7 +125,11 @@ async function addAttempt(tx: Tx, builder: string, { job, build }: Begun): Promi
   const row = await tx
     .insertInto('farm.attempt')
     .values({
-      ...{ build: build.id, number, builder, job: job.id, job_try: job.retryCount },
+      build: build.id,
+      number,
+      builder,
+      job: job.id,
+      job_try: job.retryCount,
       log_file: `log/${build.branch}/${build.arch}/${build.id}.${number}.log`,
     })
     .returningAll()
