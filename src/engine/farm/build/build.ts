@@ -32,6 +32,8 @@ export type BuildResult = {
   readonly built: Built
   /** Files that are new in the folder. */
   readonly fresh: readonly string[]
+  /** Files of this list that are in the folder, new or not. */
+  readonly files: readonly string[]
   /** Of this list. */
   readonly failed: readonly FailedPort[]
 }
@@ -57,7 +59,9 @@ export async function build(order: BuildOrder): Promise<BuildResult> {
   const built = mergedWith(order, { former, there, fresh, failed })
   await writeBuilt(store, built)
   await dropSuperseded(store, former, built)
-  return { built, fresh: fresh.map(({ file }) => file), failed }
+  const inFolder = new Set(built.packages.map(({ file }) => file))
+  const files = expected.flatMap(({ file }) => (inFolder.has(file) ? [file] : []))
+  return { built, fresh: fresh.map(({ file }) => file), files, failed }
 }
 
 function isDone(pkgpath: string, expected: readonly ExpectedPackage[], there: ReadonlyMap<string, unknown>): boolean {
