@@ -14,15 +14,18 @@ export type Exchange = {
   readonly answerMs: number
   readonly signal: AbortSignal | undefined
   readonly proxy: URL | undefined
+  /** Makes it a POST. */
+  readonly body?: Uint8Array
 }
 
-/** Sends one GET and answers with the head of the response, or throws `network` with the URL as subject. */
+/** Sends one GET or POST and answers with the head of the response, or throws `network` with the URL as subject. */
 export async function openExchange(exchange: Exchange): Promise<IncomingMessage> {
   try {
     return await attempt(exchange)
   } catch (error) {
     // The server may have closed a kept-alive connection while our request was on its way; GET is safe to repeat.
     if (!(error instanceof StaleConnection)) throw error
+    if (exchange.body !== undefined) throw networkError(exchange.url, new Error('the connection was closed'))
     return await attempt(exchange)
   }
 }
@@ -35,7 +38,7 @@ async function attempt(exchange: Exchange): Promise<IncomingMessage> {
   const deadline = AbortSignal.timeout(answerMs)
   const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
   try {
-    return await answerTo(await startRequest(exchange, either), either)
+    return await answerTo(await startRequest(exchange, either), exchange.body, either)
   } catch (cause) {
     signal?.throwIfAborted()
     if (cause instanceof BinderyError || cause instanceof StaleConnection) throw cause
@@ -43,7 +46,7 @@ async function attempt(exchange: Exchange): Promise<IncomingMessage> {
   }
 }
 
-async function answerTo(outgoing: ClientRequest, stopping: AbortSignal): Promise<IncomingMessage> {
+async function answerTo(outgoing: ClientRequest, body: Uint8Array | undefined, stopping: AbortSignal): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
     const stop = (): void => void outgoing.destroy(new Error('stopped'))
     if (stopping.aborted) stop()
@@ -56,7 +59,7 @@ async function answerTo(outgoing: ClientRequest, stopping: AbortSignal): Promise
       stopping.removeEventListener('abort', stop)
       resolve(message)
     })
-    outgoing.end()
+    outgoing.end(body)
   })
 }
 
@@ -78,20 +81,27 @@ async function startRequest(exchange: Exchange, stopping: AbortSignal): Promise<
   const { url, proxy } = exchange
   if (url.protocol === 'http:') return plainRequest(exchange)
   const https = builtin('node:https')
-  if (proxy === undefined) return https.request(url, { headers: exchange.headers, agent: secureAgent() })
+  const method = methodOf(exchange)
+  if (proxy === undefined) return https.request(url, { method, headers: exchange.headers, agent: secureAgent() })
   const socket = await tunnel(url, proxy, stopping)
   const { connect } = builtin('node:tls')
   // No agent: one that is given would open its own connection past the tunnel.
-  const options: RequestOptions = { headers: exchange.headers, createConnection: () => connect({ socket, ...serverName(url) }) }
+  const options: RequestOptions = { method, headers: exchange.headers, createConnection: () => connect({ socket, ...serverName(url) }) }
   return https.request(url, options)
 }
 
 /** Plain HTTP goes through a proxy by naming the whole URL in the request line (RFC 9112, 3.2.2). */
-function plainRequest({ url, headers, proxy }: Exchange): ClientRequest {
+function plainRequest(exchange: Exchange): ClientRequest {
+  const { url, headers, proxy } = exchange
   const http = builtin('node:http')
-  const agent = plainAgent()
-  if (proxy === undefined) return http.request(url, { headers, agent })
-  return http.request({ ...hostAndPort(proxy), path: url.href, headers: { host: url.host, ...proxyHeaders(proxy), ...headers }, agent })
+  const [agent, method] = [plainAgent(), methodOf(exchange)]
+  if (proxy === undefined) return http.request(url, { method, headers, agent })
+  const forwarded = { host: url.host, ...proxyHeaders(proxy), ...headers }
+  return http.request({ ...hostAndPort(proxy), method, path: url.href, headers: forwarded, agent })
+}
+
+function methodOf({ body }: Exchange): 'GET' | 'POST' {
+  return body === undefined ? 'GET' : 'POST'
 }
 
 /** A connection to the host of `url` through the proxy (RFC 9110, 9.3.6). */
