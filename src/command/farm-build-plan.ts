@@ -28,6 +28,8 @@ export type BuildPlan = {
   readonly kept: readonly string[] | undefined
   readonly sandbox: { readonly kind: 'overlay' | 'snapshot'; readonly root: string; readonly scratch: string | undefined } | undefined
   readonly limits: JobLimits
+  /** For sh, in the ports tree, before all else. */
+  readonly prepare: string | undefined
   readonly twice: boolean
   readonly keptBatches: number
   readonly json: boolean
@@ -52,6 +54,7 @@ export const buildOptions = {
   'time-limit': { kind: 'value', value: 'SECONDS', help: 'end the build after so long' },
   silence: { kind: 'value', value: 'SECONDS', help: 'end the build when it printed nothing for so long' },
   'least-space': { kind: 'value', value: 'MB', help: 'end the build when less is left on the disk of DIR' },
+  prepare: { kind: 'value', value: 'TEXT', help: 'for sh, in the ports tree, before each build: brings it up to date' },
   twice: { kind: 'flag', help: 'build everything again, and tell what does not come out the same' },
 } as const satisfies OptionTable
 
@@ -66,7 +69,7 @@ export async function readBuildPlan(context: Context, input: Input): Promise<Bui
   return { ...readBuildSettings(context, input, { arch, output }), list, release, keptBatches, json: input.flag('json') }
 }
 
-type SettingName = 'output' | 'lock' | 'arch' | 'batch' | 'sandbox' | 'kept' | 'temporary' | 'limits' | 'twice'
+type SettingName = 'output' | 'lock' | 'arch' | 'batch' | 'sandbox' | 'kept' | 'temporary' | 'limits' | 'prepare' | 'twice'
 
 /** Of the flags in `buildOptions`. */
 export function readBuildSettings(
@@ -85,8 +88,8 @@ export function readBuildSettings(
     network: !input.flag('no-network'),
   }
   const [sandbox, kept, temporary] = [sandboxOf(input), keptOf(input), temporaryOf(input, ports)]
-  const [limits, twice] = [limitsOf(input, output), input.flag('twice')]
-  return { output, lock: join(output, '.lock'), arch, batch, sandbox, kept, temporary, limits, twice }
+  const place = { output, lock: join(output, '.lock'), arch, batch, sandbox, kept, temporary }
+  return { ...place, limits: limitsOf(input, output), prepare: input.value('prepare'), twice: input.flag('twice') }
 }
 
 export async function openPlace({ sandbox, batch }: Pick<BuildPlan, 'sandbox' | 'batch'>): Promise<BuildPlace> {

@@ -1,6 +1,6 @@
 import { BinderyError } from '../base/error.ts'
 import { build } from '../engine/farm/build/build.ts'
-import { cleanPackages, dropScratch } from '../engine/farm/build/batch.ts'
+import { cleanPackages, dropScratch, prepareTree } from '../engine/farm/build/batch.ts'
 import { openPlace } from './farm-build-plan.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { watchLimits } from '../host/job-limits.ts'
@@ -43,6 +43,7 @@ async function buildWatched(context: BuildCaller, plan: Omit<BuildPlan, 'json'>,
     },
   }
   try {
+    if (plan.prepare !== undefined) await prepareTree(batch, plan.prepare)
     if (plan.kept !== undefined) tellLeft(context, await cleanPackages(batch, plan.kept))
     return await build({
       ...plan,

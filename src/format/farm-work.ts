@@ -29,6 +29,8 @@ export type Lease = {
   /** What the sources are to be brought to: a tag, a commit, a date. */
   readonly revision: string
   readonly list: readonly string[]
+  /** How much of its log the controller has, of a builder that began and lost what it had. */
+  readonly log: number
   /** After so many without a beat it is lost. */
   readonly seconds: number
 }
@@ -151,6 +153,7 @@ function leaseOf(value: Json | undefined): Lease {
     arch: plainName(record['arch'], 'arch'),
     revision: revisionOf(record['revision']),
     list: asList(record['list'], 'list', maxList).map((line) => fullPkgpath(asText(line, 'a pkgpath', 1024))),
+    log: asWhole(record['log'], 'log', 0, maxId),
     seconds: asWhole(record['seconds'], 'seconds', 1, 86_400),
   }
 }

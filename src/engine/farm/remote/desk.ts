@@ -44,7 +44,7 @@ export function openDesk(world: DeskWorld): Desk {
   return {
     claim: async (builder, call, signal) => await claim(world, heldBy(given, builder), builder, call, signal),
     beat: async (builder, lease, { load }) => {
-      await world.catalog.noteBuilder(builder, load)
+      await world.catalog.noteBuilder(builder, load / 100)
       return await ofBuilder(world, builder, lease, async (claim) => await beat(world, claim))
     },
     log: async (builder, lease, piece) =>
@@ -91,23 +91,31 @@ async function claim(
   { held, waitSeconds, load }: ClaimCall,
   signal: AbortSignal,
 ): Promise<FarmAnswer> {
-  await world.catalog.noteBuilder(builder, load)
+  await world.catalog.noteBuilder(builder, load / 100)
   const again = await unheld(world, given, held)
-  if (again !== undefined) return leaseAnswer(world, again)
+  if (again !== undefined) return await leaseAnswer(world, again)
   for (let left = waitSeconds * 1000; !signal.aborted; left -= lookEveryMs) {
     const found = await world.queue.claim(builder)
     if (found !== undefined) {
       given.set(found.attempt.id, found)
-      return leaseAnswer(world, found)
+      return await leaseAnswer(world, found)
     }
     if (left <= 0) break
-    await world.queue.changed(Math.min(left, lookEveryMs))
+    await orAborted(world.queue.changed(Math.min(left, lookEveryMs)), signal)
   }
   return { kind: 'nothing' }
 }
 
 /** A build can come to be allowed without coming into the queue: a pause ends. */
 const lookEveryMs = 2000
+
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let stop = (): void => {}
+  const aborted = new Promise<void>((resolve) => (stop = resolve))
+  signal.addEventListener('abort', stop)
+  await Promise.race([work, aborted])
+  signal.removeEventListener('abort', stop)
+}
 
 /** What was given to the builder in an answer that it never got. */
 async function unheld({ queue }: DeskWorld, given: Map<number, Claim>, held: readonly number[]): Promise<Claim | undefined> {
@@ -119,9 +127,10 @@ async function unheld({ queue }: DeskWorld, given: Map<number, Claim>, held: rea
   return undefined
 }
 
-function leaseAnswer({ leaseSeconds }: DeskWorld, { build, attempt, release, revision }: Claim): FarmAnswer {
+async function leaseAnswer({ leaseSeconds, disk }: DeskWorld, { build, attempt, release, revision }: Claim): Promise<FarmAnswer> {
   const { branch, arch, packages } = build
-  const lease: Lease = { id: attempt.id, branch, release, arch, revision, list: packages, seconds: leaseSeconds }
+  const log = await sizeOf(disk, pathInFarm(attempt.logFile))
+  const lease: Lease = { id: attempt.id, branch, release, arch, revision, list: packages, log, seconds: leaseSeconds }
   return { kind: 'lease', lease }
 }
 
@@ -148,8 +157,9 @@ async function end(world: DeskWorld, turns: Turns, claim: Claim, call: EndCall):
   if (call.kind !== 'released' && logSize !== call.log) return { kind: 'size', size: logSize }
   if ((await beat(world, claim)).kind === 'lost') return await drop(world, attempt.id)
   if (call.kind !== 'built') return await finish(world, attempt.id, call.kind === 'failed' ? { ...call, logSize } : call)
-  const packages = await checkAll(world, attempt.id, call.packages)
-  if (!Array.isArray(packages)) return packages as FarmAnswer
+  const checked = await checkAll(world, attempt.id, call.packages)
+  if (checked.kind === 'altered') return checked
+  const { packages } = checked
   await turns(`${build.branch}/${build.arch}`, async () => await world.takeIn(claim, packages, incomingOf(attempt.id)))
   return await finish(world, attempt.id, { kind: 'built', packages, logSize })
 }
@@ -165,15 +175,17 @@ async function drop({ disk }: DeskWorld, attempt: number): Promise<FarmAnswer> {
   return { kind: 'lost' }
 }
 
+type Checked = { readonly kind: 'checked'; readonly packages: readonly BuiltPackage[] } | Extract<FarmAnswer, { readonly kind: 'altered' }>
+
 /** By what they are, not by what the builder says of them. */
-async function checkAll(world: DeskWorld, lease: number, made: readonly MadePackage[]): Promise<readonly BuiltPackage[] | FarmAnswer> {
-  const checked: BuiltPackage[] = []
+async function checkAll(world: DeskWorld, lease: number, made: readonly MadePackage[]): Promise<Checked> {
+  const packages: BuiltPackage[] = []
   for (const one of made) {
     const found = await checkOne(world, joinPath(incomingOf(lease), one.file), one)
     if (typeof found === 'string') return { kind: 'altered', why: `${one.file} ${found}` }
-    checked.push({ ...found, log: '', reproducible: one.reproducible })
+    packages.push({ ...found, log: '', reproducible: one.reproducible })
   }
-  return checked
+  return { kind: 'checked', packages }
 }
 
 type Found = Omit<BuiltPackage, 'log' | 'reproducible'>

@@ -31,7 +31,7 @@ async function sendOnce({ link, lease, signal }: Sending, whole: WholeFile, sour
     // The last piece has the controller look at all of it.
     const answer = await link.call({ target: fileTarget(lease.id, whole, at), body, signal, answerMs: checkMs })
     if (answer.kind === 'altered' || answer.kind === 'lost') return answer
-    at = sizeIn(answer, whole.size)
+    at = sizeIn(answer, { most: whole.size })
     if (at === whole.size) return { kind: 'sent' }
   }
 }
@@ -45,26 +45,28 @@ export type GrowingLog = {
 const logPieceBytes = 1 << 20
 const logPauseMs = 500
 
-/** Sends what is there, and what comes, until `ended` says that nothing comes any more. */
-export async function sendLog(sending: Sending, log: GrowingLog, ended: () => boolean, wait: Wait): Promise<'sent' | 'lost'> {
+/** Sends what is there, and what comes until `ended`. It stands behind what the controller had before. */
+export async function sendLog(sending: Sending, log: GrowingLog, ended: AbortSignal, wait: Wait): Promise<'sent' | 'lost'> {
   const { link, lease, signal } = sending
   for (let at = 0; ;) {
-    const isLast = ended()
+    const isLast = ended.aborted
     const size = log.size()
     if (at === size && isLast) return 'sent'
     if (at < size) {
       const body = await log.read(at, Math.min(size, at + logPieceBytes))
-      const answer = await link.call({ target: logTarget(lease.id, at), body, signal })
+      const answer = await link.call({ target: logTarget(lease.id, lease.log + at), body, signal })
       if (answer.kind === 'lost') return 'lost'
-      at = sizeIn(answer, log.size())
-    } else await wait(logPauseMs, signal)
+      at = sizeIn(answer, { least: lease.log, most: lease.log + log.size() }) - lease.log
+    } else await pause(wait, ended, signal)
   }
 }
 
-function sizeIn(answer: GoodAnswer, most: number): number {
-  if (answer.kind === 'size' && answer.size <= most) return answer.size
-  throw new BinderyError(
-    'bad-format',
-    answer.kind === 'size' ? 'the controller has more of a file than there is' : `'${answer.kind}' is no answer to a file`,
-  )
+async function pause(wait: Wait, ended: AbortSignal, signal: AbortSignal): Promise<void> {
+  await wait(logPauseMs, AbortSignal.any([ended, signal])).catch(() => signal.throwIfAborted())
+}
+
+function sizeIn(answer: GoodAnswer, { least = 0, most }: { readonly least?: number; readonly most: number }): number {
+  if (answer.kind !== 'size') throw new BinderyError('bad-format', `the controller answers '${answer.kind}' to a piece of a file`)
+  if (answer.size >= least && answer.size <= most) return answer.size
+  throw new BinderyError('bad-format', `the controller has ${answer.size} bytes of a file, which is not what was sent`)
 }

@@ -1,8 +1,7 @@
-import { isBinderyError } from '../../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { encodeBeat, encodeEnd } from '../../../format/farm-work.ts'
 import { sendLog, sendPackage } from './send.ts'
 import { beatTarget, endTarget } from './targets.ts'
-import type { BinderyError } from '../../../base/error.ts'
 import type { FailedPort } from '../../../format/built.ts'
 import type { EndCall, Lease, MadePackage } from '../../../format/farm-work.ts'
 import type { Wait } from '../../../port/ambient.ts'
@@ -36,6 +35,7 @@ export type WorkEnd =
   | { readonly kind: 'trouble'; readonly error: BinderyError }
 
 export async function workOn(work: Work): Promise<WorkEnd> {
+  if (await isLost(work)) return { kind: 'lost' }
   const lost = new AbortController()
   const over = new AbortController()
   const signal = AbortSignal.any([work.signal, lost.signal])
@@ -55,13 +55,24 @@ export async function workOn(work: Work): Promise<WorkEnd> {
   }
 }
 
+/** Asked first: who comes back after a night may find that others have built it. */
+async function isLost({ link, lease, load, signal }: Work): Promise<boolean> {
+  try {
+    const answer = await link.call({ target: beatTarget(lease.id), body: encodeBeat({ load: load() }), signal })
+    return answer.kind === 'lost'
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return false
+  }
+}
+
 /** Three of them until the lease would be lost. Aborts `lost` where it is lost already. */
 async function keepBeating({ link, lease, load, wait }: Work, lost: AbortController, signal: AbortSignal): Promise<void> {
   try {
     for (;;) {
+      await wait((lease.seconds * 1000) / 3, signal)
       const answer = await link.call({ target: beatTarget(lease.id), body: encodeBeat({ load: load() }), signal })
       if (answer.kind === 'lost') return lost.abort()
-      await wait((lease.seconds * 1000) / 3, signal)
     }
   } catch (error) {
     // Without beats the lease ends, and whoever builds meets the same refusal.
@@ -71,14 +82,14 @@ async function keepBeating({ link, lease, load, wait }: Work, lost: AbortControl
 
 async function buildAndSend(work: Work, signal: AbortSignal): Promise<WorkEnd> {
   const { link, lease, log, wait } = work
-  let hasEnded = false
+  const ended = new AbortController()
   const stopLog = new AbortController()
-  const sendingLog = sendLog({ link, lease, signal: AbortSignal.any([signal, stopLog.signal]) }, log, () => hasEnded, wait)
+  const sendingLog = sendLog({ link, lease, signal: AbortSignal.any([signal, stopLog.signal]) }, log, ended.signal, wait)
   // Looked at below, where there is something to say of it.
   sendingLog.catch(() => {})
   try {
     const end = await builtOrFailed(work, signal)
-    hasEnded = true
+    ended.abort()
     if ((await sendingLog) === 'lost') return { kind: 'lost' }
     return await sendAll(work, end, signal)
   } finally {
@@ -93,12 +104,16 @@ type BuildEnd = Exclude<EndCall, { readonly kind: 'released' }>
 async function builtOrFailed(work: Work, signal: AbortSignal): Promise<BuildEnd> {
   try {
     const { packages, failed } = await work.build(signal)
-    if (failed.length === 0) return { kind: 'built', packages, log: work.log.size() }
-    return { kind: 'failed', why: reasonOf(failed), lines: failed.flatMap(({ lines }) => lines).slice(0, 100), log: work.log.size() }
+    if (failed.length === 0) return { kind: 'built', packages, log: logSize(work) }
+    return { kind: 'failed', why: reasonOf(failed), lines: failed.flatMap(({ lines }) => lines).slice(0, 100), log: logSize(work) }
   } catch (error) {
     if (signal.aborted || !(isBinderyError(error, 'command-failed') || isBinderyError(error, 'bad-format'))) throw error
-    return { kind: 'failed', why: error.message, lines: await work.lastLines(), log: work.log.size() }
+    return { kind: 'failed', why: error.message, lines: await work.lastLines(), log: logSize(work) }
   }
+}
+
+function logSize({ lease, log }: Work): number {
+  return lease.log + log.size()
 }
 
 const maxReason = 1000
@@ -130,6 +145,7 @@ async function tellEnd(work: Work, end: BuildEnd, signal: AbortSignal): Promise<
   if (answer.kind === 'lost') return { kind: 'lost' }
   if (answer.kind === 'altered' && end.kind === 'built')
     return await tellEnd(work, { kind: 'failed', why: answer.why, lines: [], log: end.log }, signal)
+  if (answer.kind !== 'held') throw new BinderyError('bad-format', `the controller answers '${answer.kind}' to the end of a build`)
   return end.kind === 'built' ? { kind: 'built', packages: end.packages.length } : { kind: 'failed', why: end.why }
 }
 
