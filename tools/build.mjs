@@ -18,10 +18,10 @@ const common = {
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 }
 
-// liblzma is looked for when a delta needs it, and may not be there.
+// These are looked for when they are needed, and may not be there.
 const whole = await build({
   ...common,
-  external: ['node-liblzma'],
+  external: ['node-liblzma', 'fastify', 'prom-client'],
   entryPoints: ['src/bindery.ts'],
   splitting: true,
   chunkNames: 'chunk/[name]-[hash]',
