@@ -18,10 +18,10 @@ const common = {
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 }
 
-// These are looked for when they are needed, and may not be there.
+// liblzma is looked for when a delta needs it, and may not be there; the libraries of the farm when one of its verbs needs a database or serves.
 const whole = await build({
   ...common,
-  external: ['node-liblzma', 'fastify', 'prom-client'],
+  external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', '@fastify/static', 'prom-client'],
   entryPoints: ['src/bindery.ts'],
   splitting: true,
   chunkNames: 'chunk/[name]-[hash]',
