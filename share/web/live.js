@@ -32,8 +32,9 @@ function morph(from, to) {
     else {
       if (match !== place) from.insertBefore(match, place)
       else place = place.nextSibling
-      if (match.nodeType !== 1) { if (match.nodeValue !== wanted.nodeValue) match.nodeValue = wanted.nodeValue }
-      else if (!match.hasAttribute('data-log')) morph(match, wanted)
+      if (match.nodeType !== 1) {
+        if (match.nodeValue !== wanted.nodeValue) match.nodeValue = wanted.nodeValue
+      } else if (!match.hasAttribute('data-log')) morph(match, wanted)
     }
   }
   while (place !== null) {

@@ -1,6 +1,18 @@
 import type { Attempt, Build } from '../port/farm-build.ts'
-import type { BuildCount, FarmEvent, FarmPackage, Handover, KnownBuilder, Sighting } from '../port/farm-catalog.ts'
-import type { BranchRow, BuildRow, BuiltRow, FarmView, Figures, MachineRow, Page, PageQuery, PublicationRow, UpdateRow } from '../port/farm-view.ts'
+import type { BuildCount, FarmEvent, FarmPackage, Handover, KnownBuilder, Report, Sighting } from '../port/farm-catalog.ts'
+import type {
+  BranchRow,
+  BuildRow,
+  BuiltRow,
+  FarmView,
+  Figures,
+  FleetPage,
+  FleetQuery,
+  Page,
+  PageQuery,
+  PublicationRow,
+  UpdateRow,
+} from '../port/farm-view.ts'
 
 /** What a farm knows, each list by ascending `id`. Whoever holds it may change it. */
 export type FarmFacts = {
@@ -14,7 +26,7 @@ export type FarmFacts = {
   publications: PublicationRow[]
   sightings: Sighting[]
   builders: KnownBuilder[]
-  machines: MachineRow[]
+  reports: Report[]
   events: FarmEvent[]
   /** By attempt. */
   logs: Map<number, Uint8Array>
@@ -29,11 +41,25 @@ export function memoryFarmView(facts: FarmFacts): FarmView {
   const update = (one: FarmFacts['updates'][number]): UpdateRow => updateOf(facts, one)
   return {
     overview: async () => overviewOf(facts),
-    builds: async (query) => pageOf(facts.builds.filter((build) => fits(build, query)), query, (build) => row(stripped(build))),
+    builds: async (query) =>
+      pageOf(
+        facts.builds.filter((build) => fits(build, query)),
+        query,
+        (build) => row(stripped(build)),
+      ),
     build: async (id) => {
       const found = facts.builds.find((build) => build.id === id)
       const about = found && facts.updates.find((one) => one.id === found.update)
-      return found && about && { ...builtOf(facts, found), cves: about.cves, messages: about.messages, attempts: attemptsOf(facts, id), events: eventsOf(facts, id) }
+      return (
+        found &&
+        about && {
+          ...builtOf(facts, found),
+          cves: about.cves,
+          messages: about.messages,
+          attempts: attemptsOf(facts, id),
+          events: eventsOf(facts, id),
+        }
+      )
     },
     log: async (build, from, limit) => {
       const attempt = attemptsOf(facts, build).at(-1)
@@ -42,12 +68,23 @@ export function memoryFarmView(facts: FarmFacts): FarmView {
       const part = bytes.slice(from, from + limit)
       return { bytes: part, from: Math.min(from, bytes.length), size: bytes.length, ended: attempt.ended !== undefined }
     },
-    history: async (pkgpath, page) => pageOf(facts.builds.filter((build) => build.pkgpath === pkgpath), page, (build) => builtOf(facts, build)),
-    updates: async (query) => pageOf(facts.updates.filter((one) => !query.security || one.isSecurity), query, update),
-    builders: async () => facts.builders.map((builder) => ({ ...builder, building: buildingOn(facts, builder.name), ...endsOf(facts, builder.name) })),
+    history: async (pkgpath, page) =>
+      pageOf(
+        facts.builds.filter((build) => build.pkgpath === pkgpath),
+        page,
+        (build) => builtOf(facts, build),
+      ),
+    updates: async (query) =>
+      pageOf(
+        facts.updates.filter((one) => !query.security || one.isSecurity),
+        query,
+        update,
+      ),
+    builders: async () =>
+      facts.builders.map((builder) => ({ ...builder, building: buildingOn(facts, builder.name), ...endsOf(facts, builder.name) })),
     publications: async (page) => pageOf(facts.publications, page, (one) => one),
     sightings: async () => facts.sightings,
-    fleet: async (page) => ({ ...pageOf(facts.machines, page, (one) => one), releases: releasesOf(facts) }),
+    fleet: async (query) => fleetOf(facts, query),
     events: async (page) => pageOf(facts.events, page, (one) => one),
     eventsAfter: async (cursor, limit) => {
       const last = facts.events.at(-1)?.id ?? 0
@@ -55,11 +92,19 @@ export function memoryFarmView(facts: FarmFacts): FarmView {
       const events = facts.events.filter(({ id }) => id > cursor).slice(0, limit)
       return { cursor: events.at(-1)?.id ?? cursor, events }
     },
+    filters: async () => ({ branches: facts.branches }),
     figures: async () => figuresOf(facts),
   }
 }
 
-function fits(build: Build, { state, branch, arch }: { readonly state?: string | undefined; readonly branch?: string | undefined; readonly arch?: string | undefined }): boolean {
+function fits(
+  build: Build,
+  {
+    state,
+    branch,
+    arch,
+  }: { readonly state?: string | undefined; readonly branch?: string | undefined; readonly arch?: string | undefined },
+): boolean {
   const is = (wanted: string | undefined, value: string): boolean => wanted === undefined || wanted === value
   return is(state, build.state) && is(branch, build.branch) && is(arch, build.arch)
 }
@@ -126,13 +171,23 @@ function endsOf({ attempts, now }: FarmFacts, builder: string): { readonly built
   return { built: count('built'), failed: count('failed') }
 }
 
-function releasesOf({ machines }: FarmFacts): readonly { readonly channel: string; readonly release: string; readonly machines: number }[] {
+function fleetOf({ reports }: FarmFacts, { after, limit }: FleetQuery): FleetPage {
+  const keyOf = ({ machine, channel }: Report): string => `${machine} ${channel}`
+  const sorted = reports.toSorted((a, b) => compare(a.machine, b.machine) || compare(a.channel, b.channel))
+  const there = sorted.filter((one) => after === undefined || keyOf(one) > after)
+  const rows = there.slice(0, limit)
+  const last = rows.at(-1)
+  const releases = releasesOf(reports)
+  return there.length > limit && last !== undefined ? { rows, releases, next: keyOf(last) } : { rows, releases }
+}
+
+function releasesOf(reports: readonly Report[]): FleetPage['releases'] {
   const counts = new Map<string, { channel: string; release: string; machines: number }>()
-  for (const { channel, release } of machines) {
+  for (const { channel, release } of reports) {
     const key = `${channel} ${release}`
     counts.set(key, { channel, release, machines: (counts.get(key)?.machines ?? 0) + 1 })
   }
-  return [...counts.values()].sort((a, b) => b.machines - a.machines || (a.release < b.release ? 1 : -1))
+  return [...counts.values()].sort((a, b) => b.machines - a.machines || compare(a.channel, b.channel) || compare(b.release, a.release))
 }
 
 function overviewOf(facts: FarmFacts): Awaited<ReturnType<FarmView['overview']>> {

@@ -1,5 +1,5 @@
 import type { Attempt, Build, BuildState } from './farm-build.ts'
-import type { BuildCount, FarmEvent, Handover, KnownBuilder, Sighting } from './farm-catalog.ts'
+import type { BuildCount, FarmEvent, Handover, KnownBuilder, Report, Sighting } from './farm-catalog.ts'
 
 /**
  * What people read of a farm: its pages, its feeds, its figures. Lists come newest first and are paged by key (`before`
@@ -18,7 +18,9 @@ export type FarmView = {
   builders(): Promise<readonly BuilderRow[]>
   publications(page: PageQuery): Promise<Page<PublicationRow>>
   sightings(): Promise<readonly Sighting[]>
-  fleet(page: PageQuery): Promise<FleetPage>
+  fleet(query: FleetQuery): Promise<FleetPage>
+  /** What lists can be narrowed by. */
+  filters(): Promise<{ readonly branches: readonly BranchRow[] }>
   /** The audit trail. */
   events(page: PageQuery): Promise<Page<FarmEvent>>
   /** What happened after the event `cursor`, oldest first, at most so many; without a cursor, only where the trail ends now. */
@@ -97,9 +99,16 @@ export type PublicationRow = {
   readonly packages: number
 }
 
-export type MachineRow = { readonly id: number; readonly machine: string; readonly channel: string; readonly release: string; readonly at: number }
+export type FleetQuery = {
+  /** `next` of the page before. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
 
-export type FleetPage = Page<MachineRow> & {
+/** By machine and channel. */
+export type FleetPage = {
+  readonly rows: readonly Report[]
+  readonly next?: string
   /** How many machines run what, over all of them. */
   readonly releases: readonly { readonly channel: string; readonly release: string; readonly machines: number }[]
 }

@@ -41,7 +41,10 @@ export async function startWebServer(options: WebServerOptions): Promise<Running
   server.setErrorHandler<FastifyError>(async (error, request, reply) => {
     const status = statusOf(error)
     if (status >= 500) options.log?.(`${lineOf(request, status)}: ${error.message}`)
-    await reply.code(status).type('text/plain; charset=utf-8').send(`${status >= 500 ? 'failed' : error.message}\n`)
+    await reply
+      .code(status)
+      .type('text/plain; charset=utf-8')
+      .send(`${status >= 500 ? 'failed' : error.message}\n`)
   })
   server.addHook('onSend', async (_request, reply, payload) => {
     for (const [name, value] of Object.entries(safeHeaders)) if (!reply.hasHeader(name)) reply.header(name, value)

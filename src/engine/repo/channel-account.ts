@@ -33,7 +33,11 @@ export async function readChannelAccounts(store: Store): Promise<readonly Channe
     const channel = channelOfRole(role)
     if (channel === undefined) continue
     const updates = await readUpdates(store, signed.value.targets)
-    accounts.push({ channel: formatChannel(channel), expires: signed.value.expires, releases: updates.map((_, i) => accountOf(updates, i)) })
+    accounts.push({
+      channel: formatChannel(channel),
+      expires: signed.value.expires,
+      releases: updates.map((_, i) => accountOf(updates, i)),
+    })
   }
   return accounts
 }

@@ -1,21 +1,31 @@
 import { html } from '../html.ts'
 import { age, isoTime, pager, section, table } from './parts.ts'
 import type { FarmEvent } from '../../port/farm-catalog.ts'
-import type { FleetPage, Page, PageQuery } from '../../port/farm-view.ts'
+import type { FleetPage, FleetQuery, Page, PageQuery } from '../../port/farm-view.ts'
 import type { Html } from '../html.ts'
 import type { PageBody, PageContext } from './frame.ts'
 
-export function fleetPage({ now }: PageContext, query: PageQuery, fleet: FleetPage): PageBody {
+export function fleetPage({ now }: PageContext, query: FleetQuery, fleet: FleetPage): PageBody {
   const rows = fleet.rows.map((one) => ({
-    id: `machine-${one.id}`,
-    cells: [html`<b>${one.machine}</b>`, html`<span class="where">${one.channel}</span>`, html`<code>${one.release}</code>`, age(one.at, now)],
+    id: `machine-${one.machine}-${one.channel}`,
+    cells: [
+      html`<b>${one.machine}</b>`,
+      html`<span class="where">${one.channel}</span>`,
+      html`<code>${one.release}</code>`,
+      age(one.at, now),
+    ],
   }))
-  const columns = [{ label: 'Machine' }, { label: 'Channel', kind: 'wide' as const }, { label: 'Release' }, { label: 'Reported', kind: 'num' as const }]
+  const columns = [
+    { label: 'Machine' },
+    { label: 'Channel', kind: 'wide' as const },
+    { label: 'Release' },
+    { label: 'Reported', kind: 'num' as const },
+  ]
   const main = html`<h1>Fleet</h1>
-<p class="lead">What machines have said of themselves, each signed with the key of that machine.</p>
-${section('releases', 'Releases in use', releases(fleet))}
-${section('machines', 'Machines', html`${table('Machines', columns, rows, 'No machine has reported.')}${pager('/fleet', { before: query.before?.toString() }, fleet.next)}`)}`
-  return { title: 'Fleet', path: '/fleet', live: query.before === undefined, main }
+    <p class="lead">What machines have said of themselves, each signed with the key of that machine.</p>
+    ${section('releases', 'Releases in use', releases(fleet))}
+    ${section('machines', 'Machines', html`${table('Machines', columns, rows, 'No machine has reported.')}${pager('/fleet', 'after', { after: query.after }, fleet.next)}`)}`
+  return { title: 'Fleet', path: '/fleet', live: query.after === undefined, main }
 }
 
 function releases({ releases }: FleetPage): Html {
@@ -23,7 +33,7 @@ function releases({ releases }: FleetPage): Html {
   const rows = releases.map(({ channel, release, machines }) => ({
     id: `release-${release}`,
     cells: [
-      html`<code>${release}</code><br><span class="where">${channel}</span>`,
+      html`<code>${release}</code><br /><span class="where">${channel}</span>`,
       html`<meter min="0" max="${most}" value="${machines}" aria-label="${release}"></meter>`,
       html`<span class="num">${machines}</span>`,
     ],
@@ -36,9 +46,12 @@ export function trailPage({ now }: PageContext, query: PageQuery, page: Page<Far
     id: `event-${id}`,
     cells: [html`<b>${actor}</b>`, html`${aboutLink(kind, subject)} ${what}`, html`<span title="${isoTime(at)}">${age(at, now)}</span>`],
   }))
-  const main = html`<h1>Trail</h1><p class="lead">Who did what. Nothing is ever taken out of it.</p>
-<div id="list">${table('Audit trail', [{ label: 'Who' }, { label: 'What' }, { label: 'Ago', kind: 'num' }], rows, 'Nothing has happened yet.')}
-${pager('/trail', { before: query.before?.toString() }, page.next)}</div>`
+  const main = html`<h1>Trail</h1>
+    <p class="lead">Who did what. Nothing is ever taken out of it.</p>
+    <div id="list">
+      ${table('Audit trail', [{ label: 'Who' }, { label: 'What' }, { label: 'Ago', kind: 'num' }], rows, 'Nothing has happened yet.')}
+      ${pager('/trail', 'before', { before: query.before?.toString() }, page.next)}
+    </div>`
   return { title: 'Trail', path: '/trail', live: query.before === undefined, main }
 }
 

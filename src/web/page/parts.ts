@@ -61,12 +61,19 @@ export function progressOf({ attempt, usualMs, pkgpath }: BuildRow, now: number)
   const bar =
     usualMs === undefined
       ? undefined
-      : html`<progress aria-label="${pkgpath}" max="${usualMs}" value="${Math.min(spent, usualMs)}" data-started="${attempt.started}"></progress>`
+      : html`<progress
+          aria-label="${pkgpath}"
+          max="${usualMs}"
+          value="${Math.min(spent, usualMs)}"
+          data-started="${attempt.started}"
+        ></progress>`
   return html`${bar}<span class="num">${age(attempt.started, now)}${usual}</span>`
 }
 
 export function telling(lines: readonly string[]): Html | undefined {
-  return lines.length === 0 ? undefined : html`<pre class="telling" tabindex="0" aria-label="Telling lines of the log">${lines.join('\n')}</pre>`
+  return lines.length === 0
+    ? undefined
+    : html`<pre class="telling" tabindex="0" aria-label="Telling lines of the log">${lines.join('\n')}</pre>`
 }
 
 export function whyOf(attempt: AttemptSummary | undefined): string {
@@ -74,12 +81,17 @@ export function whyOf(attempt: AttemptSummary | undefined): string {
 }
 
 export function madeOf(made: readonly MadePackage[]): Html {
-  return html`<ul class="plain">${made.map((one) => html`<li><code>${one.file}</code> ${size(one.size)}</li>`)}</ul>`
+  return html`<ul class="plain">
+    ${made.map((one) => html`<li><code>${one.file}</code> ${size(one.size)}</li>`)}
+  </ul>`
 }
 
 /** A heading with what stands below it; `id` lets the live page find it again. */
 export function section(id: string, title: HtmlValue, content: HtmlValue, aside?: HtmlValue): Html {
-  return html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}${aside !== undefined && html` <small>${aside}</small>`}</h2>${content}</section>`
+  return html`<section id="${id}" aria-labelledby="${id}-title">
+    <h2 id="${id}-title">${title}${aside !== undefined && html` <small>${aside}</small>`}</h2>
+    ${content}
+  </section>`
 }
 
 export type Column = { readonly label: string; readonly kind?: 'num' | 'wide' }
@@ -89,29 +101,57 @@ export type Row = { readonly id: string; readonly cells: readonly HtmlValue[]; r
 export function table(caption: string, columns: readonly Column[], rows: readonly Row[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`
   const kind = (i: number): HtmlValue => columns[i]?.kind !== undefined && html` class="${columns[i].kind}"`
-  return html`<table><caption class="unseen">${caption}</caption>
-<thead><tr>${columns.map(({ label }, i) => html`<th scope="col"${kind(i)}>${label}</th>`)}</tr></thead>
-<tbody>${rows.map(
-    ({ id, cells, className }) =>
-      html`<tr id="${id}"${className !== undefined && html` class="${className}"`}>${cells.map((cell, i) =>
-        i === 0 ? html`<th scope="row">${cell}</th>` : html`<td${kind(i)}>${cell}</td>`,
-      )}</tr>`,
-  )}</tbody></table>`
+  return html`<table>
+    <caption class="unseen">
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        ${columns.map(({ label }, i) => html`<th scope="col" ${kind(i)}>${label}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${rows.map(
+        ({ id, cells, className }) =>
+          html`<tr id="${id}" ${className !== undefined && html` class="${className}"`}>
+            ${cells.map((cell, i) => (i === 0 ? html`<th scope="row">${cell}</th>` : html`<td${kind(i)}>${cell}</td>`))}
+          </tr>`,
+      )}
+    </tbody>
+  </table>`
 }
 
 /** A button that changes something; nothing for whoever may not. */
-export function action({ visitor }: PageContext, path: string, label: string, about: string, fields: HtmlValue = undefined): Html | undefined {
+export function action(
+  { visitor }: PageContext,
+  path: string,
+  label: string,
+  about: string,
+  fields: HtmlValue = undefined,
+): Html | undefined {
   if (visitor?.csrf === undefined) return undefined
-  return html`<form method="post" action="${path}">${csrfField(visitor)}${fields}<button>${label}<span class="unseen"> ${about}</span></button></form>`
+  return html`<form method="post" action="${path}">
+    ${csrfField(visitor)}${fields}<button>${label}<span class="unseen"> ${about}</span></button>
+  </form>`
 }
 
-export function pager(path: string, query: Readonly<Record<string, string | undefined>>, next: number | undefined): Html | undefined {
-  const isFirst = query['before'] === undefined
+/** `key` is the name under which the page that follows is asked for. */
+export function pager(
+  path: string,
+  key: string,
+  query: Readonly<Record<string, string | undefined>>,
+  next: number | string | undefined,
+): Html | undefined {
+  const isFirst = query[key] === undefined
   if (next === undefined && isFirst) return undefined
-  const link = (before: string | undefined): string => {
-    const given = Object.entries({ ...query, before }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
+  const link = (place: string | undefined): string => {
+    const given = Object.entries({ ...query, [key]: place }).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const],
+    )
     return given.length === 0 ? path : `${path}?${new URLSearchParams(Object.fromEntries(given)).toString()}`
   }
-  return html`<nav class="pager" aria-label="Older and newer">${!isFirst && html`<a href="${link(undefined)}">Newest</a>`}
-${next !== undefined && html`<a rel="next" href="${link(String(next))}">Older</a>`}</nav>`
+  return html`<nav class="pager" aria-label="Pages of the list">
+    ${!isFirst && html`<a href="${link(undefined)}">First page</a>`}
+    ${next !== undefined && html`<a rel="next" href="${link(String(next))}">Next page</a>`}
+  </nav>`
 }
