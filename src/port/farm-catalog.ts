@@ -22,6 +22,8 @@ export type FarmCatalog = {
   buildsIn(states: readonly BuildState[], where?: { readonly branch?: string; readonly arch?: string }): Promise<readonly Build[]>
   attemptsOf(build: number): Promise<readonly Attempt[]>
   packagesOf(build: number): Promise<readonly FarmPackage[]>
+  /** By pkgpath: CVEs and subjects of commits, of those of these builds that close a hole. */
+  securityOf(builds: readonly number[]): Promise<ReadonlyMap<string, readonly string[]>>
   /** Refused with `conflict` where one of them is in no state before `to`; then none is moved. */
   move(builds: readonly number[], to: BuildState, by: { readonly actor: Actor; readonly why?: string }): Promise<void>
   counts(): Promise<readonly BuildCount[]>

@@ -1,0 +1,16 @@
+import { actorHere, askFarm } from './farm-ask.ts'
+import { pausableOf, pausableOptions } from './farm-pause.ts'
+import type { Command } from './command.ts'
+
+export const farmResume: Command = {
+  name: 'farm resume',
+  summary: 'undo farm pause',
+  operands: 'FARM',
+  operandCount: { min: 1, max: 1 },
+  options: pausableOptions,
+  examples: ['bindery farm resume /var/farm --branch 7.6'],
+  run: async (context, input) => {
+    await askFarm(context, input.operands[0] as string, 'farm resume', 'resume', [pausableOf(input), actorHere(context)])
+    return 0
+  },
+}
