@@ -65,6 +65,11 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./farm-build.ts')).farmBuild,
   },
   {
+    name: 'farm builder',
+    summary: 'build for a farm on another machine',
+    load: async () => (await import('./farm-builder.ts')).farmBuilder,
+  },
+  {
     name: 'farm handover',
     summary: 'make one request out of built packages, for whoever signs them',
     load: async () => (await import('./farm-handover.ts')).farmHandover,
