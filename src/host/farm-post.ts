@@ -1,4 +1,4 @@
-import { collectBytes } from '../base/bytes.ts'
+import { collectBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { bodyOf } from './http.ts'
 import { openExchange } from './http-exchange.ts'
@@ -15,7 +15,15 @@ export function hostFarmPost(base: string, environment: ProxyEnvironment = proce
   return async ({ target, headers, body, answerMs, signal }) => {
     const url = new URL(farm.href.replace(/\/$/, '') + target)
     const sent = { 'user-agent': 'bindery', 'content-type': 'application/octet-stream', 'content-length': String(body.length), ...headers }
-    const message = await openExchange({ url, headers: sent, body, answerMs, signal, proxy: proxyFor(url, environment) })
+    const message = await openExchange({
+      method: 'POST',
+      url,
+      headers: sent,
+      body: async () => await Promise.resolve(oneChunk(body)),
+      answerMs,
+      signal,
+      proxy: proxyFor(url, environment),
+    })
     const answer = await collectBytes(bodyOf(message, { url: url.href, idleMs, signal }), maxAnswer)
     if (answer === undefined) throw new BinderyError('network', `answers with more than ${maxAnswer} bytes`, { subject: farm.href })
     return { status: message.statusCode ?? 0, headers: message.headers as Readonly<Record<string, string>>, body: answer }

@@ -44,7 +44,6 @@ export const schema1: readonly string[] = [
     messages     text[] not null default '{}',
     is_newest    boolean not null default true,
     seen_at      timestamptz not null default now(),
-    constraint update_work_uq unique (branch, pkgpath, key),
     constraint update_of_branch_uq unique (id, branch, pkgpath)
   )`,
   `comment on table farm.update is 'A port that changed; the key is over its changed paths and their revisions, and names the work'`,
@@ -104,7 +103,7 @@ export const schema1: readonly string[] = [
   )`,
   `comment on table farm.builder is 'A machine that builds, or a place on the controller'`,
   `comment on column farm.builder.public_key is 'The key that signs its requests; none for a place on the controller'`,
-  `comment on column farm.builder.releases is 'Those that it builds for; none: any'`,
+  `comment on column farm.builder.releases is 'Those that it builds for; empty where it builds for all'`,
 
   `create table farm.attempt (
     id           bigint generated always as identity constraint attempt_pk primary key,
