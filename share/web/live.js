@@ -92,10 +92,10 @@ function follow(path) {
   let wasLost = false
   source.addEventListener('open', () => {
     showLive('on', 'live')
-    if (wasLost) renewSoon()
+    if (wasLost) void renewSoon()
     wasLost = false
   })
-  source.addEventListener('change', renewSoon)
+  source.addEventListener('change', () => void renewSoon())
   source.addEventListener('error', () => {
     wasLost = true
     showLive('off', 'not connected')
@@ -120,7 +120,7 @@ function followLog(pre) {
   source.addEventListener('end', () => {
     source.close()
     pre.removeAttribute('data-log')
-    renewSoon()
+    void renewSoon()
   })
 }
 

@@ -184,7 +184,7 @@ function addEvent(facts: FarmFacts, { id, state, arch }: Build, at: number): voi
   const add = (actor: string, what: string): void =>
     void facts.events.push({ id: facts.events.length + 1, at, actor, kind: 'build', subject: String(id), what })
   add('farm', 'waiting: the sources have changed')
-  if (state !== 'waiting') add(`${arch}-1`, `${state}`)
+  if (state !== 'waiting') add(`${arch}-1`, state)
 }
 
 function addHandovers(facts: FarmFacts): void {
