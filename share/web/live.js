@@ -23,10 +23,10 @@ function tick() {
 
 // Makes `to` out of `from`, keeping every element that is in both.
 function morph(from, to) {
-  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name)) from.removeAttribute(name)
+  for (const { name } of Array.from(from.attributes)) if (!to.hasAttribute(name)) from.removeAttribute(name)
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value)
   let place = from.firstChild
-  for (const wanted of [...to.childNodes]) {
+  for (const wanted of Array.from(to.childNodes)) {
     const match = findMatch(from, place, wanted)
     if (match === null) from.insertBefore(wanted, place)
     else {

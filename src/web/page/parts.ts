@@ -107,13 +107,7 @@ export function table(caption: string, columns: readonly Column[], rows: readonl
 }
 
 /** A button that changes something; nothing for whoever may not. */
-export function action(
-  { visitor }: PageContext,
-  path: string,
-  label: string,
-  about: string,
-  fields: HtmlValue = undefined,
-): Html | undefined {
+export function action({ visitor }: PageContext, path: string, label: string, about: string, fields?: HtmlValue): Html | undefined {
   if (visitor?.csrf === undefined) return undefined
   return html`<form method="post" action="${path}">${csrfField(visitor)}${fields}<button>${label}<span class="unseen"> ${about}</span></button></form>`
 }
