@@ -5,6 +5,8 @@ import { judgeMirror } from '../engine/farm/mirror-state.ts'
 import { decodeIndexTxt } from '../format/openbsd/index-txt.ts'
 import { folderTarget, rsyncTarget } from '../host/mirror-target.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
+import { s3Bucket } from '../host/s3-bucket.ts'
+import { s3Target } from '../host/mirror-s3.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { sharedFlags } from './flags.ts'
 import { isUrl, mirrorAt } from './pkgindex-mirror.ts'
@@ -24,6 +26,7 @@ export const farmMirror: Command = {
   },
   examples: [
     'bindery farm mirror /var/www/pub/OpenBSD rsync://mirror.example.org/pub/OpenBSD /mnt/backup/OpenBSD',
+    'bindery farm mirror /var/www/pub/OpenBSD s3://packages/pub/OpenBSD',
     'bindery farm mirror --check --json /var/www/pub/OpenBSD https://cdn.openbsd.org/pub/OpenBSD',
   ],
   run: async (context, input) => {
@@ -54,7 +57,15 @@ type Failed = { readonly kind: 'failed'; readonly why: string }
 
 function targetAt(context: Context, place: string): MirrorTarget {
   if (isUrl(place)) return httpTarget(context, place)
+  if (place.startsWith('s3://')) return bucketTarget(context, place)
   return /^rsync:\/\/|^[^/]+:/.test(place) ? rsyncTarget(context.exec, place) : folderTarget(resolve(place))
+}
+
+function bucketTarget(context: Context, place: string): MirrorTarget {
+  const [, name, folder] = /^s3:\/\/([a-z0-9][a-z0-9.-]*)(?:\/(.*))?$/.exec(place) ?? []
+  if (name === undefined) throw new BinderyError('usage', `'${place}' names no bucket`, { hint: 's3://BUCKET or s3://BUCKET/FOLDER' })
+  const path = (folder ?? '').replaceAll(/^\/+|\/+$/g, '')
+  return s3Target(place, s3Bucket(name, context.environment, context.signal), path === '' ? '' : `${path}/`)
 }
 
 const maxIndex = 64 << 20

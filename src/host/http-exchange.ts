@@ -1,6 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { Socket } from 'node:net'
+import type { ByteStream } from '../base/bytes.ts'
 
 /**
  * Not `import`: making a namespace of node:http evaluates all of its exports, among them the web's WebSocket, and costs
@@ -9,19 +10,24 @@ import type { Socket } from 'node:net'
 const builtin = process.getBuiltinModule
 
 export type Exchange = {
+  /** One that may be sent again. Default: GET. */
+  readonly method?: 'GET' | 'PUT' | 'DELETE'
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
+  /** Opened for each attempt; the headers say how long it is. */
+  readonly body?: () => Promise<ByteStream>
+  /** How long the server may take nothing, and then say nothing. */
   readonly answerMs: number
   readonly signal: AbortSignal | undefined
   readonly proxy: URL | undefined
 }
 
-/** Sends one GET and answers with the head of the response, or throws `network` with the URL as subject. */
+/** Sends one request and answers with the head of the response, or throws `network` with the URL as subject. */
 export async function openExchange(exchange: Exchange): Promise<IncomingMessage> {
   try {
     return await attempt(exchange)
   } catch (error) {
-    // The server may have closed a kept-alive connection while our request was on its way; GET is safe to repeat.
+    // The server may have closed a kept-alive connection while our request was on its way.
     if (!(error instanceof StaleConnection)) throw error
     return await attempt(exchange)
   }
@@ -32,18 +38,33 @@ class StaleConnection extends Error {}
 async function attempt(exchange: Exchange): Promise<IncomingMessage> {
   const { url, answerMs, signal } = exchange
   signal?.throwIfAborted()
-  const deadline = AbortSignal.timeout(answerMs)
-  const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal])
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(), answerMs)
+  const either = signal === undefined ? silence.signal : AbortSignal.any([silence.signal, signal])
   try {
-    return await answerTo(await startRequest(exchange, either), either)
+    const request = await startRequest(exchange, either)
+    return await answerTo(request, either, async () => await send(request, exchange, () => timer.refresh()))
   } catch (cause) {
     signal?.throwIfAborted()
     if (cause instanceof BinderyError || cause instanceof StaleConnection) throw cause
-    throw networkError(url, deadline.aborted ? new Error(`no answer within ${answerMs / 1000} s`) : cause)
+    throw networkError(url, silence.signal.aborted ? new Error(`no answer within ${answerMs / 1000} s`) : cause)
+  } finally {
+    clearTimeout(timer)
   }
 }
 
-async function answerTo(outgoing: ClientRequest, stopping: AbortSignal): Promise<IncomingMessage> {
+async function send(request: ClientRequest, { body }: Exchange, progress: () => void): Promise<void> {
+  if (body === undefined) return void request.end()
+  for await (const chunk of await body()) {
+    // Answered before it was all sent, or broken: told by the events.
+    if (request.destroyed || request.writableEnded) return
+    await new Promise<void>((resolve) => request.write(chunk, () => resolve()))
+    progress()
+  }
+  request.end()
+}
+
+async function answerTo(outgoing: ClientRequest, stopping: AbortSignal, sent: () => Promise<void>): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
     const stop = (): void => void outgoing.destroy(new Error('stopped'))
     if (stopping.aborted) stop()
@@ -56,7 +77,10 @@ async function answerTo(outgoing: ClientRequest, stopping: AbortSignal): Promise
       stopping.removeEventListener('abort', stop)
       resolve(message)
     })
-    outgoing.end()
+    sent().catch((error: unknown) => {
+      outgoing.destroy()
+      reject(error)
+    })
   })
 }
 
@@ -75,23 +99,29 @@ function reasonOf(cause: unknown): string {
 }
 
 async function startRequest(exchange: Exchange, stopping: AbortSignal): Promise<ClientRequest> {
-  const { url, proxy } = exchange
+  const { url, headers, method = 'GET', proxy } = exchange
   if (url.protocol === 'http:') return plainRequest(exchange)
   const https = builtin('node:https')
-  if (proxy === undefined) return https.request(url, { headers: exchange.headers, agent: secureAgent() })
+  if (proxy === undefined) return https.request(url, { method, headers, agent: secureAgent() })
   const socket = await tunnel(url, proxy, stopping)
   const { connect } = builtin('node:tls')
   // No agent: one that is given would open its own connection past the tunnel.
-  const options: RequestOptions = { headers: exchange.headers, createConnection: () => connect({ socket, ...serverName(url) }) }
+  const options: RequestOptions = { method, headers, createConnection: () => connect({ socket, ...serverName(url) }) }
   return https.request(url, options)
 }
 
 /** Plain HTTP goes through a proxy by naming the whole URL in the request line (RFC 9112, 3.2.2). */
-function plainRequest({ url, headers, proxy }: Exchange): ClientRequest {
+function plainRequest({ method = 'GET', url, headers, proxy }: Exchange): ClientRequest {
   const http = builtin('node:http')
   const agent = plainAgent()
-  if (proxy === undefined) return http.request(url, { headers, agent })
-  return http.request({ ...hostAndPort(proxy), path: url.href, headers: { host: url.host, ...proxyHeaders(proxy), ...headers }, agent })
+  if (proxy === undefined) return http.request(url, { method, headers, agent })
+  return http.request({
+    ...hostAndPort(proxy),
+    method,
+    path: url.href,
+    headers: { host: url.host, ...proxyHeaders(proxy), ...headers },
+    agent,
+  })
 }
 
 /** A connection to the host of `url` through the proxy (RFC 9110, 9.3.6). */

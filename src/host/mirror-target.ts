@@ -1,13 +1,14 @@
-import { mkdir, mkdtemp, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
-import { entriesOf } from './folder-entries.ts'
+import { filesOf, inOrder } from './mirror-files.ts'
 import { mirrorFolder } from './mirror-folder.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { toolError } from './disk-tools.ts'
 import type { Exec } from '../port/exec.ts'
+import type { FileFacts } from './mirror-files.ts'
 
 /** A mirror of a published folder: brought up to date, and looked at. Names are paths below it. */
 export type MirrorTarget = {
@@ -45,8 +46,7 @@ async function sizesIn(folder: string): Promise<ReadonlyMap<string, number>> {
 
 async function copySets(from: string, to: string, sets: readonly string[]): Promise<void> {
   const [ours, theirs] = [await filesOf(from, sets), await filesOf(to, sets)]
-  const inOrder = [...ours.keys()].toSorted((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1))
-  for (const name of inOrder) {
+  for (const name of inOrder(ours.keys())) {
     const [source, target] = [ours.get(name) as FileFacts, theirs.get(name)]
     if (target?.size === source.size && target.seconds === source.seconds) continue
     await mkdir(dirname(join(to, name)), { recursive: true })
@@ -54,25 +54,6 @@ async function copySets(from: string, to: string, sets: readonly string[]): Prom
     await utimes(join(to, name), source.seconds, source.seconds)
   }
   for (const name of theirs.keys()) if (!ours.has(name)) await rm(join(to, name))
-}
-
-function rankOf(name: string): number {
-  return name.endsWith('.tgz') ? 0 : name.endsWith('index.txt') ? 2 : 1
-}
-
-type FileFacts = { readonly size: number; readonly seconds: number }
-
-/** Of these folders alone, nothing hidden. */
-async function filesOf(folder: string, sets: readonly string[]): Promise<ReadonlyMap<string, FileFacts>> {
-  const files = new Map<string, FileFacts>()
-  for (const set of sets) {
-    for (const entry of await entriesOf(join(folder, set))) {
-      if (entry.name.startsWith('.') || !entry.isFile()) continue
-      const { size, mtimeMs } = await stat(join(folder, set, entry.name))
-      files.set(`${set}/${entry.name}`, { size, seconds: Math.floor(mtimeMs / 1000) })
-    }
-  }
-  return files
 }
 
 /** A daemon (`host::module/path`, `rsync://`), or a folder behind ssh (`host:path`). */

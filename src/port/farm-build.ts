@@ -14,6 +14,9 @@ export type BuildState =
 /** Which state may follow which (engine/farm/pipeline.ts): the catalog refuses what is not in it. */
 export type Transitions = { readonly statesBefore: (to: BuildState) => readonly BuildState[] }
 
+/** What becomes of a build that failed. */
+export type Retry = { readonly kind: 'again'; readonly afterSeconds: number } | { readonly kind: 'quarantine' }
+
 export type Build = {
   readonly id: number
   readonly branch: string

@@ -36,7 +36,7 @@ export type FarmCatalog = {
 
   putMirror(place: string): Promise<void>
   /** The last of them for each mirror, branch and architecture; seeing the same again moves only its time. */
-  addSighting(sighting: Sighting): Promise<void>
+  addSighting(sighting: NewSighting): Promise<void>
   sightings(): Promise<readonly Sighting[]>
 
   putBuilder(builder: Builder, actor: Actor): Promise<void>
@@ -84,8 +84,8 @@ export type SourcePlan = {
   readonly from: string
   readonly to: string
   readonly updates: readonly PlannedUpdate[]
-  /** Builds of states of the sources that are past. */
-  readonly superseded: readonly number[]
+  /** Builds of states of the sources that are past; those that have come further than `from` since are left alone. */
+  readonly superseded: { readonly builds: readonly number[]; readonly from: readonly BuildState[] }
 }
 
 export type PlannedUpdate = {
@@ -147,7 +147,7 @@ export type Publication = {
   readonly packages: number
 }
 
-export type Sighting = {
+export type NewSighting = {
   readonly mirror: string
   readonly branch: string
   readonly arch: string
@@ -156,9 +156,10 @@ export type Sighting = {
   /** Of a torn one. */
   readonly files: readonly string[]
   readonly why: string
-  readonly first: number
-  readonly last: number
 }
+
+/** From the first look that found it so to the last. */
+export type Sighting = NewSighting & { readonly first: number; readonly last: number }
 
 export type Builder = {
   readonly name: string

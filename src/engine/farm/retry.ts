@@ -1,5 +1,4 @@
-/** What becomes of a build that failed. */
-export type Retry = { readonly kind: 'again'; readonly afterSeconds: number } | { readonly kind: 'quarantine' }
+import type { Retry } from '../../port/farm-build.ts'
 
 export type RetryPolicy = {
   /** After so many failures in a row, only a person has it tried again. */

@@ -15,6 +15,7 @@ export async function startBoss(engine: Engine, { onError }: BossOptions): Promi
     schedule: false,
     // The controller sweeps when it wants to know.
     supervise: false,
+    monitorIntervalSeconds: 10,
     registerInstance: false,
     openTelemetry: { enabled: false },
     reindex: false,

@@ -44,7 +44,6 @@ export const schema1: readonly string[] = [
     messages     text[] not null default '{}',
     is_newest    boolean not null default true,
     seen_at      timestamptz not null default now(),
-    constraint update_work_uq unique (branch, pkgpath, key),
     constraint update_of_branch_uq unique (id, branch, pkgpath)
   )`,
   `comment on table farm.update is 'A port that changed; the key is over its changed paths and their revisions, and names the work'`,
