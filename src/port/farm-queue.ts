@@ -8,6 +8,8 @@ import type { FarmPackage } from './farm-catalog.ts'
 export type FarmQueue = {
   /** The next build that this builder can do, security first; undefined where there is none, or the builder or the branch is paused. */
   claim(builder: string): Promise<Claim | undefined>
+  /** What an attempt is of, ended or not: whoever calls for it may have been away while the controller was started anew. */
+  claimOf(attempt: number): Promise<Claim | undefined>
   /** `lost`: another has it by now, or nobody is to have it; whoever calls drops its work. */
   beat(attempt: number, log: { readonly size: number }): Promise<'held' | 'lost'>
   /** Answers `lost` as `beat` does, and then nothing was changed. The same end again is no error. */
@@ -26,7 +28,13 @@ export type FarmQueue = {
   changed(milliseconds: number): Promise<void>
 }
 
-export type Claim = { readonly build: Build; readonly attempt: Attempt; readonly release: string }
+export type Claim = {
+  readonly build: Build
+  readonly attempt: Attempt
+  readonly release: string
+  /** What the sources are brought to: a tag, or a commit. */
+  readonly revision: string
+}
 
 export type AttemptEnd =
   | { readonly kind: 'built'; readonly packages: readonly NewPackage[]; readonly logSize: number }

@@ -8,8 +8,8 @@ import type { Attempt, Build } from '../../port/farm-build.ts'
 import type { Tables } from './tables.ts'
 import type { Tx, World } from './world.ts'
 
-type Line = { readonly name: string; readonly release: string }
-type Claiming = { readonly builder: string; readonly queue: string; readonly release: string }
+type Line = { readonly name: string; readonly release: string; readonly to_tag: string }
+type Claiming = { readonly builder: string; readonly queue: string; readonly line: Line }
 
 /** Security updates of all branches come before anything else. */
 export const urgentPriority = 100
@@ -26,8 +26,8 @@ export async function claim(world: World, builder: string): Promise<Claim | unde
     if (row === undefined || row.paused || row.quarantined || (await openAttempts(tx, builder)) >= row.jobs) return undefined
     const lines = await linesFor(tx, row)
     for (const minPriority of [urgentPriority, undefined])
-      for (const { name, release } of lines) {
-        const claimed = await claimFrom(tx, world, { builder, queue: queueName(name, row.arch), release }, minPriority)
+      for (const line of lines) {
+        const claimed = await claimFrom(tx, world, { builder, queue: queueName(line.name, row.arch), line }, minPriority)
         if (claimed !== undefined) return claimed
       }
     return undefined
@@ -49,7 +49,7 @@ type BuilderRow = Selectable<Tables['farm.builder']>
 async function linesFor(tx: Tx, { arch, releases, tags }: BuilderRow): Promise<readonly Line[]> {
   const branches = await tx
     .selectFrom('farm.branch')
-    .select(['name', 'release', 'archs', 'tags'])
+    .select(['name', 'release', 'to_tag', 'archs', 'tags'])
     .where('paused', '=', false)
     .where('retired', '=', false)
     .orderBy('name', 'desc')
@@ -104,7 +104,7 @@ async function loseAttempt(tx: Tx, build: number): Promise<void> {
 
 type Begun = { readonly job: Job<{ build: number }>; readonly build: Build }
 
-async function begin(tx: Tx, { rules }: World, { builder, release }: Claiming, { job, build }: Begun): Promise<Claim> {
+async function begin(tx: Tx, { rules }: World, { builder, line }: Claiming, { job, build }: Begun): Promise<Claim> {
   await moveBuilds(tx, rules, [build.id], 'building', { actor: builder })
   const attempt = await addAttempt(tx, builder, { job, build })
   await tx
@@ -112,7 +112,12 @@ async function begin(tx: Tx, { rules }: World, { builder, release }: Claiming, {
     .set({ seen_at: sql`now()` })
     .where('name', '=', builder)
     .execute()
-  return { build: { ...build, state: 'building', notBefore: undefined, since: attempt.started }, attempt, release }
+  return {
+    build: { ...build, state: 'building', notBefore: undefined, since: attempt.started },
+    attempt,
+    release: line.release,
+    revision: line.to_tag,
+  }
 }
 
 async function addAttempt(tx: Tx, builder: string, { job, build }: Begun): Promise<Attempt> {
@@ -135,4 +140,12 @@ async function addAttempt(tx: Tx, builder: string, { job, build }: Begun): Promi
     .returningAll()
     .executeTakeFirstOrThrow()
   return attemptOf(row)
+}
+
+export async function claimOf({ db }: World, id: number): Promise<Claim | undefined> {
+  const attempt = await db.selectFrom('farm.attempt').selectAll().where('id', '=', id).executeTakeFirst()
+  const build = attempt === undefined ? undefined : await readBuild(db, attempt.build)
+  if (attempt === undefined || build === undefined) return undefined
+  const line = await db.selectFrom('farm.branch').select(['release', 'to_tag']).where('name', '=', build.branch).executeTakeFirstOrThrow()
+  return { build, attempt: attemptOf(attempt), release: line.release, revision: line.to_tag }
 }

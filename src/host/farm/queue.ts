@@ -4,7 +4,7 @@ import { BinderyError } from '../../base/error.ts'
 import { queueName } from './boss.ts'
 import { endAttempts } from './catalog-sources.ts'
 import { dequeue, enqueue } from './jobs.ts'
-import { claim } from './queue-claim.ts'
+import { claim, claimOf } from './queue-claim.ts'
 import { finish, putBack } from './queue-end.ts'
 import { affectedBy, attemptOf, inTransaction, moveAll, queueIn, readBuild } from './world.ts'
 import type { Selectable } from 'kysely'
@@ -17,6 +17,7 @@ import type { Tx, World } from './world.ts'
 export function farmQueue(world: World, wakened: Wakened): FarmQueue {
   return {
     claim: async (builder) => await claim(world, builder),
+    claimOf: async (attempt) => await claimOf(world, attempt),
     beat: async (attempt, log) => await beat(world, attempt, log),
     finish: async (attempt, end) => await finish(world, attempt, end),
     expire: async () => await expire(world),

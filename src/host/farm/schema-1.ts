@@ -103,7 +103,7 @@ export const schema1: readonly string[] = [
   )`,
   `comment on table farm.builder is 'A machine that builds, or a place on the controller'`,
   `comment on column farm.builder.public_key is 'The key that signs its requests; none for a place on the controller'`,
-  `comment on column farm.builder.releases is 'Those that it builds for; none: any'`,
+  `comment on column farm.builder.releases is 'Those that it builds for; empty where it builds for all'`,
 
   `create table farm.attempt (
     id           bigint generated always as identity constraint attempt_pk primary key,
