@@ -89,6 +89,16 @@ const makerVerbs: readonly Verb[] = [
     summary: 'bring mirrors up to date, and tell how far behind they are',
     load: async () => (await import('./farm-mirror.ts')).farmMirror,
   },
+  {
+    name: 'farm serve',
+    summary: 'serve the pages of a farm, for reading',
+    load: async () => (await import('./farm-serve.ts')).farmServe,
+  },
+  {
+    name: 'farm token',
+    summary: 'say who may read the pages of a farm, and who may act',
+    load: async () => (await import('./farm-token.ts')).farmToken,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]
