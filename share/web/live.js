@@ -23,10 +23,10 @@ function tick() {
 
 // Makes `to` out of `from`, keeping every element that is in both.
 function morph(from, to) {
-  for (const { name } of [...from.attributes]) if (!to.hasAttribute(name)) from.removeAttribute(name)
+  for (const { name } of Array.from(from.attributes)) if (!to.hasAttribute(name)) from.removeAttribute(name)
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value)
   let place = from.firstChild
-  for (const wanted of [...to.childNodes]) {
+  for (const wanted of Array.from(to.childNodes)) {
     const match = findMatch(from, place, wanted)
     if (match === null) from.insertBefore(wanted, place)
     else {
@@ -92,10 +92,10 @@ function follow(path) {
   let wasLost = false
   source.addEventListener('open', () => {
     showLive('on', 'live')
-    if (wasLost) renewSoon()
+    if (wasLost) void renewSoon()
     wasLost = false
   })
-  source.addEventListener('change', renewSoon)
+  source.addEventListener('change', () => void renewSoon())
   source.addEventListener('error', () => {
     wasLost = true
     showLive('off', 'not connected')
@@ -120,7 +120,7 @@ function followLog(pre) {
   source.addEventListener('end', () => {
     source.close()
     pre.removeAttribute('data-log')
-    renewSoon()
+    void renewSoon()
   })
 }
 

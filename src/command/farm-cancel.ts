@@ -10,7 +10,7 @@ export const farmCancel: Command = {
   examples: ['bindery farm cancel /var/farm 1042'],
   run: async (context, input) => {
     const [farm, ...builds] = input.operands as [string, ...string[]]
-    for (const id of builds.map(buildNumber)) await askFarm(context, farm, 'farm cancel', 'cancel', [id, actorHere(context)])
+    for (const id of builds.map(buildNumber)) await askFarm(context, { farm, verb: 'farm cancel' }, 'cancel', id, actorHere(context))
     return 0
   },
 }

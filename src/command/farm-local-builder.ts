@@ -32,18 +32,22 @@ export function readLocalBuilder(context: Context, config: BuilderConfig): Local
 
 /** Until the controller ends. */
 export async function runLocalBuilder(controller: Controller, builder: LocalBuilder, slot: number): Promise<void> {
-  const { farm, signal } = controller
-  const { name } = builder.config
+  const { farm, done, signal } = controller
   await keepDoing(controller, {
-    name,
-    work: async () => {
-      for (let claim = await farm.queue.claim(name); claim !== undefined; claim = await farm.queue.claim(name)) {
-        await buildClaim(controller, { ...builder, slot, claim })
-        if (signal.aborted) return
-      }
-    },
-    pause: async () => await Promise.race([farm.queue.changed(idleMs), controller.done.changed(idleMs, signal)]),
+    name: builder.config.name,
+    work: async () => await buildAll(controller, builder, slot),
+    pause: async () => await Promise.race([farm.queue.changed(idleMs), done.changed(idleMs, signal)]),
   })
+}
+
+/** Whatever this builder can do now. */
+export async function buildAll(controller: Controller, builder: LocalBuilder, slot: number): Promise<void> {
+  const { farm, signal } = controller
+  while (!signal.aborted) {
+    const claim = await farm.queue.claim(builder.config.name)
+    if (claim === undefined) return
+    await buildClaim(controller, { ...builder, slot, claim })
+  }
 }
 
 const idleMs = 10_000

@@ -1,21 +1,26 @@
 import { BinderyError } from '../base/error.ts'
 import type { Farm } from '../host/farm/open.ts'
 import type { Build } from '../port/farm-build.ts'
-import type { BuildCount, Handover, KnownBuilder, Sighting } from '../port/farm-catalog.ts'
+import type { BuildCount, FarmCatalog, Handover, KnownBuilder, Sighting } from '../port/farm-catalog.ts'
+import type { FarmQueue } from '../port/farm-queue.ts'
 
 /** What a person asks of a farm at a terminal, whether its controller runs or not. */
-export type Office = {
-  status(): Promise<FarmStatus>
-  cancel(build: number, actor: string): Promise<void>
-  retry(build: number, actor: string): Promise<void>
-  pause(what: Pausable, actor: string): Promise<void>
-  resume(what: Pausable, actor: string): Promise<void>
-}
+export type Office = Pick<FarmQueue, 'cancel' | 'retry' | 'prioritise'> &
+  Pick<FarmCatalog, 'putBuilder' | 'builders' | 'removeBuilder' | 'putOperator' | 'operators' | 'removeOperator'> & {
+    status(): Promise<FarmStatus>
+    pause(what: Pausable, actor: string): Promise<void>
+    resume(what: Pausable, actor: string): Promise<void>
+  }
 
 export type Pausable = { readonly kind: 'branch' | 'builder'; readonly name: string }
 
 export type FarmStatus = {
-  readonly branches: readonly { readonly name: string; readonly release: string; readonly paused: boolean; readonly seen: number | undefined }[]
+  readonly branches: readonly {
+    readonly name: string
+    readonly release: string
+    readonly paused: boolean
+    readonly seen: number | undefined
+  }[]
   readonly counts: readonly BuildCount[]
   /** Waiting, being built, failed and quarantined ones. */
   readonly builds: readonly Build[]
@@ -40,6 +45,13 @@ export function farmOffice({ catalog, queue }: Farm): Office {
     },
     cancel: queue.cancel,
     retry: queue.retry,
+    prioritise: queue.prioritise,
+    putBuilder: catalog.putBuilder,
+    builders: catalog.builders,
+    removeBuilder: catalog.removeBuilder,
+    putOperator: catalog.putOperator,
+    operators: catalog.operators,
+    removeOperator: catalog.removeOperator,
     pause: async (what, actor) => await setPaused(catalog, what, true, actor),
     resume: async (what, actor) => await setPaused(catalog, what, false, actor),
   }
@@ -47,6 +59,7 @@ export function farmOffice({ catalog, queue }: Farm): Office {
 
 async function setPaused(catalog: Farm['catalog'], { kind, name }: Pausable, paused: boolean, actor: string): Promise<void> {
   if (kind === 'builder') return await catalog.pauseBuilder(name, paused, actor)
-  if (!(await catalog.branches()).some((branch) => branch.name === name)) throw new BinderyError('not-found', `there is no branch '${name}'`)
+  if (!(await catalog.branches()).some((branch) => branch.name === name))
+    throw new BinderyError('not-found', `there is no branch '${name}'`)
   await catalog.pauseBranch(name, paused, actor)
 }

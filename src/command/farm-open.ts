@@ -3,14 +3,14 @@ import { about } from '../base/about.ts'
 import { collectBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { pipeline } from '../engine/farm/pipeline.ts'
-import { afterFailure } from '../engine/farm/retry.ts'
+import { afterFailure, usualRetries } from '../engine/farm/retry.ts'
 import { decodeFarmConfig } from '../format/farm-config.ts'
 import { openInput } from '../host/source.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
 import type { Farm } from '../host/farm/open.ts'
 import type { Context } from './command.ts'
 
-export const configName = 'farm.toml'
+const configName = 'farm.toml'
 const maxConfig = 1 << 20
 
 export async function readFarmConfig(folder: string): Promise<FarmConfig> {
@@ -19,8 +19,13 @@ export async function readFarmConfig(folder: string): Promise<FarmConfig> {
   return await about(file, () => decodeFarmConfig(bytes ?? new Uint8Array(maxConfig + 1)))
 }
 
-/** In `DATABASE_URL`, or in the folder, where one process at a time has it. */
-export async function openFarmAt(context: Context, folder: string, config: FarmConfig, verb: string): Promise<Farm> {
+/** The farm in a folder, which one process at a time can have, or, where DATABASE_URL says so, the one in a PostgreSQL whose folder this is. */
+export async function openFarmAt(
+  context: Pick<Context, 'environment' | 'say'>,
+  folder: string,
+  verb: string,
+  config: Pick<FarmConfig, 'retry' | 'leaseSeconds'> = usual,
+): Promise<Farm> {
   const { openFarm, farmPlace } = await loadFarm()
   return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), {
     rules: { ...pipeline, afterFailure: (failures) => afterFailure(failures, config.retry) },
@@ -29,6 +34,8 @@ export async function openFarmAt(context: Context, folder: string, config: FarmC
     onError: (error) => context.say(`the queue: ${error instanceof Error ? error.message : String(error)}`),
   })
 }
+
+const usual = { retry: usualRetries, leaseSeconds: 120 }
 
 /** A client installs none of the farm's libraries. */
 async function loadFarm(): Promise<typeof import('../host/farm/open.ts')> {

@@ -16,7 +16,8 @@ export const farmPause: Command = {
   options: pausableOptions,
   examples: ['bindery farm pause /var/farm --branch 7.6', 'bindery farm pause /var/farm --builder sparc64-1'],
   run: async (context, input) => {
-    await askFarm(context, input.operands[0] as string, 'farm pause', 'pause', [pausableOf(input), actorHere(context)])
+    const [farm] = input.operands as [string]
+    await askFarm(context, { farm, verb: 'farm pause' }, 'pause', pausableOf(input), actorHere(context))
     return 0
   },
 }

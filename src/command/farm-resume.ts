@@ -10,7 +10,8 @@ export const farmResume: Command = {
   options: pausableOptions,
   examples: ['bindery farm resume /var/farm --branch 7.6'],
   run: async (context, input) => {
-    await askFarm(context, input.operands[0] as string, 'farm resume', 'resume', [pausableOf(input), actorHere(context)])
+    const [farm] = input.operands as [string]
+    await askFarm(context, { farm, verb: 'farm resume' }, 'resume', pausableOf(input), actorHere(context))
     return 0
   },
 }

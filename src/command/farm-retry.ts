@@ -10,7 +10,7 @@ export const farmRetry: Command = {
   examples: ['bindery farm retry /var/farm 1042 1043'],
   run: async (context, input) => {
     const [farm, ...builds] = input.operands as [string, ...string[]]
-    for (const id of builds.map(buildNumber)) await askFarm(context, farm, 'farm retry', 'retry', [id, actorHere(context)])
+    for (const id of builds.map(buildNumber)) await askFarm(context, { farm, verb: 'farm retry' }, 'retry', id, actorHere(context))
     return 0
   },
 }

@@ -15,7 +15,8 @@ export const farmStatus: Command = {
   options: { json: { ...sharedFlags.json, help: 'print JSON, one thing a line, each with its kind' } },
   examples: ['bindery farm status /var/farm', 'bindery farm status --json /var/farm'],
   run: async (context, input) => {
-    const status = await askFarm(context, input.operands[0] as string, 'farm status', 'status', [])
+    const [farm] = input.operands as [string]
+    const status = await askFarm(context, { farm, verb: 'farm status' }, 'status')
     const lines = input.flag('json') ? jsonLines(status) : textLines(status, context.clock.now())
     for (const line of lines) await print(context, `${line}\n`)
     return 0

@@ -1,7 +1,7 @@
-import { base64, fromBase64, fromUtf8, utf8 } from '../base/bytes.ts'
+import { fromUtf8, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { channelOf, formatChannel, parseChannel, parseDistName } from '../base/name.ts'
-import { decodePublicKey, decodeSignedMessage, encodePublicKey } from './signify.ts'
+import { decodePublicKeyLine, decodeSignedMessage, publicKeyLine } from './signify.ts'
 import type { SignedMessage, SignifyPublicKey } from './signify.ts'
 
 /** What a machine says that it runs (doc/spec/report.md): lines of text, signed by the machine's own key as `signify -S -e` does. */
@@ -23,14 +23,9 @@ const machinePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?$/
 /** The message, to be signed. Releases go by channel. */
 export function encodeReport({ machine, key, time, releases }: VersionReport): Uint8Array {
   const lines = releases.map(({ channel, release }) => `release ${channel} ${release}`).toSorted()
-  const message = utf8(`${[head, `machine ${machine}`, `key ${keyText(key)}`, `time ${time}`, ...lines].join('\n')}\n`)
+  const message = utf8(`${[head, `machine ${machine}`, `key ${publicKeyLine(key)}`, `time ${time}`, ...lines].join('\n')}\n`)
   decodeMessage(message)
   return message
-}
-
-/** One way to write a key: without the comment of its file. */
-export function keyText(key: SignifyPublicKey): string {
-  return base64(encodePublicKey({ ...key, comment: '' }))
 }
 
 export function decodeReport(file: Uint8Array): SignedReport {
@@ -47,7 +42,7 @@ function decodeMessage(message: Uint8Array): VersionReport {
   if (!machinePattern.test(machine)) throw new BinderyError('bad-format', 'its machine has no name of letters, digits, dots, - and _')
   const time = valueOf(lines[3], 'time')
   if (!/^[1-9][0-9]{0,11}$/.test(time)) throw new BinderyError('bad-format', 'its time is no number of seconds')
-  return { machine, key: keyOf(valueOf(lines[2], 'key')), time: Number(time), releases: releasesOf(lines.slice(4)) }
+  return { machine, key: decodePublicKeyLine(valueOf(lines[2], 'key')), time: Number(time), releases: releasesOf(lines.slice(4)) }
 }
 
 function textOf(message: Uint8Array): string {
@@ -61,13 +56,6 @@ function textOf(message: Uint8Array): string {
 function valueOf(line: string | undefined, name: string): string {
   if (line?.startsWith(`${name} `) !== true) throw new BinderyError('bad-format', `has no '${name}' where one must be`)
   return line.slice(name.length + 1)
-}
-
-function keyOf(text: string): SignifyPublicKey {
-  const file = fromBase64(text)
-  const key = file && decodePublicKey(file)
-  if (key === undefined || keyText(key) !== text) throw new BinderyError('bad-format', 'its key is none')
-  return key
 }
 
 function releasesOf(lines: readonly string[]): VersionReport['releases'] {

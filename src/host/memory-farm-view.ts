@@ -1,3 +1,4 @@
+import { rowsOfOverview } from '../port/farm-view.ts'
 import type { Attempt, Build } from '../port/farm-build.ts'
 import type { BuildCount, FarmEvent, FarmPackage, Handover, KnownBuilder, Report, Sighting } from '../port/farm-catalog.ts'
 import type {
@@ -33,7 +34,6 @@ export type FarmFacts = {
 }
 
 const day = 86_400_000
-export const rowsOfOverview = { queue: 10, failures: 8, updates: 10, building: 50 } as const
 
 /** The twin in memory of the catalog's readers. */
 export function memoryFarmView(facts: FarmFacts): FarmView {
@@ -139,9 +139,10 @@ function rowOf(facts: FarmFacts, build: Build): BuildRow {
   return { ...build, attempt: summary, usualMs: usualOf(facts, build) }
 }
 
+/** Of the last nine that were built. */
 function usualOf(facts: FarmFacts, { pkgpath, arch }: Build): number | undefined {
-  const same = new Set(facts.builds.filter((one) => one.pkgpath === pkgpath && one.arch === arch).map(({ id }) => id))
-  const ended = facts.attempts.filter(({ build, outcome }) => same.has(build) && outcome === 'built').slice(-9)
+  const same = facts.builds.filter((one) => one.pkgpath === pkgpath && one.arch === arch)
+  const ended = same.flatMap(({ id }) => attemptsOf(facts, id).filter(({ outcome }) => outcome === 'built')).slice(-9)
   const spent = ended.map(({ started, ended }) => (ended ?? started) - started).sort((a, b) => a - b)
   return spent[Math.ceil(spent.length / 2) - 1]
 }

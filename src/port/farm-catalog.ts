@@ -35,6 +35,8 @@ export type FarmCatalog = {
   /** `signed`, `published`: its builds follow. `withdrawn`, `stale`: they are built again, to be handed over anew. */
   moveHandover(handover: number, to: HandoverState, by: { readonly actor: Actor; readonly why?: string }): Promise<void>
   addPublication(publication: Publication): Promise<void>
+  /** Changes with each publication. */
+  lastPublication(): Promise<string | undefined>
 
   putMirror(place: string): Promise<void>
   /** The last of them for each mirror, branch and architecture; seeing the same again moves only its time. */

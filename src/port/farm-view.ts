@@ -141,3 +141,6 @@ export type Figures = {
   readonly builders: readonly KnownBuilder[]
   readonly sightings: readonly Sighting[]
 }
+
+/** So many rows at most of what the overview lists. */
+export const rowsOfOverview = { queue: 10, failures: 8, updates: 10, building: 50 } as const

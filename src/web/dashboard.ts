@@ -34,7 +34,7 @@ export type DashboardFarm = {
   readonly view: FarmView
   readonly operators: () => Promise<readonly Operator[]>
   /** Absent where the farm can only be looked at. */
-  readonly desk?: FarmDesk | undefined
+  readonly controls?: FarmControls | undefined
   readonly addEvent: (event: NewEvent) => Promise<void>
   /** Absent where machines do not report here. */
   readonly reports?: FleetReports | undefined
@@ -43,15 +43,13 @@ export type DashboardFarm = {
 }
 
 /** What a person may ask of a farm; each call refuses what the state does not allow, and leaves its line in the trail. */
-export type FarmDesk = Pick<FarmQueue, 'cancel' | 'retry' | 'prioritise'> &
+export type FarmControls = Pick<FarmQueue, 'cancel' | 'retry' | 'prioritise'> &
   Pick<FarmCatalog, 'pauseBuilder' | 'quarantineBuilder' | 'pauseBranch'>
 
 export type FleetReports = {
   /** Whether a machine that was never heard of is believed, and its key from then on. */
   readonly enroll: 'first-use' | 'known'
-  /** The keys of a machine: whatever its reports were signed with. */
-  keyOf(machine: string): Promise<string | undefined>
-  lastOf(machine: string): Promise<number | undefined>
+  known(machine: string): Promise<{ readonly key: string; readonly last: number } | undefined>
   put(reports: readonly Report[]): Promise<void>
 }
 

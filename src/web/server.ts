@@ -1,5 +1,6 @@
 import { BinderyError } from '../base/error.ts'
 import { loadOptional } from './libraries.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 
@@ -16,6 +17,8 @@ export type WebServerOptions = {
   readonly modules: readonly RouteModule[]
   /** One line per answer, without what may be secret. */
   readonly log?: ((line: string) => void) | undefined
+  /** Answers what no module has a route for. */
+  readonly otherwise?: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   readonly proxies?: readonly string[] | undefined
 }
@@ -51,6 +54,12 @@ export async function startWebServer(options: WebServerOptions): Promise<Running
     return payload
   })
   server.addHook('onResponse', async (request, reply) => options.log?.(lineOf(request, reply.statusCode)))
+  const { otherwise } = options
+  if (otherwise !== undefined)
+    server.setNotFoundHandler((request, reply) => {
+      reply.hijack()
+      otherwise(request.raw, reply.raw)
+    })
   for (const module of options.modules) await server.register(async (scope) => await module(scope))
   return await listen(server, options)
 }

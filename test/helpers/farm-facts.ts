@@ -184,7 +184,7 @@ function addEvent(facts: FarmFacts, { id, state, arch }: Build, at: number): voi
   const add = (actor: string, what: string): void =>
     void facts.events.push({ id: facts.events.length + 1, at, actor, kind: 'build', subject: String(id), what })
   add('farm', 'waiting: the sources have changed')
-  if (state !== 'waiting') add(`${arch}-1`, `${state}`)
+  if (state !== 'waiting') add(`${arch}-1`, state)
 }
 
 function addHandovers(facts: FarmFacts): void {
@@ -216,16 +216,16 @@ function addPublished(facts: FarmFacts): void {
       digest: digestOf(arch),
       packages: 214 - i,
     })
-  const mirrors = ['https://cdn.openbsd.example/pub/OpenBSD', 'rsync://mirror.example.org/pub/OpenBSD', '/mnt/backup/OpenBSD']
-  const states = ['current', 'behind', 'torn'] as const
+  const mirrors = ['/mnt/backup/OpenBSD', 'https://cdn.openbsd.example/pub/OpenBSD', 'rsync://mirror.example.org/pub/OpenBSD']
+  const states = ['torn', 'current', 'behind'] as const
   for (const [i, mirror] of mirrors.entries())
     facts.sightings.push({
       mirror,
       branch: '7.7',
       arch: 'amd64',
       state: states[i] as (typeof states)[number],
-      lagSeconds: i === 1 ? 5400 : undefined,
-      files: i === 2 ? ['vim-9.12.tgz', 'curl-8.1.tgz'] : [],
+      lagSeconds: i === 2 ? 5400 : undefined,
+      files: i === 0 ? ['vim-9.12.tgz', 'curl-8.1.tgz'] : [],
       why: '',
       first: factsStart - 300 * minute,
       last: factsStart - 4 * minute,

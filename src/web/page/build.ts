@@ -22,43 +22,25 @@ import type { PageBody, PageContext } from './frame.ts'
 
 export function buildPage(context: PageContext, build: BuildDetails, log: LogPart | undefined): PageBody {
   const { now } = context
-  const main = html`<div id="about">
-      <h1>${packageLink(build.pkgpath)} <small>${build.branch} ${build.arch}</small></h1>
-      <p class="lead">
-        ${stateOf(build.state)}${securityMark(build.isSecurity)} for
-        ${age(build.since, now)}${build.state === 'building' && html` ${progressOf(build, now)}`}
-      </p>
-      ${about(build, now)} ${actions(context, build)}
-    </div>
-    ${section('attempts', 'Tries', attempts(build.attempts, now))}
-    ${section('made', 'Packages', build.made.length === 0 ? html`<p class="none">None yet: ${build.packages.length} are expected.</p>` : madeOf(build.made))}
-    ${log !== undefined && logSection(build, log)} ${section('trail', 'Trail', trail(build))}`
+  const main = html`<div id="about"><h1>${packageLink(build.pkgpath)} <small>${build.branch} ${build.arch}</small></h1>
+<p class="lead">${stateOf(build.state)}${securityMark(build.isSecurity)} for ${age(build.since, now)}${build.state === 'building' && html` ${progressOf(build, now)}`}</p>
+${about(build, now)}
+${actions(context, build)}</div>
+${section('attempts', 'Tries', attempts(build.attempts, now))}
+${section('made', 'Packages', build.made.length === 0 ? html`<p class="none">None yet: ${build.packages.length} are expected.</p>` : madeOf(build.made))}
+${log !== undefined && logSection(build, log)}
+${section('trail', 'Trail', trail(build))}`
   return { title: `${build.pkgpath} ${build.branch} ${build.arch}`, path: `/builds/${build.id}`, live: true, main }
 }
 
 function about({ cves, messages, packages, priority, notBefore, state }: BuildDetails, now: number): Html {
   return html`<dl class="about">
-    ${
-      cves.length > 0 &&
-      html`<dt>CVEs</dt>
-        <dd>${cves.join(', ')}</dd>`
-    }
-    ${
-      messages.length > 0 &&
-      html`<dt>Because</dt>
-        <dd>${messages.map((message) => html`${message}<br />`)}</dd>`
-    }
-    <dt>Builds</dt>
-    <dd>${packages.map((path) => html`<code>${path}</code> `)}</dd>
-    <dt>Priority</dt>
-    <dd>${priority}</dd>
-    ${
-      state === 'failed' &&
-      notBefore !== undefined &&
-      html`<dt>Tried again</dt>
-        <dd>${notBefore <= now ? 'now' : `in ${spanOf(notBefore - now)}`}</dd>`
-    }
-  </dl>`
+${cves.length > 0 && html`<dt>CVEs</dt><dd>${cves.join(', ')}</dd>`}
+${messages.length > 0 && html`<dt>Because</dt><dd>${messages.map((message) => html`${message}<br>`)}</dd>`}
+<dt>Builds</dt><dd>${packages.map((path) => html`<code>${path}</code> `)}</dd>
+<dt>Priority</dt><dd>${priority}</dd>
+${state === 'failed' && notBefore !== undefined && html`<dt>Tried again</dt><dd>${notBefore <= now ? 'now' : `in ${spanOf(notBefore - now)}`}</dd>`}
+</dl>`
 }
 
 function actions(context: PageContext, { id, state, pkgpath }: BuildDetails): Html | undefined {
@@ -98,15 +80,13 @@ function logSection({ id }: BuildDetails, log: LogPart): Html {
   return section(
     'log',
     'Log',
-    html`<pre id="log-text" class="log" tabindex="0" aria-label="Log" ${live}>${fromUtf8Lossy(log.bytes)}</pre>`,
+    html`<pre id="log-text" class="log" tabindex="0" aria-label="Log"${live}>${fromUtf8Lossy(log.bytes)}</pre>`,
     html`${before}<a href="/builds/${id}/log">as text</a>`,
   )
 }
 
 function trail({ events }: BuildDetails): Html {
-  return html`<ol class="trail">
-    ${events.map(
-      ({ at, actor, what }) => html`<li><time datetime="${new Date(at).toISOString()}">${isoTime(at)}</time> <b>${actor}</b> ${what}</li>`,
-    )}
-  </ol>`
+  return html`<ol class="trail">${events.map(
+    ({ at, actor, what }) => html`<li><time datetime="${new Date(at).toISOString()}">${isoTime(at)}</time> <b>${actor}</b> ${what}</li>`,
+  )}</ol>`
 }

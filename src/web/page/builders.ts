@@ -12,9 +12,8 @@ export function buildersPage(context: PageContext, builders: readonly BuilderRow
   const rows = builders.map((builder) => ({
     id: `builder-${builder.name}`,
     cells: [
-      html`<b>${builder.name}</b><br /><span class="where">${[builder.arch, ...builder.releases, ...builder.tags].join(' ')}</span>`,
-      html`${stateOf(builderState(builder, now))}
-        <span class="dim">${builder.seen === undefined ? 'never seen' : html`seen ${age(builder.seen, now)} ago`}</span>`,
+      html`<b>${builder.name}</b><br><span class="where">${[builder.arch, ...builder.releases, ...builder.tags].join(' ')}</span>`,
+      html`${stateOf(builderState(builder, now))} <span class="dim">${builder.seen === undefined ? 'never seen' : html`seen ${age(builder.seen, now)} ago`}</span>`,
       work(builder, now),
       html`<span class="num">${builder.load === undefined ? '' : builder.load.toFixed(2)}</span>`,
       html`<span class="num">${builder.built} / ${builder.failed}</span>`,
@@ -30,15 +29,12 @@ export function buildersPage(context: PageContext, builders: readonly BuilderRow
     { label: 'Actions' },
   ]
   const shown = context.visitor?.csrf === undefined ? columns.slice(0, 5) : columns
-  const main = html`<h1>Builders</h1>
-    <div id="list">
-      ${table(
-        'Builders',
-        shown,
-        rows.map((row) => ({ ...row, cells: row.cells.slice(0, shown.length) })),
-        'No builder is known.',
-      )}
-    </div>`
+  const main = html`<h1>Builders</h1><div id="list">${table(
+    'Builders',
+    shown,
+    rows.map((row) => ({ ...row, cells: row.cells.slice(0, shown.length) })),
+    'No builder is known.',
+  )}</div>`
   return { title: 'Builders', path: '/builders', live: true, main }
 }
 
@@ -54,16 +50,12 @@ function builderState(
 
 function work({ building, jobs }: BuilderRow, now: number): Html {
   if (building.length === 0) return html`<span class="dim">nothing, ${jobs === 1 ? '1 place' : `${jobs} places`}</span>`
-  return html`<ul class="plain">
-    ${building.map((build) => html`<li>${buildLink(build)} ${progressOf(build, now)}</li>`)}
-  </ul>`
+  return html`<ul class="plain">${building.map((build) => html`<li>${buildLink(build)} ${progressOf(build, now)}</li>`)}</ul>`
 }
 
 function buttons(context: PageContext, { name, paused, quarantined }: BuilderRow): Html {
   const path = `/builders/${encodeURIComponent(name)}`
-  return html`<div class="actions">
-    ${paused ? action(context, `${path}/resume`, 'Resume', name) : action(context, `${path}/pause`, 'Pause', name)}${
-      quarantined && action(context, `${path}/release`, 'Release', name)
-    }
-  </div>`
+  return html`<div class="actions">${paused ? action(context, `${path}/resume`, 'Resume', name) : action(context, `${path}/pause`, 'Pause', name)}${
+    quarantined && action(context, `${path}/release`, 'Release', name)
+  }</div>`
 }

@@ -33,38 +33,29 @@ export function buildsPage({ now }: PageContext, { query, states, branches, page
   const given = { state: query.state, branch: query.branch, arch: query.arch, before: query.before?.toString() }
   const archs = [...new Set(branches.flatMap((branch) => branch.archs))]
   const main = html`<h1>Builds</h1>
-    <form class="filter" method="get" action="/builds" role="search" aria-label="Filter">
-      ${select('state', 'State', states, query.state)}
-      ${select(
-        'branch',
-        'Branch',
-        branches.map(({ name }) => name),
-        query.branch,
-      )}
-      ${select('arch', 'Architecture', archs, query.arch)}
-      <button>Show</button>
-    </form>
-    <div id="list">
-      ${table(
-        'Builds',
-        buildColumns,
-        page.rows.map((build) => buildRow(build, now)),
-        'There is no such build.',
-      )}
-      ${pager('/builds', 'before', given, page.next)}
-    </div>`
+<form class="filter" method="get" action="/builds" role="search" aria-label="Filter">
+${select('state', 'State', states, query.state)}
+${select(
+  'branch',
+  'Branch',
+  branches.map(({ name }) => name),
+  query.branch,
+)}
+${select('arch', 'Architecture', archs, query.arch)}
+<button>Show</button></form>
+<div id="list">${table(
+    'Builds',
+    buildColumns,
+    page.rows.map((build) => buildRow(build, now)),
+    'There is no such build.',
+  )}
+${pager('/builds', 'before', given, page.next)}</div>`
   return { title: 'Builds', path: '/builds', live: query.before === undefined, main, feed: '/failures.atom' }
 }
 
 function select(name: string, label: string, values: readonly string[], chosen: string | undefined): Html {
   const option = (value: string): Html => html`<option${value === chosen && html` selected`}>${value}</option>`
-  return html`<label
-    >${label}
-    <select name="${name}">
-      <option value="">any</option>
-      ${values.map(option)}
-    </select></label
-  >`
+  return html`<label>${label} <select name="${name}"><option value="">any</option>${values.map(option)}</select></label>`
 }
 
 const buildColumns = [
@@ -79,7 +70,7 @@ function buildRow(build: BuildRow, now: number): Row {
   return {
     id: `build-${build.id}`,
     cells: [
-      html`${buildLink(build)}${securityMark(build.isSecurity)}<br />${where(build)}`,
+      html`${buildLink(build)}${securityMark(build.isSecurity)}<br>${where(build)}`,
       stateOf(build.state),
       html`<span class="where">${build.attempt?.builder ?? ''}</span>`,
       took(build, now),
@@ -98,7 +89,7 @@ export function packagePage({ now }: PageContext, pkgpath: string, query: PageQu
   const rows = page.rows.map((build) => ({
     id: `build-${build.id}`,
     cells: [
-      html`<a href="/builds/${build.id}">${isoTime(build.since).slice(0, 10)}</a><br />${where(build)}`,
+      html`<a href="/builds/${build.id}">${isoTime(build.since).slice(0, 10)}</a><br>${where(build)}`,
       html`${stateOf(build.state)}${securityMark(build.isSecurity)}`,
       madeOf(build.made),
       took(build, now),
@@ -114,8 +105,8 @@ export function packagePage({ now }: PageContext, pkgpath: string, query: PageQu
   ]
   const path = `/packages/${pkgpath}`
   const main = html`<h1>${pkgpath}</h1>
-    ${section('time', 'Time to build', durationChart(page.rows))}
-    ${section('history', 'History', html`${table(`Builds of ${pkgpath}`, columns, rows, 'It was never built here.')}${pager(path, 'before', { before: query.before?.toString() }, page.next)}`)}`
+${section('time', 'Time to build', durationChart(page.rows))}
+${section('history', 'History', html`${table(`Builds of ${pkgpath}`, columns, rows, 'It was never built here.')}${pager(path, 'before', { before: query.before?.toString() }, page.next)}`)}`
   return { title: pkgpath, path, live: query.before === undefined, main }
 }
 
@@ -126,9 +117,8 @@ export function updatesPage({ now }: PageContext, query: PageQuery & { readonly 
     ? 'Ports whose commits or whose list of CVEs say that they close a hole. They are built first.'
     : 'Ports that changed on a branch, and how far their builds are.'
   const content = query.security ? securityTable(page.rows, now) : updateTable(page.rows, now)
-  const main = html`<h1>${title}</h1>
-    <p class="lead">${lead}</p>
-    <div id="list">${content}${pager(path, 'before', { before: query.before?.toString() }, page.next)}</div>`
+  const main = html`<h1>${title}</h1><p class="lead">${lead}</p>
+<div id="list">${content}${pager(path, 'before', { before: query.before?.toString() }, page.next)}</div>`
   return { title, path, live: query.before === undefined, main, feed: `${path}.atom` }
 }
 

@@ -14,23 +14,12 @@ export function durationChart(builds: readonly BuildRow[]): Html {
   const longest = Math.max(...bars.map(({ spent }) => spent), 1)
   const shortest = Math.min(...bars.map(({ spent }) => spent))
   const label = `The last ${bars.length} builds took between ${spanOf(shortest)} and ${spanOf(longest)}.`
-  return html`<figure class="bars">
-    <svg
-      role="img"
-      aria-label="${label}"
-      viewBox="0 0 ${bars.length * barWidth} ${height}"
-      width="${bars.length * barWidth}"
-      height="${height}"
-    >
-      ${bars.map(({ spent, state, title }, i) => {
-        const tall = Math.max(2, Math.round((spent / longest) * height))
-        return html`<rect class="s-${state}" x="${i * barWidth}" y="${height - tall}" width="${barWidth - 2}" height="${tall}"
-          ><title>${title}</title></rect
-        >`
-      })}
-    </svg>
-    <figcaption class="dim">${label}</figcaption>
-  </figure>`
+  return html`<figure class="bars"><svg role="img" aria-label="${label}" viewBox="0 0 ${bars.length * barWidth} ${height}" width="${bars.length * barWidth}" height="${height}">${bars.map(
+    ({ spent, state, title }, i) => {
+      const tall = Math.max(2, Math.round((spent / longest) * height))
+      return html`<rect class="s-${state}" x="${i * barWidth}" y="${height - tall}" width="${barWidth - 2}" height="${tall}"><title>${title}</title></rect>`
+    },
+  )}</svg><figcaption class="dim">${label}</figcaption></figure>`
 }
 
 type Bar = { readonly spent: number; readonly state: 'failed' | 'built'; readonly title: string }

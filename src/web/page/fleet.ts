@@ -22,9 +22,9 @@ export function fleetPage({ now }: PageContext, query: FleetQuery, fleet: FleetP
     { label: 'Reported', kind: 'num' as const },
   ]
   const main = html`<h1>Fleet</h1>
-    <p class="lead">What machines have said of themselves, each signed with the key of that machine.</p>
-    ${section('releases', 'Releases in use', releases(fleet))}
-    ${section('machines', 'Machines', html`${table('Machines', columns, rows, 'No machine has reported.')}${pager('/fleet', 'after', { after: query.after }, fleet.next)}`)}`
+<p class="lead">What machines have said of themselves, each signed with the key of that machine.</p>
+${section('releases', 'Releases in use', releases(fleet))}
+${section('machines', 'Machines', html`${table('Machines', columns, rows, 'No machine has reported.')}${pager('/fleet', 'after', { after: query.after }, fleet.next)}`)}`
   return { title: 'Fleet', path: '/fleet', live: query.after === undefined, main }
 }
 
@@ -33,7 +33,7 @@ function releases({ releases }: FleetPage): Html {
   const rows = releases.map(({ channel, release, machines }) => ({
     id: `release-${release}`,
     cells: [
-      html`<code>${release}</code><br /><span class="where">${channel}</span>`,
+      html`<code>${release}</code><br><span class="where">${channel}</span>`,
       html`<meter min="0" max="${most}" value="${machines}" aria-label="${release}"></meter>`,
       html`<span class="num">${machines}</span>`,
     ],
@@ -46,12 +46,9 @@ export function trailPage({ now }: PageContext, query: PageQuery, page: Page<Far
     id: `event-${id}`,
     cells: [html`<b>${actor}</b>`, html`${aboutLink(kind, subject)} ${what}`, html`<span title="${isoTime(at)}">${age(at, now)}</span>`],
   }))
-  const main = html`<h1>Trail</h1>
-    <p class="lead">Who did what. Nothing is ever taken out of it.</p>
-    <div id="list">
-      ${table('Audit trail', [{ label: 'Who' }, { label: 'What' }, { label: 'Ago', kind: 'num' }], rows, 'Nothing has happened yet.')}
-      ${pager('/trail', 'before', { before: query.before?.toString() }, page.next)}
-    </div>`
+  const main = html`<h1>Trail</h1><p class="lead">Who did what. Nothing is ever taken out of it.</p>
+<div id="list">${table('Audit trail', [{ label: 'Who' }, { label: 'What' }, { label: 'Ago', kind: 'num' }], rows, 'Nothing has happened yet.')}
+${pager('/trail', 'before', { before: query.before?.toString() }, page.next)}</div>`
   return { title: 'Trail', path: '/trail', live: query.before === undefined, main }
 }
 

@@ -8,7 +8,7 @@ export function mirrorsPage({ now }: PageContext, sightings: readonly Sighting[]
   const rows = sightings.map((one) => ({
     id: `mirror-${one.mirror}-${one.branch}-${one.arch}`,
     cells: [
-      html`<span class="url">${one.mirror}</span><br />${where(one)}`,
+      html`<span class="url">${one.mirror}</span><br>${where(one)}`,
       html`${stateOf(one.state)} <span class="dim">${mirrorText(one)}</span>`,
       age(one.first, now),
       age(one.last, now),
@@ -25,18 +25,18 @@ export function mirrorsPage({ now }: PageContext, sightings: readonly Sighting[]
     cells: [where(one), html`<code>${one.digest.slice(0, 12)}</code>`, html`<span class="num">${one.packages}</span>`, age(one.at, now)],
   }))
   const main = html`<h1>Mirrors</h1>
-    <p class="lead">Judged by what their users see: the date of the index, and whether every file that it names is there.</p>
-    ${section('sightings', 'Seen', table('Mirrors', columns, rows, 'No mirror is watched.'))}
-    ${section(
-      'published',
-      'Published',
-      table(
-        'Publications',
-        [{ label: 'Set' }, { label: 'SHA256.sig', kind: 'wide' }, { label: 'Packages', kind: 'num' }, { label: 'Age', kind: 'num' }],
-        published,
-        'Nothing was published yet.',
-      ),
-    )}`
+<p class="lead">Judged by what their users see: the date of the index, and whether every file that it names is there.</p>
+${section('sightings', 'Seen', table('Mirrors', columns, rows, 'No mirror is watched.'))}
+${section(
+  'published',
+  'Published',
+  table(
+    'Publications',
+    [{ label: 'Set' }, { label: 'SHA256.sig', kind: 'wide' }, { label: 'Packages', kind: 'num' }, { label: 'Age', kind: 'num' }],
+    published,
+    'Nothing was published yet.',
+  ),
+)}`
   return { title: 'Mirrors', path: '/mirrors', live: true, main, feed: '/published.atom' }
 }
 

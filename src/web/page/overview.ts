@@ -11,11 +11,18 @@ import type { PageBody, PageContext } from './frame.ts'
 /** One look: what wants a person, what builds, what failed, and how far everything else is. */
 export function overviewPage({ now, site }: PageContext, overview: Overview): PageBody {
   const main = html`<h1 class="unseen">Overview</h1>
-    ${pipelineStrip(overview)} ${needsYou(overview, now)}
-    <div class="columns">
-      <div>${building(overview, now)} ${failures(overview, now)} ${newUpdates(overview, now)}</div>
-      <div>${queue(overview, now)} ${handovers(overview, now)} ${publications(overview, now)} ${mirrors(overview, now)}</div>
-    </div>`
+${pipelineStrip(overview)}
+${needsYou(overview, now)}
+<div class="columns"><div>
+${building(overview, now)}
+${failures(overview, now)}
+${newUpdates(overview, now)}
+</div><div>
+${queue(overview, now)}
+${handovers(overview, now)}
+${publications(overview, now)}
+${mirrors(overview, now)}
+</div></div>`
   return { title: site.title, path: '/', live: true, main, feed: '/published.atom' }
 }
 
@@ -34,15 +41,11 @@ const broken: readonly { readonly state: BuildState; readonly label: string }[] 
 
 function pipelineStrip(overview: Overview): Html {
   const item = ({ state, label }: { readonly state: BuildState; readonly label: string }, count: number): Html =>
-    html`<li class="s-${state}${count === 0 && ' zero'}">
-      <a href="/builds?state=${state}"><b>${count}</b> ${label}</a>
-    </li>`
-  return html`<ol id="strip" class="strip" aria-label="Builds by state">
-    ${strip.map((one) => item(one, countOf(overview, one.state)))}${item(
-      { state: 'published', label: 'published today' },
-      overview.publishedToday,
-    )}${broken.map((one) => item(one, countOf(overview, one.state)))}
-  </ol>`
+    html`<li class="s-${state}${count === 0 && ' zero'}"><a href="/builds?state=${state}"><b>${count}</b> ${label}</a></li>`
+  return html`<ol id="strip" class="strip" aria-label="Builds by state">${strip.map((one) => item(one, countOf(overview, one.state)))}${item(
+    { state: 'published', label: 'published today' },
+    overview.publishedToday,
+  )}${broken.map((one) => item(one, countOf(overview, one.state)))}</ol>`
 }
 
 function countOf({ counts }: Overview, state: BuildState): number {
@@ -60,9 +63,7 @@ function needsYou(overview: Overview, now: number): Html {
   const content =
     wants.length === 0
       ? html`<p class="calm">Nothing waits for a person.</p>`
-      : html`<ul>
-          ${wants.map((want) => html`<li>${want}</li>`)}
-        </ul>`
+      : html`<ul>${wants.map((want) => html`<li>${want}</li>`)}</ul>`
   return html`<section id="needs" class="needs${wants.length === 0 && ' none'}" aria-label="What waits for a person">${content}</section>`
 }
 
@@ -78,8 +79,7 @@ function brokenBuilds(overview: Overview): Html[] {
   const count = countOf(overview, 'quarantined')
   if (count === 0) return []
   return [
-    html`<a href="/builds?state=quarantined">${count === 1 ? '1 build is' : `${count} builds are`} quarantined</a>: failed too often to be
-      tried again.`,
+    html`<a href="/builds?state=quarantined">${count === 1 ? '1 build is' : `${count} builds are`} quarantined</a>: failed too often to be tried again.`,
   ]
 }
 
@@ -106,7 +106,7 @@ function building({ building, builders }: Overview, now: number): Html {
   const rows = building.map((build) => ({
     id: `building-${build.id}`,
     cells: [
-      html`${buildLink(build)}${securityMark(build.isSecurity)}<br />${where(build)}`,
+      html`${buildLink(build)}${securityMark(build.isSecurity)}<br>${where(build)}`,
       html`<span class="where">${build.attempt?.builder ?? ''}</span>`,
       progressOf(build, now),
     ],
@@ -124,20 +124,10 @@ function building({ building, builders }: Overview, now: number): Html {
 function failures({ failures }: Overview, now: number): Html {
   const list = failures.map(
     (build) =>
-      html`<li id="failure-${build.id}">
-        <p>
-          ${stateOf(build.state)} ${buildLink(build)}${securityMark(build.isSecurity)} ${where(build)}
-          <span class="dim">${age(build.since, now)} ago, ${whyOf(build.attempt)}${againText(build, now)}</span>
-        </p>
-        ${telling(build.attempt?.lines ?? [])}
-      </li>`,
+      html`<li id="failure-${build.id}"><p>${stateOf(build.state)} ${buildLink(build)}${securityMark(build.isSecurity)} ${where(build)}
+<span class="dim">${age(build.since, now)} ago, ${whyOf(build.attempt)}${againText(build, now)}</span></p>${telling(build.attempt?.lines ?? [])}</li>`,
   )
-  const content =
-    list.length === 0
-      ? html`<p class="none">Nothing has failed.</p>`
-      : html`<ul class="failures">
-          ${list}
-        </ul>`
+  const content = list.length === 0 ? html`<p class="none">Nothing has failed.</p>` : html`<ul class="failures">${list}</ul>`
   return section('failures', 'Failures', content, html`<a href="/failures.atom">Atom</a>`)
 }
 
@@ -164,7 +154,7 @@ function handovers({ handovers }: Overview, now: number): Html {
   const rows = handovers.map((one) => ({
     id: `handover-${one.id}`,
     cells: [
-      html`${where(one)}<br /><span class="dim">${one.packages.length} packages, request <code>${one.digest.slice(0, 12)}</code></span>`,
+      html`${where(one)}<br><span class="dim">${one.packages.length} packages, request <code>${one.digest.slice(0, 12)}</code></span>`,
       one.state === 'requested' ? 'waits for the signer' : one.state,
       age(one.signed ?? one.made, now),
     ],

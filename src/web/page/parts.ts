@@ -34,7 +34,12 @@ export function size(bytes: number): Html {
 }
 
 export function packageLink(pkgpath: string): Html {
-  return html`<a href="/packages/${pathSegments(pkgpath)}">${pkgpath}</a>`
+  return html`<a href="/packages/${pathSegments(pkgpath)}">${breakable(pkgpath)}</a>`
+}
+
+/** A long path goes on in the next line after a slash. */
+function breakable(pkgpath: string): HtmlValue {
+  return pkgpath.split('/').map((part, i) => html`${i > 0 && html`/<wbr>`}${part}`)
 }
 
 function pathSegments(pkgpath: string): string {
@@ -42,7 +47,7 @@ function pathSegments(pkgpath: string): string {
 }
 
 export function buildLink({ id, pkgpath }: { readonly id: number; readonly pkgpath: string }): Html {
-  return html`<a href="/builds/${id}">${pkgpath}</a>`
+  return html`<a href="/builds/${id}">${breakable(pkgpath)}</a>`
 }
 
 export function securityMark(isSecurity: boolean): Html | undefined {
@@ -61,12 +66,7 @@ export function progressOf({ attempt, usualMs, pkgpath }: BuildRow, now: number)
   const bar =
     usualMs === undefined
       ? undefined
-      : html`<progress
-          aria-label="${pkgpath}"
-          max="${usualMs}"
-          value="${Math.min(spent, usualMs)}"
-          data-started="${attempt.started}"
-        ></progress>`
+      : html`<progress aria-label="${pkgpath}" max="${usualMs}" value="${Math.min(spent, usualMs)}" data-started="${attempt.started}"></progress>`
   return html`${bar}<span class="num">${age(attempt.started, now)}${usual}</span>`
 }
 
@@ -81,17 +81,12 @@ export function whyOf(attempt: AttemptSummary | undefined): string {
 }
 
 export function madeOf(made: readonly MadePackage[]): Html {
-  return html`<ul class="plain">
-    ${made.map((one) => html`<li><code>${one.file}</code> ${size(one.size)}</li>`)}
-  </ul>`
+  return html`<ul class="plain">${made.map((one) => html`<li><code>${one.file}</code> ${size(one.size)}</li>`)}</ul>`
 }
 
 /** A heading with what stands below it; `id` lets the live page find it again. */
 export function section(id: string, title: HtmlValue, content: HtmlValue, aside?: HtmlValue): Html {
-  return html`<section id="${id}" aria-labelledby="${id}-title">
-    <h2 id="${id}-title">${title}${aside !== undefined && html` <small>${aside}</small>`}</h2>
-    ${content}
-  </section>`
+  return html`<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${title}${aside !== undefined && html` <small>${aside}</small>`}</h2>${content}</section>`
 }
 
 export type Column = { readonly label: string; readonly kind?: 'num' | 'wide' }
@@ -101,38 +96,20 @@ export type Row = { readonly id: string; readonly cells: readonly HtmlValue[]; r
 export function table(caption: string, columns: readonly Column[], rows: readonly Row[], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`
   const kind = (i: number): HtmlValue => columns[i]?.kind !== undefined && html` class="${columns[i].kind}"`
-  return html`<table>
-    <caption class="unseen">
-      ${caption}
-    </caption>
-    <thead>
-      <tr>
-        ${columns.map(({ label }, i) => html`<th scope="col" ${kind(i)}>${label}</th>`)}
-      </tr>
-    </thead>
-    <tbody>
-      ${rows.map(
-        ({ id, cells, className }) =>
-          html`<tr id="${id}" ${className !== undefined && html` class="${className}"`}>
-            ${cells.map((cell, i) => (i === 0 ? html`<th scope="row">${cell}</th>` : html`<td${kind(i)}>${cell}</td>`))}
-          </tr>`,
-      )}
-    </tbody>
-  </table>`
+  return html`<table><caption class="unseen">${caption}</caption>
+<thead><tr>${columns.map(({ label }, i) => html`<th scope="col"${kind(i)}>${label}</th>`)}</tr></thead>
+<tbody>${rows.map(
+    ({ id, cells, className }) =>
+      html`<tr id="${id}"${className !== undefined && html` class="${className}"`}>${cells.map((cell, i) =>
+        i === 0 ? html`<th scope="row">${cell}</th>` : html`<td${kind(i)}>${cell}</td>`,
+      )}</tr>`,
+  )}</tbody></table>`
 }
 
 /** A button that changes something; nothing for whoever may not. */
-export function action(
-  { visitor }: PageContext,
-  path: string,
-  label: string,
-  about: string,
-  fields: HtmlValue = undefined,
-): Html | undefined {
+export function action({ visitor }: PageContext, path: string, label: string, about: string, fields?: HtmlValue): Html | undefined {
   if (visitor?.csrf === undefined) return undefined
-  return html`<form method="post" action="${path}">
-    ${csrfField(visitor)}${fields}<button>${label}<span class="unseen"> ${about}</span></button>
-  </form>`
+  return html`<form method="post" action="${path}">${csrfField(visitor)}${fields}<button>${label}<span class="unseen"> ${about}</span></button></form>`
 }
 
 /** `key` is the name under which the page that follows is asked for. */
@@ -150,8 +127,6 @@ export function pager(
     )
     return given.length === 0 ? path : `${path}?${new URLSearchParams(Object.fromEntries(given)).toString()}`
   }
-  return html`<nav class="pager" aria-label="Pages of the list">
-    ${!isFirst && html`<a href="${link(undefined)}">First page</a>`}
-    ${next !== undefined && html`<a rel="next" href="${link(String(next))}">Next page</a>`}
-  </nav>`
+  return html`<nav class="pager" aria-label="Pages of the list">${!isFirst && html`<a href="${link(undefined)}">First page</a>`}
+${next !== undefined && html`<a rel="next" href="${link(String(next))}">Next page</a>`}</nav>`
 }

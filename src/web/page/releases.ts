@@ -8,8 +8,8 @@ import type { PageBody } from './frame.ts'
 
 export function releasesPage(channels: readonly ChannelAccount[]): PageBody {
   const main = html`<h1>Releases</h1>
-    <p class="lead">From the signed metadata of the repository. A step is the cheapest way from the release before.</p>
-    ${channels.length === 0 ? html`<p class="none">No channel has begun.</p>` : channels.map(channelSection)}`
+<p class="lead">From the signed metadata of the repository. A step is the cheapest way from the release before.</p>
+${channels.length === 0 ? html`<p class="none">No channel has begun.</p>` : channels.map(channelSection)}`
   return { title: 'Releases', path: '/releases', live: false, main }
 }
 
@@ -26,8 +26,7 @@ function channelSection(account: ChannelAccount): Html {
   return section(
     `channel-${channel.replaceAll('/', '-')}`,
     channel,
-    html`<p>${savings(releases)}</p>
-      ${deltaGraph(account)}${table(`Releases of ${channel}`, columns, rows, 'No release yet.')}`,
+    html`<p>${savings(releases)}</p>${deltaGraph(account)}${table(`Releases of ${channel}`, columns, rows, 'No release yet.')}`,
     html`metadata good until ${isoTime(expires)}`,
   )
 }
@@ -38,9 +37,7 @@ function cellsOf({ name, security, full, step, deltas }: ReleaseAccount): readon
     size(full),
     step === undefined ? '' : size(step),
     step === undefined ? '' : html`<span class="num">${percentSaved(full, step)}</span>`,
-    html`<ul class="plain">
-      ${deltas.map(({ from, size: bytes }) => html`<li><code>${from}</code> ${size(bytes)}</li>`)}
-    </ul>`,
+    html`<ul class="plain">${deltas.map(({ from, size: bytes }) => html`<li><code>${from}</code> ${size(bytes)}</li>`)}</ul>`,
   ]
 }
 

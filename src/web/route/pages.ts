@@ -11,10 +11,9 @@ import { contextOf, queryOf, reader, wholeOf } from './reading.ts'
 import { buildStates } from '../../engine/farm/pipeline.ts'
 import type { BuildState } from '../../port/farm-build.ts'
 import type { BuildQuery, FarmView, PageQuery } from '../../port/farm-view.ts'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteInput, RoutePart } from '../dashboard.ts'
 import type { PageBody, PageContext } from '../page/frame.ts'
-import type { RouteModule } from '../server.ts'
 
 /** What a page shows, as JSON and as a page. */
 type Shown = { readonly value: unknown; readonly page: (context: PageContext) => PageBody }
@@ -28,16 +27,14 @@ export const pageRoutes: RoutePart = (input) => (server) => {
     ...(farm === undefined ? [] : farmPages(farm.view)),
     ...(channels === undefined ? [] : [['/releases', releases(channels)] as const]),
   ]
-  for (const [path, load] of pages) register(input, path, load)(server)
+  for (const [path, load] of pages) register(server, input, path, load)
   if (farm === undefined) server.get('/', async (_request, reply) => await reply.redirect('/releases', 303))
 }
 
-function register(input: RouteInput, path: string, load: Load): RouteModule {
-  return (server) => {
-    const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => await send(input, load, request, reply)
-    server.get(path, answer)
-    if (!path.endsWith('*')) server.get(path === '/' ? '/index.json' : `${path}.json`, answer)
-  }
+function register(server: FastifyInstance, input: RouteInput, path: string, load: Load): void {
+  const answer = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => await send(input, load, request, reply)
+  server.get(path, answer)
+  if (!path.endsWith('*')) server.get(path === '/' ? '/index.json' : `${path}.json`, answer)
 }
 
 async function send(input: RouteInput, load: Load, request: FastifyRequest, reply: FastifyReply): Promise<void> {

@@ -27,7 +27,6 @@ export const reportRoutes: RoutePart =
 
 async function take(reports: FleetReports, clock: Clock, bytes: Uint8Array): Promise<void> {
   const signed = decodeReport(bytes)
-  const { machine } = signed.report
-  const [key, last] = await Promise.all([reports.keyOf(machine), reports.lastOf(machine)])
-  await reports.put(verifyReport(signed, { key, last, enroll: reports.enroll, now: clock.now() }))
+  const known = await reports.known(signed.report.machine)
+  await reports.put(verifyReport(signed, { known, enroll: reports.enroll, now: clock.now() }))
 }
