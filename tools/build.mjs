@@ -21,10 +21,10 @@ const common = {
   banner: { js: 'const require = process.getBuiltinModule;' },
 }
 
-// liblzma is looked for when a delta needs it, and may not be there.
+// liblzma is looked for when a delta needs it, and may not be there; the libraries of the farm when one of its verbs needs a database or serves.
 const wholeOptions = {
   ...common,
-  external: ['node-liblzma'],
+  external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', '@fastify/static', 'prom-client'],
   entryPoints: ['src/bindery.ts', 'src/bindery-thread.ts'],
   splitting: true,
   chunkNames: 'chunk/[name]-[hash]',

@@ -30,6 +30,7 @@ tools='
 	nginx-light:nginx
 	openssl:openssl
 	original-awk:original-awk
+	postgresql:/usr/lib/postgresql/*/bin/initdb
 	procps:ps
 	python3:python3
 	rdiff:rdiff

@@ -87,7 +87,7 @@ function batchesOfManifest(output: string): ReadonlySet<number> {
 /** What tells stands near the end of even the longest. */
 const mostRead = 8 << 20
 
-function endOf(file: string): string {
+export function endOf(file: string): string {
   const { size } = statSync(file)
   const handle = openSync(file, 'r')
   try {

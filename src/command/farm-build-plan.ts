@@ -13,7 +13,7 @@ import { wholeOf } from './whole-number.ts'
 import type { Batch } from '../engine/farm/build/batch.ts'
 import type { JobLimits } from '../host/job-limits.ts'
 import type { BuildPlace } from '../port/build-place.ts'
-import type { Context, Input } from './command.ts'
+import type { Context, Input, OptionTable } from './command.ts'
 
 /** What the flags of `farm build` come to; all of them are looked at before anything is done. */
 export type BuildPlan = {
@@ -28,14 +28,55 @@ export type BuildPlan = {
   readonly kept: readonly string[] | undefined
   readonly sandbox: { readonly kind: 'overlay' | 'snapshot'; readonly root: string; readonly scratch: string | undefined } | undefined
   readonly limits: JobLimits
+  /** For sh, in the ports tree, before all else. */
+  readonly prepare: string | undefined
   readonly twice: boolean
   readonly keptBatches: number
   readonly json: boolean
 }
 
+/** How and where a builder builds, whatever it builds. */
+export const buildOptions = {
+  ports: { kind: 'value', value: 'DIR', help: 'the ports tree (default: /usr/ports)' },
+  packages: { kind: 'value', value: 'DIR', help: 'where the ports tree puts packages (default: packages/ARCH/all in it)' },
+  command: { kind: 'value', value: 'TEXT', help: 'for sh, instead of: env SUBDIRLIST="$LIST" BULK=yes make package' },
+  names: { kind: 'value', value: 'TEXT', help: 'for sh, instead of: env SUBDIRLIST="$LIST" show=PKGNAMES make' },
+  'pkg-path': { kind: 'value', value: 'URL', help: "the release's packages, for what is needed and unchanged" },
+  env: { kind: 'list', value: 'NAME=VALUE', help: 'of the environment of the build; may be given again' },
+  clean: { kind: 'flag', help: 'delete installed packages before the build; always done on OpenBSD' },
+  'no-clean': { kind: 'flag', help: 'leave installed packages alone' },
+  keep: { kind: 'list', value: 'STEM', help: 'do not delete this package; rsync and sqlports are never deleted' },
+  temporary: { kind: 'list', value: 'DIR', help: 'empty DIR before the build (default: pobj, bulk and update of the ports tree)' },
+  sandbox: { kind: 'value', value: 'KIND', help: 'build in an overlay or a snapshot over --root' },
+  root: { kind: 'value', value: 'DIR', help: 'the tree that the sandbox is over; paths of the ports tree are paths in it' },
+  scratch: { kind: 'value', value: 'DIR', help: 'keep what an overlay changes below DIR meanwhile' },
+  'no-network': { kind: 'flag', help: 'build without the network, as far as the system can' },
+  'time-limit': { kind: 'value', value: 'SECONDS', help: 'end the build after so long' },
+  silence: { kind: 'value', value: 'SECONDS', help: 'end the build when it printed nothing for so long' },
+  'least-space': { kind: 'value', value: 'MB', help: 'end the build when less is left on the disk of DIR' },
+  prepare: { kind: 'value', value: 'TEXT', help: 'for sh, in the ports tree, before each build: brings it up to date' },
+  twice: { kind: 'flag', help: 'build everything again, and tell what does not come out the same' },
+} as const satisfies OptionTable
+
 export async function readBuildPlan(context: Context, input: Input): Promise<BuildPlan> {
   const arch = plain(input.value('arch') ?? hostArch(), 'arch')
   const release = plain(input.required('release'), 'release')
+  // What is wrong with the flags is said before anything is read or made.
+  readBuildSettings(context, input, { arch, output: '' })
+  const list = await readList(context, input.operands[0] as string)
+  const output = await outputFolder(input.required('output'))
+  const keptBatches = wholeOf(input, 'keep-logs', 0, 10_000) ?? 9
+  return { ...readBuildSettings(context, input, { arch, output }), list, release, keptBatches, json: input.flag('json') }
+}
+
+type SettingName = 'output' | 'lock' | 'arch' | 'batch' | 'sandbox' | 'kept' | 'temporary' | 'limits' | 'prepare' | 'twice'
+
+/** Of the flags in `buildOptions`. */
+export function readBuildSettings(
+  context: Context,
+  input: Input,
+  { arch, output }: { readonly arch: string; readonly output: string },
+): Pick<BuildPlan, SettingName> {
   const ports = absolute(input.value('ports') ?? '/usr/ports', 'ports')
   const batch = {
     ports,
@@ -46,17 +87,12 @@ export async function readBuildPlan(context: Context, input: Input): Promise<Bui
     env: environmentOf(input),
     network: !input.flag('no-network'),
   }
-  const sandbox = sandboxOf(input)
-  const kept = keptOf(input)
-  const temporary = temporaryOf(input, ports)
-  const list = await readList(context, input.operands[0] as string)
-  const output = await outputFolder(input.required('output'))
-  const plan = { output, lock: join(output, '.lock'), list, release, arch, batch, sandbox, kept, temporary }
-  const keptBatches = wholeOf(input, 'keep-logs', 0, 10_000) ?? 9
-  return { ...plan, limits: limitsOf(input, output), twice: input.flag('twice'), keptBatches, json: input.flag('json') }
+  const [sandbox, kept, temporary] = [sandboxOf(input), keptOf(input), temporaryOf(input, ports)]
+  const place = { output, lock: join(output, '.lock'), arch, batch, sandbox, kept, temporary }
+  return { ...place, limits: limitsOf(input, output), prepare: input.value('prepare'), twice: input.flag('twice') }
 }
 
-export async function openPlace({ sandbox, batch }: BuildPlan): Promise<BuildPlace> {
+export async function openPlace({ sandbox, batch }: Pick<BuildPlan, 'sandbox' | 'batch'>): Promise<BuildPlace> {
   return sandbox === undefined ? await openSystem(batch.ports) : await openTree(sandbox.kind, sandbox.root, sandbox.scratch)
 }
 
@@ -125,7 +161,7 @@ async function readList(context: Context, file: string): Promise<readonly string
   return await about(file, () => decodePortsList(bytes))
 }
 
-async function outputFolder(folder: string): Promise<string> {
+export async function outputFolder(folder: string): Promise<string> {
   const path = resolve(folder)
   try {
     await mkdir(join(path, '.lock'), { recursive: true })

@@ -1,11 +1,11 @@
 import { BinderyError } from '../base/error.ts'
 import { timestampKey } from '../engine/repo/layout.ts'
-import { serveFolder } from '../host/http-server.ts'
+import { folderHandler, serveFolder } from '../host/http-server.ts'
 import { openRepositoryFolder } from '../host/repository-folder.ts'
 import { sharedFlags } from './flags.ts'
-import type { Command } from './command.ts'
-
-const usualAddress = '127.0.0.1:8080'
+import { addressOf, listenOption, untilStopped, usualAddress } from './listen.ts'
+import type { ServeOptions } from '../host/http-server.ts'
+import type { Command, Context } from './command.ts'
 
 export const serve: Command = {
   name: 'serve',
@@ -14,9 +14,10 @@ export const serve: Command = {
   operandCount: { min: 0, max: 0 },
   options: {
     repo: sharedFlags.repo,
-    listen: { kind: 'value', value: 'HOST:PORT', help: `where to listen; port 0 takes a free one (default: ${usualAddress})` },
+    listen: listenOption,
+    dashboard: { kind: 'flag', help: 'also serve pages about its channels and releases' },
   },
-  examples: ['bindery serve -r repo', 'bindery -v serve -r repo --listen 0.0.0.0:8000'],
+  examples: ['bindery serve -r repo', 'bindery -v serve -r repo --listen 0.0.0.0:8000', 'bindery serve -r repo --dashboard'],
   run: async (context, input) => {
     const folder = input.required('repo')
     const address = addressOf(input.value('listen') ?? usualAddress)
@@ -24,21 +25,20 @@ export const serve: Command = {
     // The wrong folder would answer 404 to everything.
     if ((await store.size(timestampKey)) === undefined)
       throw new BinderyError('not-found', 'holds no repository', { subject: folder, hint: "make one with 'bindery init'" })
-    const server = await serveFolder({ folder, ...address, log: context.explain })
+    const options = { folder, ...address, log: context.explain }
+    const server = input.flag('dashboard') ? await serveWithPages(context, options) : await serveFolder(options)
     await context.out(`${server.url}\n`)
-    await new Promise<void>((resolve) => {
-      if (context.signal.aborted) resolve()
-      context.signal.addEventListener('abort', () => resolve(), { once: true })
-    })
+    await untilStopped(context.signal)
     await server.close()
     return 0
   },
 }
 
-function addressOf(text: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]*)):([0-9]{1,5})$/.exec(text)
-  const port = Number(match?.[3])
-  if (match === null || port > 65_535) throw new BinderyError('usage', `--listen takes HOST:PORT, not '${text}'`)
-  const host = match[1] ?? match[2] ?? ''
-  return { host: host === '' ? '127.0.0.1' : host, port }
+/** Whatever is no page is a file of the repository. */
+async function serveWithPages(context: Context, options: ServeOptions): ReturnType<typeof serveFolder> {
+  const { folder } = options
+  const [{ startWebServer }, { dashboardRoutes }] = await Promise.all([import('../web/server.ts'), import('./dashboard.ts')])
+  const pages = await dashboardRoutes(context, { title: 'bindery', read: 'public', secure: false, repository: folder })
+  const files = folderHandler({ folder })
+  return await startWebServer({ ...options, modules: [pages], otherwise: files })
 }

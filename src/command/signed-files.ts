@@ -17,7 +17,11 @@ export async function readMessage(context: Context, file: string): Promise<Uint8
 }
 
 /** Decodes a key or a signature; its errors name the file. */
-export async function readKeyFile<T>(context: Context, file: string, decode: (bytes: Uint8Array) => T | Promise<T>): Promise<T> {
+export async function readKeyFile<T>(
+  context: Pick<Context, 'stdin'>,
+  file: string,
+  decode: (bytes: Uint8Array) => T | Promise<T>,
+): Promise<T> {
   const bytes = await readAll(context, file, maxKeyFileBytes)
   return await about(file, () => decode(bytes))
 }
@@ -32,7 +36,7 @@ export async function writeResult(context: Context, file: string, bytes: Uint8Ar
   await writeOutput(context, file, oneChunk(bytes))
 }
 
-async function readAll(context: Context, file: string, limit: number): Promise<Uint8Array> {
+async function readAll(context: Pick<Context, 'stdin'>, file: string, limit: number): Promise<Uint8Array> {
   const bytes = await collectBytes(await openInput(file, context.stdin), limit)
   if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${limit} bytes`, { subject: file })
   return bytes

@@ -48,7 +48,19 @@ export function encodePublicKey(key: SignifyPublicKey): Uint8Array {
 }
 
 export function decodePublicKey(file: Uint8Array): SignifyPublicKey {
-  const { comment, blob } = decodeFile(file, 42, 'public key')
+  return publicKeyOf(decodeFile(file, 42, 'public key'))
+}
+
+/** A public key in one word: the second line of its file. */
+export function publicKeyLine({ keynum, publicKey }: Omit<SignifyPublicKey, 'comment'>): string {
+  return base64(concatBytes([fromLatin1(algorithm), sized(keynum, 8), sized(publicKey, 32)]))
+}
+
+export function decodePublicKeyLine(line: string): SignifyPublicKey {
+  return publicKeyOf(decodeLines({ comment: '', encoded: line }, 42, 'public key'))
+}
+
+function publicKeyOf({ comment, blob }: Decoded): SignifyPublicKey {
   return { comment, keynum: blob.slice(2, 10), publicKey: blob.slice(10, 42) }
 }
 

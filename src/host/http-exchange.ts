@@ -10,8 +10,8 @@ import type { ByteStream } from '../base/bytes.ts'
 const builtin = process.getBuiltinModule
 
 export type Exchange = {
-  /** One that may be sent again. Default: GET. */
-  readonly method?: 'GET' | 'PUT' | 'DELETE'
+  /** Default: GET. All but POST may be sent again. */
+  readonly method?: 'GET' | 'PUT' | 'DELETE' | 'POST'
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   /** Opened for each attempt; the headers say how long it is. */
@@ -29,6 +29,7 @@ export async function openExchange(exchange: Exchange): Promise<IncomingMessage>
   } catch (error) {
     // The server may have closed a kept-alive connection while our request was on its way.
     if (!(error instanceof StaleConnection)) throw error
+    if (exchange.method === 'POST') throw networkError(exchange.url, new Error('the connection was closed'))
     return await attempt(exchange)
   }
 }

@@ -12,11 +12,14 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import type { AddressInfo } from 'node:net'
 import type { Representation, Verdict } from './http-conditions.ts'
 
-export type ServeOptions = {
-  readonly folder: string
+export type ServeOptions = FolderOptions & {
   readonly host: string
   /** 0 for any free port. */
   readonly port: number
+}
+
+type FolderOptions = {
+  readonly folder: string
   /** One line per answer. */
   readonly log?: (line: string) => void
 }
@@ -32,15 +35,20 @@ export type RunningServer = {
  * (`FILE.zst`, `FILE.gz`), no listing. Answers when it takes connections. Fails with `exists` when the port is taken.
  */
 export async function serveFolder(options: ServeOptions): Promise<RunningServer> {
-  const tags = new Map<string, Tag>()
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 5_000 }, (request, response) => {
-    answer(options, tags, request, response).catch(() => response.destroy())
-  })
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 5_000 }, folderHandler(options))
   // A reader that takes nothing for so long holds a file and a socket for nobody.
   server.timeout = 60_000
   const { address, family, port } = await listen(server, options)
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
   return { url, close: async (graceMs = 5_000) => await close(server, graceMs) }
+}
+
+/** The same for a server that has other things to serve, too. */
+export function folderHandler(options: FolderOptions): (request: IncomingMessage, response: ServerResponse) => void {
+  const tags = new Map<string, Tag>()
+  return (request, response) => {
+    answer(options, tags, request, response).catch(() => response.destroy())
+  }
 }
 
 function listen(server: Server, { host, port }: ServeOptions): Promise<AddressInfo> {
@@ -66,7 +74,7 @@ async function close(server: Server, graceMs: number): Promise<void> {
   clearTimeout(timer)
 }
 
-async function answer(options: ServeOptions, tags: Map<string, Tag>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(options: FolderOptions, tags: Map<string, Tag>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const started = performance.now()
   response.once('close', () => {
     const size = String(response.getHeader('content-length') ?? 0)

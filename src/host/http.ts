@@ -63,7 +63,7 @@ function responseOf(message: IncomingMessage, reading: Reading): HttpResponse {
 }
 
 /** Not a generator: `return()` before the first `next()` must close the connection too. */
-function bodyOf(message: IncomingMessage, reading: Reading): ByteStream {
+export function bodyOf(message: IncomingMessage, reading: Reading): ByteStream {
   const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
   return {
     [Symbol.asyncIterator]: () => ({

@@ -17,3 +17,6 @@ export type Ask = (question: string) => Promise<string | undefined>
 
 /** Asks a person for a passphrase on the terminal; `usage` with a hint where there is none. */
 export type AskPassphrase = (prompt: string) => Promise<string>
+
+/** Resolves after so long; rejects with the signal's reason when it is aborted before. */
+export type Wait = (milliseconds: number, signal: AbortSignal) => Promise<void>

@@ -7,6 +7,8 @@ export type Relay = {
   readonly passed: { connections: number; sent: number; received: number }
   /** From now on at most so many bytes of answers every 10 ms. */
   throttle(bytesPerTick: number): void
+  /** Breaks off the connection that sends the byte after so many from now on, once. */
+  cutAfter(bytes: number): void
   reset(): void
   close(): Promise<void>
 }
@@ -16,6 +18,7 @@ export async function relayTo(target: string): Promise<Relay> {
   const passed = { connections: 0, sent: 0, received: 0 }
   const sockets = new Set<Socket>()
   let perTick = Infinity
+  let beforeCut = Infinity
   const server = createServer((client) => {
     passed.connections++
     const upstream = connect(Number(port), '127.0.0.1')
@@ -26,7 +29,12 @@ export async function relayTo(target: string): Promise<Relay> {
     }
     client.on('data', (data: Buffer) => {
       passed.sent += data.length
-      upstream.write(data)
+      upstream.write(data.subarray(0, beforeCut))
+      beforeCut -= data.length
+      if (beforeCut >= 0) return
+      beforeCut = Infinity
+      upstream.end()
+      client.destroy()
     })
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.end())
@@ -53,6 +61,7 @@ export async function relayTo(target: string): Promise<Relay> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     passed,
     throttle: (bytes) => void (perTick = bytes),
+    cutAfter: (bytes) => void (beforeCut = bytes),
     reset: () => void Object.assign(passed, { connections: 0, sent: 0, received: 0 }),
     close: async () => {
       for (const socket of sockets) socket.destroy()

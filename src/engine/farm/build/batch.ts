@@ -47,6 +47,15 @@ function problemsOf({ scratch }: Batch): string {
   return `${scratch}.problems`
 }
 
+/** Brings the ports tree up to date. Where that fails, nothing is said of any port. */
+export async function prepareTree(batch: Batch, script: string): Promise<void> {
+  const status = await run({ ...batch, network: true }, `{ ${script}\n} </dev/null`)
+  if (status === 0) return
+  throw new BinderyError('io', `the ports tree could not be prepared: the command ended with status ${status}`, {
+    hint: 'its log says why',
+  })
+}
+
 /** Takes packages away that a build could find, but for those whose stems are kept. Answers what is left beside them: what they need. */
 export async function cleanPackages(batch: Batch, kept: readonly string[]): Promise<readonly string[]> {
   const installed = await installedPackages(batch)

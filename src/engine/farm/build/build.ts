@@ -1,7 +1,7 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { digestStream } from '../../../base/digest.ts'
 import { buildPorts, cleanFolders, dropPackages, hasPackage, packageNames, readPackageFile, reportedProblems } from './batch.ts'
-import { collectPackage, packageKey, packagesThere, readBuilt, writeBuilt } from './collect.ts'
+import { collectPackage, dropSuperseded, packagesThere, readBuilt, writeBuilt } from './collect.ts'
 import type { BinderyError } from '../../../base/error.ts'
 import type { Built, BuiltPackage, FailedPort } from '../../../format/built.ts'
 import type { Spool } from '../../../port/source.ts'
@@ -32,6 +32,8 @@ export type BuildResult = {
   readonly built: Built
   /** Files that are new in the folder. */
   readonly fresh: readonly string[]
+  /** Files of this list that are in the folder, new or not. */
+  readonly files: readonly string[]
   /** Of this list. */
   readonly failed: readonly FailedPort[]
 }
@@ -57,7 +59,9 @@ export async function build(order: BuildOrder): Promise<BuildResult> {
   const built = mergedWith(order, { former, there, fresh, failed })
   await writeBuilt(store, built)
   await dropSuperseded(store, former, built)
-  return { built, fresh: fresh.map(({ file }) => file), failed }
+  const inFolder = new Set(built.packages.map(({ file }) => file))
+  const files = expected.flatMap(({ file }) => (inFolder.has(file) ? [file] : []))
+  return { built, fresh: fresh.map(({ file }) => file), files, failed }
 }
 
 function isDone(pkgpath: string, expected: readonly ExpectedPackage[], there: ReadonlyMap<string, unknown>): boolean {
@@ -161,11 +165,6 @@ type Parts = {
   readonly there: ReadonlyMap<string, BuiltPackage>
   readonly fresh: readonly BuiltPackage[]
   readonly failed: readonly FailedPort[]
-}
-
-async function dropSuperseded(store: Store, former: Built | undefined, { packages }: Built): Promise<void> {
-  const kept = new Set(packages.map(({ file }) => file))
-  for (const { file } of former?.packages ?? []) if (!kept.has(file)) await store.delete(packageKey(file))
 }
 
 /** A package takes the place of the one of its pkgpath before. What failed before stays failed until it is built. */

@@ -28,6 +28,11 @@ export async function writeBuilt(store: Store, built: Built): Promise<void> {
   await store.put(builtKey, oneChunk(encodeBuilt(built)))
 }
 
+export async function dropSuperseded(store: Store, former: Built | undefined, { packages }: Built): Promise<void> {
+  const kept = new Set(packages.map(({ file }) => file))
+  for (const { file } of former?.packages ?? []) if (!kept.has(file)) await store.delete(packageKey(file))
+}
+
 /** Those of the manifest that are there, whole. */
 export async function packagesThere(store: Store, built: Built | undefined): Promise<ReadonlyMap<string, BuiltPackage>> {
   const found = new Map<string, BuiltPackage>()

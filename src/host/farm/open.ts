@@ -1,0 +1,62 @@
+import { startBoss } from './boss.ts'
+import { catalogBuilds } from './catalog-builds.ts'
+import { catalogHandovers } from './catalog-handovers.ts'
+import { catalogPeople } from './catalog-people.ts'
+import { catalogSources } from './catalog-sources.ts'
+import { databaseError } from './database-error.ts'
+import { openEngine } from './engine.ts'
+import { migrate } from './migrate.ts'
+import { wakened } from '../wakened.ts'
+import { farmQueue } from './queue.ts'
+import type { FarmCatalog } from '../../port/farm-catalog.ts'
+import type { FarmQueue } from '../../port/farm-queue.ts'
+import type { Engine, FarmPlace } from './engine.ts'
+import type { FarmRules, World } from './world.ts'
+
+/** The database of a farm at its newest version. */
+export async function openFarmDatabase(place: FarmPlace, verb: string): Promise<Engine> {
+  const engine = await openEngine(place, verb)
+  try {
+    await migrate(engine.db)
+    return engine
+  } catch (error) {
+    await engine.close()
+    throw databaseError(error, place.kind === 'folder' ? place.folder : 'DATABASE_URL')
+  }
+}
+
+export type FarmOptions = {
+  readonly rules: FarmRules
+  /** After so long without a sign of life, a build goes to another builder; at least 10. */
+  readonly leaseSeconds: number
+  readonly verb: string
+  /** Of what the queue does by itself. */
+  readonly onError: (error: unknown) => void
+}
+
+export type Farm = { readonly engine: Engine; readonly catalog: FarmCatalog; readonly queue: FarmQueue; close(): Promise<void> }
+
+export async function openFarm(place: FarmPlace, { rules, leaseSeconds, verb, onError }: FarmOptions): Promise<Farm> {
+  const engine = await openFarmDatabase(place, verb)
+  try {
+    const boss = await startBoss(engine, { leaseSeconds, onError })
+    const waiting = wakened()
+    const world: World = { db: engine.db, boss, rules, leaseSeconds, wake: waiting.wake }
+    return {
+      engine,
+      catalog: { ...catalogSources(world), ...catalogBuilds(world), ...catalogHandovers(world), ...catalogPeople(world) },
+      queue: farmQueue(world, waiting),
+      close: async () => {
+        await boss.stop({ graceful: false, close: false })
+        await engine.close()
+      },
+    }
+  } catch (error) {
+    await engine.close()
+    throw databaseError(error, place.kind === 'folder' ? place.folder : 'DATABASE_URL')
+  }
+}
+
+export function farmPlace(folder: string, url: string | undefined): FarmPlace {
+  return url === undefined || url === '' ? { kind: 'folder', folder } : { kind: 'postgres', url }
+}

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { sha256 } from '../../src/base/digest.ts'
+import { isBinderyError } from '../../src/base/error.ts'
+import { utf8 } from '../../src/base/bytes.ts'
+import type { Branch, PlannedUpdate, SourcePlan } from '../../src/port/farm-catalog.ts'
+import type { Claim, NewPackage } from '../../src/port/farm-queue.ts'
+import type { Farm } from '../../src/host/farm/open.ts'
+
+/** What the catalog and the queue of a farm promise (src/port/farm-catalog.ts, farm-queue.ts). `open` gives one and the same farm. */
+export function farmConformance(name: string, open: () => Promise<Farm>, options: { readonly skip?: string } = {}): void {
+  const check = (what: string, work: (farm: Farm) => Promise<void>): void => {
+    test(`${name}: ${what}`, options, async () => {
+      const farm = await open()
+      await empty(farm)
+      await work(farm)
+    })
+  }
+
+  check('what was planned waits, security first, and each is built once', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    const plan = planOf(branch, [update('net/a'), update('net/b', { isSecurity: true }), update('net/c')])
+    const applied = await catalog.apply(plan, 'farm')
+    assert.deepEqual([applied.updates, applied.queued.length, applied.superseded.length], [3, 3, 0])
+    assert.deepEqual((await catalog.apply(plan, 'farm')).queued, [])
+    const claims: Claim[] = []
+    for (let claim = await queue.claim('here'); claim !== undefined; claim = await queue.claim('here')) claims.push(claim)
+    assert.deepEqual(
+      claims.map(({ build }) => build.pkgpath),
+      ['net/b', 'net/a', 'net/c'],
+    )
+    assert.deepEqual(
+      (await catalog.buildsIn(['building'], { branch })).map(({ state }) => state),
+      ['building', 'building', 'building'],
+    )
+  })
+
+  check('a build ends once: its packages are there, its state says so, a second end changes nothing', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
+    const { build, attempt } = await claimed(queue)
+    assert.equal(await queue.beat(attempt.id, { size: 10 }), 'held')
+    const end = { kind: 'built', packages: [packageNamed('a-1.tgz')], logSize: 20 } as const
+    assert.equal(await queue.finish(attempt.id, end), 'ended')
+    assert.equal(await queue.finish(attempt.id, end), 'ended')
+    assert.equal(await queue.finish(attempt.id, { kind: 'released', why: 'late' }), 'lost')
+    assert.equal(await queue.beat(attempt.id, { size: 30 }), 'lost')
+    assert.equal((await catalog.build(build.id))?.state, 'built')
+    assert.deepEqual(
+      (await catalog.packagesOf(build.id)).map(({ file, size }) => [file, size]),
+      [['a-1.tgz', 7]],
+    )
+    const [only] = await catalog.attemptsOf(build.id)
+    assert.deepEqual([only?.outcome, only?.logSize], ['built', 20])
+  })
+
+  check('what fails is tried again later, and after three failures only by a person', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
+    for (let failures = 1; failures <= 3; failures++) {
+      const { build, attempt } = await claimed(queue)
+      assert.equal(await queue.finish(attempt.id, { kind: 'failed', why: 'it broke', lines: ['cc: error'], logSize: 1 }), 'ended')
+      const after = await catalog.build(build.id)
+      assert.deepEqual([after?.state, after?.failures], [failures === 3 ? 'quarantined' : 'failed', failures])
+      assert.equal(await queue.claim('here'), undefined)
+      await makeDue(engine)
+    }
+    const [build] = await catalog.buildsIn(['quarantined'])
+    assert.ok(build !== undefined)
+    await queue.retry(build.id, 'somebody')
+    assert.equal((await catalog.build(build.id))?.failures, 0)
+    assert.equal((await claimed(queue)).attempt.number, 4)
+    await refused('conflict', queue.retry(build.id, 'somebody'))
+  })
+
+  check('a builder that is heard no more loses its build, and is told when it comes back', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
+    const first = await claimed(queue)
+    assert.deepEqual(await queue.expire(), [])
+    await silence(engine)
+    assert.deepEqual(
+      (await queue.expire()).map(({ id }) => id),
+      [first.attempt.id],
+    )
+    assert.equal((await catalog.build(first.build.id))?.state, 'waiting')
+    assert.equal(await queue.beat(first.attempt.id, { size: 0 }), 'lost')
+    const second = await claimed(queue)
+    assert.equal(second.attempt.number, 2)
+    assert.equal(await queue.finish(first.attempt.id, { kind: 'built', packages: [], logSize: 0 }), 'lost')
+    assert.equal((await catalog.build(first.build.id))?.state, 'building')
+  })
+
+  check('newer sources supersede what is not built yet, and leave alone what is', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    const old = (await catalog.apply(planOf(branch, [update('net/a'), update('net/b'), update('net/c')]), 'farm')).queued
+    const built = await claimed(queue)
+    await queue.finish(built.attempt.id, { kind: 'built', packages: [packageNamed('x-1.tgz')], logSize: 0 })
+    const running = await claimed(queue)
+    const next = planOf(
+      branch,
+      ['net/a', 'net/b', 'net/c'].map((path) => update(path, { key: 'second' })),
+    )
+    const ids = old.map(({ id }) => id)
+    const applied = await catalog.apply({ ...next, superseded: { builds: ids, from: ['waiting', 'building'] } }, 'farm')
+    assert.equal(applied.superseded.length, 2)
+    assert.equal((await catalog.build(built.build.id))?.state, 'built')
+    assert.equal(await queue.beat(running.attempt.id, { size: 0 }), 'lost')
+    for (let left = 3; left > 0; left--) {
+      const { attempt } = await claimed(queue)
+      await queue.finish(attempt.id, { kind: 'built', packages: [], logSize: 0 })
+    }
+    assert.equal(await queue.claim('here'), undefined)
+    assert.equal((await catalog.build(built.build.id))?.state, 'superseded')
+    assert.equal((await catalog.buildsIn(['built'])).length, 3)
+  })
+
+  check('a person cancels, brings back, and says what comes first', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    const [a, b] = (await catalog.apply(planOf(branch, [update('net/a'), update('net/b')]), 'farm')).queued
+    assert.ok(a !== undefined && b !== undefined)
+    await queue.prioritise(b.id, 50, 'somebody')
+    const first = await claimed(queue)
+    assert.equal(first.build.id, b.id)
+    await queue.cancel(b.id, 'somebody')
+    assert.equal(await queue.beat(first.attempt.id, { size: 0 }), 'lost')
+    await queue.cancel(a.id, 'somebody')
+    await refused('conflict', queue.cancel(a.id, 'somebody'))
+    await refused('not-found', queue.cancel(1_000_000, 'somebody'))
+    assert.equal(await queue.claim('here'), undefined)
+    await queue.retry(a.id, 'somebody')
+    assert.equal((await claimed(queue)).build.id, a.id)
+    const told = (await catalog.events({ limit: 100 }))
+      .filter(({ actor, kind }) => actor === 'somebody' && kind === 'build')
+      .map(({ what }) => what)
+    assert.deepEqual(told, ['waiting', 'cancelled', 'cancelled', 'priority 50'])
+  })
+
+  check('nobody takes of a paused branch, and no paused, foreign or busy builder takes anything', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    await catalog.putBuilder({ name: 'other', publicKey: undefined, arch: 'arm64', releases: [], tags: [], jobs: 1 }, 'test')
+    await catalog.putBuilder({ name: 'old', publicKey: undefined, arch: 'amd64', releases: ['7.5'], tags: [], jobs: 1 }, 'test')
+    await catalog.putBuilder({ name: 'single', publicKey: undefined, arch: 'amd64', releases: ['7.6'], tags: [], jobs: 1 }, 'test')
+    await catalog.apply(planOf(branch, [update('net/a'), update('net/b')]), 'farm')
+    await catalog.pauseBranch(branch, true, 'somebody')
+    assert.equal(await queue.claim('here'), undefined)
+    await catalog.pauseBranch(branch, false, 'somebody')
+    for (const name of ['other', 'old', 'nobody']) assert.equal(await queue.claim(name), undefined)
+    assert.ok(await queue.claim('single'))
+    assert.equal(await queue.claim('single'), undefined)
+    await catalog.pauseBuilder('here', true, 'somebody')
+    assert.equal(await queue.claim('here'), undefined)
+    await catalog.pauseBuilder('here', false, 'somebody')
+    assert.ok(await queue.claim('here'))
+  })
+
+  check('from a request to the mirrors, and back where it was overtaken', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
+    const { build, attempt } = await claimed(queue)
+    await queue.finish(attempt.id, { kind: 'built', packages: [packageNamed('a-1.tgz')], logSize: 0 })
+    const packages = (await catalog.packagesOf(build.id)).map(({ id }) => id)
+    const request = { branch, arch: 'amd64', digest: sha256(utf8('request')), file: 'request/1.tar', basis: undefined, packages }
+    const first = await catalog.addHandover(request, 'farm')
+    await refused('conflict', catalog.moveHandover(first, 'published', { actor: 'farm' }))
+    await catalog.moveHandover(first, 'stale', { actor: 'farm' })
+    assert.equal((await catalog.build(build.id))?.state, 'built')
+    const second = await catalog.addHandover(request, 'farm')
+    assert.deepEqual(
+      (await catalog.handovers(['requested'])).map(({ id, packages: its }) => [id, its]),
+      [[second, packages]],
+    )
+    await catalog.moveHandover(second, 'signed', { actor: 'signer' })
+    await catalog.moveHandover(second, 'published', { actor: 'farm' })
+    await catalog.addPublication({ branch, arch: 'amd64', handover: second, digest: sha256(utf8('list')), packages: 1 })
+    assert.equal((await catalog.build(build.id))?.state, 'published')
+  })
+
+  check('a queue that was lost comes back from the catalog', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a'), update('net/b')]), 'farm')
+    assert.equal(await queue.repair(), 0)
+    await engine.queueDb.executeSql('delete from farm_queue.job')
+    assert.equal(await queue.claim('here'), undefined)
+    assert.equal(await queue.repair(), 2)
+    assert.equal(await queue.repair(), 0)
+    assert.ok(await queue.claim('here'))
+    assert.equal((await queue.releaseAll(['here'], 'the controller was stopped')).length, 1)
+    assert.ok(await queue.claim('here'))
+    assert.ok(await queue.claim('here'))
+  })
+
+  check('many builders at once: nothing twice, nothing left', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    const count = 60
+    await catalog.apply(
+      planOf(
+        branch,
+        Array.from({ length: count }, (_, index) => update(`net/p${index}`)),
+      ),
+      'farm',
+    )
+    const done: number[] = []
+    const worker = async (): Promise<void> => {
+      for (let claim = await queue.claim('here'); claim !== undefined; claim = await queue.claim('here')) {
+        done.push(claim.build.id)
+        assert.equal(await queue.finish(claim.attempt.id, { kind: 'built', packages: [], logSize: 0 }), 'ended')
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, worker))
+    assert.equal(new Set(done).size, count)
+    assert.equal(done.length, count)
+    assert.deepEqual(await catalog.counts(), [{ branch, arch: 'amd64', state: 'built', count }])
+  })
+
+  check('mirrors, operators and machines are remembered', async ({ catalog }) => {
+    const branch = await addBranch(catalog)
+    await catalog.putMirror('/mirror')
+    const seen = { mirror: '/mirror', branch, arch: 'amd64', state: 'behind', lagSeconds: 60, files: [], why: '' } as const
+    await catalog.addSighting(seen)
+    await catalog.addSighting({ ...seen, lagSeconds: 120 })
+    assert.deepEqual(
+      (await catalog.sightings()).map(({ state, lagSeconds }) => [state, lagSeconds]),
+      [['behind', 120]],
+    )
+    await catalog.addSighting({ ...seen, state: 'current', lagSeconds: undefined })
+    assert.deepEqual(
+      (await catalog.sightings()).map(({ state }) => state),
+      ['current'],
+    )
+    await catalog.putOperator({ name: 'ann', tokenHash: 'abc', may: 'act', added: 0 }, 'test')
+    assert.deepEqual(
+      (await catalog.operators()).map(({ name: who, may }) => [who, may]),
+      [['ann', 'act']],
+    )
+    const report = { machine: 'fw1', channel: 'base/amd64', release: '7.6-3', at: 2000, key: 'k' }
+    await catalog.putReport(report)
+    await catalog.putReport({ ...report, release: '7.6-2', at: 1000 })
+    assert.deepEqual(await catalog.reports(), [report])
+  })
+}
+
+/** Opening one takes seconds: the checks share a farm. */
+async function empty({ engine: { queueDb } }: Farm): Promise<void> {
+  await queueDb.executeSql('truncate farm.branch, farm.builder, farm.mirror, farm.operator, farm.report, farm.event cascade')
+  await queueDb.executeSql('delete from farm_queue.job')
+}
+
+let names = 0
+
+async function addBranch(catalog: Farm['catalog']): Promise<string> {
+  const branch: Branch = {
+    name: `branch${++names}`,
+    release: '7.6',
+    source: { kind: 'git', place: '/ports', module: undefined },
+    from: 'a',
+    to: 'b',
+    sqlports: undefined,
+    tags: [],
+    archs: ['amd64'],
+  }
+  await catalog.putBranches([branch], 'test')
+  await catalog.putBuilder({ name: 'here', publicKey: undefined, arch: 'amd64', releases: [], tags: [], jobs: 100 }, 'test')
+  return branch.name
+}
+
+function planOf(branch: string, updates: readonly PlannedUpdate[]): SourcePlan {
+  const digest = sha256(utf8(JSON.stringify(updates)))
+  return { branch, digest, from: 'a', to: 'b', updates, superseded: { builds: [], from: [] } }
+}
+
+function update(pkgpath: string, { key = 'first', isSecurity = false } = {}): PlannedUpdate {
+  const build = { arch: 'amd64', packages: [pkgpath], priority: isSecurity ? 100 : 0 }
+  return { pkgpath, key: sha256(utf8(`${pkgpath} ${key}`)), isSecurity, cves: [], messages: ['why'], builds: [build] }
+}
+
+function packageNamed(file: string): NewPackage {
+  return { file, pkgpath: 'net/a', sha256: sha256(utf8(file)), size: 7, signature: file, reproducible: undefined }
+}
+
+async function claimed(queue: Farm['queue']): Promise<Claim> {
+  const claim = await queue.claim('here')
+  assert.ok(claim !== undefined)
+  return claim
+}
+
+async function refused(code: 'conflict' | 'not-found', work: Promise<unknown>): Promise<void> {
+  await assert.rejects(work, (error) => isBinderyError(error, code))
+}
+
+/** As if the time until the next try had passed. */
+async function makeDue({ queueDb }: Farm['engine']): Promise<void> {
+  await queueDb.executeSql("update farm_queue.job set start_after = now() where state < 'active'")
+}
+
+/** As if nothing had been heard for an hour. */
+async function silence({ queueDb }: Farm['engine']): Promise<void> {
+  await queueDb.executeSql("update farm_queue.job set heartbeat_on = now() - interval '1 hour' where state = 'active'")
+  await queueDb.executeSql("update farm.attempt set heartbeat_at = now() - interval '1 hour' where ended_at is null")
+  await queueDb.executeSql('update farm_queue.queue set monitor_on = null, monitor_claim_on = null')
+}
