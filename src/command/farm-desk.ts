@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { hex } from '../base/bytes.ts'
 import { joinPath } from '../base/path.ts'
 import { takeIn } from '../engine/farm/build/take-in.ts'
-import { openDesk } from '../engine/farm/remote/desk.ts'
+import { openDesk, sweepIncoming } from '../engine/farm/remote/desk.ts'
 import { decodePublicKeyLine } from '../format/signify.ts'
 import { hostDisk } from '../host/disk.ts'
 import { folderStore } from '../host/folder-store.ts'
@@ -44,6 +44,7 @@ export async function deskRoutes({ folder, queue, catalog, leaseSeconds, clock, 
       await lock.release()
     }
   }
+  await sweepIncoming({ disk, queue })
   const desk = openDesk({ queue, catalog, disk, spool, takeIn: taking, leaseSeconds, tell })
   return builderRoutes({ desk, signer, clock, tell, keyOf: keysOf(catalog, clock) })
 }
