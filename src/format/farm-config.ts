@@ -19,6 +19,7 @@ export type FarmConfig = {
   readonly handoverSeconds: number
   readonly notify: NotifyConfig
   readonly mirrors: MirrorsConfig
+  readonly web: WebConfig
 }
 
 export type BranchConfig = {
@@ -59,6 +60,20 @@ export type NotifyConfig = {
 
 export type MirrorsConfig = { readonly bring: readonly string[]; readonly look: readonly string[]; readonly everySeconds: number }
 
+/** How a farm shows itself. */
+export type WebConfig = {
+  readonly title: string
+  readonly read: 'public' | 'token'
+  /** Browsers come by https, through a proxy. */
+  readonly https: boolean
+  /** Addresses of proxies that are believed. */
+  readonly proxies: readonly string[]
+  /** Which machines of the fleet are believed. */
+  readonly enroll: 'first-use' | 'known'
+  /** A repository whose channels are shown, too. */
+  readonly repository: string | undefined
+}
+
 const maxBytes = 1 << 20
 const day = 24 * 3600
 
@@ -77,12 +92,26 @@ export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
     handoverSeconds: wholeOf(tableIn(table, 'handover', ['after']), 'after', { least: 0, most: 30 * day, usual: 3600 }),
     notify: notifyOf(tableIn(table, 'notify', ['command', 'mail', 'hook'])),
     mirrors: mirrorsOf(tableIn(table, 'mirrors', ['bring', 'look', 'every'])),
+    web: webOf(tableIn(table, 'web', ['title', 'read', 'https', 'proxies', 'enroll', 'repository'])),
   }
   if (config.branches.length === 0) throw new BinderyError('bad-format', 'has no branch', { hint: 'it begins with [branch.NAME]' })
+  refuseTwins(config.branches)
   return config
 }
 
-const tables = ['branch', 'builder', 'retry', 'handover', 'notify', 'mirrors']
+/** Two branches would write to one folder. */
+function refuseTwins(branches: readonly BranchConfig[]): void {
+  const seen = new Map<string, string>()
+  for (const { name, release, archs } of branches)
+    for (const arch of archs) {
+      const twin = seen.get(`${release}/${arch}`)
+      if (twin !== undefined)
+        throw new BinderyError('bad-format', `[branch.${twin}] and [branch.${name}] both make packages of ${release} for ${arch}`)
+      seen.set(`${release}/${arch}`, name)
+    }
+}
+
+const tables = ['branch', 'builder', 'retry', 'handover', 'notify', 'mirrors', 'web']
 
 type Table = Readonly<Record<string, unknown>>
 
@@ -167,6 +196,31 @@ function notifyOf(table: Table): NotifyConfig {
 function mirrorsOf(table: Table): MirrorsConfig {
   const everySeconds = wholeOf(table, 'every', { least: 1, most: 30 * day, usual: 3600 })
   return { bring: textsOf(table, 'bring'), look: textsOf(table, 'look'), everySeconds }
+}
+
+function webOf(table: Table): WebConfig {
+  return {
+    title: optionalText(table, 'title') ?? 'bindery',
+    read: choiceOf(table, 'read', ['public', 'token']),
+    https: flagOf(table, 'https'),
+    proxies: textsOf(table, 'proxies'),
+    enroll: choiceOf(table, 'enroll', ['first-use', 'known']),
+    repository: optionalText(table, 'repository'),
+  }
+}
+
+/** The first where nothing is said. */
+function choiceOf<T extends string>(table: Table, name: string, choices: readonly [T, ...T[]]): T {
+  const value = table[name] ?? choices[0]
+  const found = choices.find((choice) => choice === value)
+  if (found === undefined) throw new BinderyError('bad-format', `${name} is none of ${choices.join(', ')}`)
+  return found
+}
+
+function flagOf(table: Table, name: string): boolean {
+  const value = table[name] ?? false
+  if (typeof value !== 'boolean') throw new BinderyError('bad-format', `${name} is neither true nor false`)
+  return value
 }
 
 function told<T>(what: string, read: () => T): T {
