@@ -106,6 +106,11 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./farm-builder.ts')).farmBuilder,
   },
   {
+    name: 'farm builders',
+    summary: 'say which machines may build for a farm',
+    load: async () => (await import('./farm-builders.ts')).farmBuilders,
+  },
+  {
     name: 'farm handover',
     summary: 'make one request out of built packages, for whoever signs them',
     load: async () => (await import('./farm-handover.ts')).farmHandover,
