@@ -138,6 +138,7 @@ async function takeOne(controller: Controller, file: string): Promise<void> {
   const handover = (await farm.catalog.handovers(['requested'])).find((one) => one.digest === digest)
   if (handover === undefined) return context.say(`${file}: answers no request that is open`)
   const output = acceptedFolder(folder, handover)
+  await mkdir(join(folder, 'accepted'), { recursive: true })
   try {
     if (!(await isThere(output)))
       await acceptInto(output, { request: join(folder, handover.file), signed: file, key, last: publishFolder(controller) })

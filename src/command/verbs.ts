@@ -81,6 +81,16 @@ const makerVerbs: readonly Verb[] = [
   },
   { name: 'farm resume', summary: 'undo farm pause', load: async () => (await import('./farm-resume.ts')).farmResume },
   {
+    name: 'farm export',
+    summary: 'write all that a farm remembers, as lines of JSON',
+    load: async () => (await import('./farm-export.ts')).farmExport,
+  },
+  {
+    name: 'farm import',
+    summary: 'fill an empty farm with what farm export wrote',
+    load: async () => (await import('./farm-import.ts')).farmImport,
+  },
+  {
     name: 'farm select',
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
