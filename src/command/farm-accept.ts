@@ -17,6 +17,7 @@ import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import { readKeyFile } from './signed-files.ts'
 import type { HandedSet, Handover } from '../format/handover.ts'
+import type { SignifyPublicKey } from '../format/signify.ts'
 import type { ByteSource } from '../port/source.ts'
 import type { Command } from './command.ts'
 
@@ -36,24 +37,38 @@ export const farmAccept: Command = {
     const [requestFile, signedFile] = input.operands as [string, string]
     const [output, last] = [input.required('output'), input.value('last')]
     const key = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
-    await refuseExisting(output)
-    const sources = [await openSource(requestFile), await openSource(signedFile)] as const
-    try {
-      const request = await about(requestFile, async () => await openRequest(sources[0]))
-      if (last !== undefined) await about(requestFile, async () => await refuseStale(request.handover, last))
-      const files = await about(signedFile, async () => await acceptSigned(request, sources[1], key))
-      await writeNewFolder(output, async (aside) => await writeFiles(aside, files))
-      for (const set of request.handover.sets)
-        for (const one of set.packages)
-          await print(
-            context,
-            input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), file: one.file })}\n` : `${folderOf(set)}/${one.file}\n`,
-          )
-      return 0
-    } finally {
-      for (const source of sources) await source.close()
-    }
+    const { sets } = await acceptInto(output, { request: requestFile, signed: signedFile, key, last })
+    for (const set of sets)
+      for (const one of set.packages)
+        await print(
+          context,
+          input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), file: one.file })}\n` : `${folderOf(set)}/${one.file}\n`,
+        )
+    return 0
   },
+}
+
+export type Acceptance = {
+  readonly request: string
+  readonly signed: string
+  readonly key: SignifyPublicKey
+  /** What `farm publish` writes to. */
+  readonly last: string | undefined
+}
+
+/** All of it in a new folder, or nothing. */
+export async function acceptInto(output: string, { request: requestFile, signed: signedFile, key, last }: Acceptance): Promise<Handover> {
+  await refuseExisting(output)
+  const sources = [await openSource(requestFile), await openSource(signedFile)] as const
+  try {
+    const request = await about(requestFile, async () => await openRequest(sources[0]))
+    if (last !== undefined) await about(requestFile, async () => await refuseStale(request.handover, last))
+    const files = await about(signedFile, async () => await acceptSigned(request, sources[1], key))
+    await writeNewFolder(output, async (aside) => await writeFiles(aside, files))
+    return request.handover
+  } finally {
+    for (const source of sources) await source.close()
+  }
 }
 
 const maxList = 64 << 20

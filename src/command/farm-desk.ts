@@ -1,15 +1,12 @@
 import { join } from 'node:path'
-import { mkdir } from 'node:fs/promises'
 import { hex } from '../base/bytes.ts'
 import { joinPath } from '../base/path.ts'
-import { takeIn } from '../engine/farm/build/take-in.ts'
 import { openDesk } from '../engine/farm/remote/desk.ts'
 import { decodePublicKeyLine } from '../format/signify.ts'
 import { hostDisk } from '../host/disk.ts'
-import { folderStore } from '../host/folder-store.ts'
-import { hostLocker } from '../host/lock.ts'
 import { spoolToSource } from '../host/source.ts'
 import { builderRoutes } from '../web/builder-routes.ts'
+import { builtFolder, takeInto } from './farm-built-folder.ts'
 import { farmKey } from './farm-key.ts'
 import type { BuilderKey } from '../engine/farm/remote/check-call.ts'
 import type { DeskWorld } from '../engine/farm/remote/desk.ts'
@@ -35,14 +32,7 @@ export async function deskRoutes({ folder, queue, catalog, leaseSeconds, clock, 
   const spool: DeskWorld['spool'] = async (stream) => await spoolToSource(stream, folder)
   const taking: DeskWorld['takeIn'] = async ({ build, release }, packages, from) => {
     const { branch, arch, packages: list } = build
-    const output = join(folder, 'built', branch, arch)
-    await mkdir(join(output, '.lock'), { recursive: true })
-    const lock = await hostLocker(join(output, '.lock')).take('farm run')
-    try {
-      await takeIn(folderStore(output), { release, arch, list, packages, open: (file) => disk.read(joinPath(from, file)) })
-    } finally {
-      await lock.release()
-    }
+    await takeInto(builtFolder(folder, branch, arch), { release, arch, list, packages, open: (file) => disk.read(joinPath(from, file)) })
   }
   const desk = openDesk({ queue, catalog, disk, spool, takeIn: taking, leaseSeconds, tell })
   return builderRoutes({ desk, signer, clock, tell, keyOf: keysOf(catalog, clock) })

@@ -42,30 +42,52 @@ export const farmHandover: Command = {
     const output = input.required('output')
     if (output === '-') throw new BinderyError('usage', '--output takes a file: stdout is for the summary')
     const security = await securityOf(context, input)
-    const found = await gather(input.operands)
-    const last = new Map<string, Last>()
-    for (const set of found) last.set(folderOf(set), await readLast(context, input.value('last'), set))
-    const sets = await Promise.all(found.map(async (set) => await handedSet(set, last.get(folderOf(set)) as Last, security)))
-    const handover: Handover = { sets: sets.filter(({ packages }) => packages.length > 0) }
+    const last = input.value('last')
+    const draft = await draftHandover(context, { folders: input.operands, last, security, isWanted: () => true })
+    const { handover } = draft
     if (handover.sets.length === 0) context.say('there is nothing to sign')
-    else await write(context, output, { handover, found, last })
+    else await writeHandover(context, output, draft)
     await tell(context, handover, input.flag('json'))
     return 0
   },
+}
+
+/** What is to be handed over, and where it is. */
+export type HandoverDraft = { readonly handover: Handover; readonly found: readonly FoundSet[]; readonly last: ReadonlyMap<string, Last> }
+
+export type HandoverOrder = {
+  /** As `farm build` leaves them. */
+  readonly folders: readonly string[]
+  /** What `farm publish` writes to. */
+  readonly last: string | undefined
+  /** By pkgpath. */
+  readonly security: ReadonlyMap<string, readonly string[]>
+  readonly isWanted: (built: BuiltPackage) => boolean
+}
+
+export async function draftHandover(
+  context: Context,
+  { folders, last: published, security, isWanted }: HandoverOrder,
+): Promise<HandoverDraft> {
+  const found = await gather(folders, isWanted)
+  const last = new Map<string, Last>()
+  for (const set of found) last.set(folderOf(set), await readLast(context, published, set))
+  const sets = await Promise.all(found.map(async (set) => await handedSet(set, last.get(folderOf(set)) as Last, security)))
+  return { handover: { sets: sets.filter(({ packages }) => packages.length > 0) }, found, last }
 }
 
 /** The packages of one release and architecture, of all folders that have some. */
 type FoundSet = { readonly release: string; readonly arch: string; readonly packages: ReadonlyMap<string, FoundPackage> }
 type FoundPackage = { readonly built: BuiltPackage; readonly file: string }
 
-async function gather(folders: readonly string[]): Promise<readonly FoundSet[]> {
+async function gather(folders: readonly string[], isWanted: HandoverOrder['isWanted']): Promise<readonly FoundSet[]> {
   const sets = new Map<string, { release: string; arch: string; packages: Map<string, FoundPackage> }>()
   for (const folder of folders) {
     const built = await about(folder, async () => await readBuilt(folderStore(folder)))
     if (built === undefined) throw new BinderyError('not-found', 'holds nothing that farm build has built', { subject: folder })
     const set = sets.get(folderOf(built)) ?? { release: built.release, arch: built.arch, packages: new Map<string, FoundPackage>() }
     sets.set(folderOf(built), set)
-    for (const one of built.packages) {
+    for (const one of built.packages.filter(isWanted)) {
       const twin = set.packages.get(one.file)
       if (twin !== undefined && twin.built.sha256 !== one.sha256)
         throw new BinderyError('conflict', `was built twice, and is not the same in ${folder}`, { subject: twin.file })
@@ -125,9 +147,7 @@ function portOf({ pkgpath }: BuiltPackage): string {
   return pkgpath.replace(/,.*/, '')
 }
 
-type Writing = { readonly handover: Handover; readonly found: readonly FoundSet[]; readonly last: ReadonlyMap<string, Last> }
-
-async function write(context: Context, output: string, { handover, found, last }: Writing): Promise<void> {
+export async function writeHandover(context: Context, output: string, { handover, found, last }: HandoverDraft): Promise<void> {
   let open: OpenSource | undefined
   const fileOf = async (set: HandedSet, { file }: HandedPackage): Promise<OpenSource> => {
     await open?.close()

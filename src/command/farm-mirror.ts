@@ -36,26 +36,43 @@ export const farmMirror: Command = {
     const sets = await publishedSets(ours)
     if (sets.length === 0) throw new BinderyError('not-found', 'holds nothing that farm publish has published', { subject: folder })
     let attention = false
-    for (const target of targets) {
-      const failure = input.flag('check') ? undefined : await bring(context, target, ours, sets)
-      for (const set of sets) {
-        const state = failure ?? (await look(target, ours, set))
+    for (const target of targets)
+      await visitMirror(context, { target, ours, sets, bring: !input.flag('check') }, async (set, state) => {
         attention ||= state.kind !== 'current'
         await print(
           context,
           input.flag('json') ? `${JSON.stringify({ target: target.place, folder: set, ...state })}\n` : lineOf(target, set, state),
         )
-      }
-    }
+      })
     return attention ? needsAttention : 0
   },
+}
+
+export type Visit = {
+  readonly target: MirrorTarget
+  /** What is published, and which folders of it. */
+  readonly ours: string
+  readonly sets: readonly string[]
+  readonly bring: boolean
+}
+
+export type Standing = MirrorState | Failed
+
+/** Brings a mirror up to date where that is wanted, and tells how it stands. */
+export async function visitMirror(
+  context: Context,
+  { target, ours, sets, bring: isToBring }: Visit,
+  tell: (set: string, state: Standing) => Promise<void>,
+): Promise<void> {
+  const failure = isToBring ? await bring(context, target, ours, sets) : undefined
+  for (const set of sets) await tell(set, failure ?? (await look(target, ours, set)))
 }
 
 const needsAttention = 6
 
 type Failed = { readonly kind: 'failed'; readonly why: string }
 
-function targetAt(context: Context, place: string): MirrorTarget {
+export function targetAt(context: Context, place: string): MirrorTarget {
   if (isUrl(place)) return httpTarget(context, place)
   if (place.startsWith('s3://')) return bucketTarget(context, place)
   return /^rsync:\/\/|^[^/]+:/.test(place) ? rsyncTarget(context.exec, place) : folderTarget(resolve(place))
@@ -139,7 +156,7 @@ async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
   }
 }
 
-async function publishedSets(folder: string): Promise<readonly string[]> {
+export async function publishedSets(folder: string): Promise<readonly string[]> {
   const keys = await folderStore(folder).list('')
   return keys.flatMap((key) => /^([^/]+\/packages-stable\/[^/]+)\/index\.txt$/.exec(key)?.[1] ?? [])
 }

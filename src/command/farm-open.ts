@@ -1,14 +1,49 @@
+import { join } from 'node:path'
+import { about } from '../base/about.ts'
+import { collectBytes, oneChunk } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
 import { pipeline } from '../engine/farm/pipeline.ts'
 import { afterFailure, usualRetries } from '../engine/farm/retry.ts'
-import { farmPlace, openFarm } from '../host/farm/open.ts'
+import { decodeFarmConfig } from '../format/farm-config.ts'
+import { openInput } from '../host/source.ts'
+import type { FarmConfig } from '../format/farm-config.ts'
 import type { Farm } from '../host/farm/open.ts'
 import type { Context } from './command.ts'
 
-const leaseSeconds = 120
+const configName = 'farm.toml'
+const maxConfig = 1 << 20
 
-/** The farm in a folder, or, where DATABASE_URL says so, the one in a PostgreSQL whose folder this is. */
-export async function openFarmAt(context: Pick<Context, 'environment' | 'say'>, folder: string, verb: string): Promise<Farm> {
-  const rules = { ...pipeline, afterFailure: (failures: number) => afterFailure(failures, usualRetries) }
-  const onError = (error: unknown): void => context.say(error instanceof Error ? error.message : String(error))
-  return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), { rules, leaseSeconds, verb, onError })
+export async function readFarmConfig(folder: string): Promise<FarmConfig> {
+  const file = join(folder, configName)
+  const bytes = await collectBytes(await openInput(file, oneChunk(new Uint8Array(0))), maxConfig)
+  return await about(file, () => decodeFarmConfig(bytes ?? new Uint8Array(maxConfig + 1)))
+}
+
+/** The farm in a folder, which one process at a time can have, or, where DATABASE_URL says so, the one in a PostgreSQL whose folder this is. */
+export async function openFarmAt(
+  context: Pick<Context, 'environment' | 'say'>,
+  folder: string,
+  verb: string,
+  config: Pick<FarmConfig, 'retry' | 'leaseSeconds'> = usual,
+): Promise<Farm> {
+  const { openFarm, farmPlace } = await loadFarm()
+  return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), {
+    rules: { ...pipeline, afterFailure: (failures) => afterFailure(failures, config.retry) },
+    leaseSeconds: config.leaseSeconds,
+    verb,
+    onError: (error) => context.say(`the queue: ${error instanceof Error ? error.message : String(error)}`),
+  })
+}
+
+const usual = { retry: usualRetries, leaseSeconds: 120 }
+
+/** A client installs none of the farm's libraries. */
+async function loadFarm(): Promise<typeof import('../host/farm/open.ts')> {
+  try {
+    return await import('../host/farm/open.ts')
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND')) throw cause
+    const name = /'([^']+)'/.exec(cause.message)?.[1] ?? 'pg-boss'
+    throw new BinderyError('not-supported', 'is not installed', { subject: name, hint: `npm install ${name}`, cause })
+  }
 }

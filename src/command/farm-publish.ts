@@ -12,8 +12,10 @@ import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import { readKeyFile } from './signed-files.ts'
 import { wholeOf } from './whole-number.ts'
-import type { Handover } from '../format/handover.ts'
+import type { HandedSet, Handover } from '../format/handover.ts'
+import type { SignifyPublicKey } from '../format/signify.ts'
 import type { Command, Context } from './command.ts'
+import type { PublishedSet } from './farm-publish-set.ts'
 
 export const farmPublish: Command = {
   name: 'farm publish',
@@ -31,22 +33,36 @@ export const farmPublish: Command = {
     const [accepted] = input.operands as [string]
     const graceHours = wholeOf(input, 'grace', 0, 100_000) ?? 24
     const key = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
-    const { sets } = await readRequest(context, join(accepted, requestName))
-    const output = resolve(input.required('output'))
-    await mkdir(join(output, '.lock'), { recursive: true })
-    const lock = await hostLocker(join(output, '.lock')).take('farm publish')
-    try {
-      for (const set of sets) {
-        const from = join(resolve(accepted), folderOf(set))
-        const done = await publishSet(context, { set, from, output, key, graceSeconds: graceHours * 3600 })
-        const text = `${folderOf(set)}: ${done.written.length} new, ${done.waiting.length} waiting to go, ${done.removed.length} gone\n`
-        await print(context, input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), ...done })}\n` : text)
-      }
-      return 0
-    } finally {
-      await lock.release()
-    }
+    const order = { accepted, output: resolve(input.required('output')), key, graceSeconds: graceHours * 3600 }
+    await publishAccepted(context, order, async (set, done) => {
+      const text = `${folderOf(set)}: ${done.written.length} new, ${done.waiting.length} waiting to go, ${done.removed.length} gone\n`
+      await print(context, input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), ...done })}\n` : text)
+    })
+    return 0
   },
+}
+
+export type PublishOrder = {
+  readonly accepted: string
+  readonly output: string
+  readonly key: SignifyPublicKey
+  readonly graceSeconds: number
+}
+
+export async function publishAccepted(
+  context: Context,
+  { accepted, output, key, graceSeconds }: PublishOrder,
+  tell: (set: HandedSet, done: PublishedSet) => Promise<void>,
+): Promise<void> {
+  const { sets } = await readRequest(context, join(accepted, requestName))
+  await mkdir(join(output, '.lock'), { recursive: true })
+  const lock = await hostLocker(join(output, '.lock')).take('farm publish')
+  try {
+    for (const set of sets)
+      await tell(set, await publishSet(context, { set, from: join(resolve(accepted), folderOf(set)), output, key, graceSeconds }))
+  } finally {
+    await lock.release()
+  }
 }
 
 const maxRecord = 256 << 20

@@ -1,13 +1,12 @@
-import { resolve } from 'node:path'
 import { utf8 } from '../base/bytes.ts'
 import { sha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
-import { openFarmAt } from './farm-open.ts'
+import { actorHere, askFarm } from './farm-ask.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import { table } from './text-table.ts'
-import type { FarmCatalog } from '../port/farm-catalog.ts'
 import type { Command, Context, Input } from './command.ts'
+import type { Asking } from './farm-ask.ts'
 
 export const farmToken: Command = {
   name: 'farm token',
@@ -29,36 +28,34 @@ export const farmToken: Command = {
     if (!['add', 'list', 'remove'].includes(what)) throw new BinderyError('usage', `'${what}' is none of add, list and remove`)
     if ((what === 'list') !== (name === undefined))
       throw new BinderyError('usage', what === 'list' ? 'list takes no name' : `${what} takes a name`)
-    const farm = await openFarmAt(context, resolve(folder), 'farm token')
-    try {
-      if (what === 'list') await list(context, input, farm.catalog)
-      else if (what === 'add') await add(context, input, { catalog: farm.catalog, name: name as string })
-      else await farm.catalog.removeOperator(name as string, actor)
-      return 0
-    } finally {
-      await farm.close()
-    }
+    const asking = { farm: folder, verb: 'farm token' }
+    if (what === 'list') await list(context, input, asking)
+    else if (what === 'add') await add(context, input, { asking, name: name as string })
+    else await askFarm(context, asking, 'removeOperator', name as string, actorHere(context))
+    return 0
   },
 }
 
-/** Whoever runs a verb on the farm's own machine. */
-const actor = 'operator'
-
-type Named = { readonly catalog: FarmCatalog; readonly name: string }
+type Named = { readonly asking: Asking; readonly name: string }
 
 /** The token is shown this once: only its digest is kept. */
-async function add(context: Context, input: Input, { catalog, name }: Named): Promise<void> {
+async function add(context: Context, input: Input, { asking, name }: Named): Promise<void> {
   if (!/^[\w.@-]{1,64}$/.test(name)) throw new BinderyError('usage', `'${name}' is no name of letters, digits, dots, - and _`)
-  if ((await catalog.operators()).some((one) => one.name === name))
+  if ((await askFarm(context, asking, 'operators')).some((one) => one.name === name))
     throw new BinderyError('exists', 'has a token', { subject: name, hint: 'remove it first' })
   const token = Buffer.from(context.random.bytes(32)).toString('base64url')
   const may = input.flag('read') ? 'read' : 'act'
-  await catalog.putOperator({ name, tokenHash: sha256(utf8(token)), may, added: context.clock.now() }, actor)
+  const operator = { name, tokenHash: sha256(utf8(token)), may, added: context.clock.now() } as const
+  await askFarm(context, asking, 'putOperator', operator, actorHere(context))
   await context.out(`${token}\n`)
 }
 
-async function list(context: Context, input: Input, catalog: FarmCatalog): Promise<void> {
-  const operators = (await catalog.operators()).map(({ name, may, added }) => ({ name, may, added: new Date(added).toISOString() }))
+async function list(context: Context, input: Input, asking: Asking): Promise<void> {
+  const operators = (await askFarm(context, asking, 'operators')).map(({ name, may, added }) => ({
+    name,
+    may,
+    added: new Date(added).toISOString(),
+  }))
   if (input.flag('json')) for (const one of operators) await print(context, `${JSON.stringify(one)}\n`)
   else
     for (const line of table([['NAME', 'MAY', 'SINCE'], ...operators.map(({ name, may, added }) => [name, may, added])]))

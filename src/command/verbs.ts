@@ -55,6 +55,32 @@ const makerVerbs: readonly Verb[] = [
     load: async () => (await import('./pkgindex.ts')).pkgindex,
   },
   {
+    name: 'farm run',
+    summary: 'look after a farm: from a commit to mirrors that have the packages',
+    load: async () => (await import('./farm-run.ts')).farmRun,
+  },
+  {
+    name: 'farm status',
+    summary: 'say where everything stands: what is built, what waits for a signature, how mirrors are',
+    load: async () => (await import('./farm-status.ts')).farmStatus,
+  },
+  {
+    name: 'farm cancel',
+    summary: 'take builds out of the queue, and end those that are being built',
+    load: async () => (await import('./farm-cancel.ts')).farmCancel,
+  },
+  {
+    name: 'farm retry',
+    summary: 'have builds that failed, were quarantined or cancelled tried again at once',
+    load: async () => (await import('./farm-retry.ts')).farmRetry,
+  },
+  {
+    name: 'farm pause',
+    summary: 'give out nothing of a branch, or nothing to a builder',
+    load: async () => (await import('./farm-pause.ts')).farmPause,
+  },
+  { name: 'farm resume', summary: 'undo farm pause', load: async () => (await import('./farm-resume.ts')).farmResume },
+  {
     name: 'farm select',
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
@@ -63,6 +89,11 @@ const makerVerbs: readonly Verb[] = [
     name: 'farm build',
     summary: 'build the ports of a list into packages',
     load: async () => (await import('./farm-build.ts')).farmBuild,
+  },
+  {
+    name: 'farm builder',
+    summary: 'build for a farm on another machine',
+    load: async () => (await import('./farm-builder.ts')).farmBuilder,
   },
   {
     name: 'farm handover',

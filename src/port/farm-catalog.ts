@@ -22,6 +22,8 @@ export type FarmCatalog = {
   buildsIn(states: readonly BuildState[], where?: { readonly branch?: string; readonly arch?: string }): Promise<readonly Build[]>
   attemptsOf(build: number): Promise<readonly Attempt[]>
   packagesOf(build: number): Promise<readonly FarmPackage[]>
+  /** By pkgpath: CVEs and subjects of commits, of those of these builds that close a hole. */
+  securityOf(builds: readonly number[]): Promise<ReadonlyMap<string, readonly string[]>>
   /** Refused with `conflict` where one of them is in no state before `to`; then none is moved. */
   move(builds: readonly number[], to: BuildState, by: { readonly actor: Actor; readonly why?: string }): Promise<void>
   counts(): Promise<readonly BuildCount[]>
@@ -33,6 +35,8 @@ export type FarmCatalog = {
   /** `signed`, `published`: its builds follow. `withdrawn`, `stale`: they are built again, to be handed over anew. */
   moveHandover(handover: number, to: HandoverState, by: { readonly actor: Actor; readonly why?: string }): Promise<void>
   addPublication(publication: Publication): Promise<void>
+  /** Changes with each publication. */
+  lastPublication(): Promise<string | undefined>
 
   putMirror(place: string): Promise<void>
   /** The last of them for each mirror, branch and architecture; seeing the same again moves only its time. */

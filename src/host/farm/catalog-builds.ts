@@ -8,7 +8,7 @@ import type { PackageTable } from './tables.ts'
 import type { World } from './world.ts'
 import type { Selectable } from 'kysely'
 
-type Part = Pick<FarmCatalog, 'build' | 'buildsIn' | 'attemptsOf' | 'packagesOf' | 'move' | 'counts' | 'addEvent' | 'events'>
+type Part = Pick<FarmCatalog, 'build' | 'buildsIn' | 'attemptsOf' | 'packagesOf' | 'securityOf' | 'move' | 'counts' | 'addEvent' | 'events'>
 
 export function catalogBuilds(world: World): Part {
   const { db } = world
@@ -19,6 +19,16 @@ export function catalogBuilds(world: World): Part {
       (await db.selectFrom('farm.attempt').selectAll().where('build', '=', build).orderBy('number').execute()).map(attemptOf),
     packagesOf: async (build) =>
       (await db.selectFrom('farm.package').selectAll().where('build', '=', build).orderBy('file').execute()).map(packageOf),
+    securityOf: async (builds) => {
+      const rows = await db
+        .selectFrom('farm.build')
+        .innerJoin('farm.update', 'farm.update.id', 'farm.build.update_id')
+        .select(['farm.update.pkgpath', 'farm.update.cves', 'farm.update.messages'])
+        .where('farm.build.id', '=', sql<number>`any(${[...builds]})`)
+        .where('farm.update.is_security', '=', true)
+        .execute()
+      return new Map(rows.map(({ pkgpath, cves, messages }) => [pkgpath, [...cves, ...messages]]))
+    },
     move: async (builds, to, by) =>
       await inTransaction(world, async (tx) => {
         await dequeue(tx, world, builds)

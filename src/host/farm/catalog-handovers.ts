@@ -9,7 +9,7 @@ import type { HandoverTable } from './tables.ts'
 import type { MoveBy, Tx, World } from './world.ts'
 
 /** What goes to the signer, comes back, and is published. */
-type Part = Pick<FarmCatalog, 'addHandover' | 'handovers' | 'noteNotified' | 'moveHandover' | 'addPublication'>
+type Part = Pick<FarmCatalog, 'addHandover' | 'handovers' | 'noteNotified' | 'moveHandover' | 'addPublication' | 'lastPublication'>
 
 export function catalogHandovers(world: World): Part {
   const { db } = world
@@ -39,6 +39,10 @@ export function catalogHandovers(world: World): Part {
         .insertInto('farm.publication')
         .values({ branch, arch, handover: handover ?? null, digest, packages })
         .execute()
+    },
+    lastPublication: async () => {
+      const row = await db.selectFrom('farm.publication').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst()
+      return row === undefined ? undefined : String(row.id)
     },
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { BinderyError } from '../../base/error.ts'
 import { queueName } from './boss.ts'
@@ -11,10 +10,11 @@ import type { Selectable } from 'kysely'
 import type { FarmQueue } from '../../port/farm-queue.ts'
 import type { Attempt, Build } from '../../port/farm-build.ts'
 import type { Queued } from './jobs.ts'
+import type { Wakened } from '../wakened.ts'
 import type { AttemptTable } from './tables.ts'
 import type { Tx, World } from './world.ts'
 
-export function farmQueue(world: World, wakened: Wakened): FarmQueue {
+export function farmQueue(world: World, { changed }: Wakened): FarmQueue {
   return {
     claim: async (builder) => await claim(world, builder),
     claimOf: async (attempt) => await claimOf(world, attempt),
@@ -43,25 +43,7 @@ export function farmQueue(world: World, wakened: Wakened): FarmQueue {
       world.wake()
     },
     repair: async () => await inTransaction(world, async (tx) => await repair(tx, world)),
-    changed: wakened.changed,
-  }
-}
-
-/** Who waits for something to do, in this process. */
-export type Wakened = { readonly wake: () => void; readonly changed: FarmQueue['changed'] }
-
-export function wakened(): Wakened {
-  let next = Promise.withResolvers<void>()
-  return {
-    wake: () => {
-      next.resolve()
-      next = Promise.withResolvers<void>()
-    },
-    changed: async (milliseconds) => {
-      const ended = new AbortController()
-      await Promise.race([next.promise, sleep(milliseconds, undefined, { signal: ended.signal }).catch(() => {})])
-      ended.abort()
-    },
+    changed: async (milliseconds) => await changed(milliseconds),
   }
 }
 

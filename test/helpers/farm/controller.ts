@@ -31,7 +31,13 @@ export type TestController = {
   enroll(name: string, arch?: string): Promise<{ readonly signer: Signer; readonly secret: string }>
 }
 
-export type ControllerOptions = { readonly leaseMs?: number; readonly clock?: Clock; readonly folder?: string }
+export type ControllerOptions = {
+  /** Whole seconds. */
+  readonly leaseMs?: number
+  readonly clock?: Clock
+  /** Removed afterwards. */
+  readonly folder?: string
+}
 
 export async function withController(options: ControllerOptions, use: (controller: TestController) => Promise<void>): Promise<void> {
   const top = mkdtempSync(join(tmpdir(), 'bindery-test-'))
@@ -43,7 +49,7 @@ export async function withController(options: ControllerOptions, use: (controlle
   let server: RunningWebServer | undefined
   let port = 0
   const start = async (): Promise<void> => {
-    const desk = { folder, queue, catalog: queue, clock, random: systemRandom, leaseSeconds: Math.max(1, leaseMs / 1000) }
+    const desk = { folder, queue, catalog: queue, clock, random: systemRandom, leaseSeconds: leaseMs / 1000 }
     const routes = await deskRoutes({ ...desk, tell: (line) => void told.push(line) })
     server = await startWebServer({ host: '127.0.0.1', port, modules: [routes] })
     port = Number(new URL(server.url).port)
@@ -71,7 +77,7 @@ export async function withController(options: ControllerOptions, use: (controlle
     })
   } finally {
     await stop()
-    rmSync(top, { recursive: true, force: true })
+    for (const one of [top, folder]) rmSync(one, { recursive: true, force: true })
   }
 }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Attempt, Build } from '../../../src/port/farm-build.ts'
 import type { Builder, FarmCatalog, KnownBuilder } from '../../../src/port/farm-catalog.ts'
 import type { AttemptEnd, Claim, FarmQueue } from '../../../src/port/farm-queue.ts'
@@ -58,6 +59,8 @@ export function memoryQueue({ leaseMs = 60_000 }: { readonly leaseMs?: number } 
     },
     countIn: (state) => [...builds.values()].filter((build) => build.state === state).length,
     claim: async (builder) => {
+      // As long as a database takes at least.
+      await setImmediate()
       expire()
       const next = [...builds.values()].find(({ state, arch }) => state === 'waiting' && arch === known.get(builder)?.arch)
       if (next === undefined) return undefined

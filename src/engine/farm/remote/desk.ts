@@ -96,10 +96,7 @@ async function claim(
   if (again !== undefined) return await leaseAnswer(world, again)
   for (let left = waitSeconds * 1000; !signal.aborted; left -= lookEveryMs) {
     const found = await world.queue.claim(builder)
-    if (found !== undefined) {
-      given.set(found.attempt.id, found)
-      return await leaseAnswer(world, found)
-    }
+    if (found !== undefined) return await giveOrTakeBack(world, given, found, signal)
     if (left <= 0) break
     await orAborted(world.queue.changed(Math.min(left, lookEveryMs)), signal)
   }
@@ -108,6 +105,16 @@ async function claim(
 
 /** A build can come to be allowed without coming into the queue: a pause ends. */
 const lookEveryMs = 2000
+
+/** Who asked may have gone meanwhile. */
+async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found: Claim, signal: AbortSignal): Promise<FarmAnswer> {
+  if (!signal.aborted) {
+    given.set(found.attempt.id, found)
+    return await leaseAnswer(world, found)
+  }
+  await world.queue.finish(found.attempt.id, { kind: 'released', why: 'the builder went away before it had it' })
+  return { kind: 'nothing' }
+}
 
 async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
   let stop = (): void => {}

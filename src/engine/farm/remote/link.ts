@@ -112,7 +112,9 @@ function headOf({ status, headers }: PostedAnswer): SignedAnswer {
 }
 
 function learnClock({ clock, tell }: LinkWorld, state: LinkState, { sent, time }: { readonly sent: number; readonly time: number }): void {
-  state.aheadMs = Math.round(time - (sent + clock.now()) / 2)
+  // It was said between the two, and not in the middle of it: some calls wait.
+  const [least, most] = [time - clock.now(), time - sent]
+  state.aheadMs = Math.min(Math.max(state.aheadMs, least), most)
   const seconds = Math.round(Math.abs(state.aheadMs) / 1000)
   if (!state.clockTold && Math.abs(state.aheadMs) > toldClockMs)
     tell(`the clock of the controller is ${seconds} s ${state.aheadMs > 0 ? 'ahead of' : 'behind'} ours`)

@@ -1,0 +1,65 @@
+import { about } from '../base/about.ts'
+import { collectBytes, latin1, oneChunk } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { planBuilds } from '../engine/farm/plan.ts'
+import { decodeCveList } from '../format/cve-list.ts'
+import { openInput } from '../host/source.ts'
+import { cvsSource } from '../host/source-cvs.ts'
+import { gitSource } from '../host/source-git.ts'
+import { readSqlports } from '../host/sqlports.ts'
+import type { BranchConfig } from '../format/farm-config.ts'
+import type { PortsList } from '../port/ports-list.ts'
+import type { SourceControl } from '../port/source-control.ts'
+import type { Controller } from './farm-controller.ts'
+
+/** Whether the poll command of a branch says that something may have changed; without one, it may. */
+export async function mayHaveChanged({ context }: Pick<Controller, 'context'>, { poll }: BranchConfig): Promise<boolean> {
+  if (poll === undefined) return true
+  const { status, stdout, stderr } = await context.exec.run('sh', ['-c', poll], { apart: true })
+  if (status === 0) return stdout.some((byte) => byte > 0x20)
+  const reason = latin1(stderr).trim().split('\n').at(-1) ?? ''
+  throw new BinderyError('command-failed', `ended with status ${status}${reason === '' ? '' : `: ${reason}`}`, { subject: 'poll' })
+}
+
+/** Sources into builds that wait. The same sources again come to nothing. */
+export async function lookAtSources({ context, farm }: Controller, branch: BranchConfig): Promise<void> {
+  const source = sourceOf(context.exec, branch.source)
+  const [changes, commits] = await Promise.all([source.changes(branch.from, branch.to), source.commits(branch.from, branch.to)])
+  const plan = planBuilds({
+    branch: branch.name,
+    from: branch.from,
+    to: branch.to,
+    archs: branch.archs,
+    changes,
+    commits,
+    list: branch.sqlports === undefined ? noList : readSqlports(branch.sqlports),
+    cves: await readCves(branch.cves),
+    known: await farm.catalog.known(branch.name),
+  })
+  const { updates, queued, superseded } = await farm.catalog.apply(plan, 'farm')
+  const told = [
+    [updates, 'updates'],
+    [queued.length, 'builds to do'],
+    [superseded.length, 'superseded'],
+  ] as const
+  const line = told.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+  if (line.length === 0) return context.explain(`${branch.name}: nothing new`)
+  context.say(`${branch.name}: ${line.join(', ')}`)
+  for (const build of queued)
+    context.say(`${build.pkgpath} ${build.branch}/${build.arch}: build ${build.id} waits${build.isSecurity ? ' (security)' : ''}`)
+}
+
+const noList: PortsList = { ports: new Map(), source: 'none' }
+
+function sourceOf(exec: Controller['context']['exec'], { kind, place, module }: BranchConfig['source']): SourceControl {
+  return kind === 'git' ? gitSource(exec, place) : cvsSource(exec, place, module ?? 'ports')
+}
+
+const maxCves = 64 << 20
+
+async function readCves(file: string | undefined): Promise<ReadonlyMap<string, readonly string[]>> {
+  if (file === undefined) return new Map()
+  const bytes = await collectBytes(await openInput(file, oneChunk(new Uint8Array(0))), maxCves)
+  if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${maxCves} bytes`, { subject: file })
+  return await about(file, () => decodeCveList(bytes))
+}

@@ -1,0 +1,217 @@
+import { resolve } from 'node:path'
+import { BinderyError } from '../base/error.ts'
+import { decodePublicKey } from '../format/signify.ts'
+import { listenForCalls } from '../host/office-socket.ts'
+import { wakened } from '../host/wakened.ts'
+import { officeCalls, officeSocket } from './farm-ask.ts'
+import { keepDoing } from './farm-controller.ts'
+import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builder.ts'
+import { lookAtSources, mayHaveChanged } from './farm-look.ts'
+import { farmOffice } from './farm-office.ts'
+import { openFarmAt, readFarmConfig } from './farm-open.ts'
+import { startFarmWeb } from './farm-web.ts'
+import { addressOf } from './listen.ts'
+import { handOver, lockFarm, publishSigned, takeSigned } from './farm-signing.ts'
+import { visitMirrors } from './farm-watch-mirrors.ts'
+import { readKeyFile } from './signed-files.ts'
+import type { BranchConfig } from '../format/farm-config.ts'
+import type { Wakened } from '../host/wakened.ts'
+import type { RunningWebServer } from '../web/server.ts'
+import type { Command, Context, Input } from './command.ts'
+import type { Controller } from './farm-controller.ts'
+import type { LocalBuilder } from './farm-local-builder.ts'
+import type { Seen } from './farm-signing.ts'
+
+export const farmRun: Command = {
+  name: 'farm run',
+  summary: 'look after a farm: from a commit to mirrors that have the packages',
+  operands: 'FARM',
+  operandCount: { min: 1, max: 1 },
+  options: {
+    once: { kind: 'flag', help: 'do what is to be done now, and end' },
+    listen: { kind: 'value', value: 'ADDRESS:PORT', help: 'serve the pages of the farm there, and the calls of its builders' },
+  },
+  examples: [
+    'bindery farm run /var/farm',
+    'DATABASE_URL=postgresql:///farm bindery farm run /var/farm',
+    'bindery farm run --once /var/farm',
+  ],
+  run: async (context, input) => {
+    const folder = resolve(input.operands[0] as string)
+    const config = await readFarmConfig(folder)
+    const builders = config.builders.map((builder) => readLocalBuilder(context, builder))
+    const key = await readKeyFile(context, resolve(folder, config.key), decodePublicKey)
+    const address = listenAddress(input)
+    const lock = await lockFarm(folder)
+    try {
+      const farm = await openFarmAt(context, folder, 'farm run', config)
+      const controller: Controller = { context, folder, config, farm, key, done: wakened(), signal: context.signal }
+      try {
+        await prepare(controller, builders)
+        if (input.flag('once')) await runOnce(controller, builders)
+        else await runUntilStopped(controller, builders, address)
+      } finally {
+        await farm.close()
+      }
+    } finally {
+      await lock.release()
+    }
+    return 0
+  },
+}
+
+/** What farm.toml says, into the catalog. Places of the controller build nothing yet, whatever the catalog says. */
+async function prepare({ config, farm, context }: Controller, builders: readonly LocalBuilder[]): Promise<void> {
+  const { catalog, queue } = farm
+  await catalog.putBranches(config.branches, 'farm')
+  for (const { config: one } of builders) await catalog.putBuilder({ ...one, publicKey: undefined }, 'farm')
+  const names = new Set(builders.map(({ config: { name } }) => name))
+  const local = (await catalog.builders()).filter(({ publicKey }) => publicKey === undefined)
+  for (const { name } of local) if (!names.has(name)) await catalog.removeBuilder(name, 'farm')
+  const given = await queue.releaseAll(
+    local.map(({ name }) => name),
+    'the controller was started anew',
+  )
+  const repaired = await queue.repair()
+  if (given.length > 0) context.say(`${given.length} builds that were being built wait again`)
+  if (repaired > 0) context.say(`${repaired} builds were in no queue, and are again`)
+}
+
+/** All that there is to do, step after step; what fails ends it. */
+async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
+  for (const branch of controller.config.branches) await lookAtSources(controller, branch)
+  await controller.farm.queue.expire()
+  await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
+  controller.signal.throwIfAborted()
+  await takeSigned(controller, new Map())
+  await publishSigned(controller)
+  await handOver(controller)
+  await visitMirrors(controller)
+}
+
+function slotsOf({ config: { jobs } }: LocalBuilder): readonly number[] {
+  return Array.from({ length: jobs }, (_, index) => index + 1)
+}
+
+async function runUntilStopped(controller: Controller, builders: readonly LocalBuilder[], address: Address | undefined): Promise<void> {
+  const { context, folder, config, farm, signal } = controller
+  const looks = new Map(config.branches.map((branch) => [branch.name, wakened()]))
+  const hook = async (name: string): Promise<void> => await lookNow(looks, name)
+  const office = await listenForCalls(officeSocket(folder), {
+    ...officeCalls(farmOffice(farm)),
+    look: async (name) => await hook(String(name)),
+  })
+  const web = address === undefined ? undefined : await openWeb(controller, address, hook)
+  try {
+    context.say(
+      `runs: ${config.branches.length} branches, ${builders.length} builders here${web === undefined ? '' : `, pages at ${web.url}`}`,
+    )
+    await Promise.all([
+      ...config.branches.map(async (branch) => await watchSources(controller, branch, looks.get(branch.name) as Wakened)),
+      ...builders.flatMap((builder) => slotsOf(builder).map(async (slot) => await runLocalBuilder(controller, builder, slot))),
+      watchClaims(controller),
+      watchSigning(controller),
+      watchMirrors(controller),
+    ])
+    context.say(`ends: ${signal.reason instanceof Error ? signal.reason.message : 'stopped'}`)
+  } finally {
+    await web?.close()
+    await office.close()
+  }
+}
+
+type Address = ReturnType<typeof addressOf>
+
+function listenAddress(input: Input): Address | undefined {
+  const text = input.value('listen')
+  if (text !== undefined && input.flag('once')) throw new BinderyError('usage', '--once and --listen do not go together')
+  return text === undefined ? undefined : addressOf(text)
+}
+
+async function openWeb(controller: Controller, listen: Address, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
+  const { context, folder, config, farm } = controller
+  const { web, leaseSeconds } = config
+  return await startFarmWeb(context, { folder, farm, listen, web, leaseSeconds, hook, tell: context.say })
+}
+
+/** Somebody says that the sources of a branch have changed. */
+async function lookNow(looks: ReadonlyMap<string, Wakened>, name: string): Promise<void> {
+  const look = looks.get(name)
+  if (look === undefined) throw new BinderyError('not-found', `there is no branch '${name}'`)
+  await Promise.resolve(look.wake())
+}
+
+/** The first look is whole: what the poll command said to a run that was killed, it says to no other. */
+async function watchSources(controller: Controller, branch: BranchConfig, look: Wakened): Promise<void> {
+  const { context, signal } = controller
+  let isDue = true
+  await keepDoing(controller, {
+    name: branch.name,
+    work: async () => {
+      isDue ||= await mayHaveChanged(controller, branch)
+      if (isDue) await lookAtSources(controller, branch)
+      isDue = false
+    },
+    pause: async () => await look.changed(withJitter(context, branch.everySeconds * 1000), signal),
+  })
+}
+
+/** A tenth more or less, so that farms do not all ask at once. */
+function withJitter({ random }: Context, milliseconds: number): number {
+  const [high = 0, low = 0] = random.bytes(2)
+  return milliseconds * (0.9 + ((high << 8) | low) / 65_536 / 5)
+}
+
+const sweepMs = 15_000
+
+async function watchClaims(controller: Controller): Promise<void> {
+  const { context, farm, done, signal } = controller
+  await keepDoing(controller, {
+    name: 'claims',
+    work: async () => {
+      for (const { build, builder } of await farm.queue.expire())
+        context.say(`build ${build}: nothing is heard of ${builder}; it waits again`)
+    },
+    pause: async () => await pauseFor(done, sweepMs, signal),
+  })
+}
+
+/** What came into the folder of signed files makes no noise: it is looked for. */
+const lookForSignedMs = 3000
+
+async function watchSigning(controller: Controller): Promise<void> {
+  const { done, signal } = controller
+  const seen: Seen = new Map()
+  await keepDoing(controller, {
+    name: 'signing',
+    work: async () => {
+      await takeSigned(controller, seen)
+      if (await publishSigned(controller)) done.wake()
+      await handOver(controller)
+    },
+    pause: async () => await done.changed(lookForSignedMs, signal),
+  })
+}
+
+/** At their time, and as soon as something was published. */
+async function watchMirrors(controller: Controller): Promise<void> {
+  const { config, farm, done, signal, context } = controller
+  let visited: string | undefined
+  let next = 0
+  await keepDoing(controller, {
+    name: 'mirrors',
+    work: async () => {
+      const published = await farm.catalog.lastPublication()
+      if (published === visited && context.clock.now() < next) return
+      await visitMirrors(controller)
+      visited = published
+      next = context.clock.now() + withJitter(context, config.mirrors.everySeconds * 1000)
+    },
+    pause: async () => await done.changed(sweepMs, signal),
+  })
+}
+
+async function pauseFor(done: Wakened, milliseconds: number, signal: AbortSignal): Promise<void> {
+  const until = AbortSignal.timeout(milliseconds)
+  while (!until.aborted && !signal.aborted) await done.changed(milliseconds, AbortSignal.any([until, signal]))
+}

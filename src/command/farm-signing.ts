@@ -1,0 +1,211 @@
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { about } from '../base/about.ts'
+import { sha256 } from '../base/digest.ts'
+import { isBinderyError } from '../base/error.ts'
+import { isHandoverDue } from '../engine/farm/handover-due.ts'
+import { handoverText } from '../engine/farm/sign/summary.ts'
+import { maxRecord, member, requestName } from '../engine/farm/sign/request.ts'
+import { openTransport, wholeOf } from '../engine/farm/sign/transport.ts'
+import { encodeHandover } from '../format/handover.ts'
+import { hostLocker } from '../host/lock.ts'
+import { openSource } from '../host/source.ts'
+import { acceptInto } from './farm-accept.ts'
+import { builtFolder } from './farm-built-folder.ts'
+import { lineOf } from './farm-controller.ts'
+import { draftHandover, writeHandover } from './farm-handover.ts'
+import { notifySigners } from './farm-notify.ts'
+import { publishAccepted } from './farm-publish.ts'
+import { publishedFolder } from './farm-published.ts'
+import { mirrorFolder } from '../host/mirror-folder.ts'
+import type { Sha256 } from '../base/digest.ts'
+import type { BranchConfig } from '../format/farm-config.ts'
+import type { Build } from '../port/farm-build.ts'
+import type { FarmPackage, Handover } from '../port/farm-catalog.ts'
+import type { Controller } from './farm-controller.ts'
+import type { HandoverDraft } from './farm-handover.ts'
+
+/** From what is built to what is published: requests, what comes back from the signer, the published folder. Each step can be done again. */
+
+export function publishFolder({ folder, config }: Pick<Controller, 'folder' | 'config'>): string {
+  return resolve(folder, config.publish)
+}
+
+export async function handOver(controller: Controller): Promise<void> {
+  const open = await controller.farm.catalog.handovers(['requested', 'signed'])
+  for (const branch of controller.config.branches)
+    for (const arch of branch.archs)
+      if (!open.some((one) => one.branch === branch.name && one.arch === arch)) await handOverOne(controller, branch, arch)
+}
+
+async function handOverOne(controller: Controller, branch: BranchConfig, arch: string): Promise<void> {
+  const { farm, context, config } = controller
+  const where = { branch: branch.name, arch }
+  const built = await farm.catalog.buildsIn(['built'], where)
+  if (built.length === 0) return
+  const unfinished = (await farm.catalog.buildsIn(['waiting', 'building'], where)).length
+  if (!isHandoverDue({ built, unfinished, now: context.clock.now(), mostSeconds: config.handoverSeconds })) return
+  const packages = (await Promise.all(built.map(async ({ id }) => await farm.catalog.packagesOf(id)))).flat()
+  const draft = await draftRequest(controller, { branch, arch, built, packages })
+  const handed = new Set(draft.handover.sets.flatMap(({ packages: its }) => its.map((one) => `${one.file} ${one.sha256}`)))
+  const asked = packages.filter((one) => handed.has(`${one.file} ${one.sha256}`))
+  await settlePublished(controller, built, asked)
+  if (asked.length > 0) await request(controller, { draft, branch: branch.name, arch, asked })
+}
+
+type Draft = {
+  readonly branch: BranchConfig
+  readonly arch: string
+  readonly built: readonly Build[]
+  readonly packages: readonly FarmPackage[]
+}
+
+async function draftRequest(controller: Controller, { branch, arch, built, packages }: Draft): Promise<HandoverDraft> {
+  const wanted = new Set(packages.map((one) => `${one.file} ${one.sha256}`))
+  const folder = builtFolder(controller.folder, branch.name, arch)
+  await mkdir(join(folder, '.lock'), { recursive: true })
+  return await draftHandover(controller.context, {
+    folders: [folder],
+    last: publishFolder(controller),
+    security: await controller.farm.catalog.securityOf(built.map(({ id }) => id)),
+    isWanted: (one) => wanted.has(`${one.file} ${one.sha256}`),
+  })
+}
+
+/** What is signed and published already needs no signer. */
+async function settlePublished({ farm, context }: Controller, built: readonly Build[], asked: readonly FarmPackage[]): Promise<void> {
+  const waiting = new Set(asked.map(({ build }) => build))
+  const done = built.filter(({ id }) => !waiting.has(id))
+  if (done.length === 0) return
+  await farm.catalog.move(
+    done.map(({ id }) => id),
+    'published',
+    { actor: 'farm', why: 'its packages are published already' },
+  )
+  for (const { id, pkgpath } of done) context.say(`${pkgpath}: build ${id}: its packages are published already`)
+}
+
+type Asking = { readonly draft: HandoverDraft; readonly branch: string; readonly arch: string; readonly asked: readonly FarmPackage[] }
+
+async function request(controller: Controller, { draft, branch, arch, asked }: Asking): Promise<void> {
+  const { farm, folder, context } = controller
+  const digest = sha256(encodeHandover(draft.handover))
+  const file = join('request', `${branch}-${arch}-${digest.slice(0, 12)}.tar`)
+  await mkdir(join(folder, 'request'), { recursive: true })
+  await writeHandover(context, join(folder, file), draft)
+  const basis = draft.handover.sets[0]?.basis
+  const id = await farm.catalog.addHandover({ branch, arch, digest, file, basis, packages: asked.map((one) => one.id) }, 'farm')
+  context.say(`${branch}/${arch}: handover ${id}: ${asked.length} packages to sign: ${join(folder, file)}`)
+  await notify(controller, { id, branch, arch, text: handoverText(draft.handover), file: join(folder, file) })
+}
+
+type Notice = Parameters<typeof notifySigners>[1] & { readonly id: number }
+
+/** Who cannot be reached hears of it when it goes on: a request is a request all the same. */
+async function notify(controller: Controller, notice: Notice): Promise<void> {
+  try {
+    await notifySigners(controller, notice)
+    await controller.farm.catalog.noteNotified(notice.id)
+  } catch (error) {
+    if (!isBinderyError(error)) throw error
+    controller.context.say(`handover ${notice.id}: nobody was told: ${lineOf(error)}`)
+  }
+}
+
+/** Files in `signed` that were looked at: as long as they stay as they are, they say the same. */
+export type Seen = Map<string, string>
+
+export async function takeSigned(controller: Controller, seen: Seen): Promise<void> {
+  const folder = join(controller.folder, 'signed')
+  await mkdir(folder, { recursive: true })
+  for (const name of (await readdir(folder)).filter((one) => one.endsWith('.tar') && !one.startsWith('.'))) {
+    const { size, mtimeMs } = await stat(join(folder, name))
+    if (seen.get(name) === `${size} ${mtimeMs}`) continue
+    seen.set(name, `${size} ${mtimeMs}`)
+    try {
+      await takeOne(controller, join(folder, name))
+    } catch (error) {
+      if (!isBinderyError(error) || error.code === 'stopped') throw error
+      controller.context.say(lineOf(error))
+      await controller.farm.catalog.addEvent({ actor: 'farm', kind: 'signed', subject: name, what: lineOf(error) })
+    }
+  }
+}
+
+async function takeOne(controller: Controller, file: string): Promise<void> {
+  const { farm, context, folder, key } = controller
+  const digest = await recordDigest(file)
+  const handover = (await farm.catalog.handovers(['requested'])).find((one) => one.digest === digest)
+  if (handover === undefined) return context.say(`${file}: answers no request that is open`)
+  const output = acceptedFolder(folder, handover)
+  await mkdir(join(folder, 'accepted'), { recursive: true })
+  try {
+    if (!(await isThere(output)))
+      await acceptInto(output, { request: join(folder, handover.file), signed: file, key, last: publishFolder(controller) })
+  } catch (error) {
+    if (!isBinderyError(error, 'downgrade')) throw error
+    return await becomeStale(controller, handover, lineOf(error))
+  }
+  await farm.catalog.moveHandover(handover.id, 'signed', { actor: 'signer' })
+  await mkdir(join(folder, 'signed', 'accepted'), { recursive: true })
+  await rename(file, join(folder, 'signed', 'accepted', `${handover.id}.tar`))
+  context.say(`${handover.branch}/${handover.arch}: handover ${handover.id} is signed`)
+}
+
+async function recordDigest(file: string): Promise<Sha256> {
+  const source = await openSource(file)
+  try {
+    return await about(file, async () => sha256(await wholeOf(member(await openTransport(source), requestName), maxRecord)))
+  } finally {
+    await source.close()
+  }
+}
+
+async function becomeStale({ farm, context }: Controller, { id, branch, arch }: Handover, why: string): Promise<void> {
+  await farm.catalog.moveHandover(id, 'stale', { actor: 'farm', why })
+  context.say(`${branch}/${arch}: handover ${id} is stale: ${why}`)
+}
+
+function acceptedFolder(folder: string, { id }: Handover): string {
+  return join(folder, 'accepted', String(id))
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** Answers whether something was. */
+export async function publishSigned(controller: Controller): Promise<boolean> {
+  const signed = await controller.farm.catalog.handovers(['signed'])
+  for (const handover of signed) {
+    try {
+      await publishOne(controller, handover)
+    } catch (error) {
+      if (!isBinderyError(error, 'downgrade')) throw error
+      await becomeStale(controller, handover, lineOf(error))
+    }
+  }
+  return signed.length > 0
+}
+
+async function publishOne(controller: Controller, handover: Handover): Promise<void> {
+  const { farm, context, config, key, folder } = controller
+  const [accepted, output] = [acceptedFolder(folder, handover), publishFolder(controller)]
+  await publishAccepted(context, { accepted, output, key, graceSeconds: config.graceHours * 3600 }, async (set, { written }) => {
+    const list = (await mirrorFolder(publishedFolder(output, set)).read('SHA256.sig', 64 << 20)) as Uint8Array
+    const { branch, arch, id } = handover
+    await farm.catalog.addPublication({ branch, arch, handover: id, digest: sha256(list), packages: written.length })
+  })
+  await farm.catalog.moveHandover(handover.id, 'published', { actor: 'farm' })
+  context.say(`${handover.branch}/${handover.arch}: handover ${handover.id} is published`)
+  await rm(accepted, { recursive: true, force: true })
+}
+
+/** Of the folder of a farm: one controller at a time. */
+export async function lockFarm(folder: string): Promise<{ release(): Promise<void> }> {
+  await mkdir(join(folder, 'run.lock'), { recursive: true })
+  return await hostLocker(join(folder, 'run.lock')).take('farm run')
+}

@@ -1,0 +1,76 @@
+import { showPath } from '../base/path.ts'
+import { askFarm } from './farm-ask.ts'
+import { sharedFlags } from './flags.ts'
+import { print } from './output.ts'
+import type { Build } from '../port/farm-build.ts'
+import type { Handover, KnownBuilder, Sighting } from '../port/farm-catalog.ts'
+import type { Command } from './command.ts'
+import type { FarmStatus } from './farm-office.ts'
+
+export const farmStatus: Command = {
+  name: 'farm status',
+  summary: 'say where everything stands: what is built, what waits for a signature, how mirrors are',
+  operands: 'FARM',
+  operandCount: { min: 1, max: 1 },
+  options: { json: { ...sharedFlags.json, help: 'print JSON, one thing a line, each with its kind' } },
+  examples: ['bindery farm status /var/farm', 'bindery farm status --json /var/farm'],
+  run: async (context, input) => {
+    const [farm] = input.operands as [string]
+    const status = await askFarm(context, { farm, verb: 'farm status' }, 'status')
+    const lines = input.flag('json') ? jsonLines(status) : textLines(status, context.clock.now())
+    for (const line of lines) await print(context, `${line}\n`)
+    return 0
+  },
+}
+
+function jsonLines(status: FarmStatus): readonly string[] {
+  const kinds = [
+    ['branch', status.branches],
+    ['count', status.counts],
+    ['build', status.builds],
+    ['handover', status.handovers],
+    ['builder', status.builders],
+    ['mirror', status.mirrors],
+  ] as const
+  return kinds.flatMap(([kind, things]) => things.map((thing) => JSON.stringify({ kind, ...thing })))
+}
+
+function textLines({ branches, counts, builds, handovers, builders, mirrors }: FarmStatus, now: number): readonly string[] {
+  const since = (time: number | undefined): string => (time === undefined ? 'never' : `${spanOf(now - time)} ago`)
+  return [
+    ...branches.map(({ name, paused, seen }) => `branch ${name}${paused ? ' (paused)' : ''}: sources last changed ${since(seen)}`),
+    ...counts.map(({ branch, arch, state, count }) => `  ${branch}/${arch}: ${count} ${state}`),
+    ...builds.map((build) => `build ${buildText(build, now)}`),
+    ...handovers.map((one) => `handover ${handoverText(one, since)}`),
+    ...builders.map((one) => `builder ${builderText(one, since)}`),
+    ...mirrors.map((one) => `mirror ${mirrorText(one, since)}`),
+  ]
+}
+
+type Since = (time: number | undefined) => string
+
+function buildText({ id, pkgpath, branch, arch, state, isSecurity, notBefore, since }: Build, now: number): string {
+  const again = notBefore === undefined ? '' : `, again in ${spanOf(Math.max(0, notBefore - now))}`
+  return `${id}: ${showPath(pkgpath)} ${branch}/${arch}: ${state} for ${spanOf(now - since)}${again}${isSecurity ? ' (security)' : ''}`
+}
+
+function handoverText({ id, branch, arch, state, packages, made, file }: Handover, since: Since): string {
+  const what = state === 'requested' ? 'waits for a signature' : 'is signed, and not yet published'
+  return `${id}: ${branch}/${arch}: ${packages.length} packages, made ${since(made)}, ${what}: ${file}`
+}
+
+function builderText({ name, arch, paused, quarantined, seen }: KnownBuilder, since: Since): string {
+  return `${name}: ${arch}${paused ? ' (paused)' : ''}${quarantined ? ' (quarantined)' : ''}: last seen ${since(seen)}`
+}
+
+function mirrorText({ mirror, branch, arch, state, lagSeconds, last }: Sighting, since: Since): string {
+  const lag = lagSeconds === undefined ? '' : ` by ${spanOf(lagSeconds * 1000)}`
+  return `${mirror}: ${branch}/${arch}: ${state}${lag}, looked at ${since(last)}`
+}
+
+function spanOf(milliseconds: number): string {
+  const seconds = Math.max(0, Math.round(milliseconds / 1000))
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} minutes`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86_400)} days`
+}

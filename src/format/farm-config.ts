@@ -1,0 +1,265 @@
+import { parse as parseToml } from 'smol-toml'
+import { fromUtf8 } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { didYouMean } from '../base/suggest.ts'
+import { plainName } from './built.ts'
+
+/** `farm.toml` (doc/spec/farm.md): what a farm builds, where, and who is told. */
+export type FarmConfig = {
+  readonly branches: readonly BranchConfig[]
+  readonly builders: readonly BuilderConfig[]
+  /** The key that signs packages. */
+  readonly key: string
+  /** Where `VERSION/packages-stable/ARCH` come to lie; below the farm's folder where it is relative. */
+  readonly publish: string
+  readonly graceHours: number
+  readonly leaseSeconds: number
+  readonly retry: { readonly failures: number; readonly firstSeconds: number; readonly mostSeconds: number }
+  /** A request waits so long for more to be built, unless nothing more is to come. */
+  readonly handoverSeconds: number
+  readonly notify: NotifyConfig
+  readonly mirrors: MirrorsConfig
+  readonly web: WebConfig
+}
+
+export type BranchConfig = {
+  readonly name: string
+  readonly release: string
+  readonly source: { readonly kind: 'cvs' | 'git'; readonly place: string; readonly module: string | undefined }
+  /** Tags, branches or commits: the state of the release, and that of today. */
+  readonly from: string
+  readonly to: string
+  readonly sqlports: string | undefined
+  readonly archs: readonly string[]
+  /** What builders of it must have. */
+  readonly tags: readonly string[]
+  /** Between two looks at the sources. */
+  readonly everySeconds: number
+  /** For sh: where it prints nothing, the sources are as they were. */
+  readonly poll: string | undefined
+  readonly cves: string | undefined
+}
+
+/** A place on the controller itself. */
+export type BuilderConfig = {
+  readonly name: string
+  readonly arch: string
+  readonly releases: readonly string[]
+  readonly tags: readonly string[]
+  readonly jobs: number
+  /** Flags of `farm build`. */
+  readonly flags: readonly string[]
+}
+
+export type NotifyConfig = {
+  /** For sh; gets the summary on its standard input. */
+  readonly command: string | undefined
+  readonly mail: readonly string[]
+  readonly hook: string | undefined
+}
+
+export type MirrorsConfig = { readonly bring: readonly string[]; readonly look: readonly string[]; readonly everySeconds: number }
+
+/** How a farm shows itself. */
+export type WebConfig = {
+  readonly title: string
+  readonly read: 'public' | 'token'
+  /** Browsers come by https, through a proxy. */
+  readonly https: boolean
+  /** Addresses of proxies that are believed. */
+  readonly proxies: readonly string[]
+  /** Which machines of the fleet are believed. */
+  readonly enroll: 'first-use' | 'known'
+  /** A repository whose channels are shown, too. */
+  readonly repository: string | undefined
+}
+
+const maxBytes = 1 << 20
+const day = 24 * 3600
+
+/** Throws `bad-format` with the name of what is wrong, `over-limit`. */
+export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
+  if (bytes.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
+  const table = tableOf(parsed(fromUtf8(bytes)), 'the file', ['key', 'publish', 'grace-hours', 'lease', ...tables])
+  const config: FarmConfig = {
+    branches: namedTables(table, 'branch').map(([name, facts]) => branchOf(name, facts)),
+    builders: namedTables(table, 'builder').map(([name, facts]) => builderOf(name, facts)),
+    key: textOf(table, 'key'),
+    publish: optionalText(table, 'publish') ?? 'public',
+    graceHours: wholeOf(table, 'grace-hours', { least: 0, most: 100_000, usual: 24 }),
+    leaseSeconds: wholeOf(table, 'lease', { least: 10, most: day, usual: 120 }),
+    retry: retryOf(tableIn(table, 'retry', ['failures', 'first', 'most'])),
+    handoverSeconds: wholeOf(tableIn(table, 'handover', ['after']), 'after', { least: 0, most: 30 * day, usual: 3600 }),
+    notify: notifyOf(tableIn(table, 'notify', ['command', 'mail', 'hook'])),
+    mirrors: mirrorsOf(tableIn(table, 'mirrors', ['bring', 'look', 'every'])),
+    web: webOf(tableIn(table, 'web', ['title', 'read', 'https', 'proxies', 'enroll', 'repository'])),
+  }
+  if (config.branches.length === 0) throw new BinderyError('bad-format', 'has no branch', { hint: 'it begins with [branch.NAME]' })
+  refuseTwins(config.branches)
+  return config
+}
+
+/** Two branches would write to one folder. */
+function refuseTwins(branches: readonly BranchConfig[]): void {
+  const seen = new Map<string, string>()
+  for (const { name, release, archs } of branches)
+    for (const arch of archs) {
+      const twin = seen.get(`${release}/${arch}`)
+      if (twin !== undefined)
+        throw new BinderyError('bad-format', `[branch.${twin}] and [branch.${name}] both make packages of ${release} for ${arch}`)
+      seen.set(`${release}/${arch}`, name)
+    }
+}
+
+const tables = ['branch', 'builder', 'retry', 'handover', 'notify', 'mirrors', 'web']
+
+type Table = Readonly<Record<string, unknown>>
+
+function parsed(text: string): unknown {
+  try {
+    return parseToml(text)
+  } catch (cause) {
+    const line = cause instanceof Error ? (cause.message.split('\n')[0] as string) : ''
+    throw new BinderyError('bad-format', `is no TOML: ${line}`, { cause })
+  }
+}
+
+function tableOf(value: unknown, what: string, names: readonly string[]): Table {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new BinderyError('bad-format', `${what} is no table`)
+  const unknown = Object.keys(value).find((name) => !names.includes(name))
+  if (unknown === undefined) return value as Table
+  const near = didYouMean(unknown, names)
+  const hint = near === undefined ? undefined : `did you mean ${near}?`
+  throw new BinderyError('bad-format', `${what} has '${unknown}', which says nothing here`, { hint })
+}
+
+function tableIn(table: Table, name: string, names: readonly string[]): Table {
+  return tableOf(table[name] ?? {}, `[${name}]`, names)
+}
+
+function namedTables(table: Table, kind: string): readonly (readonly [string, Table])[] {
+  const all = table[kind] ?? {}
+  if (typeof all !== 'object' || Array.isArray(all)) throw new BinderyError('bad-format', `[${kind}] takes names: [${kind}.NAME]`)
+  return Object.entries(all).map(([name, facts]) => [plainName(name, `[${kind}.NAME]`), facts as Table])
+}
+
+const branchNames = ['release', 'cvs', 'git', 'module', 'from', 'to', 'sqlports', 'archs', 'tags', 'every', 'poll', 'cves']
+
+function branchOf(name: string, facts: Table): BranchConfig {
+  const table = tableOf(facts, `[branch.${name}]`, branchNames)
+  return told(`[branch.${name}]`, () => ({
+    name,
+    release: plainName(textOf(table, 'release'), 'release'),
+    source: sourceOf(table),
+    from: textOf(table, 'from'),
+    to: textOf(table, 'to'),
+    sqlports: optionalText(table, 'sqlports'),
+    archs: someOf(textsOf(table, 'archs'), 'archs').map((arch) => plainName(arch, 'archs')),
+    tags: textsOf(table, 'tags'),
+    everySeconds: wholeOf(table, 'every', { least: 1, most: 30 * day, usual: day / 3 }),
+    poll: optionalText(table, 'poll'),
+    cves: optionalText(table, 'cves'),
+  }))
+}
+
+function sourceOf(table: Table): BranchConfig['source'] {
+  const [cvs, git] = [optionalText(table, 'cvs'), optionalText(table, 'git')]
+  if (cvs !== undefined && git === undefined) return { kind: 'cvs', place: cvs, module: optionalText(table, 'module') ?? 'ports' }
+  if (git !== undefined && cvs === undefined) return { kind: 'git', place: git, module: undefined }
+  throw new BinderyError('bad-format', 'one of cvs and git says where its sources are')
+}
+
+function builderOf(name: string, facts: Table): BuilderConfig {
+  const table = tableOf(facts, `[builder.${name}]`, ['arch', 'releases', 'tags', 'jobs', 'flags'])
+  return told(`[builder.${name}]`, () => ({
+    name,
+    arch: plainName(textOf(table, 'arch'), 'arch'),
+    releases: textsOf(table, 'releases'),
+    tags: textsOf(table, 'tags'),
+    jobs: wholeOf(table, 'jobs', { least: 1, most: 1000, usual: 1 }),
+    flags: textsOf(table, 'flags'),
+  }))
+}
+
+function retryOf(table: Table): FarmConfig['retry'] {
+  return {
+    failures: wholeOf(table, 'failures', { least: 1, most: 100, usual: 3 }),
+    firstSeconds: wholeOf(table, 'first', { least: 1, most: 30 * day, usual: 300 }),
+    mostSeconds: wholeOf(table, 'most', { least: 1, most: 30 * day, usual: day / 4 }),
+  }
+}
+
+function notifyOf(table: Table): NotifyConfig {
+  return { command: optionalText(table, 'command'), mail: textsOf(table, 'mail'), hook: optionalText(table, 'hook') }
+}
+
+function mirrorsOf(table: Table): MirrorsConfig {
+  const everySeconds = wholeOf(table, 'every', { least: 1, most: 30 * day, usual: 3600 })
+  return { bring: textsOf(table, 'bring'), look: textsOf(table, 'look'), everySeconds }
+}
+
+function webOf(table: Table): WebConfig {
+  return {
+    title: optionalText(table, 'title') ?? 'bindery',
+    read: choiceOf(table, 'read', ['public', 'token']),
+    https: flagOf(table, 'https'),
+    proxies: textsOf(table, 'proxies'),
+    enroll: choiceOf(table, 'enroll', ['first-use', 'known']),
+    repository: optionalText(table, 'repository'),
+  }
+}
+
+/** The first where nothing is said. */
+function choiceOf<T extends string>(table: Table, name: string, choices: readonly [T, ...T[]]): T {
+  const value = table[name] ?? choices[0]
+  const found = choices.find((choice) => choice === value)
+  if (found === undefined) throw new BinderyError('bad-format', `${name} is none of ${choices.join(', ')}`)
+  return found
+}
+
+function flagOf(table: Table, name: string): boolean {
+  const value = table[name] ?? false
+  if (typeof value !== 'boolean') throw new BinderyError('bad-format', `${name} is neither true nor false`)
+  return value
+}
+
+function told<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    throw new BinderyError(error.code, `${what}: ${error.message}`, { hint: error.hint, cause: error })
+  }
+}
+
+function textOf(table: Table, name: string): string {
+  const text = optionalText(table, name)
+  if (text === undefined) throw new BinderyError('bad-format', `${name} is missing`)
+  return text
+}
+
+function optionalText(table: Table, name: string): string | undefined {
+  const value = table[name]
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  throw new BinderyError('bad-format', `${name} is no text`)
+}
+
+function textsOf(table: Table, name: string): readonly string[] {
+  const value = table[name] ?? []
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '')) return value as readonly string[]
+  throw new BinderyError('bad-format', `${name} is no list of texts`)
+}
+
+function someOf(texts: readonly string[], name: string): readonly string[] {
+  if (texts.length === 0) throw new BinderyError('bad-format', `${name} is missing`)
+  if (new Set(texts).size < texts.length) throw new BinderyError('bad-format', `${name} names something twice`)
+  return texts
+}
+
+type Range = { readonly least: number; readonly most: number; readonly usual: number }
+
+function wholeOf(table: Table, name: string, { least, most, usual }: Range): number {
+  const value = table[name] ?? usual
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value
+  throw new BinderyError('bad-format', `${name} is no whole number from ${least} to ${most}`)
+}
