@@ -20,15 +20,6 @@ export type FarmWebConfig = {
   readonly repository: string | undefined
 }
 
-export const usualFarmWeb: FarmWebConfig = {
-  title: 'bindery',
-  read: 'public',
-  https: false,
-  proxies: [],
-  enroll: 'first-use',
-  repository: undefined,
-}
-
 export type FarmWeb = {
   readonly folder: string
   readonly farm: Farm
