@@ -6,7 +6,7 @@ import { startBindery } from '../demo/stage.ts'
 export type Part = {
   said(): string
   /** Waits for a line; fails when the program ends before. */
-  heard(pattern: RegExp): Promise<void>
+  heard(pattern: RegExp): Promise<RegExpExecArray>
   stop(): Promise<void>
 }
 
@@ -29,7 +29,9 @@ export function startPart(cwd: string, log: string, words: readonly string[]): P
   return {
     said: () => text,
     heard: async (pattern) => {
-      while (!pattern.test(text)) {
+      for (;;) {
+        const found = pattern.exec(text)
+        if (found !== null) return found
         if (isOver) throw new Error(`bindery ${words.join(' ')} ended before it said ${String(pattern)}:\n${text}`)
         await new Promise<void>((done) => (wake = done))
       }

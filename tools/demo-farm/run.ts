@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process'
-import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { bindery, line, title } from '../demo/stage.ts'
 import { portsEnvironment } from '../../test/helpers/ports-tree/plant.ts'
 import { checkOut, commit, makeSources, portNamed, programOf, release } from './ports.ts'
@@ -31,10 +32,9 @@ async function main(): Promise<void> {
     const sources = await prepare()
     const farm = await openFarm(sources)
     await develop(sources, farm)
-    await signOffline()
+    await signOffline(farm)
     await takeUpdates(farm)
-    const seconds = ((performance.now() - started) / 1000).toFixed(0)
-    title(`From a commit to a machine that knows of its update in ${seconds} s, every step checked.`)
+    title(`From a commit to a machine that knows of its update in ${seconds(started).toFixed(0)} s, every step checked.`)
     await stayOpen(farm)
   } finally {
     for (const part of parts) await part.stop()
@@ -47,7 +47,7 @@ async function prepare(): Promise<Sources> {
   title('A ports tree in CVS, and a machine with packages of the release:')
   const started = performance.now()
   const sources = makeSources(work)
-  line('30 ports imported, the stable branch begun', (performance.now() - started) / 1000, 'sqlports knows their flavors and subpackages')
+  line('30 ports imported, the stable branch begun', seconds(started), 'sqlports knows their flavors and subpackages')
   const build = await bindery(work, [
     'farm',
     'build',
@@ -172,64 +172,80 @@ async function develop(sources: Sources, { controller }: Farm): Promise<void> {
   commit(sources, newVim, 'update to 9.1.0800, from upstream')
   commit(sources, newCurl, 'SECURITY update to 8.10.0, fixes CVE-2024-8096')
   line('three commits: mutt, vim, curl', undefined, 'curl closes a hole, mutt does not build')
-  const security = performance.now()
+  const committed = performance.now()
   await controller.heard(/net\/curl stable\/amd64: build \d+ waits \(security\)/)
-  line('the controller looks', (performance.now() - security) / 1000, 'what follows of it: curl first')
-  await controller.heard(/mail\/mutt stable\/\S+: build \d+: failed/)
-  line('mutt fails', undefined, (await statusLines('mail/mutt'))[0] ?? '')
+  line('the controller looks at CVS', seconds(committed), 'curl goes before the others')
+  const failure = await controller.heard(/mail\/mutt stable\/\S+: build \d+: (failed: .*)/)
+  line('mutt fails', seconds(committed), (failure[1] as string).split(';')[0] as string)
   commit(sources, newMutt, 'mend the build')
-  for (const arch of archs) await controller.heard(new RegExp(`stable/${arch}: handover \\d+: \\d+ packages to sign`))
-  line('all is built, on two architectures', undefined, 'what is in requests waits for a signer')
+  for (const arch of archs) await controller.heard(new RegExp(`mail/mutt stable/${arch}: build \\d+: built, 3 packages`))
+  line('all is built, on two architectures', seconds(committed), await builtPackages())
 }
 
-async function statusLines(text: string): Promise<readonly string[]> {
+function seconds(since: number): number {
+  return (performance.now() - since) / 1000
+}
+
+async function builtPackages(): Promise<string> {
   const { stdout } = await bindery(work, ['farm', 'status', 'farm'])
-  return stdout.split('\n').filter((one) => one.includes(text))
+  return `farm status: ${stdout.split('\n').filter((one) => one.startsWith('handover')).length} requests wait for a signature`
 }
 
-/** Files are carried there and back; the secret key stays. */
-async function signOffline(): Promise<void> {
+/** Files are carried there and back; the secret key stays. What is built meanwhile is in the next request. */
+async function signOffline({ controller }: Farm): Promise<void> {
   title('The signer, on a machine without a network')
   mkdirSync(join(work, 'offline'))
   renameSync(join(work, 'farm-76-pkg.sec'), join(work, 'offline/farm-76-pkg.sec'))
-  mkdirSync(join(work, 'farm/signed'), { recursive: true })
-  for (const name of readdirSync(join(work, 'farm/request')).filter((one) => one.endsWith('.tar'))) {
-    copyFileSync(join(work, 'farm/request', name), join(work, 'offline', name))
-    const sign = await bindery(join(work, 'offline'), ['sign', '-s', 'farm-76-pkg.sec', '-o', `signed-${name}`, name])
-    line(`sign -s farm-76-pkg.sec … ${name}`, sign.seconds, lastLine(sign.stderr))
-    // Whole, or not at all: a controller looks at what is there.
-    renameSync(join(work, 'offline', `signed-${name}`), join(work, 'farm/signed', name))
+  const signed = new Set<string>()
+  while (!isAllPublished(controller.said())) {
+    const open = readdirSync(join(work, 'farm/request')).filter(
+      (name) => name.endsWith('.tar') && !name.startsWith('.') && !signed.has(name),
+    )
+    for (const name of open) await signOne(name)
+    for (const name of open) signed.add(name)
+    await setTimeout(200)
   }
 }
 
-function lastLine(text: string): string {
-  return (text.trim().split('\n').at(-1) as string).replace(/^bindery: sign: /, '')
+function isAllPublished(said: string): boolean {
+  const [made, published] = [/handover \d+: \d+ packages to sign/g, /handover \d+ is published/g].map((one) => said.match(one)?.length ?? 0)
+  return made === published && archs.every((arch) => readdirIfThere(mirrored(arch)).some((name) => name.startsWith('mutt-2.2.14p0')))
 }
 
-async function takeUpdates({ url, controller }: Farm): Promise<void> {
+function mirrored(arch: string): string {
+  return join(work, 'mirror', release, 'packages-stable', arch)
+}
+
+function readdirIfThere(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder) : []
+}
+
+async function signOne(name: string): Promise<void> {
+  copyFileSync(join(work, 'farm/request', name), join(work, 'offline', name))
+  const sign = await bindery(join(work, 'offline'), ['sign', '-s', 'farm-76-pkg.sec', '-o', `signed-${name}`, name])
+  line(`sign -s farm-76-pkg.sec … ${name.replace(/-[0-9a-f]+\.tar$/, '')}`, sign.seconds, summaryOf(sign.stdout + sign.stderr))
+  mkdirSync(join(work, 'farm/signed'), { recursive: true })
+  // Whole, or not at all: a controller looks at what is there.
+  renameSync(join(work, 'offline', `signed-${name}`), join(work, 'farm/signed', name))
+}
+
+function summaryOf(text: string): string {
+  return `${text.match(/[^ ]+\.tgz/g)?.length ?? 0} packages shown and signed`
+}
+
+async function takeUpdates({ url }: Farm): Promise<void> {
   title('Published, mirrored, and known to a machine')
-  for (const arch of archs) await controller.heard(new RegExp(`rsync://\\S+: stable/${arch}: current`))
-  const folder = join(work, 'mirror', release, 'packages-stable')
   for (const arch of archs) {
-    const packages = readdirSync(join(folder, arch)).filter((name) => name.endsWith('.tgz'))
+    const packages = readdirSync(mirrored(arch)).filter((name) => name.endsWith('.tgz'))
     expect(
       packages.includes('curl-8.10.0.tgz') && packages.includes('mutt-2.2.14p0-gpgme.tgz'),
       `the mirror has what was built for ${arch}`,
     )
-    line(`the mirror's ${arch}`, undefined, `${packages.length} packages, index.txt, SHA256.sig`)
+    line(`the mirror of ${arch}, by rsync`, undefined, `${packages.length} packages, index.txt, SHA256.sig`)
   }
-  const check = await bindery(work, [
-    '-C',
-    'machine',
-    'pkgcheck',
-    '--mirror',
-    `file://${work}/mirror`,
-    '--kern-version',
-    `OpenBSD ${release}`,
-    '--arch',
-    'amd64',
-  ])
-  for (const one of check.stdout.trim().split('\n')) line('pkgcheck', undefined, one)
+  const system = ['--mirror', `file://${work}/mirror`, '--kern-version', `OpenBSD ${release}`, '--arch', 'amd64']
+  const check = await bindery(work, ['-C', 'machine', 'pkgcheck', ...system])
+  line('pkgcheck', check.seconds, check.stdout.trim().split('\n').join('; '))
   expect(/curl/.test(check.stdout) && /vim/.test(check.stdout) && !/bash/.test(check.stdout), 'the machine is told of curl and vim')
   const page = await fetch(url)
   expect(page.status === 200 && (await page.text()).includes('net/curl'), 'the dashboard shows it')

@@ -67,10 +67,12 @@ async function endBuilt(tx: Tx, { rules }: World, { attempt, build }: Held, { pa
   await moveBuilds(tx, rules, await olderBuilt(tx, build), 'superseded', { ...by, why: `build ${build.id} takes its place` })
 }
 
-async function addPackage(tx: Tx, build: number, { reproducible, ...facts }: NewPackage): Promise<void> {
+/** What a builder says of its packages beside these facts stays in its manifest. */
+async function addPackage(tx: Tx, build: number, one: NewPackage): Promise<void> {
+  const { file, pkgpath, sha256, size, signature, reproducible = null } = one
   await tx
     .insertInto('farm.package')
-    .values({ build, ...facts, reproducible: reproducible ?? null })
+    .values({ build, file, pkgpath, sha256, size, signature, reproducible })
     .onConflict((oc) => oc.constraint('package_file_uq').doNothing())
     .execute()
 }
