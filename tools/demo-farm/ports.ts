@@ -118,14 +118,9 @@ function writeSqlports(file: string): void {
   database.close()
 }
 
-export function pathsOf({ pkgpath, flavors, subpackages }: DemoPort): readonly string[] {
+function pathsOf({ pkgpath, flavors, subpackages }: DemoPort): readonly string[] {
   const subs = subpackages?.split(' ').map((sub) => `,${sub}`) ?? ['']
   return ['', ...(flavors ?? [])].flatMap((flavor) => subs.map((sub) => `${pkgpath}${flavor === '' ? '' : `,${flavor}`}${sub}`))
-}
-
-/** All that the release has, for its packages. */
-export function wholeList(): readonly string[] {
-  return ports.flatMap(pathsOf)
 }
 
 export function portNamed(pkgpath: string): PortFacts {

@@ -38,7 +38,7 @@ async function main(): Promise<void> {
     await stayOpen(farm)
   } finally {
     for (const part of parts) await part.stop()
-    daemon?.kill()
+    await stopMirror()
   }
   rmSync(work, { recursive: true })
 }
@@ -152,6 +152,13 @@ async function startMirror(): Promise<string> {
   return `rsync://127.0.0.1:${port}/pub`
 }
 
+async function stopMirror(): Promise<void> {
+  if (daemon === undefined || daemon.exitCode !== null) return
+  const ended = once(daemon, 'exit')
+  daemon.kill()
+  await ended
+}
+
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -166,12 +173,16 @@ const newVim = { ...portNamed('editors/vim'), version: '9.1.0800', build: progra
 const badMutt = { ...portNamed('mail/mutt'), version: '2.2.14', build: `${programOf('mutt', '2.2.14')}cc -c no-such-file.c\n` }
 const newMutt = { ...badMutt, version: '2.2.14p0', build: programOf('mutt', '2.2.14p0') }
 
+/** Its date is the date of an index of packages. */
+const newQuirks = { ...portNamed('devel/quirks'), version: '7.51', build: programOf('quirks', '7.51') }
+
 async function develop(sources: Sources, { controller }: Farm): Promise<void> {
   title('Developers commit to the stable branch')
   commit(sources, badMutt, 'update to 2.2.14')
   commit(sources, newVim, 'update to 9.1.0800, from upstream')
+  commit(sources, newQuirks, 'what vim was called before')
   commit(sources, newCurl, 'SECURITY update to 8.10.0, fixes CVE-2024-8096')
-  line('three commits: mutt, vim, curl', undefined, 'curl closes a hole, mutt does not build')
+  line('four commits: mutt, vim, quirks, curl', undefined, 'curl closes a hole, mutt does not build')
   const committed = performance.now()
   await controller.heard(/net\/curl stable\/amd64: build \d+ waits \(security\)/)
   line('the controller looks at CVS', seconds(committed), 'curl goes before the others')
@@ -230,7 +241,8 @@ async function signOne(name: string): Promise<void> {
 }
 
 function summaryOf(text: string): string {
-  return `${text.match(/[^ ]+\.tgz/g)?.length ?? 0} packages shown and signed`
+  const count = text.match(/[^ ]+\.tgz/g)?.length ?? 0
+  return `${count} ${count === 1 ? 'package' : 'packages'} shown and signed`
 }
 
 async function takeUpdates({ url }: Farm): Promise<void> {

@@ -121,6 +121,7 @@ async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found
   if (found.attempt.number > 1) await sweepIncoming(world)
   if (!signal.aborted) {
     given.set(found.attempt.id, found)
+    world.tell(`${nameOf(found)} is being built by ${found.attempt.builder}`)
     return await leaseAnswer(world, found)
   }
   await world.queue.finish(found.attempt.id, { kind: 'released', why: 'the builder went away before it had it' })
@@ -185,22 +186,32 @@ async function end(world: DeskWorld, turns: Turns, claim: Claim, call: EndCall):
   const logSize = await sizeOf(world.disk, pathInFarm(attempt.logFile))
   if (call.kind !== 'released' && logSize !== call.log) return { kind: 'size', size: logSize }
   if ((await beat(world, claim)).kind === 'lost') return await drop(world, attempt.id)
-  if (call.kind !== 'built') return await finish(world, attempt.id, call.kind === 'failed' ? { ...call, logSize } : call)
+  if (call.kind !== 'built') return await finish(world, claim, call.kind === 'failed' ? { ...call, logSize } : call)
   const checked = await checkAll(world, attempt.id, call.packages)
   if (checked.kind === 'altered') return checked
   const { packages } = checked
   await turns(`${build.branch}/${build.arch}`, async () => await world.takeIn(claim, packages, incomingOf(attempt.id)))
-  return await finish(world, attempt.id, { kind: 'built', packages: packages.map(newPackage), logSize })
+  return await finish(world, claim, { kind: 'built', packages: packages.map(newPackage), logSize })
 }
 
 function newPackage({ file, pkgpath, size, sha256, signature, reproducible }: BuiltPackage): NewPackage {
   return { file, pkgpath, size, sha256, signature, reproducible }
 }
 
-async function finish(world: DeskWorld, attempt: number, how: AttemptEnd): Promise<FarmAnswer> {
+async function finish(world: DeskWorld, claim: Claim, how: AttemptEnd): Promise<FarmAnswer> {
+  const attempt = claim.attempt.id
   const ended = await world.queue.finish(attempt, how)
+  world.tell(`${nameOf(claim)}: ${ended === 'ended' ? endText(how) : 'nobody waits for it any more'}`)
   await dropIncoming(world.disk, incomingOf(attempt))
   return { kind: ended === 'ended' ? 'held' : 'lost' }
+}
+
+function nameOf({ build: { id, pkgpath, branch, arch } }: Claim): string {
+  return `${pkgpath} ${branch}/${arch}: build ${id}`
+}
+
+function endText(how: AttemptEnd): string {
+  return how.kind === 'built' ? `built, ${how.packages.length} packages` : `${how.kind}: ${how.why}`
 }
 
 async function drop({ disk }: DeskWorld, attempt: number): Promise<FarmAnswer> {
