@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells fuzz-delta delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -13,7 +13,7 @@ setup: ## install what is missing: Debian packages (as root), npm packages
 build: setup ## bundle src into dist
 	@node tools/build.mjs
 
-test: build ## the whole suite
+test: build ## every test; of roads that many shells, tools or servers go, each once
 	@node tools/test.mjs
 
 typecheck: setup ## tsc
@@ -53,8 +53,11 @@ bench-containers: build ## deltas between packages (.deb, .pbi, .tgz) beside tho
 test-runtimes: build ## the client bundle on every supported line of Node
 	@node test/runtimes/run.ts
 
-test-shells: build ## bundles and bindery-sh under each of five shells, all of the road
-	@BINDERY_SHELLS=all node tools/test.mjs test/acceptance/bundle*.test.ts test/acceptance/bindery-sh*.test.ts test/crash/bundle.test.ts
+test-heavy: build ## the same with every shell, tool, server and moment: an hour
+	@BINDERY_TESTS=heavy node tools/test.mjs
+
+test-shells: build ## of that, bundles and bindery-sh under each of five shells
+	@BINDERY_TESTS=heavy node tools/test.mjs test/acceptance/bundle*.test.ts test/acceptance/bindery-sh*.test.ts test/crash/bundle.test.ts
 
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)

@@ -1,8 +1,6 @@
 import { verbs } from './command/verbs.ts'
-import { hostThreads, isThread, serveThread } from './host/thread.ts'
+import { hostThreads } from './host/thread.ts'
 import { main } from './main.ts'
-import { threadWorks } from './thread-works.ts'
 
-/** The whole tool: dist/bindery.js. Its threads run it, too. */
-if (isThread) await serveThread(threadWorks)
-else await main(verbs, hostThreads(import.meta.url))
+/** The whole tool: dist/bindery.js. Its threads have an entry of their own beside it. */
+await main(verbs, hostThreads(new URL(import.meta.url.replace(/bindery(?=\.[jt]s$)/, 'bindery-thread'))))

@@ -12,6 +12,7 @@ import { applyEdit, arbitraryEdits, arbitraryTree } from './helpers/arbitrary-tr
 import { install, machine, picture, release } from './helpers/client-world.ts'
 import { dir, file, hardlink, symlink } from './helpers/plant.ts'
 import { newTree, oldTree } from './helpers/two-releases.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Release } from './helpers/client-world.ts'
@@ -111,7 +112,7 @@ test('whatever was done to a tree, a repair mends all that it can reach', async 
         assert.equal((await disk.lstat(path))?.kind, 'dir', path)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: cases(300) },
   )
 })
 

@@ -7,6 +7,7 @@ import { findOffers } from '../src/engine/client/fetch/offer.ts'
 import { channelFile, readEnrolled, readReleaseState, statePaths, writeStateFile } from '../src/engine/client/state.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { base, channel, many, openRepositoryOnline, stateNames, takeRequests, tree } from './helpers/client-repository.ts'
+import { stopsIn } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { TestSession } from './helpers/client.ts'
@@ -150,7 +151,7 @@ test('an enroll that is killed at any call can be done again', async () => {
   await online.release(small)
   const probe = faultyDisk((await online.client(small)).disk, { kind: 'none' })
   await online.enroll({ ...(await online.client(small)), disk: probe.disk })
-  for (let at = 1; at <= probe.calls.length; at++) {
+  for (const at of stopsIn(probe.calls, 0)) {
     const session = await online.client(small)
     const faulty = faultyDisk(session.disk, { kind: 'crash', at, when: at % 2 === 0 ? 'midway' : 'after' })
     await assert.rejects(online.enroll({ ...session, disk: faulty.disk }), Crash)
@@ -172,7 +173,7 @@ test('an enroll --force that is killed at any call leaves the channel a release,
   const probe = await enrolled()
   const { disk, calls } = faultyDisk(probe.disk, { kind: 'none' })
   await online.enroll({ ...probe, disk }, { force: true })
-  for (let at = 1; at <= calls.length; at++) {
+  for (const at of stopsIn(calls, 1)) {
     const session = await enrolled()
     const faulty = faultyDisk(session.disk, { kind: 'crash', at, when: 'before' })
     await assert.rejects(online.enroll({ ...session, disk: faulty.disk }, { force: true }), Crash)

@@ -31,8 +31,10 @@ import type { Literal } from './helpers/plant.ts'
 
 /** The manifest of a new release, brought by deltas from that of the installed one. */
 
-/** 3000 files of 30 folders, all digests different. */
-const crowd: Literal = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`share/${i % 30}/${i}`, `the content of ${i}\n`]))
+/** Files of 30 folders, all digests different. */
+const files = (length: number): Literal =>
+  Object.fromEntries(Array.from({ length }, (_, i) => [`share/${i % 30}/${i}`, `the content of ${i}\n`]))
+const crowd = files(300)
 
 /** A client with the first tree, and a repository that has gone on to the others. */
 async function behind(first: Literal, ...others: readonly Literal[]): Promise<{ online: Online; session: Session & { said: string[] } }> {
@@ -88,7 +90,8 @@ const oldToNew = (from: number, to: number): string => `base-${from}-20260101-am
 const manifestDelta = (from: number, to: number): string => `base/amd64/${oldToNew(from, to)}.mtree.delta`
 
 test('one changed file of thousands comes with a few kilobytes in all, as check has said', async () => {
-  const { online, session } = await behind(tree(1, crowd), tree(2, crowd))
+  const thousands = files(3000)
+  const { online, session } = await behind(tree(1, thousands), tree(2, thousands))
   const finding = await findingOf(session, await offerOf(session))
   const { incoming, paths, bytes } = await fetchNext(online, session)
   assert.deepEqual(paths, [`${oldToNew(1, 2)}.mtree.delta`, `${oldToNew(1, 2)}.delta`])

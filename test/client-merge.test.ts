@@ -10,6 +10,7 @@ import { decodeConf, defaultConfig, pathPattern } from '../src/format/conf.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { incoming, install, installInput, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
 import { dir, file, hardlink } from './helpers/plant.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { ClientConfig } from '../src/format/conf.ts'
 import type { Kept } from '../src/format/journal.ts'
@@ -297,7 +298,7 @@ test('whatever the changes, the file is its local version or the merged one, and
       assert.equal(await picture(disk), before)
       assert.deepEqual(await leftovers(disk), [])
     }),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })
 

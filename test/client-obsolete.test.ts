@@ -16,6 +16,7 @@ import { collectBytes } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
 import { encodeManifest } from '../src/format/manifest.ts'
 import { encodeReleaseState } from '../src/format/release-state.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Entry } from '../src/base/entry.ts'
 import type { ObsoleteItem, ObsoleteList } from '../src/format/obsolete.ts'
@@ -205,7 +206,7 @@ test('whatever the releases were, nothing of theirs is left but what is in the n
       assert.equal(await picture(disk), before)
       assert.deepEqual(await leftovers(disk), [])
     }),
-    { numRuns: 150 },
+    { numRuns: cases(150) },
   )
 })
 

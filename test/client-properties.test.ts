@@ -8,6 +8,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { applyEdit, arbitraryEdits, arbitraryTree } from './helpers/arbitrary-tree.ts'
 import { install, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
 import { dir } from './helpers/plant.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Disk } from '../src/port/disk.ts'
 
@@ -34,7 +35,7 @@ test('between any two trees, an install makes the new one, and a rollback the ol
       assert.equal(await picture(disk), await picture(old.disk))
       assert.deepEqual(await leftovers(disk), [])
     }),
-    { numRuns: 400 },
+    { numRuns: cases(400) },
   )
 })
 
@@ -49,7 +50,7 @@ test('several releases are rolled back at once', async () => {
       assert.equal(await picture(disk), await picture(a.disk))
       assert.deepEqual(await leftovers(disk), [])
     }),
-    { numRuns: 300 },
+    { numRuns: cases(300) },
   )
 })
 
@@ -66,7 +67,7 @@ test('a tree that is spread over file systems is updated on each of them', async
       assert.deepEqual(await leftovers(disk, ['var/db/bindery', '.bindery', 'a/.bindery', 'b/.bindery']), [])
       for (const area of ['.bindery', 'a/.bindery', 'b/.bindery']) assert.equal(await disk.lstat(area as RelPath), undefined)
     }),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })
 
@@ -89,7 +90,7 @@ test('what a user did is never lost, and a rollback brings back what was there b
       await back(disk)
       assert.equal(await picture(disk), before)
     }),
-    { numRuns: 600 },
+    { numRuns: cases(600) },
   )
 })
 
@@ -113,7 +114,7 @@ test('what a user did after an install survives the rollback', async () => {
       const after = await contentsOf(disk, 'user ')
       for (const [path, content] of Object.entries(written)) assert.equal(after[path], content)
     }),
-    { numRuns: 400 },
+    { numRuns: cases(400) },
   )
 })
 

@@ -26,6 +26,7 @@ import {
   whole,
 } from './helpers/delta.ts'
 import { noise } from './helpers/noise.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { Codec, StreamName } from '../src/format/delta-batch.ts'
 import type { DeltaHeader } from '../src/format/delta.ts'
 
@@ -95,7 +96,7 @@ test('bytes overwritten, left out and put in: refused, or exact', async () => {
         await refusedOrRight(concatBytes([delta.subarray(0, at), bytes, delta.subarray(at + length)]), old, next)
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: cases(2000) },
   )
 })
 
@@ -433,6 +434,6 @@ test('damaged deltas between arbitrary files: refused, or exact', async () => {
         assert.ok(isBinderyError(error) && refusals.includes(error.code), String(error))
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: cases(1000) },
   )
 })

@@ -13,6 +13,7 @@ import { arbitraryPair, sourceOf, whole } from './helpers/delta.ts'
 import { noise } from './helpers/noise.ts'
 import { needs } from './helpers/programs.ts'
 import { inTemporary } from './helpers/temporary.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { ErrorCode } from '../src/base/error.ts'
 
 type Pair = { readonly old: Uint8Array; readonly next: Uint8Array }
@@ -58,7 +59,7 @@ test('what goes in comes out, whole and as a stream, empty files too', async () 
       assert.deepEqual(applyBsdiff(patch, old), next)
       assert.deepEqual(await whole(streamBsdiff(patch, sourceOf(old))), next)
     }),
-    { numRuns: 100 },
+    { numRuns: cases(100) },
   )
   for (const [old, next] of [
     [emptyBytes, emptyBytes],

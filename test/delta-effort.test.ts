@@ -11,6 +11,7 @@ import { arbitraryPair, deltaOf, patched, sectionsIn, smallLimits } from './help
 import { link, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
 import { end, member } from './helpers/tar-builder.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { Effort } from '../src/engine/delta/effort.ts'
 
 const threads = sameThread(threadWorks)
@@ -23,7 +24,7 @@ for (const effort of efforts) {
       fc.asyncProperty(arbitraryPair, fc.constantFrom(undefined, smallLimits), async ({ old, next }, limits) => {
         assert.deepEqual(await patched(await deltaOf(old, next, limits, { effort }), old, { chunk: 333 }), next)
       }),
-      { numRuns: 120 },
+      { numRuns: cases(120) },
     )
   })
 
@@ -40,7 +41,7 @@ for (const effort of efforts) {
           assert.deepEqual(await deltaOf(old, next, within, { effort, jobs, threads }), made)
         },
       ),
-      { numRuns: 12 },
+      { numRuns: cases(12) },
     )
   })
 }

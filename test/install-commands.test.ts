@@ -48,13 +48,14 @@ function plantTree(name: string, files: Readonly<Record<string, string>>): void 
 }
 
 let copies = 0
-/** A fresh machine with release 1.0. */
-async function machine(): Promise<string> {
-  const root = `client${++copies}`
-  execFileSync('cp', ['-a', at('r1.0'), at(root)])
-  await good('-q', '-C', root, 'enroll', `file://${work}/repo/`, 'repo/metadata/1.root.json', 'base/amd64')
-  return root
+function copyOf(root: string): string {
+  const copy = `client${++copies}`
+  execFileSync('cp', ['-a', at(root), at(copy)])
+  return copy
 }
+
+/** A fresh machine with release 1.0. */
+const machine = (): string => copyOf('enrolled')
 
 function plantReleases(): void {
   plantTree('r1.0', { 'bin/sh': 'shell 1', 'bin/ls': 'ls', 'etc/motd': 'welcome to 1.0', 'etc/gone': 'soon' })
@@ -74,6 +75,8 @@ async function publishReleases(): Promise<void> {
 before(async () => {
   plantReleases()
   await publishReleases()
+  execFileSync('cp', ['-a', at('r1.0'), at('enrolled')])
+  await good('-q', '-C', 'enrolled', 'enroll', `file://${work}/repo/`, 'repo/metadata/1.root.json', 'base/amd64')
 })
 
 /** The status of a verb whose reader has gone before it prints anything. */
@@ -83,7 +86,7 @@ async function unread(...words: readonly string[]): Promise<number> {
 }
 
 test('a reader of their output that goes away changes nothing of what verbs do and judge', async () => {
-  const root = await machine()
+  const root = machine()
   assert.equal(await unread('-C', root, '-q', 'install', '--json'), 0)
   assert.equal(read(root, 'etc/motd'), 'welcome to 1.1')
   writeFileSync(at(root, 'bin/ls'), 'mine')
@@ -96,7 +99,7 @@ test('a reader of their output that goes away changes nothing of what verbs do a
 })
 
 test('an install says only its notices, and once it is done nothing at all', async () => {
-  const root = await machine()
+  const root = machine()
   assert.deepEqual(await run(['-C', root, 'install']), {
     status: 0,
     out: '',
@@ -109,7 +112,7 @@ test('an install says only its notices, and once it is done nothing at all', asy
 })
 
 test('a dry run prints the plan and changes nothing', async () => {
-  const root = await machine()
+  const root = machine()
   const lines = (await good('-C', root, 'install', '-n')).trimEnd().split('\n')
   assert.deepEqual(
     lines.filter((line) => !line.startsWith('attributes ')),
@@ -143,7 +146,7 @@ const obstacles: Readonly<Record<string, { readonly make: string; readonly undo:
 
 for (const [name, { make, undo, said }] of Object.entries(obstacles)) {
   test(`${name} is found before anything is changed`, { ...needsRoot(), ...needs('chattr', 'lsattr', 'mount') }, async (t) => {
-    const root = await machine()
+    const root = machine()
     const shell = (script: string): void => void execFileSync('sh', ['-c', script], { cwd: at(root), stdio: 'ignore' })
     try {
       shell(make)
@@ -168,7 +171,7 @@ for (const [name, { make, undo, said }] of Object.entries(obstacles)) {
 }
 
 test('a local change is kept, told, and shown by the status', async () => {
-  const root = await machine()
+  const root = machine()
   writeFileSync(at(root, 'etc/motd'), 'keep out')
   const { status, talk } = await run(['-C', root, 'install'])
   assert.equal(status, 6)
@@ -177,7 +180,7 @@ test('a local change is kept, told, and shown by the status', async () => {
 })
 
 test('a rollback goes back, and the channel with it', async () => {
-  const root = await machine()
+  const root = machine()
   await good('-q', '-C', root, 'install')
   assert.match(await good('-C', root, 'rollback', '-n'), /^replace \/bin\/sh$/m)
   assert.deepEqual(await run(['-C', root, 'rollback']), { status: 0, out: '', talk: '' })
@@ -190,7 +193,7 @@ test('a rollback goes back, and the channel with it', async () => {
 
 /** Releases 1.1 and 1.2 over 1.0, and a rollback of the second that stopped before its first live path. */
 async function stoppedRollback(): Promise<string> {
-  const root = await machine()
+  const root = machine()
   await good('-q', '-C', root, 'install')
   const disk = hostDisk(at(root))
   plantTree('r1.2', { 'bin/sh': 'shell 3', 'bin/ls': 'ls', 'etc/motd': 'welcome to 1.2', 'etc/fresh': 'new' })
@@ -211,14 +214,15 @@ async function stoppedRollback(): Promise<string> {
 test('a rollback that was stopped and is asked for again is the same one', async () => {
   const finished =
     'bindery: rollback: finished the rollback from base-1.2-20260101-amd64 to base-1.1-20260101-amd64, after an interruption\n'
+  const stopped = await stoppedRollback()
+  assert.equal((await run(['-C', stopped, 'rollback', '-n'])).status, 4)
   for (const [words, shell] of [
     [[], 'shell 2'],
     [['--steps', '1'], 'shell 2'],
     [['--to', 'base-1.1-20260101-amd64'], 'shell 2'],
     [['--to', 'base-1.0-20260101-amd64'], 'shell 1'],
   ] as const) {
-    const root = await stoppedRollback()
-    assert.equal((await run(['-C', root, 'rollback', '-n'])).status, 4)
+    const root = copyOf(stopped)
     assert.deepEqual(await run(['-C', root, 'rollback', ...words]), { status: 0, out: '', talk: finished })
     assert.equal(read(root, 'bin/sh'), shell)
     await good('-C', root, 'audit')
@@ -226,7 +230,7 @@ test('a rollback that was stopped and is asked for again is the same one', async
 })
 
 test('what cannot be rolled back is one line', async () => {
-  const root = await machine()
+  const root = machine()
   for (const [words, status, message] of [
     [['rollback'], 1, /there is nothing to roll back/],
     [['rollback', '--steps', '2'], 1, /nothing to roll back/],
@@ -241,7 +245,7 @@ test('what cannot be rolled back is one line', async () => {
 })
 
 test('an audit names what differs, and mends it from what is at hand', async () => {
-  const root = await machine()
+  const root = machine()
   await good('-q', '-C', root, 'install')
   writeFileSync(at(root, 'bin/sh'), 'tr0jan!')
   rmSync(at(root, 'bin/ls'))
@@ -279,36 +283,34 @@ test('a killed install is finished by the next one, or taken back', needs('strac
     '-e',
     `inject=rename:signal=SIGKILL:when=${when}`,
   ]
+  const killed = machine()
+  await good('-C', killed, 'fetch')
+  assert.ok(await killWithJournal(killed, kill), 'no kill left a journal')
+  const { status, talk } = await run(['-C', killed, 'audit'])
+  assert.equal(status, 4, talk)
+  assert.match(talk, /was interrupted\nbindery: hint: 'bindery recover' finishes it\n$/)
+  assert.match(await good('-C', killed, 'recover', '-n'), /^install base-1\.0-20260101-amd64 -> base-1\.1-20260101-amd64 was interrupted$/m)
   for (const verb of [['install'], ['recover'], ['recover', '--undo'], ['rollback']]) {
-    const root = await machine()
-    await good('-C', root, 'fetch')
-    const when = await firstRenameWithJournal(root, kill)
-    assert.ok(when > 0, 'no kill left a journal')
-    const { status, talk } = await run(['-C', root, 'audit'])
-    assert.equal(status, 4, talk)
-    assert.match(talk, /was interrupted\nbindery: hint: 'bindery recover' finishes it\n$/)
-    assert.match(await good('-C', root, 'recover', '-n'), /^install base-1\.0-20260101-amd64 -> base-1\.1-20260101-amd64 was interrupted$/m)
+    const root = copyOf(killed)
     await good('-C', root, ...verb)
     assert.equal(read(root, 'bin/sh'), verb[0] === 'rollback' || verb[1] === '--undo' ? 'shell 1' : 'shell 2')
     await good('-C', root, 'audit')
   }
 })
 
-let firstKill = 2
-
-/** Which rename(2) of an install to die at, so that some live paths are new and the journal is there. */
-async function firstRenameWithJournal(root: string, kill: (when: number) => readonly string[]): Promise<number> {
-  for (let when = firstKill; when < 40; when++) {
+/** An install that dies at a rename(2) where some live paths are new and the journal is there. */
+async function killWithJournal(root: string, kill: (when: number) => readonly string[]): Promise<boolean> {
+  for (let when = 2; when < 40; when++) {
     await run(['-C', root, 'install'], kill(when))
-    if (existsSync(at(root, 'var/db/bindery/journal'))) return (firstKill = when)
+    if (existsSync(at(root, 'var/db/bindery/journal'))) return true
     assert.equal(read(root, 'bin/sh'), 'shell 1')
   }
-  return 0
+  return false
 }
 
 test('steps that a kill kept from running are caught up on, by recover and by the next install', async () => {
   for (const verb of ['recover', 'install']) {
-    const root = await machine()
+    const root = machine()
     await good('-q', '-C', root, 'install')
     const [receipt, steps] = [at(root, 'var/db/bindery/receipt/1'), at(root, 'var/db/bindery/steps/1')]
     writeFileSync(steps, encodeJournal({ ...decodeJournal(readFileSync(receipt)), actions: [] }))
@@ -320,7 +322,7 @@ test('steps that a kill kept from running are caught up on, by recover and by th
 })
 
 test('without root, a tree of one’s own is updated, and nobody else’s', needsRoot(), async () => {
-  const [foreign, own] = [await machine(), 'own']
+  const [foreign, own] = [machine(), 'own']
   const user = 1234
   chmodSync(work, 0o777)
   execFileSync('chown', ['-R', `${user}:${user}`, at(foreign, 'var/db/bindery')])

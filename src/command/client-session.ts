@@ -1,4 +1,5 @@
-import { access, constants } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'

@@ -14,6 +14,7 @@ import { hostStepRunner } from './step-runner.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
+import type { Progress } from '../port/ambient.ts'
 import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
@@ -23,6 +24,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
   const verbosity = verbosityOf(globals)
   const root = globals.value('root') ?? '/'
   let signal: AbortSignal | undefined
+  let progress: Progress | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${showLine(text)}\n`)
   return {
     root,
@@ -36,8 +38,10 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     say: verbosity === 'quiet' ? () => {} : line,
     tell: (text) => void process.stderr.write(text),
     explain: verbosity === 'verbose' ? line : () => {},
-    passOn: verbosity !== 'quiet' && isatty(2) ? (bytes) => void process.stderr.write(bytes) : () => {},
-    progress: stderrProgress(verbosity === 'quiet' ? undefined : process.stderr),
+    passOn: (bytes) => void (verbosity !== 'quiet' && isatty(2) && process.stderr.write(bytes)),
+    get progress() {
+      return (progress ??= stderrProgress(verbosity === 'quiet' ? undefined : process.stderr))
+    },
     environment: process.env,
     clock: systemClock,
     random: systemRandom,
@@ -50,7 +54,9 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     threads,
     askPassphrase: askOnTerminal,
     ask,
-    isTerminal: { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) },
+    get isTerminal() {
+      return { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) }
+    },
     get signal() {
       return (signal ??= stopSignal())
     },

@@ -1,7 +1,7 @@
 import { openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { ReadStream, WriteStream } from 'node:tty'
 import { BinderyError } from '../base/error.ts'
+import type { ReadStream, WriteStream } from 'node:tty'
 import type { AskPassphrase } from '../port/ambient.ts'
 
 /** Asks on /dev/tty, as signify(1) does, so that a pipe on stdin stays data; nothing is echoed. */
@@ -22,8 +22,9 @@ export const askOnTerminal: AskPassphrase = async (prompt) => {
 type Terminal = { readonly input: ReadStream; readonly output: WriteStream }
 
 function openTerminal(): Terminal {
+  const tty = process.getBuiltinModule('node:tty')
   try {
-    const terminal = { input: new ReadStream(openSync('/dev/tty', 'r')), output: new WriteStream(openSync('/dev/tty', 'w')) }
+    const terminal = { input: new tty.ReadStream(openSync('/dev/tty', 'r')), output: new tty.WriteStream(openSync('/dev/tty', 'w')) }
     // Raw before the prompt, so that whoever answers it at once is not echoed.
     terminal.input.setRawMode(true)
     terminal.output.on('error', () => {})

@@ -1,21 +1,20 @@
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { BinderyError, isBinderyError } from '../base/error.ts'
-import type { ErrorCode } from '../base/error.ts'
-import type { ThreadPool, Threads, ThreadWork, Works } from '../port/thread.ts'
+import { BinderyError } from '../base/error.ts'
+import type { Worker } from 'node:worker_threads'
+import type { ThreadPool, Threads } from '../port/thread.ts'
+import type { Failure, Reply } from './thread-service.ts'
 
-/** Threads of the runtime: each runs the program's own entry again, which finds out here that it is one. */
-export function hostThreads(entry: string): Threads {
-  return { start: (work, given, count) => poolOf(() => new Worker(new URL(entry), { workerData: { work, given } }), count) }
+/** Threads of the runtime: each runs `entry`, which calls `serveThread`. */
+export function hostThreads(entry: URL): Threads {
+  return {
+    start: (work, given, count) => {
+      // Loaded here, since most runs have no threads.
+      const threads = process.getBuiltinModule('node:worker_threads')
+      return poolOf(() => new threads.Worker(entry, { workerData: { work, given } }), count)
+    },
+  }
 }
 
-/** Whether this is a thread, and whoever started it waits for `serveThread`. */
-export const isThread: boolean = !isMainThread
-
 type Task = { readonly task: unknown; readonly resolve: (answer: unknown) => void; readonly reject: (error: unknown) => void }
-
-/** Of an error what survives the way between threads. */
-type Failure = Pick<BinderyError, 'message' | 'subject' | 'hint'> & { readonly code: ErrorCode | undefined }
-type Reply = { readonly answer: unknown } | { readonly failure: Failure }
 
 /** Threads are started as they are needed, and stay. Once one has died nothing more is done. */
 function poolOf(start: () => Worker, count: number): ThreadPool {
@@ -65,36 +64,6 @@ function poolOf(start: () => Worker, count: number): ThreadPool {
       failAll(new BinderyError('stopped', 'the threads were ended'))
       await Promise.all([...workers].map(async (worker) => await worker.terminate()))
     },
-  }
-}
-
-/** The other side: does task after task, until the thread is ended from outside. */
-export async function serveThread(works: Works): Promise<void> {
-  const { work, given } = workerData as { readonly work: ThreadWork; readonly given: unknown }
-  const does = (await works[work]())(given as never)
-  parentPort?.on('message', (task: unknown) => {
-    try {
-      const answer = does(task as never)
-      parentPort?.postMessage({ answer } satisfies Reply, memoryOf(answer))
-    } catch (error) {
-      parentPort?.postMessage({ failure: failureOf(error) } satisfies Reply)
-    }
-  })
-}
-
-function memoryOf(answer: unknown): readonly ArrayBuffer[] {
-  return ArrayBuffer.isView(answer) && answer.buffer instanceof ArrayBuffer && answer.byteLength === answer.buffer.byteLength
-    ? [answer.buffer]
-    : []
-}
-
-function failureOf(error: unknown): Failure {
-  if (isBinderyError(error)) return { code: error.code, message: error.message, subject: error.subject, hint: error.hint }
-  return {
-    code: undefined,
-    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    subject: undefined,
-    hint: undefined,
   }
 }
 

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { elfFile } from '../helpers/elf-file.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { everyShell } from '../helpers/shells.ts'
+import { isWholeSuite } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
@@ -77,6 +77,18 @@ async function assertAlike(spoil: string, wanted: number, path?: string, but: re
   return mine.talk
 }
 
+/** Under sh and its tools, and under busybox and its own; or under one of them. */
+async function assertAlikeUnder(one: 'sh' | 'busybox', spoil: string, wanted: number): Promise<readonly (readonly string[])[]> {
+  const talks: (readonly string[])[] = []
+  for (const shell of isWholeSuite ? ['sh', 'busybox'] : [one])
+    talks.push(
+      shell === 'sh'
+        ? await assertAlike(spoil, wanted)
+        : await assertAlike(spoil, wanted, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time']),
+    )
+  return talks
+}
+
 async function assertSameBut(actual: string, expected: string, but: readonly string[]): Promise<void> {
   run(`for root in ${actual} ${expected}; do mv $root/var/db/bindery $root.state; done`)
   await assertSameTree(join(work, actual), join(work, expected), but)
@@ -89,8 +101,7 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
   test('a bundle brings extended attributes, and keeps those of the machine', async () => {
     const spoil = `setfattr -n user.mine -v 1 bin/tool; setfattr -n user.a -v mine etc/clash; setfattr -n user.mine -v 1 etc/local
       setfattr -n user.mine -v 1 'dir ectory'; setfattr -n user.mine -v $'1\\n' etc/new`
-    await assertAlike(spoil, 6)
-    await assertAlike(spoil, 6, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time'])
+    await assertAlikeUnder('busybox', spoil, 6)
   })
 
   test('where they cannot be set, that is said, and those that are here are not lost', async () => {
@@ -116,12 +127,11 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
 
   test('versions come to lie beside long names as they do for bindery, each under one of its own', async () => {
     const spoil = `for name in long/*; do echo mine >$name; done; echo mine >"long/$(printf 'n%.0s' $(seq 251)).new"`
-    await assertAlike(spoil, 6)
-    await assertAlike(spoil, 6, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time'])
+    await assertAlikeUnder('sh', spoil, 6)
   })
 
   test('a tar that makes no links, or not these, is not needed for them', () => {
-    for (const name of everyShell ? ['second', 'var/db/bindery/st*/*'] : ['var/db/bindery/st*/*']) {
+    for (const name of isWholeSuite ? ['second', 'var/db/bindery/st*/*'] : ['var/db/bindery/st*/*']) {
       run(`mkdir -p odd-tar && printf '%s\\n' '#!/bin/sh' 'exec ${whole('tar')} --exclude="${name}" "$@"' >odd-tar/tar && chmod 755 odd-tar/tar
         cp -a R1 root && PATH="$PWD/odd-tar:$PATH" sh update.sh -R root && diff -r --no-dereference -x bindery root R2
         test "$(stat -c %h R1/etc/new root/var/db/bindery/store/1/* | sort -u)" = 1
@@ -133,9 +143,8 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     plantElf('program', { needed: ['libfoo.so.1', 'libtop.so.1'] })
     plantElf('stranger', { needed: ['libfoo.so.11', 'xlibalone.so.33'] })
     const spoil = `mkdir -p usr/local/bin opt/bin && cp ../program 'usr/local/bin/a program' && cp ../stranger opt/bin && echo libalone.so.3 >opt/bin/text && chmod 755 opt/bin/text`
-    const talk = await assertAlike(spoil, 0)
-    assert.equal(talk.filter((line) => line.includes('is still needed by')).length, 4)
-    await assertAlike(spoil, 0, busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr']), ['time'])
+    for (const talk of await assertAlikeUnder('sh', spoil, 0))
+      assert.equal(talk.filter((line) => line.includes('is still needed by')).length, 4)
     assert.deepEqual(await assertAlike('true', 0), [])
   })
 

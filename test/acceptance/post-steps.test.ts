@@ -13,6 +13,7 @@ import { baseTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { file, symlink } from '../helpers/plant.ts'
 import { makeDist, openWorkshop, releaseName } from '../helpers/repository.ts'
+import { inTurn } from '../helpers/whole-suite.ts'
 import { assertSameTree } from './judge.ts'
 import type { UpdateNotes } from '../../src/engine/update/compose.ts'
 import type { Literal } from '../helpers/plant.ts'
@@ -166,27 +167,33 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
     assert.equal(bindery(root, 'install').status, 0)
   })
 
-  for (const shell of [['dash'], ['busybox', 'ash']]) {
-    const name = shell.join(' ')
-    const bundle = (root: string, product: string, ...words: readonly string[]): Did => run(...shell, `${product}.sh`, '-R', root, ...words)
+  const shells = [['dash'], ['busybox', 'ash']] as const
+  type Shell = (typeof shells)[number]
+  const bundle = (shell: Shell, root: string, product: string, ...words: readonly string[]): Did =>
+    run(...shell, `${product}.sh`, '-R', root, ...words)
 
-    test(`${name}: a bundle runs and says the same`, async () => {
+  for (const shell of inTurn(shells, 1))
+    test(`${shell.join(' ')}: a bundle runs and says the same`, async () => {
       const root = machine(`bundle-${shell[0]}`)
-      const { status, talk } = bundle(root, 'base')
+      const { status, talk } = bundle(shell, root, 'base')
       assert.deepEqual([status, talk], [0, ['base/amd64: read the news', 'restart services that use what was updated of base/amd64']])
       assert.deepEqual(ran(root), ['index base-1.0-20260101-amd64 base-1.1-20260101-amd64', "it's moved"])
-      assert.equal(bundle(root, 'extra').talk.at(-1), 'reboot to finish the update of extra/amd64; somebody should be near the machine')
+      assert.equal(
+        bundle(shell, root, 'extra').talk.at(-1),
+        'reboot to finish the update of extra/amd64; somebody should be near the machine',
+      )
       assert.match(read(root, 'var/db/bindery/reboot'), /^need extra-amd64 extra-1\.0-\S+ extra-1\.1-\S+ careful \S+$/m)
       assert.equal(bindery(root, 'rollback').status, 0)
-      assert.equal(bundle(root, 'base', 'rollback').status, 0)
+      assert.equal(bundle(shell, root, 'base', 'rollback').status, 0)
       assert.equal(ran(root).at(-1), 'index base-1.1-20260101-amd64 base-1.0-20260101-amd64')
       assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
     })
 
-    test(`${name}: a step that refuses takes back what a bundle did`, async () => {
+  for (const shell of inTurn(shells, 0))
+    test(`${shell.join(' ')}: a step that refuses takes back what a bundle did`, async () => {
       const root = machine(`refusing-${shell[0]}`)
       writeFileSync(join(work, root, 'refuse'), '')
-      const { status, talk } = bundle(root, 'extra')
+      const { status, talk } = bundle(shell, root, 'extra')
       assert.deepEqual(
         [status, talk],
         [1, ['the step agree failed with status 3: ?[2Jno (its output is in /var/db/bindery/log/1); extra-1.1 was taken back']],
@@ -196,7 +203,8 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
       assert.match(bindery(root, 'list').out, /^2: rollback/m)
     })
 
-    test(`${name}: a step that hangs is ended, with timeout(1) and without`, () => {
+  for (const shell of shells)
+    test(`${shell.join(' ')}: a step that hangs is ended, with timeout(1) and without`, () => {
       for (const [root, path] of [
         [machine(`hangs-${shell[0]}`), process.env['PATH'] as string],
         [machine(`hangs-bare-${shell[0]}`), baseTools(join(work, `tools-${shell[0]}`), 'dash', shell.slice(0, 1))],
@@ -213,13 +221,14 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
       }
     })
 
-    test(`${name}: what a killed bundle left is run by bindery, and the other way round`, async () => {
+  for (const shell of inTurn(shells, 1))
+    test(`${shell.join(' ')}: what a killed bundle left is run by bindery, and the other way round`, async () => {
       for (const [root, begin, finish] of [
         [machine(`killed-${shell[0]}`), [...shell, 'slow.sh', '-R', `killed-${shell[0]}`], () => bindery(`killed-${shell[0]}`, 'recover')],
         [
           enrolled(`left-${shell[0]}`, 'slow'),
           [resolve('bin/bindery'), '-C', `left-${shell[0]}`, 'install'],
-          () => bundle(`left-${shell[0]}`, 'slow', 'recover'),
+          () => bundle(shell, `left-${shell[0]}`, 'slow', 'recover'),
         ],
       ] as const) {
         const child = spawn(begin[0], begin.slice(1), { cwd: work, stdio: 'ignore', detached: true })
@@ -235,5 +244,4 @@ describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot()
         assert.deepEqual(readdirSync(join(work, root, 'var/db/bindery/steps')), [])
       }
     })
-  }
 })

@@ -8,6 +8,7 @@ import { systems } from '../../src/engine/update/system.ts'
 import { joinRules } from '../../src/engine/update/rules.ts'
 import { decodeRules } from '../../src/format/rules.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { isWholeSuite } from '../helpers/whole-suite.ts'
 import { assertSameTree } from './judge.ts'
 import type { RuleSource, Rules } from '../../src/engine/update/rules.ts'
 
@@ -90,7 +91,7 @@ async function assertSame(root: string, expected: string): Promise<void> {
 
 describe('every rule', { ...needs('busybox', 'tar', 'bzip2', 'mtree'), ...needsRoot() }, () => {
   for (const system of systems) {
-    test(`of ${system}: installed, rolled back, installed again`, async () => {
+    test(`of ${system}: installed, rolled back${isWholeSuite ? ', installed again' : ''}`, async () => {
       const at = (name: string): string => `${system}-${name}`
       const known = joinRules(builtIn(system))
       const asked = known.steps.flatMap(({ name, ask }) =>
@@ -133,6 +134,7 @@ describe('every rule', { ...needs('busybox', 'tar', 'bzip2', 'mtree'), ...needsR
       rmSync(join(root, 'boot/kernel.pcbsd'), { recursive: true, force: true })
       await assertSame(root, join(work, at('before')))
 
+      if (!isWholeSuite) return
       done('-C', root, 'install')
       assert.deepEqual(calls(root), first)
     })

@@ -11,11 +11,12 @@ import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { incoming, install, leftovers, machine, release, text, whole } from '../helpers/client-world.ts'
 import { arbitraryTree } from '../helpers/arbitrary-tree.ts'
-import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
+import { assertOneOf, callsOf, crashes, moments, stopsIn } from '../helpers/crash.ts'
 import { faultyDisk } from '../helpers/faulty-disk.ts'
 import { withBindMount } from '../helpers/limited-disk.ts'
 import { dir, file, hardlink, symlink } from '../helpers/plant.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
+import { cases } from '../helpers/whole-suite.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Done } from '../../src/engine/client/apply/transaction.ts'
 import type { PostStep } from '../../src/format/post-step.ts'
@@ -60,12 +61,12 @@ async function installed(): Promise<Disk> {
   return disk
 }
 
-for (const moment of moments) {
+for (const [turn, moment] of moments.entries()) {
   test(`install, crashed ${moment} any call, is finished or undone by recover`, async () => {
     const { old, next, pictures } = await everyWorld
     const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
     const calls = await callsOf(await fresh(), run)
-    for (let at = 1; at <= calls.length; at++) {
+    for (const at of stopsIn(calls, turn)) {
       for (const [name, repair] of [
         ['finish', finish],
         ['undo', undo],
@@ -114,11 +115,11 @@ async function isGoingBack(disk: Disk): Promise<boolean> {
   return (await disk.lstat(path as never)) === undefined || (await text(disk, path)).includes('\ndirection backward\n')
 }
 
-for (const moment of moments) {
+for (const [turn, moment] of moments.entries()) {
   test(`rollback, crashed ${moment} any call, is finished or undone by recover`, async () => {
     const { pictures } = await everyWorld
     const calls = await callsOf(await installed(), back)
-    for (let at = 1; at <= calls.length; at++) {
+    for (const at of stopsIn(calls, turn)) {
       const repair = at % 2 === 0 ? finish : undo
       const disk = await installed()
       assert.equal(await crashes(disk, { kind: 'crash', at, when: moment }, back), true)
@@ -153,7 +154,8 @@ const longTrees: readonly [Literal, Literal] = [
   },
 ]
 
-for (const [name, on] of Object.entries({ 'one file system': (disk: Disk) => disk, 'a bind mount': (disk: Disk) => bound(disk, 'd') })) {
+const places = { 'one file system': (disk: Disk) => disk, 'a bind mount': (disk: Disk) => bound(disk, 'd') }
+for (const [turn, [name, on]] of Object.entries(places).entries()) {
   test(`names of 255 bytes come and go on ${name}, whatever call is crashed before`, async () => {
     const [old, next] = [await release('1.0', longTrees[0]), await release('1.1', longTrees[1])]
     const run = async (disk: Disk): Promise<unknown> => await install(on(disk), old, next)
@@ -170,7 +172,7 @@ for (const [name, on] of Object.entries({ 'one file system': (disk: Disk) => dis
       [newer, goBack],
     ] as const) {
       const calls = await callsOf(await start(), work)
-      for (let call = 1; call <= calls.length; call++) {
+      for (const call of stopsIn(calls, turn)) {
         for (const repair of [finish, undo]) {
           const disk = await start()
           assert.equal(await crashes(disk, { kind: 'crash', at: call, when: 'before' }, work), true)
@@ -238,7 +240,7 @@ const pasts: Readonly<Record<string, Past>> = {
   },
 }
 
-for (const [name, { releases: trees, locally = async () => {} }] of Object.entries(pasts)) {
+for (const [turn, [name, { releases: trees, locally = async () => {} }]] of Object.entries(pasts).entries()) {
   test(`a rollback ${name}, crashed at any call, is finished or undone by recover`, async () => {
     const releases = await Promise.all(trees.map(async (tree, i) => await release(`1.${i}`, tree)))
     const updated = async (): Promise<Disk> => {
@@ -253,7 +255,7 @@ for (const [name, { releases: trees, locally = async () => {} }] of Object.entri
     const before = await whole(clean)
     const calls = await callsOf(clean, goBack)
     const pictures = { new: before, old: await whole(clean) }
-    for (let call = 1; call <= calls.length; call++) {
+    for (const call of stopsIn(calls, turn)) {
       for (const repair of [finish, undo]) {
         const disk = await updated()
         assert.equal(await crashes(disk, { kind: 'crash', at: call, when: 'before' }, goBack), true)
@@ -350,12 +352,12 @@ function bound(disk: Disk, top = 'bin'): Disk {
   return withBindMount(disk, top as RelPath)
 }
 
-for (const code of ['no-space', 'io', 'read-only', 'permission'] as const) {
+for (const [turn, code] of (['no-space', 'io', 'read-only', 'permission'] as const).entries()) {
   test(`install, failing with ${code} at any call, changes nothing or can be recovered`, async () => {
     const { old, next, pictures } = await everyWorld
     const run = async (disk: Disk): Promise<unknown> => await install(disk, old, next)
     const calls = await callsOf(await fresh(), run)
-    for (let at = 1; at <= calls.length; at++) {
+    for (const at of stopsIn(calls, turn)) {
       // Where a link is not allowed, a copy is made: there is nothing to fail.
       if (code === 'permission' && calls[at - 1]?.startsWith('link') === true) continue
       const disk = await fresh()
@@ -404,7 +406,7 @@ for (const [name, layout] of Object.entries(layouts)) {
         const state = assertOneOf(await whole(disk), { old: before, new: await whole(clean) }, 'after the recovery')
         if (state === 'old') assert.deepEqual(await leftovers(disk, ['var/db/bindery', '.bindery', 'a/.bindery', 'b/.bindery']), [])
       }),
-      { numRuns: 200 },
+      { numRuns: cases(200) },
     )
   })
 }

@@ -12,6 +12,7 @@ import { applyEdit, arbitraryEdits, arbitraryTree, lengthen, lengthened } from '
 import { install, leftovers, machine, release, text, whole } from '../helpers/client-world.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { withBindMount } from '../helpers/limited-disk.ts'
+import { cases } from '../helpers/whole-suite.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Done } from '../../src/engine/client/apply/transaction.ts'
 import type { Kept } from '../../src/format/journal.ts'
@@ -67,7 +68,7 @@ for (const [name, where] of Object.entries(worlds)) {
         const history = await historyOf(await worked(), where.on, old, next)
         await isJudged(newer, async (disk) => await back(where.on(disk)), second, history)
       }),
-      { numRuns: 150 },
+      { numRuns: cases(150) },
     )
   })
 

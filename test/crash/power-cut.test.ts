@@ -12,6 +12,7 @@ import { channelState, install, machine, picture, release } from '../helpers/cli
 import { assertOneOf } from '../helpers/crash.ts'
 import { loggedDisk } from '../helpers/power-cut.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
+import { cases } from '../helpers/whole-suite.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
 /** The power fails, and what was not synced is lost in part: still the whole tree is old or new after the recovery. */
@@ -51,7 +52,7 @@ test('a power cut in an install or a rollback loses nothing that matters', async
         `cut behind ${count} of ${installed} and ${logged.length() - installed} changes, seed ${seed}`,
       )
     }),
-    { numRuns: 500 },
+    { numRuns: cases(500) },
   )
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { Crash, faultyDisk } from './faulty-disk.ts'
+import { everyThird } from './whole-suite.ts'
 import type { Fault } from './faulty-disk.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
@@ -26,6 +27,14 @@ export async function callsOf(disk: Disk, work: (disk: Disk) => Promise<unknown>
 }
 
 export const moments = ['before', 'midway', 'after'] as const
+
+/** At which of these calls to stop, the first being 1. */
+export function stopsIn(calls: readonly string[], turn: number): readonly number[] {
+  return everyThird(
+    calls.map((_, i) => i + 1),
+    turn,
+  )
+}
 
 /** What a crash may leave: exactly one of these. */
 export function assertOneOf(actual: string, allowed: Readonly<Record<string, string>>, message: string): string {

@@ -1,14 +1,14 @@
 import { closeStream } from '../../../base/bytes.ts'
-import { toldOf } from '../../../base/error.ts'
+import { BinderyError, toldOf } from '../../../base/error.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { HttpClient } from '../../../port/http.ts'
-import type { CachedPage, PageCache } from '../../../port/page-cache.ts'
+import type { CachedPage, PageCache, Validators } from '../../../port/page-cache.ts'
 
 export type Fetching = { readonly http: HttpClient; readonly cache: PageCache; readonly signal: AbortSignal }
 
 export type Page =
   /** `version` is what the server calls it; undefined where it does not tell one from another. */
-  | { readonly kind: 'page'; readonly content: Uint8Array; readonly version: string | undefined }
+  | { readonly kind: 'page'; readonly size: number; readonly content: () => Uint8Array; readonly version: string | undefined }
   | { readonly kind: 'other'; readonly status: number }
 
 export type PageRequest = {
@@ -33,18 +33,25 @@ export async function fetchPage(fetching: Fetching, { url, make, firstBytes, par
   const isBody = status === 200 || (status === 206 && firstBytes !== undefined)
   if (!isBody) {
     await closeStream(body)
-    return status === 304 && cached !== undefined
-      ? { kind: 'page', content: cached.content, version: versionOf(cached) }
-      : { kind: 'other', status }
+    return status === 304 && cached !== undefined ? knownPage(cached, url) : { kind: 'other', status }
   }
   const content = await made(make, body, url)
   const page = { etag: headers['etag'], lastModified: headers['last-modified'], content }
   const version = versionOf(page)
   if (version !== undefined) fetching.cache.save(key, page)
-  return { kind: 'page', content, version }
+  return { kind: 'page', size: content.length, content: () => content, version }
 }
 
-function versionOf({ etag, lastModified }: CachedPage): string | undefined {
+function knownPage(cached: CachedPage, url: string): Page {
+  const content = (): Uint8Array => {
+    const bytes = cached.content()
+    if (bytes === undefined) throw new BinderyError('network', 'changed while it was read', { subject: url, hint: 'try again' })
+    return bytes
+  }
+  return { kind: 'page', size: cached.size, content, version: versionOf(cached) }
+}
+
+function versionOf({ etag, lastModified }: Validators): string | undefined {
   return etag === undefined && lastModified === undefined ? undefined : `${etag ?? ''} ${lastModified ?? ''}`
 }
 

@@ -63,7 +63,7 @@ async function fetchDirectory(fetching: PathFetching, directory: string): Promis
       quirks: await quirks,
       source: url,
       version: page.version,
-      list: async (wanted) => await listIndex(fetching, url, page.content, wanted),
+      list: async (wanted) => await listIndex(fetching, url, page.content(), wanted),
     }
   if (page.status !== 404) throw new BinderyError('network', `unexpected HTTP response: ${page.status}`)
   const mayHaveOther = fetching.separateIndex === undefined && fetching.key === undefined
@@ -102,6 +102,6 @@ async function ownIndex(fetching: PathFetching, quirks: Settled<Quirks>): Promis
   const { file } = quirks.value
   const page = await fetchUpdateDb(fetching, file, fetching.system)
   if (page === undefined) return undefined
-  const list = async (wanted: Wanted): Promise<Listing> => (await import('./update-db-source.ts')).listUpdateDb(page.content, wanted)
+  const list = async (wanted: Wanted): Promise<Listing> => (await import('./update-db-source.ts')).listUpdateDb(page.content(), wanted)
   return { quirks, source: `update.db of ${file.url}`, version: page.version, list }
 }

@@ -19,8 +19,8 @@ type Memory = Question & Answer
 
 /** Undefined where nothing is remembered of this root and these packages. */
 export function recall(cache: PageCache, root: string, asked: Omit<Question, 'pages'>): Memory | undefined {
-  const page = cache.load(keyOf(root))
-  const memory = page === undefined ? undefined : decode(page.content)
+  const content = cache.load(keyOf(root))?.content()
+  const memory = content === undefined ? undefined : decode(content)
   return memory?.asked === asked.asked && memory.machine === asked.machine ? memory : undefined
 }
 

@@ -1,7 +1,8 @@
 import { emptyBytes, fromLatin1, latin1, utf8 } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { decodeIndexTxt } from '../../../format/openbsd/index-txt.ts'
-import { whole } from './body.ts'
+import { limited } from './body.ts'
+import { linesWith } from './lines-with.ts'
 import { fetchPage } from './fetch-page.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { OpenbsdSystem } from '../../../port/openbsd-system.ts'
@@ -19,33 +20,32 @@ export type QuirksFile = { readonly url: string; readonly stamp: string }
 /** Throws obsdpkgup's words where there is no listing, or no quirks in it. */
 export async function findQuirks(fetching: Fetching, directory: string): Promise<QuirksFile> {
   const url = `${directory}index.txt`
-  const page = await fetchPage(fetching, { url, make: async (body) => utf8(quirksIn(await whole(body, maxIndexTxt))) })
+  const page = await fetchPage(fetching, { url, make: async (body) => utf8(await quirksIn(body)) })
   if (page.kind === 'other') {
     const words = page.status === 404 ? '404 encountered' : `unexpected HTTP response (${page.status})`
     throw new BinderyError('not-found', `${words} while downloading index: ${url}`)
   }
-  const [name, stamp = ''] = latin1(page.content).split('\n') as [string, string?]
+  const [name, stamp = ''] = latin1(page.content()).split('\n') as [string, string?]
   if (name === '') throw new BinderyError('not-found', "couldn't find quirks package in index")
   return { url: directory + name, stamp }
 }
 
 /** Its name and what stands beside it. Only its lines are taken apart: there are ten thousand others. */
-function quirksIn(listing: Uint8Array): string {
-  const lines = latin1(listing)
-    .split('\n')
-    .filter((line) => line.includes('quirks-'))
+async function quirksIn(listing: ByteStream): Promise<string> {
+  const lines: string[] = []
+  for await (const line of linesWith('quirks-', limited(listing, maxIndexTxt))) lines.push(line)
   const file = decodeIndexTxt(fromLatin1(lines.join('\n'))).find(({ name }) => name.startsWith('quirks-'))
   return file === undefined ? '' : `${file.name}\n${file.size ?? 0} ${file.time}`
 }
 
 /** When it was signed, out of its first bytes. One that the listing shows as it was is not asked for. */
 export async function quirksDate(fetching: Fetching, { url, stamp }: QuirksFile): Promise<string> {
-  const [known, stampThen] = latin1(fetching.cache.load(url)?.content ?? emptyBytes).split('\n') as [string, string?]
+  const [known, stampThen] = latin1(fetching.cache.load(url)?.content() ?? emptyBytes).split('\n') as [string, string?]
   if (stampThen === stamp) return known
   const make = async (body: ByteStream): Promise<Uint8Array> =>
     utf8(`${await (await import('./quirks-package.ts')).dateOf(body)}\n${stamp}`)
   const page = await fetchPage(fetching, { url, make, firstBytes: headBytes })
-  if (page.kind === 'page') return latin1(page.content).split('\n')[0] as string
+  if (page.kind === 'page') return latin1(page.content()).split('\n')[0] as string
   const words = page.status === 404 ? `404 while downloading quirks: "${url}"` : undefined
   throw new BinderyError('not-found', words ?? `unexpected HTTP response (${page.status}) while downloading quirks: ${url}`)
 }
@@ -64,5 +64,5 @@ export async function fetchUpdateDb(
     part: 'update.db',
     make: async (body) => await (await import('./quirks-package.ts')).updateDbOf(body, system),
   })
-  return page.kind === 'page' && page.content.length > 0 ? page : undefined
+  return page.kind === 'page' && page.size > 0 ? page : undefined
 }

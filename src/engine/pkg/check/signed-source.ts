@@ -3,6 +3,7 @@ import { openSealedIndex } from '../index/open-index.ts'
 import { whole } from './body.ts'
 import { fetchPage } from './fetch-page.ts'
 import { candidateOf, keyed, wantsFile } from './listing.ts'
+import type { ByteStream } from '../../../base/bytes.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
 import type { Fetching, Page } from './fetch-page.ts'
 import type { Listing, Wanted } from './listing.ts'
@@ -11,8 +12,9 @@ const maxIndex = 64 << 20
 
 /** bindery's own index as it came, verified. Throws what opening it throws, and `downgrade`. */
 export async function fetchSignedIndex(fetching: Fetching, url: string, key: SignifyPublicKey): Promise<Page> {
-  const before = fetching.cache.load(url)
-  return await fetchPage(fetching, { url, make: async (body) => await checkedIndex(await whole(body, maxIndex), before?.content, key) })
+  const make = async (body: ByteStream): Promise<Uint8Array> =>
+    await checkedIndex(await whole(body, maxIndex), fetching.cache.load(url)?.content(), key)
+  return await fetchPage(fetching, { url, make })
 }
 
 /** Throws `expired` where its time is over. */

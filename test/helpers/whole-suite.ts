@@ -1,0 +1,20 @@
+/**
+ * Where starting a program is slow, going every road with every shell, tool and moment takes an hour: `make test` and CI go each once,
+ * in turn with one or another of them. `make test-heavy` goes all of them, `make test-shells` those of the programs in sh.
+ */
+export const isWholeSuite = process.env['BINDERY_TESTS'] === 'heavy'
+
+/** Of several that stand for the same: all, or the one whose turn it is. */
+export function inTurn<T>(all: readonly T[], turn: number): readonly T[] {
+  return isWholeSuite ? all : [all[turn % all.length] as T]
+}
+
+/** Of many places to look at: all, or every third; those of three turns are all. */
+export function everyThird<T>(all: readonly T[], turn: number): readonly T[] {
+  return isWholeSuite ? all : all.filter((_, i) => i % 3 === turn % 3)
+}
+
+/** Of so many random cases: all, or a quarter, other ones each time. */
+export function cases(all: number): number {
+  return isWholeSuite ? all : Math.ceil(all / 4)
+}
