@@ -3,6 +3,7 @@ import { hex } from '../base/bytes.ts'
 import { joinPath } from '../base/path.ts'
 import { openDesk, sweepIncoming } from '../engine/farm/remote/desk.ts'
 import { decodePublicKeyLine } from '../format/signify.ts'
+import { systemWait } from '../host/ambient.ts'
 import { hostDisk } from '../host/disk.ts'
 import { spoolToSource } from '../host/source.ts'
 import { builderRoutes } from '../web/builder-routes.ts'
@@ -39,20 +40,24 @@ export async function deskRoutes({ folder, queue, catalog, leaseSeconds, clock, 
   return builderRoutes({ desk, signer, clock, tell, keyOf: keysOf(catalog, clock) })
 }
 
-/** How long what was read last counts: for a key that was there, and for one that was not. */
-const goodMs = { known: 2000, unknown: 200 }
+const goodMs = 2000
+const leastBetweenMs = 200
 
 /** A builder that is new is known at once; one that was removed, soon. Who has no key cannot keep the database busy. */
 function keysOf(catalog: Pick<FarmCatalog, 'builders'>, clock: Clock): (keynum: string) => Promise<BuilderKey | undefined> {
   let keys: ReadonlyMap<string, BuilderKey> = new Map()
   let read = -Infinity
+  let reading: Promise<void> | undefined
+  const readAgain = async (): Promise<void> => {
+    // Clocks are set back, too.
+    const pause = Math.min(leastBetweenMs, Math.max(0, read + leastBetweenMs - clock.now()))
+    await systemWait(pause, new AbortController().signal)
+    read = clock.now()
+    const builders = await catalog.builders()
+    keys = new Map(builders.flatMap(({ name, publicKey }) => (publicKey === undefined ? [] : [keyEntry(name, publicKey)])))
+  }
   return async (keynum) => {
-    if (clock.now() - read > (keys.has(keynum) ? goodMs.known : goodMs.unknown)) {
-      keys = new Map(
-        (await catalog.builders()).flatMap(({ name, publicKey }) => (publicKey === undefined ? [] : [keyEntry(name, publicKey)])),
-      )
-      read = clock.now()
-    }
+    if (clock.now() - read > goodMs || !keys.has(keynum)) await (reading ??= readAgain().finally(() => (reading = undefined)))
     return keys.get(keynum)
   }
 }
