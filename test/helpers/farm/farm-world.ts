@@ -143,7 +143,7 @@ function packagesIn(folder: string): readonly string[] {
 }
 
 function start(words: readonly string[], databaseUrl: string | undefined): Running {
-  const child = spawn(process.execPath, [resolve('src/bindery.ts'), ...words], {
+  const child = spawn(process.execPath, [resolve('dist/bindery.js'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
   })
