@@ -242,6 +242,20 @@ test('what the controller has of a package is not sent again, not even after it 
   })
 })
 
+test('what came of an attempt that is lost goes when somebody else begins', async () => {
+  await withController({}, async (controller) => {
+    const [a, b] = [linkTo(controller, await controller.enroll('a')), linkTo(controller, await controller.enroll('b'))]
+    controller.queue.add({ pkgpath: 'net/curl' })
+    const lease = await claimNow(a)
+    assert.equal(await sendPackage({ link: a, lease, signal: forever }, wholeOf(curl), sourceOf(curl)), 'sent')
+    assert.deepEqual(readdirSync(join(controller.folder, 'incoming')), [String(lease.id)])
+    controller.queue.lose(lease.id)
+    assert.notEqual((await claimNow(b)).id, lease.id)
+    assert.deepEqual(readdirSync(join(controller.folder, 'incoming')), [])
+    assert.equal(await sendPackage({ link: a, lease, signal: forever }, wholeOf(curl), sourceOf(curl)), 'lost')
+  })
+})
+
 test('a package that is not what was announced, or no package, is refused', async () => {
   await withController({}, async (controller) => {
     const link = linkTo(controller, await controller.enroll('one'))

@@ -199,7 +199,7 @@ test('--enroll makes a key and prints what makes the builder known', async () =>
   await inTemporary(async (folder) => {
     const words = ['--enroll', '-s', join(folder, 'builder.sec'), '--name', 'one', '--arch', 'arm64']
     const run = await runCommand(farmBuilder, words)
-    const match = /^bindery farm builders add FARM one '(\S+)' --arch arm64\n$/.exec(run.stdout)
+    const match = /^bindery farm builders FARM add one '(\S+)' --arch arm64\n$/.exec(run.stdout)
     assert.ok(match, run.stdout)
     decodePublicKeyLine(match[1] as string)
     assert.equal(readFileSync(join(folder, 'builder.pub'), 'utf8').split('\n')[1], match[1])

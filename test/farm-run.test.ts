@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { farmWorld, port } from './helpers/farm/farm-world.ts'
@@ -20,9 +20,13 @@ const engines = [
   },
 ] as const
 
-for (const { name, skip, url } of engines) {
-  test(`${name}: a commit is built, handed over, signed, published and mirrored; the same sources come to nothing`, skip, async () => {
-    await inWorld(await url(), async (world) => {
+const [embedded, server] = engines
+
+test(
+  'a commit is built, handed over, signed, published and mirrored, run by run; the same sources come to nothing',
+  server.skip,
+  async () => {
+    await inWorld(await server.url(), async (world) => {
       world.commit('update a', port('net/a', '1.1'))
       const first = await runOnce(world)
       assert.match(first, /stable: 1 updates, 1 builds to do/)
@@ -40,7 +44,63 @@ for (const { name, skip, url } of engines) {
       )
       assert.doesNotMatch(await runOnce(world), /build|handover/)
     })
-  })
+  },
+)
+
+/** What the controller has just said when it is killed. */
+const kills = {
+  embedded: [/build 1 is being built/, /handover 1: 1 packages to sign/],
+  server: [
+    /build 1 waits/,
+    /build 1 is being built/,
+    /build 1: built/,
+    /handover 1: 1 packages to sign/,
+    /handover 1 is signed/,
+    /handover 1 is published/,
+  ],
+} as const
+
+for (const [{ name, skip, url }, points] of [
+  [embedded, kills.embedded],
+  [server, kills.server],
+] as const) {
+  test(
+    `${name}: a controller that is killed goes on where it was, and nothing is built twice unless it was being built`,
+    skip,
+    async () => {
+      await inWorld(await url(), async (world) => {
+        world.commit('update a', port('net/a', '1.1', slowBuild(world)))
+        for (const point of points) {
+          const run = world.start(['farm', 'run', world.farm])
+          if (world.requests() > 0 && !signed(world)) await world.signAll()
+          await run.heard(point)
+          run.child.kill('SIGKILL')
+          await run.ended()
+        }
+        const last = world.start(['farm', 'run', world.farm])
+        await last.heard(/runs:/)
+        if (!signed(world)) await world.signAll()
+        await last.heard(/stable\/amd64: current/)
+        last.child.kill('SIGTERM')
+        assert.equal(await last.ended(), 0, last.said())
+        assert.deepEqual(world.published(), ['a-1.1.tgz'])
+        assert.ok(builds(world) <= 2, String(builds(world)))
+      })
+    },
+  )
+}
+
+/** Notes each build of it. */
+function slowBuild({ folder }: FarmWorld): string {
+  return `echo built >>${join(folder, 'builds')}\nsleep 1\nmkdir -p "$WRKINST/usr/local/bin"\necho 1 >"$WRKINST/usr/local/bin/program"\n`
+}
+
+function builds({ folder }: FarmWorld): number {
+  return readFileSync(join(folder, 'builds'), 'utf8').trim().split('\n').length
+}
+
+function signed({ farm, published }: FarmWorld): boolean {
+  return existsSync(join(farm, 'signed/accepted/1.tar')) || published().length > 0
 }
 
 test('a running controller sees a commit, answers at a terminal, and ends in order', needs('make', 'git'), async () => {
@@ -76,8 +136,8 @@ test('a running controller sees a commit, answers at a terminal, and ends in ord
   })
 })
 
-test('a port that cannot be built is tried again, and then left to a person', needs('make', 'git'), async () => {
-  await inWorld(undefined, async (world) => {
+test('a port that cannot be built is tried again, and then left to a person', server.skip, async () => {
+  await inWorld(await server.url(), async (world) => {
     world.commit('break a', port('net/a', '1.2', 'echo "main.c:3: error: no such thing" >&2\nexit 2\n'))
     const run = world.start(['farm', 'run', world.farm])
     try {

@@ -16,7 +16,7 @@ export async function enrollBuilder(context: Context, input: Input): Promise<num
   const name = plain(input.value('name') ?? (hostname().split('.')[0] as string), 'name')
   const arch = plain(input.value('arch') ?? hostArch(), 'arch')
   const signer = await farmKey(context.random, { secret, public: publicFile(secret), comment: `builder ${name}` })
-  await print(context, `bindery farm builders add FARM ${name} ${quoted(publicKeyLine(signer))} --arch ${arch}\n`)
+  await print(context, `bindery farm builders FARM add ${name} ${quoted(publicKeyLine(signer))} --arch ${arch}\n`)
   return 0
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { hex } from '../base/bytes.ts'
 import { joinPath } from '../base/path.ts'
-import { openDesk } from '../engine/farm/remote/desk.ts'
+import { openDesk, sweepIncoming } from '../engine/farm/remote/desk.ts'
 import { decodePublicKeyLine } from '../format/signify.ts'
 import { hostDisk } from '../host/disk.ts'
 import { spoolToSource } from '../host/source.ts'
@@ -34,18 +34,20 @@ export async function deskRoutes({ folder, queue, catalog, leaseSeconds, clock, 
     const { branch, arch, packages: list } = build
     await takeInto(builtFolder(folder, branch, arch), { release, arch, list, packages, open: (file) => disk.read(joinPath(from, file)) })
   }
+  await sweepIncoming({ disk, queue })
   const desk = openDesk({ queue, catalog, disk, spool, takeIn: taking, leaseSeconds, tell })
   return builderRoutes({ desk, signer, clock, tell, keyOf: keysOf(catalog, clock) })
 }
 
-const keysGoodMs = 2000
+/** How long what was read last counts: for a key that was there, and for one that was not. */
+const goodMs = { known: 2000, unknown: 200 }
 
-/** A builder that is new is known at once; one that was removed, soon. */
+/** A builder that is new is known at once; one that was removed, soon. Who has no key cannot keep the database busy. */
 function keysOf(catalog: Pick<FarmCatalog, 'builders'>, clock: Clock): (keynum: string) => Promise<BuilderKey | undefined> {
   let keys: ReadonlyMap<string, BuilderKey> = new Map()
   let read = -Infinity
   return async (keynum) => {
-    if (clock.now() - read > keysGoodMs || !keys.has(keynum)) {
+    if (clock.now() - read > (keys.has(keynum) ? goodMs.known : goodMs.unknown)) {
       keys = new Map(
         (await catalog.builders()).flatMap(({ name, publicKey }) => (publicKey === undefined ? [] : [keyEntry(name, publicKey)])),
       )

@@ -7,7 +7,7 @@ import { afterFailure, usualRetries } from '../engine/farm/retry.ts'
 import { decodeFarmConfig } from '../format/farm-config.ts'
 import { openInput } from '../host/source.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
-import type { Farm } from '../host/farm/open.ts'
+import type * as FarmModule from '../host/farm/open.ts'
 import type { Context } from './command.ts'
 
 const configName = 'farm.toml'
@@ -25,7 +25,7 @@ export async function openFarmAt(
   folder: string,
   verb: string,
   config: Pick<FarmConfig, 'retry' | 'leaseSeconds'> = usual,
-): Promise<Farm> {
+): Promise<FarmModule.Farm> {
   const { openFarm, farmPlace } = await loadFarm()
   return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), {
     rules: { ...pipeline, afterFailure: (failures) => afterFailure(failures, config.retry) },
@@ -38,7 +38,7 @@ export async function openFarmAt(
 const usual = { retry: usualRetries, leaseSeconds: 120 }
 
 /** A client installs none of the farm's libraries. */
-async function loadFarm(): Promise<typeof import('../host/farm/open.ts')> {
+async function loadFarm(): Promise<Pick<typeof FarmModule, 'openFarm' | 'farmPlace'>> {
   try {
     return await import('../host/farm/open.ts')
   } catch (cause) {

@@ -1,30 +1,17 @@
 import { startWebServer } from '../web/server.ts'
 import { dashboardRoutes } from './dashboard.ts'
 import { deskRoutes } from './farm-desk.ts'
+import type { WebConfig } from '../format/farm-config.ts'
 import type { Farm } from '../host/farm/open.ts'
 import type { DashboardFarm } from '../web/dashboard.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Context } from './command.ts'
 
-/** How a farm shows itself. */
-export type FarmWebConfig = {
-  readonly title: string
-  readonly read: 'public' | 'token'
-  /** Browsers come by https, through a proxy. */
-  readonly https: boolean
-  /** Addresses of proxies that are believed. */
-  readonly proxies: readonly string[]
-  /** Which machines of the fleet are believed. */
-  readonly enroll: 'first-use' | 'known'
-  /** A repository whose channels are shown, too. */
-  readonly repository: string | undefined
-}
-
 export type FarmWeb = {
   readonly folder: string
   readonly farm: Farm
   readonly listen: { readonly host: string; readonly port: number }
-  readonly web: FarmWebConfig
+  readonly web: WebConfig
   readonly leaseSeconds: number
   /** Somebody says that the sources of a branch have changed; `not-found` for no branch. */
   readonly hook: DashboardFarm['hook']

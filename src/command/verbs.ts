@@ -81,6 +81,16 @@ const makerVerbs: readonly Verb[] = [
   },
   { name: 'farm resume', summary: 'undo farm pause', load: async () => (await import('./farm-resume.ts')).farmResume },
   {
+    name: 'farm export',
+    summary: 'write all that a farm remembers, as lines of JSON',
+    load: async () => (await import('./farm-export.ts')).farmExport,
+  },
+  {
+    name: 'farm import',
+    summary: 'fill an empty farm with what farm export wrote',
+    load: async () => (await import('./farm-import.ts')).farmImport,
+  },
+  {
     name: 'farm select',
     summary: 'say which packages are to be built anew after a ports tree changed',
     load: async () => (await import('./farm-select.ts')).farmSelect,
@@ -94,6 +104,11 @@ const makerVerbs: readonly Verb[] = [
     name: 'farm builder',
     summary: 'build for a farm on another machine',
     load: async () => (await import('./farm-builder.ts')).farmBuilder,
+  },
+  {
+    name: 'farm builders',
+    summary: 'say which machines may build for a farm',
+    load: async () => (await import('./farm-builders.ts')).farmBuilders,
   },
   {
     name: 'farm handover',

@@ -74,7 +74,7 @@ async function connected(file: string): Promise<Socket | undefined> {
     const socket = connect(file)
     socket.once('connect', () => resolve(socket))
     socket.once('error', (error: NodeJS.ErrnoException) =>
-      error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? resolve(undefined) : reject(systemError(error, file) as Error),
+      error.code === 'ENOENT' || error.code === 'ECONNREFUSED' ? resolve(undefined) : reject(systemError(error, file)),
     )
   })
 }

@@ -12,7 +12,7 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
   const check = (what: string, work: (farm: Farm) => Promise<void>): void => {
     test(`${name}: ${what}`, options, async () => {
       const farm = await open()
-      await empty(farm)
+      await emptyFarm(farm)
       await work(farm)
     })
   }
@@ -241,9 +241,19 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
 }
 
 /** Opening one takes seconds: the checks share a farm. */
-async function empty({ engine: { queueDb } }: Farm): Promise<void> {
+export async function emptyFarm({ engine: { queueDb } }: Farm): Promise<void> {
   await queueDb.executeSql('truncate farm.branch, farm.builder, farm.mirror, farm.operator, farm.report, farm.event cascade')
   await queueDb.executeSql('delete from farm_queue.job')
+}
+
+/** One build that is done, one that is being built, one that waits. */
+export async function fillFarm({ catalog, queue }: Farm): Promise<void> {
+  const branch = await addBranch(catalog)
+  await catalog.apply(planOf(branch, [update('net/a'), update('net/b'), update('net/c')]), 'farm')
+  const { attempt } = await claimed(queue)
+  await queue.finish(attempt.id, { kind: 'built', packages: [packageNamed('a-1.tgz')], logSize: 5 })
+  await claimed(queue)
+  await catalog.putMirror('/mirror')
 }
 
 let names = 0

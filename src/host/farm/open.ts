@@ -1,4 +1,4 @@
-import { startBoss } from './boss.ts'
+import { openQueue, queueName, startBoss } from './boss.ts'
 import { catalogBuilds } from './catalog-builds.ts'
 import { catalogHandovers } from './catalog-handovers.ts'
 import { catalogPeople } from './catalog-people.ts'
@@ -8,6 +8,7 @@ import { openEngine } from './engine.ts'
 import { migrate } from './migrate.ts'
 import { wakened } from '../wakened.ts'
 import { farmQueue } from './queue.ts'
+import { exportCatalog, importCatalog } from './transfer.ts'
 import type { FarmCatalog } from '../../port/farm-catalog.ts'
 import type { FarmQueue } from '../../port/farm-queue.ts'
 import type { Engine, FarmPlace } from './engine.ts'
@@ -34,7 +35,16 @@ export type FarmOptions = {
   readonly onError: (error: unknown) => void
 }
 
-export type Farm = { readonly engine: Engine; readonly catalog: FarmCatalog; readonly queue: FarmQueue; close(): Promise<void> }
+export type Farm = {
+  readonly engine: Engine
+  readonly catalog: FarmCatalog
+  readonly queue: FarmQueue
+  /** All that is in the catalog, a line for each record. */
+  exportTo(write: (line: string) => Promise<void>): Promise<void>
+  /** Answers how many records there were. */
+  importFrom(lines: AsyncIterable<string>): Promise<number>
+  close(): Promise<void>
+}
 
 export async function openFarm(place: FarmPlace, { rules, leaseSeconds, verb, onError }: FarmOptions): Promise<Farm> {
   const engine = await openFarmDatabase(place, verb)
@@ -42,10 +52,20 @@ export async function openFarm(place: FarmPlace, { rules, leaseSeconds, verb, on
     const boss = await startBoss(engine, { leaseSeconds, onError })
     const waiting = wakened()
     const world: World = { db: engine.db, boss, rules, leaseSeconds, wake: waiting.wake }
+    const catalog = { ...catalogSources(world), ...catalogBuilds(world), ...catalogHandovers(world), ...catalogPeople(world) }
+    const queue = farmQueue(world, waiting)
     return {
       engine,
-      catalog: { ...catalogSources(world), ...catalogBuilds(world), ...catalogHandovers(world), ...catalogPeople(world) },
-      queue: farmQueue(world, waiting),
+      catalog,
+      queue,
+      exportTo: async (write) => await exportCatalog(engine.db, write),
+      importFrom: async (lines) => {
+        const count = await importCatalog(engine.db, lines)
+        for (const { name, archs } of await catalog.branches())
+          for (const arch of archs) await openQueue(boss, queueName(name, arch), world)
+        await queue.repair()
+        return count
+      },
       close: async () => {
         await boss.stop({ graceful: false, close: false })
         await engine.close()

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { sign } from '../../../src/command/sign.ts'
@@ -19,6 +19,8 @@ export type FarmWorld = {
   commit(message: string, port: PortFacts): void
   /** Signs the open requests on another machine, and drops what comes of them into the farm. */
   signAll(): Promise<number>
+  /** How many there are. */
+  requests(): number
   /** Names of the published packages. */
   published(): readonly string[]
   start(words: readonly string[]): Running
@@ -57,6 +59,10 @@ export async function farmWorld(databaseUrl: string | undefined, more = ''): Pro
       commitAll(at('ports'), message)
     },
     signAll: async () => await signAll(folder),
+    requests: () =>
+      existsSync(join(at('farm'), 'request'))
+        ? readdirSync(join(at('farm'), 'request')).filter((name) => /^[^.].*\.tar$/.test(name)).length
+        : 0,
     published: () => packagesIn(join(at('farm'), 'public/7.6/packages-stable/amd64')),
     start: (words) => start(words, databaseUrl),
     remove: () => rmSync(folder, { recursive: true, force: true }),

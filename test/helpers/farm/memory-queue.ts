@@ -12,6 +12,8 @@ export type MemoryQueue = Pick<FarmQueue, 'claim' | 'claimOf' | 'beat' | 'finish
     add(facts: { readonly pkgpath: string; readonly packages?: readonly string[]; readonly arch?: string }): number
     /** A person does not want it. */
     cancel(build: number): void
+    /** Nothing was heard of the builder. */
+    lose(attempt: number): void
     countIn(state: Build['state']): number
   }
 
@@ -31,12 +33,12 @@ export function memoryQueue({ leaseMs = 60_000 }: { readonly leaseMs?: number } 
     release: '7.6',
     revision: 'stable',
   })
+  const lose = (id: number): void => {
+    endAs(id, 'lost')
+    set((attempts.get(id) as Attempt).build, 'waiting')
+  }
   const expire = (): void => {
-    for (const { id, build, heartbeat, outcome } of attempts.values())
-      if (outcome === undefined && Date.now() - heartbeat > leaseMs) {
-        endAs(id, 'lost')
-        set(build, 'waiting')
-      }
+    for (const { id, heartbeat, outcome } of attempts.values()) if (outcome === undefined && Date.now() - heartbeat > leaseMs) lose(id)
   }
   const changed = (): void => {
     for (const one of wake) one()
@@ -57,6 +59,7 @@ export function memoryQueue({ leaseMs = 60_000 }: { readonly leaseMs?: number } 
       for (const attempt of attempts.values()) if (attempt.build === build && attempt.outcome === undefined) endAs(attempt.id, 'cancelled')
       set(build, 'cancelled')
     },
+    lose,
     countIn: (state) => [...builds.values()].filter((build) => build.state === state).length,
     claim: async (builder) => {
       // As long as a database takes at least.
@@ -66,7 +69,8 @@ export function memoryQueue({ leaseMs = 60_000 }: { readonly leaseMs?: number } 
       if (next === undefined) return undefined
       set(next.id, 'building')
       const [id, now] = [attempts.size + 1, Date.now()]
-      const facts = { id, build: next.id, number: 1, builder, started: now, heartbeat: now, logFile: `log/${id}.log`, logSize: 0 }
+      const number = [...attempts.values()].filter(({ build }) => build === next.id).length + 1
+      const facts = { id, build: next.id, number, builder, started: now, heartbeat: now, logFile: `log/${id}.log`, logSize: 0 }
       attempts.set(id, { ...facts, ended: undefined, outcome: undefined, why: '', lines: [] })
       return claimed(attempts.get(id) as Attempt)
     },

@@ -40,9 +40,16 @@ const maxLog = 1 << 30
 
 export function openDesk(world: DeskWorld): Desk {
   const given = new Map<string, Map<number, Claim>>()
+  const asking = new Map<string, AbortController>()
   const turns = inTurn()
   return {
-    claim: async (builder, call, signal) => await claim(world, heldBy(given, builder), builder, call, signal),
+    claim: async (builder, call, signal) => {
+      // Of a builder that asks again, nobody waits for the call before.
+      asking.get(builder)?.abort()
+      const own = new AbortController()
+      asking.set(builder, own)
+      return await claim(world, heldBy(given, builder), builder, call, AbortSignal.any([signal, own.signal]))
+    },
     beat: async (builder, lease, { load }) => {
       await world.catalog.noteBuilder(builder, load / 100)
       return await ofBuilder(world, builder, lease, async (claim) => await beat(world, claim))
@@ -55,6 +62,8 @@ export function openDesk(world: DeskWorld): Desk {
         return await turns(`${lease}`, async () => await addPackagePiece(world.disk, incomingOf(lease), whole, piece))
       }),
     end: async (builder, lease, call) => {
+      // A builder that stops shall not be given what it gives back.
+      if (call.kind === 'released') asking.get(builder)?.abort()
       const answer = await ofBuilder(
         world,
         builder,
@@ -108,6 +117,8 @@ const lookEveryMs = 2000
 
 /** Who asked may have gone meanwhile. */
 async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found: Claim, signal: AbortSignal): Promise<FarmAnswer> {
+  // What came of the attempt before is of no use to anybody.
+  if (found.attempt.number > 1) await sweepIncoming(world)
   if (!signal.aborted) {
     given.set(found.attempt.id, found)
     return await leaseAnswer(world, found)
@@ -152,8 +163,19 @@ async function addToLog(world: DeskWorld, claim: Claim, piece: Piece): Promise<F
   return await addPiece(world.disk, pathInFarm(claim.attempt.logFile), piece)
 }
 
+const incoming = pathInFarm('incoming')
+
 function incomingOf(lease: number): RelPath {
-  return joinPath(pathInFarm('incoming'), String(lease))
+  return joinPath(incoming, String(lease))
+}
+
+/** Drops what came of attempts that have ended. */
+export async function sweepIncoming({ disk, queue }: Pick<DeskWorld, 'disk' | 'queue'>): Promise<void> {
+  if ((await disk.lstat(incoming)) === undefined) return
+  for (const name of await disk.readdir(incoming)) {
+    const claim = /^[0-9]{1,15}$/.test(name) ? await queue.claimOf(Number(name)) : undefined
+    if (claim?.attempt.outcome !== undefined) await dropIncoming(disk, joinPath(incoming, name))
+  }
 }
 
 async function end(world: DeskWorld, turns: Turns, claim: Claim, call: EndCall): Promise<FarmAnswer> {

@@ -142,7 +142,7 @@ function isFinal(answer: FarmAnswer, tries: number): answer is GoodAnswer {
 
 function refusedError({ why, message }: Refused): BinderyError {
   return new BinderyError(why === 'wrong' ? 'bad-format' : 'wrong-key', `the controller refuses: ${message}`, {
-    hint: why === 'unknown' ? "'bindery farm builders add' makes this builder known there" : undefined,
+    hint: why === 'unknown' ? "'bindery farm builders FARM add' makes this builder known there" : undefined,
   })
 }
 
