@@ -59,6 +59,7 @@ function needsYou(overview: Overview, now: number): Html {
     ...signaturesDue(overview, now),
     ...brokenBuilds(overview),
     ...sleepingBuilders(overview, now),
+    ...missingBuilders(overview),
     ...mirrorTroubles(overview),
     ...pauses(overview),
   ]
@@ -92,6 +93,15 @@ function sleepingBuilders({ builders }: Overview, now: number): Html[] {
     ...lost.map(({ name, seen }) => html`<a href="/builders">Builder ${name}</a> was last heard of ${age(seen ?? now, now)} ago.`),
     ...held.map(({ name }) => html`<a href="/builders">Builder ${name}</a> is quarantined.`),
   ]
+}
+
+function missingBuilders({ counts, builders }: Overview): Html[] {
+  const able = new Set(builders.filter(({ paused, quarantined }) => !paused && !quarantined).map(({ arch }) => arch))
+  const archs = new Set(counts.filter(({ state, arch }) => state === 'waiting' && !able.has(arch)).map(({ arch }) => arch))
+  return [...archs].map(
+    (arch) =>
+      html`<a href="/builds?state=waiting&amp;arch=${encodeURIComponent(arch)}">Builds for ${arch}</a> wait, and no builder of it is ready.`,
+  )
 }
 
 function mirrorTroubles({ sightings }: Overview): Html[] {
