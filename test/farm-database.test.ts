@@ -68,6 +68,15 @@ test('a farm goes from one engine to the other and back, and is the same', needs
   )
 })
 
+test('one controller looks after the farm in a database, until it ends', needsPostgres(), async () => {
+  const { engine } = await server.open()
+  const hold = await engine.hold()
+  await assert.rejects(engine.hold(), (error) => isBinderyError(error, 'locked'))
+  await hold.check()
+  hold.release()
+  ;(await engine.hold()).release()
+})
+
 /** Each queue numbers its jobs by itself. */
 function unnumbered(lines: readonly string[]): readonly string[] {
   return lines.map((line) => line.replace(/"job": "[-0-9a-f]{36}"/, '"job": "-"'))

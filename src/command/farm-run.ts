@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { BinderyError } from '../base/error.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { decodePublicKey } from '../format/signify.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
@@ -11,9 +12,10 @@ import { farmOffice } from './farm-office.ts'
 import { openFarmAt, readFarmConfig } from './farm-open.ts'
 import { startFarmWeb } from './farm-web.ts'
 import { addressOf } from './listen.ts'
-import { handOver, lockFarm, publishSigned, takeSigned } from './farm-signing.ts'
+import { handOver, hasUnseen, lockFarm, publishSigned, takeSigned } from './farm-signing.ts'
 import { visitMirrors } from './farm-watch-mirrors.ts'
 import { readKeyFile } from './signed-files.ts'
+import type { Hold } from '../host/farm/only-one.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
@@ -45,11 +47,19 @@ export const farmRun: Command = {
     const lock = await lockFarm(folder)
     try {
       const farm = await openFarmAt(context, folder, 'farm run', config)
-      const controller: Controller = { context, folder, config, farm, key, done: wakened(), signal: context.signal }
       try {
-        await prepare(controller, builders)
-        if (input.flag('once')) await runOnce(controller, builders)
-        else await runUntilStopped(controller, builders, address)
+        const hold = await farm.engine.hold()
+        const ousted = new AbortController()
+        const signal = AbortSignal.any([context.signal, ousted.signal])
+        const controller: Controller = { context, folder, config, farm, key, done: wakened(), signal }
+        try {
+          await prepare(controller, builders)
+          if (input.flag('once')) await runOnce(controller, builders)
+          else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
+          ousted.signal.throwIfAborted()
+        } finally {
+          hold.release()
+        }
       } finally {
         await farm.close()
       }
@@ -61,7 +71,8 @@ export const farmRun: Command = {
 }
 
 /** What farm.toml says, into the catalog. Places of the controller build nothing yet, whatever the catalog says. */
-async function prepare({ config, farm, context }: Controller, builders: readonly LocalBuilder[]): Promise<void> {
+async function prepare(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
+  const { config, farm, context } = controller
   const { catalog, queue } = farm
   await catalog.putBranches(config.branches, 'farm')
   for (const { config: one } of builders) await catalog.putBuilder({ ...one, publicKey: undefined }, 'farm')
@@ -73,8 +84,22 @@ async function prepare({ config, farm, context }: Controller, builders: readonly
     'the controller was started anew',
   )
   const repaired = await queue.repair()
+  await tellLoad(controller)
   if (given.length > 0) context.say(`${given.length} builds that were being built wait again`)
   if (repaired > 0) context.say(`${repaired} builds were in no queue, and are again`)
+}
+
+/** Beyond this, pages and claims of PGlite take long: it has one connection. */
+const comfortable = { builds: 200_000, builders: 8 }
+
+async function tellLoad({ farm: { engine, catalog }, context }: Controller): Promise<void> {
+  if (engine.kind !== 'pglite') return
+  const builds = (await catalog.counts()).reduce((sum, { count }) => sum + count, 0)
+  const builders = (await catalog.builders()).length
+  if (builds <= comfortable.builds && builders <= comfortable.builders) return
+  context.say(
+    `the database in the folder has ${builds} builds and ${builders} builders: a PostgreSQL serves so many better (farm export, DATABASE_URL)`,
+  )
 }
 
 /** All that there is to do, step after step; what fails ends it. */
@@ -164,6 +189,21 @@ function withJitter({ random }: Context, milliseconds: number): number {
 
 const sweepMs = 15_000
 
+/** A server that was restarted has forgotten who looks after the farm: where somebody else does by now, this controller ends. */
+async function watchHold(controller: Controller, hold: Hold, ousted: AbortController): Promise<void> {
+  const { done, signal } = controller
+  await keepDoing(controller, {
+    name: 'database',
+    work: async () => {
+      await hold.check().catch((error: unknown) => {
+        if (!isBinderyError(error, 'locked')) throw error
+        ousted.abort(error)
+      })
+    },
+    pause: async () => await pauseFor(done, sweepMs, signal),
+  })
+}
+
 async function watchClaims(controller: Controller): Promise<void> {
   const { context, farm, done, signal } = controller
   await keepDoing(controller, {
@@ -176,11 +216,10 @@ async function watchClaims(controller: Controller): Promise<void> {
   })
 }
 
-/** What came into the folder of signed files makes no noise: it is looked for. */
-const lookForSignedMs = 3000
+const signingMs = 30_000
 
 async function watchSigning(controller: Controller): Promise<void> {
-  const { done, signal } = controller
+  const { farm, done, signal } = controller
   const seen: Seen = new Map()
   await keepDoing(controller, {
     name: 'signing',
@@ -189,8 +228,18 @@ async function watchSigning(controller: Controller): Promise<void> {
       if (await publishSigned(controller)) done.wake()
       await handOver(controller)
     },
-    pause: async () => await done.changed(lookForSignedMs, signal),
+    pause: async () => await Promise.race([done.changed(signingMs, signal), farm.queue.changed(signingMs), untilSigned(controller, seen)]),
   })
+}
+
+/** What comes into the folder of signed files makes no noise: it is looked for, without asking the database. */
+const lookMs = 2000
+
+async function untilSigned({ folder, signal }: Controller, seen: Seen): Promise<void> {
+  for (let waited = 0; waited < signingMs && !signal.aborted; waited += lookMs) {
+    await sleep(lookMs, undefined, { signal }).catch(() => {})
+    if (await hasUnseen(folder, seen)) return
+  }
 }
 
 /** At their time, and as soon as something was published. */

@@ -115,15 +115,30 @@ async function notify(controller: Controller, notice: Notice): Promise<void> {
 /** Files in `signed` that were looked at: as long as they stay as they are, they say the same. */
 export type Seen = Map<string, string>
 
-export async function takeSigned(controller: Controller, seen: Seen): Promise<void> {
-  const folder = join(controller.folder, 'signed')
+export async function hasUnseen(farm: string, seen: Seen): Promise<boolean> {
+  return (await signedFiles(farm)).some(({ name, stamp }) => seen.get(name) !== stamp)
+}
+
+type SignedFile = { readonly name: string; readonly path: string; readonly stamp: string }
+
+async function signedFiles(farm: string): Promise<readonly SignedFile[]> {
+  const folder = join(farm, 'signed')
   await mkdir(folder, { recursive: true })
-  for (const name of (await readdir(folder)).filter((one) => one.endsWith('.tar') && !one.startsWith('.'))) {
-    const { size, mtimeMs } = await stat(join(folder, name))
-    if (seen.get(name) === `${size} ${mtimeMs}`) continue
-    seen.set(name, `${size} ${mtimeMs}`)
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.tar') && !name.startsWith('.'))
+  return await Promise.all(
+    names.map(async (name) => {
+      const { size, mtimeMs } = await stat(join(folder, name))
+      return { name, path: join(folder, name), stamp: `${size} ${mtimeMs}` }
+    }),
+  )
+}
+
+export async function takeSigned(controller: Controller, seen: Seen): Promise<void> {
+  for (const { name, path, stamp } of await signedFiles(controller.folder)) {
+    if (seen.get(name) === stamp) continue
+    seen.set(name, stamp)
     try {
-      await takeOne(controller, join(folder, name))
+      await takeOne(controller, path)
     } catch (error) {
       if (!isBinderyError(error) || error.code === 'stopped') throw error
       controller.context.say(lineOf(error))

@@ -5,7 +5,9 @@ import { Kysely, PGliteDialect, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { hostLocker } from '../lock.ts'
 import { databaseError } from './database-error.ts'
+import { held, holdServer } from './only-one.ts'
 import type { Db as QueueDatabase } from 'pg-boss'
+import type { Hold } from './only-one.ts'
 import type { Tables } from './tables.ts'
 
 /** Where the catalog lives: in a folder, without a server, or in a PostgreSQL, which many processes share. */
@@ -17,6 +19,8 @@ export type Engine = {
   /** For the queue, which has statements of its own. */
   readonly queueDb: QueueDatabase
   readonly close: () => Promise<void>
+  /** For one controller at a time; `locked` where there is another. */
+  readonly hold: () => Promise<Hold>
 }
 
 /** `verb` is who is named to others that want the folder meanwhile. */
@@ -42,6 +46,7 @@ async function openPglite(pglite: PGlite, released: () => Promise<void>): Promis
     kind: 'pglite',
     db,
     queueDb: pgliteQueue(db, pglite),
+    hold: async () => await Promise.resolve(held),
     close: async () => {
       await db.destroy()
       await pglite.close().catch(() => {})
@@ -90,7 +95,8 @@ async function openPostgres(url: string): Promise<Engine> {
     await pool.end()
     throw databaseError(error, 'DATABASE_URL')
   }
-  return { kind: 'postgres', db, queueDb: poolQueue(pool), close: async () => await db.destroy() }
+  const hold = async (): Promise<Hold> => await holdServer(pool)
+  return { kind: 'postgres', db, queueDb: poolQueue(pool), hold, close: async () => await db.destroy() }
 }
 
 function poolQueue(pool: pg.Pool): QueueDatabase {

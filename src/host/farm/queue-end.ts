@@ -16,7 +16,7 @@ export async function finish(world: World, attempt: number, end: AttemptEnd): Pr
     await endHeld(tx, world, held, end)
     return 'ended'
   })
-  if (end.kind !== 'built') world.wake()
+  world.wake()
   return ended
 }
 

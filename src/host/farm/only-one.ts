@@ -1,0 +1,45 @@
+import { BinderyError } from '../../base/error.ts'
+import type pg from 'pg'
+
+/** The right to look after the farm in a database, wherever else somebody tries. */
+export type Hold = {
+  /** Takes it again where the server was restarted. Throws `locked` where another has it by now. */
+  check(): Promise<void>
+  release(): void
+}
+
+/** A folder has a lock of its own. */
+export const held: Hold = { check: async () => await Promise.resolve(), release: () => {} }
+
+/** A lock of PostgreSQL lasts as long as its connection: nobody has to take it from a process that is dead. */
+export async function holdServer(pool: pg.Pool): Promise<Hold> {
+  let connection = await connected(pool)
+  return {
+    check: async () => {
+      if (!connection.isBroken()) return
+      connection.release()
+      connection = await connected(pool)
+    },
+    release: () => connection.release(),
+  }
+}
+
+type Connection = { readonly isBroken: () => boolean; readonly release: () => void }
+
+async function connected(pool: pg.Pool): Promise<Connection> {
+  const client = await pool.connect()
+  let broken = false
+  const notice = (): void => void (broken = true)
+  client.on('error', notice).on('end', notice)
+  // The connection is not used again: what it holds goes with it.
+  const release = (): void => client.release(true)
+  const { rows } = await client
+    .query<{ taken: boolean }>("select pg_try_advisory_lock(hashtext('bindery farm run')) as taken")
+    .catch((error: unknown) => {
+      release()
+      throw error
+    })
+  if (rows[0]?.taken === true) return { isBroken: () => broken, release }
+  release()
+  throw new BinderyError('locked', 'another controller looks after the farm in this database', { subject: 'DATABASE_URL' })
+}
