@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hex, utf8 } from '../src/base/bytes.ts'
@@ -17,6 +19,7 @@ import { hostFarmPost } from '../src/host/farm-post.ts'
 import { linkTo, withController } from './helpers/farm/controller.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { unsignedPackage } from './helpers/openbsd-mirror/package-file.ts'
+import { needsRoot } from './helpers/programs.ts'
 import { relayTo } from './helpers/relay.ts'
 import type { Link } from '../src/engine/farm/remote/link.ts'
 import type { WholeFile } from '../src/engine/farm/remote/targets.ts'
@@ -31,8 +34,8 @@ const curl = unsignedPackage(packageOf({ name: 'curl-8.5.0', pkgpath: 'net/curl'
 
 async function claimNow(link: Link, held: readonly number[] = []): Promise<Lease> {
   const answer = await link.call({ target: claimTarget, body: encodeClaim({ held, waitSeconds: 0, load: 0 }), signal: forever })
-  assert.equal(answer.kind, 'lease')
-  return (answer as Extract<FarmAnswer, { kind: 'lease' }>).lease
+  assert.ok(answer.kind === 'lease', answer.kind)
+  return answer.lease
 }
 
 /** One call, as a builder would send it but for what `change` does to it. */
@@ -240,6 +243,35 @@ test('what the controller has of a package is not sent again, not even after it 
       await relay.close()
     }
   })
+})
+
+test('a controller without space says so once, and takes the rest when there is some', needsRoot(), async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'bindery-test-'))
+  if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', folder]).status !== 0) {
+    rmSync(folder, { recursive: true })
+    return t.skip('no tmpfs can be mounted here')
+  }
+  try {
+    await withController({ folder: join(folder, 'farm') }, async (controller) => {
+      const told: string[] = []
+      const grow = (line: string): void => {
+        told.push(line)
+        if (line.includes('no space')) assert.equal(spawnSync('mount', ['-o', 'remount,size=64m', folder]).status, 0)
+      }
+      const link = linkTo(controller, { ...(await controller.enroll('one')), tell: grow })
+      controller.queue.add({ pkgpath: 'net/curl' })
+      const lease = await claimNow(link)
+      const large = unsignedPackage(packageOf({ name: 'curl-8.5.0', pkgpath: 'net/curl', ballast: 9 << 20 }))
+      assert.equal(await sendPackage({ link, lease, signal: forever }, wholeOf(large), sourceOf(large)), 'sent')
+      assert.deepEqual(told, ['the controller has no space left; trying on'])
+      assert.equal(controller.told.length, 1)
+      assert.match(controller.told[0] as string, /^cannot take what a builder sends: .*: no space left$/)
+      assert.equal(await endBuilt(link, lease, wholeOf(large)), 'held')
+    })
+  } finally {
+    spawnSync('umount', [folder])
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('what came of an attempt that is lost goes when somebody else begins', async () => {

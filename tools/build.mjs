@@ -24,7 +24,7 @@ const common = {
 // liblzma is looked for when a delta needs it, and may not be there; the libraries of the farm when one of its verbs needs a database or serves.
 const wholeOptions = {
   ...common,
-  external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', '@fastify/static', 'prom-client'],
+  external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', 'prom-client'],
   entryPoints: ['src/bindery.ts', 'src/bindery-thread.ts'],
   splitting: true,
   chunkNames: 'chunk/[name]-[hash]',

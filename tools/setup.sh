@@ -13,6 +13,7 @@ tools='
 	bsdiff:bsdiff
 	busybox-static:busybox
 	bzip2:bzip2
+	chromium:chromium
 	cpio:cpio
 	curl:curl
 	cvs:cvs

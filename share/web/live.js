@@ -89,17 +89,13 @@ function showLive(state, text) {
 
 function follow(path) {
   const source = new EventSource(path)
-  let wasLost = false
+  // Something may have happened since the page was made, or since the connection was lost.
   source.addEventListener('open', () => {
     showLive('on', 'live')
-    if (wasLost) void renewSoon()
-    wasLost = false
+    void renewSoon()
   })
   source.addEventListener('change', () => void renewSoon())
-  source.addEventListener('error', () => {
-    wasLost = true
-    showLive('off', 'not connected')
-  })
+  source.addEventListener('error', () => showLive('off', 'not connected'))
 }
 
 const followed = new WeakSet()

@@ -33,7 +33,11 @@ export async function dashboardRoutes(context: Pick<Context, 'clock' | 'random'>
   const { title, read, secure, farm, repository } = input
   const { clock, random } = context
   const options: DashboardOptions = {
-    ...{ title, read, secure, clock, random },
+    title,
+    read,
+    secure,
+    clock,
+    random,
     assets: await assets(),
     farm: farm && farmOf(context, farm),
     channels: repository === undefined ? undefined : async () => await readChannelAccounts(await openRepositoryFolder(repository)),

@@ -31,7 +31,7 @@ export const farmToken: Command = {
     const asking = { farm: folder, verb: 'farm token' }
     if (what === 'list') await list(context, input, asking)
     else if (what === 'add') await add(context, input, { asking, name: name as string })
-    else await askFarm(context, asking, 'removeOperator', name as string, actorHere(context))
+    else await remove(context, { asking, name: name as string })
     return 0
   },
 }
@@ -48,6 +48,12 @@ async function add(context: Context, input: Input, { asking, name }: Named): Pro
   const operator = { name, tokenHash: sha256(utf8(token)), may, added: context.clock.now() } as const
   await askFarm(context, asking, 'putOperator', operator, actorHere(context))
   await context.out(`${token}\n`)
+}
+
+async function remove(context: Context, { asking, name }: Named): Promise<void> {
+  if (!(await askFarm(context, asking, 'operators')).some((one) => one.name === name))
+    throw new BinderyError('not-found', 'has no token', { subject: name })
+  await askFarm(context, asking, 'removeOperator', name, actorHere(context))
 }
 
 async function list(context: Context, input: Input, asking: Asking): Promise<void> {

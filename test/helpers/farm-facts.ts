@@ -114,7 +114,9 @@ function addBuild(facts: FarmFacts, i: number, builds: number): void {
 
 function addUpdate(facts: FarmFacts, number: number, seen: number): void {
   const isSecurity = number % 5 === 1
-  const pkgpath = ports[(number * 5) % ports.length] as string
+  const base = ports[(number * 5) % ports.length] as string
+  // Of a large farm, thousands of ports.
+  const pkgpath = number < 200 ? base : `${base}-${number % 3000}`
   facts.updates.push({
     id: number + 1,
     branch: '7.7',

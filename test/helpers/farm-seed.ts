@@ -9,12 +9,12 @@ import type { Tables } from '../../src/host/farm/tables.ts'
 /** Writes facts into an empty catalog. Ids are those of the facts: they are given in order. */
 export async function seedFarm(db: Kysely<Tables>, facts: FarmFacts, folder: string): Promise<void> {
   await sql.raw(`truncate ${tables.map((table) => `farm.${table}`).join(', ')} restart identity cascade`).execute(db)
-  const put = async <T extends keyof Tables & string>(table: T, rows: readonly object[]): Promise<void> => {
+  const put = async (table: keyof Tables, rows: readonly object[]): Promise<void> => {
     const perStatement = 2000
     for (let at = 0; at < rows.length; at += perStatement)
       await db
         .insertInto(table)
-        .values(rows.slice(at, at + perStatement) as never)
+        .values(rows.slice(at, at + perStatement))
         .execute()
   }
   await put(

@@ -85,7 +85,8 @@ type UpdateColumns = {
   readonly is_security: boolean
   readonly cves: readonly string[]
   readonly messages: readonly string[]
-  readonly builds: readonly number[] | null
+  /** Numbers of 64 bits, which drivers give as text in arrays. */
+  readonly builds: readonly (number | string)[] | null
   readonly archs: readonly string[] | null
   readonly states: readonly BuildState[] | null
 }

@@ -1,21 +1,7 @@
 import { html } from '../html.ts'
 import { durationChart } from './duration-chart.ts'
-import {
-  age,
-  buildLink,
-  isoTime,
-  madeOf,
-  packageLink,
-  pager,
-  progressOf,
-  section,
-  securityMark,
-  spanOf,
-  stateOf,
-  table,
-  where,
-} from './parts.ts'
-import { buildStatesOf, updateTable } from './update-table.ts'
+import { age, buildLink, isoTime, madeOf, pager, progressOf, section, securityMark, spanOf, stateOf, table, where } from './parts.ts'
+import { updateTable } from './update-table.ts'
 import type { BuildState } from '../../port/farm-build.ts'
 import type { BuildQuery, BuildRow, BuiltRow, BranchRow, Page, PageQuery, UpdateRow } from '../../port/farm-view.ts'
 import type { Html, HtmlValue } from '../html.ts'
@@ -116,26 +102,7 @@ export function updatesPage({ now }: PageContext, query: PageQuery & { readonly 
   const lead = query.security
     ? 'Ports whose commits or whose list of CVEs say that they close a hole. They are built first.'
     : 'Ports that changed on a branch, and how far their builds are.'
-  const content = query.security ? securityTable(page.rows, now) : updateTable(page.rows, now)
   const main = html`<h1>${title}</h1><p class="lead">${lead}</p>
-<div id="list">${content}${pager(path, 'before', { before: query.before?.toString() }, page.next)}</div>`
+<div id="list">${updateTable(page.rows, now)}${pager(path, 'before', { before: query.before?.toString() }, page.next)}</div>`
   return { title, path, live: query.before === undefined, main, feed: `${path}.atom` }
-}
-
-function securityTable(updates: readonly UpdateRow[], now: number): Html {
-  const rows = updates.map((update) => ({
-    id: `update-${update.id}`,
-    cells: [
-      html`${packageLink(update.pkgpath)} ${where({ branch: update.branch, arch: '' })}`,
-      html`${update.cves.map((cve) => html`<span class="mark">${cve}</span> `)}<span class="dim">${update.messages.join('; ')}</span>`,
-      buildStatesOf(update),
-      age(update.seen, now),
-    ],
-  }))
-  return table(
-    'Security updates',
-    [{ label: 'Port' }, { label: 'About' }, { label: 'Builds' }, { label: 'Seen', kind: 'num' }],
-    rows,
-    'None was seen yet.',
-  )
 }

@@ -8,7 +8,7 @@ export function updateTable(updates: readonly UpdateRow[], now: number): Html {
   const rows = updates.map((update) => ({
     id: `update-${update.id}`,
     cells: [
-      html`${packageLink(update.pkgpath)}${securityMark(update.isSecurity)} <span class="where">${update.branch}</span><br><span class="dim">${update.messages[0] ?? ''}</span>`,
+      html`${packageLink(update.pkgpath)}${securityMark(update.isSecurity && update.cves.length === 0)} <span class="where">${update.branch}</span><br>${update.cves.map((cve) => html`<span class="mark">${cve}</span> `)}<span class="dim">${update.messages.join('; ')}</span>`,
       buildStatesOf(update),
       age(update.seen, now),
     ],
@@ -18,7 +18,7 @@ export function updateTable(updates: readonly UpdateRow[], now: number): Html {
 }
 
 /** Architectures by the state that they are in. */
-export function buildStatesOf({ builds }: UpdateRow): Html {
+function buildStatesOf({ builds }: UpdateRow): Html {
   const states = [...new Set(builds.map(({ state }) => state))]
   const archs = (state: BuildState): readonly Html[] =>
     builds.filter((build) => build.state === state).map(({ id, arch }) => html` <a class="where" href="/builds/${id}">${arch}</a>`)

@@ -8,7 +8,7 @@ import type { BuiltPackage } from '../../../format/built.ts'
 import type { BeatCall, ClaimCall, EndCall, FarmAnswer, Lease, MadePackage } from '../../../format/farm-work.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { FarmCatalog } from '../../../port/farm-catalog.ts'
-import type { AttemptEnd, Claim, FarmQueue } from '../../../port/farm-queue.ts'
+import type { AttemptEnd, Claim, FarmQueue, NewPackage } from '../../../port/farm-queue.ts'
 import type { Spool } from '../../../port/source.ts'
 import type { Turns } from './in-turn.ts'
 import type { Piece } from './receive.ts'
@@ -190,7 +190,11 @@ async function end(world: DeskWorld, turns: Turns, claim: Claim, call: EndCall):
   if (checked.kind === 'altered') return checked
   const { packages } = checked
   await turns(`${build.branch}/${build.arch}`, async () => await world.takeIn(claim, packages, incomingOf(attempt.id)))
-  return await finish(world, attempt.id, { kind: 'built', packages, logSize })
+  return await finish(world, attempt.id, { kind: 'built', packages: packages.map(newPackage), logSize })
+}
+
+function newPackage({ file, pkgpath, size, sha256, signature, reproducible }: BuiltPackage): NewPackage {
+  return { file, pkgpath, size, sha256, signature, reproducible }
 }
 
 async function finish(world: DeskWorld, attempt: number, how: AttemptEnd): Promise<FarmAnswer> {

@@ -60,14 +60,24 @@ type LinkState = {
 }
 
 async function callUntilAnswered(world: LinkWorld, state: LinkState, call: LinkCall): Promise<GoodAnswer> {
+  let refusal: string | undefined
   for (let tries = 0; ; tries++) {
     const answer = await callOnce(world, state, call).catch((error: unknown) => troubleOf(state, error))
     call.signal.throwIfAborted()
-    if (answer instanceof BinderyError) tellTrouble(world, state, `the controller does not answer: ${answer.message}`)
-    else if (isFinal(answer, tries)) return settled(world, state, answer)
-    else if (answer.why === 'no-space' || answer.why === 'later') tellTrouble(world, state, `the controller: ${answer.message}`)
+    if (answer instanceof BinderyError) tellTrouble(world, state, answer.message)
+    else {
+      tellAnswers(world, state)
+      if (isFinal(answer, tries)) return answer
+      if (isTold(answer) && refusal !== answer.message) world.tell(`the controller ${answer.message}; trying on`)
+      refusal = answer.message
+    }
     await world.wait(pauseAfter(tries, world.random), call.signal)
   }
+}
+
+/** Of the others, the next try is the end. */
+function isTold({ why }: Refused): boolean {
+  return why === 'no-space' || why === 'later'
 }
 
 /** Who has never answered may be the wrong one, and waiting would not help. */
@@ -146,15 +156,14 @@ function refusedError({ why, message }: Refused): BinderyError {
   })
 }
 
-function settled<T>({ tell }: LinkWorld, state: LinkState, answer: T): T {
+function tellAnswers({ tell }: LinkWorld, state: LinkState): void {
   if (state.trouble !== undefined) tell('the controller answers again')
   state.trouble = undefined
-  return answer
 }
 
-function tellTrouble({ tell }: LinkWorld, state: LinkState, line: string): void {
-  if (state.trouble !== line) tell(`${line}; trying on`)
-  state.trouble = line
+function tellTrouble({ tell }: LinkWorld, state: LinkState, message: string): void {
+  if (state.trouble !== message) tell(`the controller does not answer: ${message}; trying on`)
+  state.trouble = message
 }
 
 /** Twice as long each time, and not all builders at once. */
