@@ -48,7 +48,7 @@ test('the least farm.toml, and what it leaves to its defaults', () => {
 })
 
 test('the example of the manual is one', () => {
-  const lines = literalLines(readFileSync('man/bindery-farm-run.1', 'utf8'), ['FILES'])
+  const lines = literalLines(readFileSync('man/bindery-farm-run.1', 'utf8'), 'FILES')
   const start = lines.findIndex((line) => line.startsWith('key ='))
   const end = lines.findIndex((line) => line.startsWith('flags ='))
   const config = decodeFarmConfig(utf8(lines.slice(start, end + 1).join('\n')))
