@@ -166,10 +166,8 @@ function start(words: readonly string[], databaseUrl: string | undefined): Runni
         listeners.add(look)
         look()
       })
-      const over = ended.then((status) => {
-        if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
-      })
-      await Promise.race([heard, over])
+      const status = await Promise.race([heard, ended])
+      if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
     },
     ended: async () => await ended,
   }
