@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs'
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { pipeline } from '../src/engine/farm/pipeline.ts'
-import { afterFailure, usualRetries } from '../src/engine/farm/retry.ts'
+import { usualRetries } from '../src/engine/farm/retry.ts'
+import { farmRules } from '../src/engine/farm/rules.ts'
 import { farmPlace, openFarm } from '../src/host/farm/open.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { emptyFarm, farmConformance, fillFarm } from './conformance/farm.ts'
@@ -15,7 +15,7 @@ import type { FarmPlace } from '../src/host/farm/engine.ts'
 /** One farm for all tests of an engine: each adds a branch of its own, which takes the place of the one before. */
 function shared(place: () => Promise<FarmPlace>): { readonly open: () => Promise<Farm>; readonly close: () => Promise<void> } {
   let opened: Promise<Farm> | undefined
-  const rules = { ...pipeline, afterFailure: (failures: number) => afterFailure(failures, usualRetries) }
+  const rules = farmRules(usualRetries)
   const onError = (error: unknown): void => void process.stderr.write(`${String(error)}\n`)
   const open = async (): Promise<Farm> => await openFarm(await place(), { rules, leaseSeconds: 60, verb: 'test', onError })
   return {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { after } from 'node:test'
-import { pipeline } from '../src/engine/farm/pipeline.ts'
-import { afterFailure, usualRetries } from '../src/engine/farm/retry.ts'
+import { usualRetries } from '../src/engine/farm/retry.ts'
+import { farmRules } from '../src/engine/farm/rules.ts'
 import { farmPlace, openFarm } from '../src/host/farm/open.ts'
 import { farmView } from '../src/host/farm/view.ts'
 import { memoryFarmView } from '../src/host/memory-farm-view.ts'
@@ -34,7 +34,7 @@ type World = { readonly view: FarmView; readonly twin: FarmView; readonly facts:
 
 /** The same facts for all tests of an engine, which only read. */
 function seeded(place: () => Promise<FarmPlace>): () => Promise<World> {
-  const rules = { ...pipeline, afterFailure: (failures: number) => afterFailure(failures, usualRetries) }
+  const rules = farmRules(usualRetries)
   const onError = (error: unknown): void => void process.stderr.write(`${String(error)}\n`)
   const open = async (): Promise<World> => {
     const farm = await openFarm(await place(), { rules, leaseSeconds: 60, verb: 'test', onError })

@@ -110,6 +110,7 @@ test('the overview says what waits for a person, and that nothing does', async (
   const busy = await textOf(facts)
   assert.match(busy, /A request waits for a signature, the oldest for 3 h\./)
   assert.match(busy, /1 build is quarantined/)
+  assert.match(busy, /Builds for i386 wait, and no builder of it is ready\./)
   assert.match(busy, /Mirror \/mnt\/backup\/OpenBSD: vim-9.12.tgz and 1 more are not what the index says\./)
   const lost = { ...facts, builders: facts.builders.map((builder) => ({ ...builder, seen: facts.now - 3_600_000 })) }
   assert.match(await textOf(lost), /Builder amd64-1 was last heard of 60 min ago\./)

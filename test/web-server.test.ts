@@ -7,6 +7,7 @@ import { encodeReport } from '../src/format/report.ts'
 import { decodeSignedMessage, encodeSignedMessage, decodeSignature } from '../src/format/signify.ts'
 import { systemRandom } from '../src/host/ambient.ts'
 import { failuresAllowed } from '../src/web/failure-limit.ts'
+import { together } from '../src/web/together.ts'
 import { startDashboard, tokens } from './helpers/dashboard.ts'
 import { factsStart } from './helpers/farm-facts.ts'
 import type { Signer } from '../src/engine/repo/keys.ts'
@@ -295,6 +296,20 @@ test('a machine reports under its own key, each report newer than the one before
   assert.equal(await post(own, now - 10), 204)
   assert.equal((await ask(dashboard, '/report', { body: 'nonsense' })).status, 400)
   assert.equal(dashboard.reports.length, 2)
+})
+
+test('those who ask at once get one answer, and none that began before they asked', async () => {
+  const waiting: ((value: number) => void)[] = []
+  const ask = together(async () => await new Promise<number>((resolve) => waiting.push(resolve)))
+  const first = ask()
+  const [second, third] = [ask(), ask()]
+  assert.equal(waiting.length, 1)
+  waiting[0]?.(1)
+  assert.equal(await first, 1)
+  await sleep(0)
+  assert.equal(waiting.length, 2)
+  waiting[1]?.(2)
+  assert.deepEqual(await Promise.all([second, third]), [2, 2])
 })
 
 async function newSigner(): Promise<Signer> {

@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
-import { pipeline } from '../engine/farm/pipeline.ts'
-import { afterFailure, usualRetries } from '../engine/farm/retry.ts'
+import { usualRetries } from '../engine/farm/retry.ts'
+import { farmRules } from '../engine/farm/rules.ts'
 import { decodeFarmConfig } from '../format/farm-config.ts'
 import { openInput } from '../host/source.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
@@ -28,7 +28,7 @@ export async function openFarmAt(
 ): Promise<FarmModule.Farm> {
   const { openFarm, farmPlace } = await loadFarm()
   return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), {
-    rules: { ...pipeline, afterFailure: (failures) => afterFailure(failures, config.retry) },
+    rules: farmRules(config.retry),
     leaseSeconds: config.leaseSeconds,
     verb,
     onError: (error) => context.say(`the queue: ${error instanceof Error ? error.message : String(error)}`),

@@ -17,6 +17,13 @@ export type Transitions = { readonly statesBefore: (to: BuildState) => readonly 
 /** What becomes of a build that failed. */
 export type Retry = { readonly kind: 'again'; readonly afterSeconds: number } | { readonly kind: 'quarantine' }
 
+/** What the engine decides for the catalog and the queue (engine/farm/rules.ts). */
+export type FarmRules = Transitions & {
+  readonly afterFailure: (failures: number) => Retry
+  /** Builds of this priority and higher ones come before those of any other branch. */
+  readonly urgentPriority: number
+}
+
 export type Build = {
   readonly id: number
   readonly branch: string

@@ -22,9 +22,12 @@ export function startPart(cwd: string, log: string, words: readonly string[]): P
       wake()
     })
   let isOver = false
-  const ended = new Promise<void>((done) => child.once('close', () => done())).then(() => {
-    isOver = true
-    wake()
+  const ended = new Promise<void>((done) => {
+    child.once('close', () => {
+      isOver = true
+      wake()
+      done()
+    })
   })
   return {
     said: () => text,

@@ -12,7 +12,8 @@ import { exportCatalog, importCatalog } from './transfer.ts'
 import type { FarmCatalog } from '../../port/farm-catalog.ts'
 import type { FarmQueue } from '../../port/farm-queue.ts'
 import type { Engine, FarmPlace } from './engine.ts'
-import type { FarmRules, World } from './world.ts'
+import type { FarmRules } from '../../port/farm-build.ts'
+import type { World } from './world.ts'
 
 /** The database of a farm at its newest version. */
 export async function openFarmDatabase(place: FarmPlace, verb: string): Promise<Engine> {

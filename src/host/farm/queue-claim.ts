@@ -11,9 +11,6 @@ import type { Tx, World } from './world.ts'
 type Line = { readonly name: string; readonly release: string; readonly to_tag: string }
 type Claiming = { readonly builder: string; readonly queue: string; readonly line: Line }
 
-/** Security updates of all branches come before anything else. */
-export const urgentPriority = 100
-
 export async function claim(world: World, builder: string): Promise<Claim | undefined> {
   return await inTransaction(world, async (tx) => {
     const row = await tx
@@ -25,7 +22,7 @@ export async function claim(world: World, builder: string): Promise<Claim | unde
       .executeTakeFirst()
     if (row === undefined || row.paused || row.quarantined || (await openAttempts(tx, builder)) >= row.jobs) return undefined
     const lines = await linesFor(tx, row)
-    for (const minPriority of [urgentPriority, undefined])
+    for (const minPriority of [world.rules.urgentPriority, undefined])
       for (const line of lines) {
         const claimed = await claimFrom(tx, world, { builder, queue: queueName(line.name, row.arch), line }, minPriority)
         if (claimed !== undefined) return claimed

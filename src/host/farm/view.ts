@@ -100,14 +100,13 @@ async function eventsAfter(db: Kysely<Tables>, cursor: number | undefined, limit
 
 async function fleet(db: Kysely<Tables>, { after = '', limit }: FleetQuery): Promise<FleetPage> {
   const [machine, channel] = [after.slice(0, after.indexOf(' ')), after.slice(after.indexOf(' ') + 1)]
-  const isFirst = after === ''
+  const where = after === '' ? sql`` : sql`where (machine, channel) > (${machine}, ${channel})`
   const { rows: found } = await sql<{ machine: string; channel: string; release: string; reported_at: Date; key: string }>`
-    select machine, channel, release, reported_at, key from farm.report
-    where ${isFirst} or (machine collate "C", channel collate "C") > (${machine}, ${channel})
-    order by machine collate "C", channel collate "C" limit ${limit + 1}`.execute(db)
+    select machine, channel, release, reported_at, key from farm.report ${where}
+    order by machine, channel limit ${limit + 1}`.execute(db)
   const { rows: releases } = await sql<FleetPage['releases'][number]>`
     select channel, release, count(*)::integer as machines from farm.report
-    group by channel, release order by machines desc, channel collate "C", release collate "C" desc`.execute(db)
+    group by channel, release order by machines desc, channel, release desc`.execute(db)
   const rows = found.slice(0, limit).map(({ reported_at, ...row }) => ({ ...row, at: reported_at.getTime() }))
   const last = rows.at(-1)
   return { rows, releases, ...(found.length > limit && last !== undefined ? { next: `${last.machine} ${last.channel}` } : {}) }

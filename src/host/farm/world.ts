@@ -3,7 +3,7 @@ import { fromKysely } from 'pg-boss'
 import { BinderyError } from '../../base/error.ts'
 import type { Kysely, Selectable, Transaction, UpdateObject } from 'kysely'
 import type { Db as QueueDatabase, PgBoss } from 'pg-boss'
-import type { Actor, Attempt, Build, BuildState, Retry, Transitions } from '../../port/farm-build.ts'
+import type { Actor, Attempt, Build, BuildState, FarmRules, Transitions } from '../../port/farm-build.ts'
 import type { AttemptTable, BuildTable, Tables } from './tables.ts'
 
 /** What the parts of the catalog and the queue share. */
@@ -15,9 +15,6 @@ export type World = {
   /** Called when something may be waiting in the queue. */
   readonly wake: () => void
 }
-
-/** What the engine decides (engine/farm/pipeline.ts, retry.ts). */
-export type FarmRules = Transitions & { readonly afterFailure: (failures: number) => Retry }
 
 export type Tx = Transaction<Tables>
 

@@ -1,7 +1,7 @@
 import { html } from '../html.ts'
 import { lostAfterMs } from './builders.ts'
 import { mirrorText, worstSightings } from './mirrors.ts'
-import { age, buildLink, progressOf, section, securityMark, stateOf, table, telling, where, whyOf } from './parts.ts'
+import { action, age, buildLink, progressOf, section, securityMark, stateOf, table, telling, where, whyOf } from './parts.ts'
 import { updateTable } from './update-table.ts'
 import type { BuildState } from '../../port/farm-build.ts'
 import type { BuildRow, Overview } from '../../port/farm-view.ts'
@@ -9,7 +9,8 @@ import type { Html } from '../html.ts'
 import type { PageBody, PageContext } from './frame.ts'
 
 /** One look: what wants a person, what builds, what failed, and how far everything else is. */
-export function overviewPage({ now, site }: PageContext, overview: Overview): PageBody {
+export function overviewPage(context: PageContext, overview: Overview): PageBody {
+  const { now, site } = context
   const main = html`<h1 class="unseen">Overview</h1>
 ${pipelineStrip(overview)}
 ${needsYou(overview, now)}
@@ -22,6 +23,7 @@ ${queue(overview, now)}
 ${handovers(overview, now)}
 ${publications(overview, now)}
 ${mirrors(overview, now)}
+${branches(context, overview)}
 </div></div>`
   return { title: site.title, path: '/', live: true, main, feed: '/published.atom' }
 }
@@ -57,6 +59,7 @@ function needsYou(overview: Overview, now: number): Html {
     ...signaturesDue(overview, now),
     ...brokenBuilds(overview),
     ...sleepingBuilders(overview, now),
+    ...missingBuilders(overview),
     ...mirrorTroubles(overview),
     ...pauses(overview),
   ]
@@ -90,6 +93,15 @@ function sleepingBuilders({ builders }: Overview, now: number): Html[] {
     ...lost.map(({ name, seen }) => html`<a href="/builders">Builder ${name}</a> was last heard of ${age(seen ?? now, now)} ago.`),
     ...held.map(({ name }) => html`<a href="/builders">Builder ${name}</a> is quarantined.`),
   ]
+}
+
+function missingBuilders({ counts, builders }: Overview): Html[] {
+  const able = new Set(builders.filter(({ paused, quarantined }) => !paused && !quarantined).map(({ arch }) => arch))
+  const archs = new Set(counts.filter(({ state, arch }) => state === 'waiting' && !able.has(arch)).map(({ arch }) => arch))
+  return [...archs].map(
+    (arch) =>
+      html`<a href="/builds?state=waiting&amp;arch=${encodeURIComponent(arch)}">Builds for ${arch}</a> wait, and no builder of it is ready.`,
+  )
 }
 
 function mirrorTroubles({ sightings }: Overview): Html[] {
@@ -188,4 +200,24 @@ function mirrors({ sightings }: Overview, now: number): Html {
   }))
   const columns = [{ label: 'Mirror' }, { label: 'State' }, { label: 'Seen', kind: 'num' as const }]
   return section('mirrors', 'Mirrors', table('Mirrors', columns, rows, 'No mirror is watched.'), html`<a href="/mirrors">all</a>`)
+}
+
+function branches(context: PageContext, { branches }: Overview): Html {
+  const rows = branches.map(({ name, release, archs, paused }) => {
+    const path = `/branches/${encodeURIComponent(name)}`
+    const button = paused ? action(context, `${path}/resume`, 'Resume', name) : action(context, `${path}/pause`, 'Pause', name)
+    return {
+      id: `branch-${name}`,
+      cells: [
+        html`<b>${name}</b> <span class="dim">release ${release}</span>`,
+        html`<span class="where">${archs.join(' ')}</span>`,
+        html`${paused && stateOf('paused')}${button}`,
+      ],
+    }
+  })
+  return section(
+    'branches',
+    'Branches',
+    table('Branches', [{ label: 'Branch' }, { label: 'For' }, { label: 'State', kind: 'num' }], rows, 'farm.toml has none.'),
+  )
 }

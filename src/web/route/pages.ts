@@ -7,6 +7,7 @@ import { renderPage } from '../page/frame.ts'
 import { mirrorsPage } from '../page/mirrors.ts'
 import { overviewPage } from '../page/overview.ts'
 import { releasesPage } from '../page/releases.ts'
+import { together } from '../together.ts'
 import { contextOf, queryOf, reader, wholeOf } from './reading.ts'
 import { buildStates } from '../../engine/farm/pipeline.ts'
 import type { BuildState } from '../../port/farm-build.ts'
@@ -51,8 +52,9 @@ async function send(input: RouteInput, load: Load, request: FastifyRequest, repl
 }
 
 function farmPages(view: FarmView): readonly (readonly [string, Load])[] {
+  const overview = together(view.overview)
   return [
-    ['/', async () => shown(await view.overview(), overviewPage)],
+    ['/', async () => shown(await overview(), overviewPage)],
     ['/builds', async (query) => await builds(view, query)],
     ['/builds/*', async (_query, id) => await build(view, wholeOf(id))],
     ['/packages/*', async (query, pkgpath) => await history(view, pageQuery(query), pkgpath)],

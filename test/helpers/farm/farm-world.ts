@@ -143,7 +143,7 @@ function packagesIn(folder: string): readonly string[] {
 }
 
 function start(words: readonly string[], databaseUrl: string | undefined): Running {
-  const child = spawn(process.execPath, [resolve('src/bindery.ts'), ...words], {
+  const child = spawn(process.execPath, [resolve('dist/bindery.js'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
   })
@@ -166,10 +166,8 @@ function start(words: readonly string[], databaseUrl: string | undefined): Runni
         listeners.add(look)
         look()
       })
-      const over = ended.then((status) => {
-        if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
-      })
-      await Promise.race([heard, over])
+      const status = await Promise.race([heard, ended])
+      if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
     },
     ended: async () => await ended,
   }
