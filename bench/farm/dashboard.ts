@@ -1,8 +1,8 @@
 // The dashboard over a catalog of 100,000 builds, on both engines: server time of each page, first paint in Chromium where
 // it is there. Generated facts; --builds N for fewer.
 import { existsSync, rmSync } from 'node:fs'
-import { pipeline } from '../../src/engine/farm/pipeline.ts'
-import { afterFailure, usualRetries } from '../../src/engine/farm/retry.ts'
+import { usualRetries } from '../../src/engine/farm/retry.ts'
+import { farmRules } from '../../src/engine/farm/rules.ts'
 import { farmPlace, openFarm } from '../../src/host/farm/open.ts'
 import { farmView } from '../../src/host/farm/view.ts'
 import { farmFolder } from '../../test/helpers/farm-database.ts'
@@ -37,7 +37,7 @@ const paths = [
 const out = (line: string): void => void process.stdout.write(`${line}\n`)
 
 async function measure(name: string, place: FarmPlace): Promise<void> {
-  const rules = { ...pipeline, afterFailure: (failures: number) => afterFailure(failures, usualRetries) }
+  const rules = farmRules(usualRetries)
   const farm = await openFarm(place, { rules, leaseSeconds: 60, verb: 'bench', onError: (error) => out(String(error)) })
   const logs = folderInMemory('bindery-bench-')
   try {
