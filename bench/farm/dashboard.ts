@@ -1,8 +1,8 @@
 // The dashboard over a catalog of 100,000 builds, on both engines: server time of each page, first paint in Chromium where
 // it is there. Generated facts; --builds N for fewer.
 import { existsSync, rmSync } from 'node:fs'
-import { farmRules } from '../../src/engine/farm/rules.ts'
 import { usualRetries } from '../../src/engine/farm/retry.ts'
+import { farmRules } from '../../src/engine/farm/rules.ts'
 import { farmPlace, openFarm } from '../../src/host/farm/open.ts'
 import { farmView } from '../../src/host/farm/view.ts'
 import { farmFolder } from '../../test/helpers/farm-database.ts'
