@@ -133,7 +133,7 @@ test('a builder that stops gives back what it builds; one whose lease was taken 
     const two = await startBuilder(controller, 'two', hanging)
     await until(() => controller.queue.countIn('building') === 1)
     controller.queue.cancel(1)
-    await until(() => two.told.includes('build 2 (7.6/amd64: net/curl): is no longer ours, dropped'))
+    await until(() => two.told.includes('build 1 (7.6/amd64: net/curl): is no longer ours, dropped'))
     two.stop()
     await two.ended
   })

@@ -23,6 +23,8 @@ export type BeatCall = {
 /** What a builder has the right to build for as long as it says that it does. */
 export type Lease = {
   readonly id: number
+  /** As the controller's people call it. */
+  readonly build: number
   readonly branch: string
   readonly release: string
   readonly arch: string
@@ -148,6 +150,7 @@ function leaseOf(value: Json | undefined): Lease {
   const record = asObject(value, 'lease')
   return {
     id: idOf(record['id']),
+    build: idOf(record['build']),
     branch: plainName(record['branch'], 'branch'),
     release: plainName(record['release'], 'release'),
     arch: plainName(record['arch'], 'arch'),

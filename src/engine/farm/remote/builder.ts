@@ -73,7 +73,7 @@ function firstFree(slots: number, running: ReadonlyMap<number, unknown>): number
 }
 
 async function inSlot({ work, wait, tell }: BuilderOrder, lease: Lease, slot: number, signal: AbortSignal): Promise<void> {
-  const name = `build ${lease.id} (${lease.branch}/${lease.arch}: ${lease.list[0] ?? 'nothing'}${lease.list.length > 1 ? '…' : ''})`
+  const name = `build ${lease.build} (${lease.branch}/${lease.arch}: ${lease.list[0] ?? 'nothing'}${lease.list.length > 1 ? '…' : ''})`
   tell(`${name}: begins`)
   const end = await work(lease, slot, signal)
   tell(`${name}: ${textOf(end)}`)

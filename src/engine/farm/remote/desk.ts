@@ -149,7 +149,7 @@ async function unheld({ queue }: DeskWorld, given: Map<number, Claim>, held: rea
 async function leaseAnswer({ leaseSeconds, disk }: DeskWorld, { build, attempt, release, revision }: Claim): Promise<FarmAnswer> {
   const { branch, arch, packages } = build
   const log = await sizeOf(disk, pathInFarm(attempt.logFile))
-  const lease: Lease = { id: attempt.id, branch, release, arch, revision, list: packages, log, seconds: leaseSeconds }
+  const lease: Lease = { id: attempt.id, build: build.id, branch, release, arch, revision, list: packages, log, seconds: leaseSeconds }
   return { kind: 'lease', lease }
 }
 
