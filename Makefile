@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch demo-farm bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch demo-farm bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -64,6 +64,9 @@ test-shells: build ## of that, bundles and bindery-sh under each of five shells
 
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)
+
+bench-farm: build ## builds through the queue on both engines, by 50 builders; ARGS='--builds 10000'
+	@node bench/farm/queue.ts $(ARGS)
 
 bench-dashboard: build ## the farm's pages over 100,000 builds on both engines; ARGS='--builds 1000'
 	@node bench/farm/dashboard.ts $(ARGS)
