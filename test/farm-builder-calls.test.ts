@@ -264,8 +264,9 @@ test('a controller without space says so once, and takes the rest when there is 
       const large = unsignedPackage(packageOf({ name: 'curl-8.5.0', pkgpath: 'net/curl', ballast: 9 << 20 }))
       assert.equal(await sendPackage({ link, lease, signal: forever }, wholeOf(large), sourceOf(large)), 'sent')
       assert.deepEqual(told, ['the controller has no space left; trying on'])
-      assert.equal(controller.told.length, 1)
-      assert.match(controller.told[0] as string, /^cannot take what a builder sends: .*: no space left$/)
+      const troubles = controller.told.filter((line) => line.startsWith('cannot take'))
+      assert.equal(troubles.length, 1)
+      assert.match(troubles[0] as string, /^cannot take what a builder sends: .*: no space left$/)
       assert.equal(await endBuilt(link, lease, wholeOf(large)), 'held')
     })
   } finally {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
 import { busyboxTools } from '../helpers/base-tools.ts'
+import { utf8 } from '../../src/base/bytes.ts'
 import { arbitraryVersions } from '../helpers/text-versions.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { isWholeSuite } from '../helpers/whole-suite.ts'
@@ -44,6 +45,10 @@ function lines(changes: Readonly<Record<number, string>> = {}, end = '\n'): stri
 }
 
 const theirs = lines({ 8: 'new' })
+
+/** One of each kind, whatever chance brings beside them. */
+const merged: Versions = { base: utf8(lines()), ours: utf8(lines({ 1: 'mine' })), theirs: utf8(theirs) }
+const conflicting: Versions = { ...merged, ours: utf8(lines({ 8: 'mine' })) }
 const odd = 'etc/with space, "quote" \\ and \'%s'
 
 /** Of all the cases that are judged one by one: the two releases, and what somebody made of the first. */
@@ -162,7 +167,7 @@ describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 
       test(`every text as bindery does, or not at all, under ${shell.name}`, needs(shell.program), async (t) => {
         const seed = Date.now() % 2 ** 31
         t.diagnostic(`texts of seed ${seed}`)
-        const texts = fc.sample(arbitraryVersions, { seed, numRuns: isWholeSuite ? 60 : 20 })
+        const texts = [merged, conflicting, ...fc.sample(arbitraryVersions, { seed, numRuns: isWholeSuite ? 60 : 20 })]
         const files = (version: keyof Versions): Record<string, Uint8Array> =>
           Object.fromEntries(texts.map((versions, i) => [`etc/${i}`, versions[version]]))
         write('T1', { ...files('base'), 'bin/sh': 'sh 1' })

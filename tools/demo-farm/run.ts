@@ -73,7 +73,7 @@ function placeWords(arch: string, ports: string): readonly string[] {
 }
 
 /** The controller, its mirror, its builders, and where its pages are. */
-type Farm = { readonly url: string; readonly controller: Part }
+type Farm = { readonly url: string; readonly controller: Part; readonly token: string }
 
 async function openFarm(sources: Sources): Promise<Farm> {
   title('A farm: a controller with its database embedded, two builders, a mirror by rsync')
@@ -86,7 +86,8 @@ async function openFarm(sources: Sources): Promise<Farm> {
   const url = /pages at (\S+)/.exec(controller.said())?.[1] as string
   line('farm run farm --listen 127.0.0.1:0', undefined, url)
   for (const arch of archs) await startBuilder(sources, arch, url)
-  return { url, controller }
+  const { stdout: token } = await bindery(work, ['farm', 'token', 'farm', 'add', 'cvs', '--read'])
+  return { url, controller, token: token.trim() }
 }
 
 function configOf({ cvs, sqlports }: Sources, mirror: string): string {
@@ -100,7 +101,7 @@ from = "OPENBSD_7_6_BASE"
 to = "OPENBSD_7_6"
 sqlports = ${JSON.stringify(sqlports)}
 archs = ${JSON.stringify(archs)}
-every = 2
+every = 3600
 
 [retry]
 first = 2
@@ -176,7 +177,8 @@ const newMutt = { ...badMutt, version: '2.2.14p0', build: programOf('mutt', '2.2
 /** Its date is the date of an index of packages. */
 const newQuirks = { ...portNamed('devel/quirks'), version: '7.51', build: programOf('quirks', '7.51') }
 
-async function develop(sources: Sources, { controller }: Farm): Promise<void> {
+async function develop(sources: Sources, farm: Farm): Promise<void> {
+  const { controller } = farm
   title('Developers commit to the stable branch')
   commit(sources, badMutt, 'update to 2.2.14')
   commit(sources, newVim, 'update to 9.1.0800, from upstream')
@@ -184,13 +186,21 @@ async function develop(sources: Sources, { controller }: Farm): Promise<void> {
   commit(sources, newCurl, 'SECURITY update to 8.10.0, fixes CVE-2024-8096')
   line('four commits: mutt, vim, quirks, curl', undefined, 'curl closes a hole, mutt does not build')
   const committed = performance.now()
+  await callHook(farm)
   await controller.heard(/net\/curl stable\/amd64: build \d+ waits \(security\)/)
-  line('the controller looks at CVS', seconds(committed), 'curl goes before the others')
+  line('the repository calls /hook/stable', seconds(committed), 'curl goes before the others')
   const failure = await controller.heard(/mail\/mutt stable\/\S+: build \d+: (failed: .*)/)
   line('mutt fails', seconds(committed), (failure[1] as string).split(';')[0] as string)
   commit(sources, newMutt, 'mend the build')
+  await callHook(farm)
   for (const arch of archs) await controller.heard(new RegExp(`mail/mutt stable/${arch}: build \\d+: built, 3 packages`))
   line('all is built, on two architectures', seconds(committed), await builtPackages())
+}
+
+/** As a repository does by its loginfo. While somebody commits, a look would wait half a minute for the lock, as cvs does. */
+async function callHook({ url, token }: Farm): Promise<void> {
+  const { status } = await fetch(`${url}hook/stable`, { method: 'POST', headers: { authorization: `Bearer ${token}` } })
+  expect(status === 202, 'the hook is heard')
 }
 
 function seconds(since: number): number {
