@@ -44,7 +44,9 @@ async function buildList(world: World, list: string, more: readonly string[] = [
 /** Lists of these ports among the temporary files of the system. */
 function listsLeft({ folder }: World): readonly string[] {
   const since = statSync(folder).birthtimeMs
-  return readdirSync('/tmp').filter((name) => /^bindery-[0-9a-f]{16}/.test(name) && statSync(`/tmp/${name}`).mtimeMs >= since)
+  return readdirSync('/tmp').filter(
+    (name) => /^bindery-[0-9a-f]{16}/.test(name) && (statSync(`/tmp/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since,
+  )
 }
 
 /** Other tests have lists of their own, which go, too. */

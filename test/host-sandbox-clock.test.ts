@@ -40,7 +40,7 @@ const secondsNow = (): number => Math.floor(Date.now() / 1000)
 
 for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
   test(`${kind}: a job sees the clock ahead, one beside it does not, and nothing is left of it`, options, async (t) => {
-    const memory = readdirSync('/dev/shm')
+    const memory = clockSegments()
     await withSandbox(t, kind, addMovableDate, async (sandbox) => {
       const ahead = await runCommand(sandbox, ['date', '+%s'], { clockAheadSeconds: clockShiftSeconds })
       assert.match(ahead.text, /^\d+\n$/)
@@ -54,7 +54,7 @@ for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
       )
       if (kind !== 'destdir') assert.deepEqual(await sandbox.after.readdir('dev' as never), [])
     })
-    assert.deepEqual(readdirSync('/dev/shm'), memory)
+    assert.deepEqual(clockSegments(), memory)
   })
 
   test(`${kind}: files that a job touches have the true time, which make compares`, options, async (t) => {
@@ -66,6 +66,11 @@ for (const kind of ['overlay', 'snapshot', 'destdir'] as const) {
       }
     })
   })
+}
+
+/** Of libfaketime, in the system's own shared memory, where databases and browsers have theirs. */
+function clockSegments(): readonly string[] {
+  return readdirSync('/dev/shm').filter((name) => name.includes('faketime'))
 }
 
 test('where date is a static program, the clock does not move, and it is told', options, async (t) => {
