@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -41,21 +41,19 @@ async function buildList(world: World, list: string, more: readonly string[] = [
   return await runCommand(farmBuild, words(world, more), { input: Buffer.from(list) })
 }
 
-/** Lists of these ports among the temporary files of the system. */
-function listsLeft({ folder }: World): readonly string[] {
-  const since = statSync(folder).birthtimeMs
-  return readdirSync('/tmp').filter(
-    (name) => /^bindery-[0-9a-f]{16}/.test(name) && (statSync(`/tmp/${name}`, { throwIfNoEntry: false })?.mtimeMs ?? 0) >= since,
-  )
+/** Lists that name this port, among the temporary files of the system. */
+function listsLeft(pkgpath: string): readonly string[] {
+  const names = readdirSync('/tmp').filter((name) => /^bindery-[0-9a-f]{16}$/.test(name))
+  return names.filter((name) => textIfThere(`/tmp/${name}`).split('\n').includes(pkgpath))
 }
 
-/** Other tests have lists of their own, which go, too. */
-async function areGone(lists: readonly string[]): Promise<boolean> {
-  for (let tries = 0; lists.some((name) => existsSync(`/tmp/${name}`)); tries++) {
-    if (tries === 600) return false
-    await setTimeout(100)
+/** Those of other tests come and go. */
+function textIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
   }
-  return true
 }
 
 function manifest({ out }: World): Built {
@@ -102,7 +100,7 @@ test('a list becomes packages, a manifest and logs, as make itself says', needs(
     )
     const sums = packages.map(({ sha256, file }) => `${sha256}  ${file}\n`).join('')
     execFileSync('sha256sum', ['-c', '--quiet'], { cwd: join(world.out, 'packages'), input: sums })
-    assert.ok(await areGone(listsLeft(world)))
+    assert.deepEqual(listsLeft('editors/vim,gtk2'), [])
   })
 })
 
@@ -227,7 +225,7 @@ test('an interrupted build leaves nothing running, and the next one goes on', ne
     assert.notEqual(status, 0)
     assert.equal(execFileSync('sh', ['-c', 'ps -e -o args= | grep -c "[s]leep 6543" || :'], { encoding: 'utf8' }).trim(), '0')
     plantPort(world.ports, { pkgpath: 'net/hangs', version: '1' })
-    assert.ok(await areGone(listsLeft(world)))
+    assert.deepEqual(listsLeft('net/hangs'), [])
     const next = await buildList(world, 'net/curl\nnet/hangs\n')
     assert.equal(next.status, 0)
     assert.equal(next.stdout, 'curl-8.5.0.tgz\nhangs-1.tgz\n')
