@@ -84,7 +84,7 @@ async function check({ catalog, engine }: Farm, count: number): Promise<void> {
     .selectFrom('farm.attempt')
     .select(({ fn }) => fn.countAll<number>().as('attempts'))
     .executeTakeFirstOrThrow()
-  if (built !== count || Number(attempts) !== count) throw new Error(`${built} of ${count} were built, in ${attempts} attempts`)
+  if (built !== count || attempts !== count) throw new Error(`${built} of ${count} were built, in ${attempts} attempts`)
   out(`\tnone stuck, none twice`)
 }
 
