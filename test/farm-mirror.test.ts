@@ -2,17 +2,16 @@ import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
+import { freePort } from './helpers/free-port.ts'
 import { farmMirror } from '../src/command/farm-mirror.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { writeIndexTxt, writeMirror } from './helpers/openbsd-mirror/mirror.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
-import type { AddressInfo } from 'node:net'
 
 const set = '7.6/packages-stable/amd64'
 const curl = packageOf({ name: 'curl-8.5.0', pkgpath: 'net/curl' })
@@ -113,15 +112,6 @@ test('a real rsync daemon', needs('rsync'), async () => {
     assert.match(away.stdout, /: failed: .*\n.*copy: .*: current\n$/)
   })
 })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function answers(target: string): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {

@@ -1,9 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { decodeLease, encodeLease } from '../format/farm-work.ts'
+import { logTo } from '../host/log-file.ts'
 import { writeFileAtomically } from '../host/source.ts'
 import { systemError } from '../host/system-error.ts'
 import type { GrowingLog } from '../engine/farm/remote/send.ts'
@@ -69,19 +70,8 @@ export type PrintLog = GrowingLog & {
 
 export function openPrintLog(file: string): PrintLog {
   const handle = opened(file)
-  const failed = new AbortController()
-  let size = statSync(file).size
   return {
-    write: (bytes) => {
-      try {
-        for (let done = 0; done < bytes.length && !failed.signal.aborted;) done += writeSync(handle, bytes, done)
-        size += bytes.length
-      } catch (cause) {
-        failed.abort(systemError(cause, file))
-      }
-    },
-    failed: failed.signal,
-    size: () => size,
+    ...logTo(handle, file, statSync(file).size),
     read: async (start, end) => {
       const bytes = new Uint8Array(end - start)
       const count = readSync(handle, bytes, 0, bytes.length, start)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, oneChunk } from '../base/bytes.ts'
-import { BinderyError } from '../base/error.ts'
+import { loadOptional } from '../base/optional-package.ts'
 import { usualRetries } from '../engine/farm/retry.ts'
 import { farmRules } from '../engine/farm/rules.ts'
 import { decodeFarmConfig } from '../format/farm-config.ts'
@@ -26,7 +26,7 @@ export async function openFarmAt(
   verb: string,
   config: Pick<FarmConfig, 'retry' | 'leaseSeconds'> = usual,
 ): Promise<FarmModule.Farm> {
-  const { openFarm, farmPlace } = await loadFarm()
+  const { openFarm, farmPlace } = await loadOptional(async () => await import('../host/farm/open.ts'))
   return await openFarm(farmPlace(folder, context.environment['DATABASE_URL']), {
     rules: farmRules(config.retry),
     leaseSeconds: config.leaseSeconds,
@@ -36,14 +36,3 @@ export async function openFarmAt(
 }
 
 const usual = { retry: usualRetries, leaseSeconds: 120 }
-
-/** A client installs none of the farm's libraries. */
-async function loadFarm(): Promise<Pick<typeof FarmModule, 'openFarm' | 'farmPlace'>> {
-  try {
-    return await import('../host/farm/open.ts')
-  } catch (cause) {
-    if (!(cause instanceof Error && 'code' in cause && cause.code === 'ERR_MODULE_NOT_FOUND')) throw cause
-    const name = /'([^']+)'/.exec(cause.message)?.[1] ?? 'pg-boss'
-    throw new BinderyError('not-supported', 'is not installed', { subject: name, hint: `npm install ${name}`, cause })
-  }
-}

@@ -19,28 +19,37 @@ export type LogFile = {
   remove(): void
 }
 
-/** A new file. What an earlier run has left is removed; `exists` for anything but a file: whoever made it, it is not ours. */
-export function openLog(file: string): LogFile {
-  removeEarlier(file)
-  const handle = told(file, () => openSync(file, 'wx+'))
+/** Adds to an open file that has `size` bytes. */
+export function logTo(handle: number, file: string, size = 0): Pick<LogFile, 'write' | 'failed'> & { size(): number } {
   const failed = new AbortController()
-  let size = 0
-  const remove = (): void => removeIfThere(file)
+  let written = size
   return {
     write: (bytes) => {
       try {
         for (let done = 0; done < bytes.length && !failed.signal.aborted;) done += writeSync(handle, bytes, done)
-        size += bytes.length
+        written += bytes.length
       } catch (cause) {
         failed.abort(systemError(cause, file))
       }
     },
     failed: failed.signal,
-    isEmpty: () => size === 0,
+    size: () => written,
+  }
+}
+
+/** A new file. What an earlier run has left is removed; `exists` for anything but a file: whoever made it, it is not ours. */
+export function openLog(file: string): LogFile {
+  removeEarlier(file)
+  const handle = told(file, () => openSync(file, 'wx+'))
+  const { size, ...log } = logTo(handle, file)
+  const remove = (): void => removeIfThere(file)
+  return {
+    ...log,
+    isEmpty: () => size() === 0,
     read: () => contentOf(handle, file),
     close: () => {
       closeSync(handle)
-      if (size === 0) remove()
+      if (size() === 0) remove()
     },
     remove,
   }

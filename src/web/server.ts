@@ -1,5 +1,5 @@
 import { BinderyError } from '../base/error.ts'
-import { loadOptional } from './libraries.ts'
+import { loadOptional } from '../base/optional-package.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
@@ -31,7 +31,7 @@ export type RunningWebServer = {
 
 /** Answers when it takes connections. `exists` when the port is taken, `not-supported` where fastify is not installed. */
 export async function startWebServer(options: WebServerOptions): Promise<RunningWebServer> {
-  const { fastify } = await loadOptional('fastify', async () => await import('fastify'))
+  const { fastify } = await loadOptional(async () => await import('fastify'))
   const server = fastify({
     logger: false,
     bodyLimit: 1 << 20,

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync, type Stats } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, normalize, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../helpers/free-port.ts'
+import type { AddressInfo } from 'node:net'
 
 /** Web servers that know nothing of bindery, each with other ideas of HTTP. */
 export type Site = { readonly url: string; close(): Promise<void> }
@@ -107,12 +108,4 @@ async function isUp(url: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as AddressInfo
-  await new Promise((done) => server.close(done))
-  return port
 }

@@ -1,16 +1,15 @@
 import { spawn } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { freePort } from '../../test/helpers/free-port.ts'
 import { bindery, line, title } from '../demo/stage.ts'
 import { portsEnvironment } from '../../test/helpers/ports-tree/plant.ts'
 import { checkOut, commit, makeSources, portNamed, programOf, release } from './ports.ts'
 import { installRelease } from './machine.ts'
 import { startPart } from './part.ts'
 import type { ChildProcess } from 'node:child_process'
-import type { AddressInfo } from 'node:net'
 import type { Sources } from './ports.ts'
 import type { Part } from './part.ts'
 
@@ -158,15 +157,6 @@ async function stopMirror(): Promise<void> {
   const ended = once(daemon, 'exit')
   daemon.kill()
   await ended
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 const newCurl = { ...portNamed('net/curl'), version: '8.10.0', build: programOf('curl', '8.10.0') }

@@ -1,4 +1,4 @@
-import { loadOptional } from '../libraries.ts'
+import { loadOptional } from '../../base/optional-package.ts'
 import { lostAfterMs } from '../page/builders.ts'
 import { reader } from './reading.ts'
 import type { Figures } from '../../port/farm-view.ts'
@@ -9,7 +9,7 @@ import type { RoutePart } from '../dashboard.ts'
 export const metricsRoutes: RoutePart = (input) => async (server) => {
   const { farm } = input.options
   if (farm === undefined) return
-  const prom = await loadOptional('prom-client', async () => await import('prom-client'))
+  const prom = await loadOptional(async () => await import('prom-client'))
   const registry = new prom.Registry()
   prom.collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 })
   const gauges = farmGauges(registry, (options) => new prom.Gauge(options))
