@@ -9,6 +9,7 @@ import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
 import { hostLocker } from '../host/lock.ts'
+import { recoveryProgram } from '../host/recovery-program.ts'
 import { readConfig } from './client-config.ts'
 import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
@@ -29,6 +30,7 @@ export async function openSession(context: Context): Promise<Session> {
     disk,
     http: context.http,
     clock: context.clock,
+    recovery: recoveryProgram,
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: context.progress,

@@ -80,9 +80,9 @@ async function installOne(context: Context, session: Session, input: Input, offe
 }
 
 async function takeIn(context: Context, session: Session, input: Input, incoming: Incoming): Promise<number> {
-  const { disk, config, clock, progress, signal } = session
+  const { disk, config, clock, recovery, progress, signal } = session
   const installed = await readInstalledManifest(disk, incoming.channel, incoming.installed)
-  const work: InstallInput = { disk, incoming, installed, config, clock, progress, signal }
+  const work: InstallInput = { disk, incoming, installed, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0

@@ -24,6 +24,7 @@ export const statePaths = {
   store: `${stateFolder}/store` as RelPath,
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
+  recover: `${stateFolder}/recover` as RelPath,
   steps: `${stateFolder}/steps` as RelPath,
   log: `${stateFolder}/log` as RelPath,
   oldNames: `${stateFolder}/old-names` as RelPath,

@@ -22,6 +22,7 @@ import type { PostStep } from '../../../format/post-step.ts'
 import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Incoming } from '../incoming.ts'
 import type { Plan, Source } from './plan.ts'
 import type { Done } from './transaction.ts'
@@ -33,6 +34,7 @@ export type InstallInput = {
   readonly installed: Manifest
   readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
   readonly signal?: AbortSignal | undefined
@@ -117,7 +119,7 @@ export async function installIncoming(input: InstallInput): Promise<Done> {
 }
 
 export async function installPlan(input: InstallInput, plan: Plan): Promise<Done> {
-  const { disk, incoming, config, signal } = input
+  const { disk, incoming, config, recovery, signal } = input
   return await metered(
     input,
     { label: `installing ${plan.journal.releases[0]?.new ?? ''}`, total: summarize(plan).bytes },
@@ -125,6 +127,7 @@ export async function installPlan(input: InstallInput, plan: Plan): Promise<Done
       await runPlan(disk, plan, {
         contents: distContents(incoming.tar(), incoming.manifest),
         keepReleases: config.keepReleases,
+        recovery,
         signal,
         meter,
       }),
