@@ -70,7 +70,7 @@ async function newestRoot(store: Store): Promise<Loaded<Root>> {
   return await loadRoot(store, newest)
 }
 
-async function loadRoot(store: Store, version: number): Promise<Loaded<Root>> {
+export async function loadRoot(store: Store, version: number): Promise<Loaded<Root>> {
   const key = metadataKey('root', version)
   const file = await readKey(store, key)
   const signed = decoding(key, () => decodeRoot(file))
