@@ -49,7 +49,7 @@ export async function finishInit({
   if (base !== undefined) throw new BinderyError('conflict', 'changes a repository that is there, and begins none')
   checkFounders(files, foundersRoles(founders))
   for (const file of files) verifyStaged(file, holdersOf(undefined, files))
-  const fileOf = (role: string): Uint8Array => (files.find((file) => file.role === role) as (typeof files)[number]).file
+  const fileOf = (role: string): Uint8Array => (files.find((file) => file.role === role) as StagedFile).file
   await putFirst(
     input,
     { root: fileOf('root'), targets: fileOf('targets') },
@@ -82,7 +82,7 @@ function foundersRoles({ root, targets, threshold }: Founders): Pick<Root['roles
 }
 
 function checkFounders(files: readonly StagedFile[], asked: Pick<Root['roles'], 'root' | 'targets'>): void {
-  const { roles } = files.find(({ role }) => role === 'root')?.signed.value as Root
+  const { roles } = (files.find(({ role }) => role === 'root') as StagedFile).signed.value as Root
   for (const role of ['root', 'targets'] as const) {
     const isSame =
       roles[role].threshold === asked[role].threshold && [...roles[role].keyIds].sort().join() === [...asked[role].keyIds].sort().join()

@@ -1,7 +1,7 @@
 import { readKeyNotes, withKeyNotes } from '../../format/key-notes.ts'
 import { topRoles } from '../../format/tuf.ts'
 import type { KeyNotes } from '../../format/key-notes.ts'
-import type { DelegatedRole, Root, RoleKeys, Targets, TopRole, TufKey } from '../../format/tuf.ts'
+import type { Root, RoleKeys, Targets, TopRole, TufKey } from '../../format/tuf.ts'
 
 /** Root and targets.json say the same of the roles below them: which keys there are, which role has which, whose they are. */
 export type KeyTable = {
@@ -32,6 +32,6 @@ export function tableOfTargets({ delegations, extra }: Targets): KeyTable {
 }
 
 export function targetsWith({ extra, ...targets }: Targets, table: KeyTable): Targets {
-  const roles = (targets.delegations?.roles ?? []).map((role) => ({ ...role, ...table.roles.get(role.name) }) as DelegatedRole)
+  const roles = (targets.delegations?.roles ?? []).map((role) => ({ ...role, ...table.roles.get(role.name) }))
   return { ...targets, delegations: { ...targets.delegations, keys: table.keys, roles }, ...withKeyNotes(extra, table.notes) }
 }
