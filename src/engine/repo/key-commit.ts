@@ -9,7 +9,7 @@ import type { Store } from '../../port/store.ts'
 import type { RoleFile } from './commit.ts'
 import type { Drafting, KeyDraft } from './key-change.ts'
 import type { Keyring } from './keyring.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 import type { Repository } from './repository.ts'
 
 export type MakeDrafts = (repository: Repository, drafting: Drafting) => readonly KeyDraft[]
