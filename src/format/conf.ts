@@ -6,9 +6,12 @@ import { didYouMean } from '../base/suggest.ts'
 import { isRepositoryUrl } from './enrolled.ts'
 import { literal, onceGroups, starred } from './glob.ts'
 import { usualKeepOld, withKeepOld } from './keep-old.ts'
+import { isMachineName } from './machine-name.ts'
+import { reportPlace } from './report-place.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
 import type { KeepOld } from './keep-old.ts'
+import type { ReportPlace } from './report-place.ts'
 
 /** bindery.conf(5): `key value` lines, `#` comments. What is not set has its default. */
 export type ClientConfig = {
@@ -32,6 +35,10 @@ export type ClientConfig = {
   readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Where a report of each run is left. */
+  readonly reports: readonly ReportPlace[]
+  /** What the machine is called there; undefined: as it calls itself. */
+  readonly machine: string | undefined
   readonly network: NetworkLimits
 }
 
@@ -60,6 +67,8 @@ export const defaultConfig: ClientConfig = {
   keepOld: usualKeepOld,
   programs: [],
   keepReleases: 5,
+  reports: [],
+  machine: undefined,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
 
@@ -82,6 +91,8 @@ const setters: Readonly<Record<string, Setter>> = {
   'keep-old': (config, value) => ({ ...config, keepOld: withKeepOld(config.keepOld, value) }),
   programs: (config, value) => ({ ...config, programs: [...config.programs, absolutePath(value)] }),
   'keep-releases': (config, value) => ({ ...config, keepReleases: wholeNumber(value, 0, 1000) }),
+  report: (config, value) => ({ ...config, reports: [...config.reports, reportPlace(value)] }),
+  machine: (config, value) => ({ ...config, machine: machineName(value) }),
   'answer-timeout': (config, value) => withNetwork(config, { answerMs: seconds(value) }),
   'idle-timeout': (config, value) => withNetwork(config, { idleMs: seconds(value) }),
   'minimum-rate': (config, value) => withNetwork(config, { minimumRate: wholeNumber(value, 0, 2 ** 40) }),
@@ -90,7 +101,7 @@ const setters: Readonly<Record<string, Setter>> = {
 }
 
 /** Keys that a line may repeat; any other given twice is a mistake. */
-const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old', 'programs'])
+const repeatable = new Set(['mirror', 'hold', 'ignore', 'protect', 'config-protect', 'keep-old', 'programs', 'report'])
 
 /** Throws `usage` with the number of the line. */
 export function decodeConf(bytes: Uint8Array): ClientConfig {
@@ -158,6 +169,12 @@ export function basisOf(text: string): Basis {
 
 function channelOrAll(text: string): string {
   if (text !== 'all') parseChannel(text)
+  return text
+}
+
+/** Names of machines stand in names of files, and in lines (doc/spec/report.md). */
+function machineName(text: string): string {
+  if (!isMachineName(text)) throw new BinderyError('usage', `'${text}' is no name of letters, digits, dots, - and _`)
   return text
 }
 

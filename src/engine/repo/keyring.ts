@@ -4,7 +4,7 @@ import { ed25519Key, tufKeyId } from '../../format/tuf.ts'
 import { openSigner } from './keys.ts'
 import type { RoleKeys, TufKey } from '../../format/tuf.ts'
 import type { AskPassphrase } from '../../port/ambient.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 
 /** `NAME.sec` and `NAME.pub` of a folder of keys; either may be missing. */
 export type KeyFile = { readonly name: string; readonly secret?: Uint8Array; readonly public?: Uint8Array }
@@ -45,6 +45,11 @@ export function openKeyring(files: readonly KeyFile[], ask: AskPassphrase): Keyr
     publicKey: (name) => publicOf(files.find((file) => file.name === name)),
     nameOf: (keyId) => known.get(keyId),
   }
+}
+
+/** Ids of the secret keys of a folder, without opening any; one whose public half is missing is not known. */
+export function secretKeysOf(files: readonly KeyFile[]): ReadonlySet<string> {
+  return new Set(files.filter((file) => file.secret !== undefined && file.public !== undefined).map(idOf))
 }
 
 function idOf(file: KeyFile): string {
