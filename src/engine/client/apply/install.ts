@@ -31,7 +31,10 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
+  readonly config: Pick<
+    ClientConfig,
+    'ignore' | 'protect' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
+  >
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -55,6 +58,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
+      isOptional: (path) => matchesAny(config.without, path),
       merging: mergingOf({ ...input, config: withConfiguration(config, incoming) }),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
