@@ -65,8 +65,9 @@ test-shells: build ## of that, bundles and bindery-sh under each of five shells
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)
 
-bench-farm: build ## builds through the queue on both engines, by 50 builders; ARGS='--builds 10000'
+bench-farm: build ## builds through the queue on both engines, by 50 builders; what a controller costs; ARGS='--builds 10000 --seconds 10'
 	@node bench/farm/queue.ts $(ARGS)
+	@node bench/farm/controller.ts $(ARGS)
 
 bench-dashboard: build ## the farm's pages over 100,000 builds on both engines; ARGS='--builds 1000'
 	@node bench/farm/dashboard.ts $(ARGS)

@@ -42,6 +42,12 @@ test('each value is shown with its origin', () => {
   assert.match(config(lines).out, new RegExp(`^keep-releases +2 +${conf}:4$`, 'm'))
 })
 
+test('where reports go is shown as it is written, without a password', () => {
+  const lines = 'report /srv/reports\nreport http://me:secret@farm/report\nreport host::module\nmachine cellar\n'
+  assert.equal(config(lines, ['report']).out, '/srv/reports\nhttp://me:***@farm/report\nhost::module\n')
+  assert.equal(config(lines, ['machine']).out, 'cellar\n')
+})
+
 test('one key gives its values alone; a wrong one is told with the nearest', () => {
   assert.deepEqual(config('keep-releases 2\n', ['keep-releases']), { status: 0, out: '2\n', talk: '' })
   const { status, talk } = config('', ['keep-release'])

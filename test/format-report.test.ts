@@ -9,7 +9,14 @@ import type { VersionReport } from '../src/format/report.ts'
 
 const key = { comment: '', keynum: new Uint8Array(8).fill(7), publicKey: new Uint8Array(32).fill(9) }
 const release = { channel: 'base/amd64', release: 'base-7.7p4-20261124-amd64' }
-const report: VersionReport = { machine: 'www1.example.org', key, time: 1_795_000_000, releases: [release] }
+const report: VersionReport = {
+  machine: 'www1.example.org',
+  key,
+  time: 1_795_000_000,
+  last: { verb: 'install', status: 1, code: 'no-space' },
+  reboot: 'none',
+  releases: [release],
+}
 
 function signed(message: Uint8Array): Uint8Array {
   return encodeSignedMessage({ signature: { comment: 'x', keynum: key.keynum, signature: new Uint8Array(64) }, message })
@@ -21,7 +28,7 @@ test('a report comes back as it was, its releases by channel', () => {
   assert.deepEqual(decodeReport(signed(message)).report, { ...report, releases: [release, kernel] })
   assert.equal(
     fromUtf8(message).replace(/^key .*$/m, 'key …'),
-    `bindery-report 1\nmachine www1.example.org\nkey …\ntime 1795000000\nrelease ${release.channel} ${release.release}\nrelease ${kernel.channel} ${kernel.release}\n`,
+    `bindery-report 1\nmachine www1.example.org\nkey …\ntime 1795000000\nlast install 1 no-space\nreboot none\nrelease ${release.channel} ${release.release}\nrelease ${kernel.channel} ${kernel.release}\n`,
   )
 })
 
@@ -35,6 +42,8 @@ test('whatever is changed, cut or added, a report is refused by name or is anoth
     text.replace('www1', '../www1'),
     text.replace(/^key .*\n/m, 'key AAAA\n'),
     text.replace('1795000000', '-1'),
+    text.replace('install 1', 'install -1'),
+    text.replace('reboot none', 'reboot restart'),
     text.replace('base/amd64', 'base/arm64'),
     text.replace(/^release .*\n/m, ''),
     text.replace('base-7.7p4-20261124-amd64', 'base'),

@@ -14,7 +14,8 @@ import {
   encodeSignature,
   encodeSignedMessage,
 } from '../src/format/signify.ts'
-import { generateKey, openSigner, signMessage, signatureBy } from '../src/engine/repo/keys.ts'
+import { signatureBy } from '../src/engine/repo/key-file.ts'
+import { generateKey, openSigner, signMessage } from '../src/engine/repo/keys.ts'
 import { verifyMessage } from '../src/engine/repo/verify-message.ts'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { Random } from '../src/port/ambient.ts'

@@ -10,7 +10,7 @@ import { failuresAllowed } from '../src/web/failure-limit.ts'
 import { together } from '../src/web/together.ts'
 import { startDashboard, tokens } from './helpers/dashboard.ts'
 import { factsStart } from './helpers/farm-facts.ts'
-import type { Signer } from '../src/engine/repo/keys.ts'
+import type { Signer } from '../src/engine/repo/key-file.ts'
 import type { TestDashboard } from './helpers/dashboard.ts'
 
 /** The dashboard as browsers and other programs see it, over loopback. */
@@ -279,15 +279,16 @@ test('a machine reports under its own key, each report newer than the one before
   const dashboard = await start()
   const [own, other] = [await newSigner(), await newSigner()]
   const release = { channel: 'base/amd64', release: 'base-7.7p4-20261124-amd64' }
+  const last = { verb: 'install', status: 1, code: 'no-space' }
   const post = async (signer: Signer, time: number, change: (file: Uint8Array) => Uint8Array = (file) => file): Promise<number> => {
-    const message = encodeReport({ machine: 'www1', key: { ...signer, comment: '' }, time, releases: [release] })
+    const message = encodeReport({ machine: 'www1', key: { ...signer, comment: '' }, time, last, reboot: 'none', releases: [release] })
     return (await ask(dashboard, '/report', { body: change(embedded(signer, message)) })).status
   }
   const now = factsStart / 1000
   assert.equal(await post(own, now - 100), 204)
   assert.deepEqual(
-    dashboard.reports.map(({ machine, release: name, at }) => [machine, name, at]),
-    [['www1', release.release, (now - 100) * 1000]],
+    dashboard.reports.map(({ machine, release: name, at, lastRun }) => [machine, name, at, lastRun]),
+    [['www1', release.release, (now - 100) * 1000, 'install 1 no-space']],
   )
   assert.equal(await post(own, now - 100), 409, 'the same again')
   assert.equal(await post(own, now - 50, (file) => utf8(Buffer.from(file).toString().replace('7.7p4', '7.7p5'))), 403, 'altered')

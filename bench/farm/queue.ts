@@ -1,6 +1,7 @@
 // Builds through the queue: so many queued by one look at the sources, then claimed, reported alive and ended by 50 builders at once, on
 // both engines. None may be stuck, none done twice. --builds N (default 100,000; PGlite gets a tenth).
 import { rmSync } from 'node:fs'
+import { sql } from 'kysely'
 import { sha256 } from '../../src/base/digest.ts'
 import { utf8 } from '../../src/base/bytes.ts'
 import { usualRetries } from '../../src/engine/farm/retry.ts'
@@ -29,6 +30,7 @@ async function measure(name: string, place: FarmPlace, count: number): Promise<v
     const drained = await seconds(async () => await drain(farm))
     out(`${name}\tdrained by ${builders} builders\t${drained.toFixed(1)} s\t${Math.round(count / drained)}/s`)
     await check(farm, count)
+    out(`${name}\t${await bytesPerBuild(farm, count)} bytes of the database for each`)
   } finally {
     await farm.close()
   }
@@ -88,6 +90,11 @@ async function check({ catalog, engine }: Farm, count: number): Promise<void> {
   out(`\tnone stuck, none twice`)
 }
 
+async function bytesPerBuild({ engine }: Farm, count: number): Promise<number> {
+  const { rows } = await sql<{ size: string }>`select pg_database_size(current_database()) as size`.execute(engine.db)
+  return Math.round(Number(rows[0]?.size) / count)
+}
+
 async function seconds(work: () => Promise<void>): Promise<number> {
   const started = performance.now()
   await work()
@@ -99,7 +106,7 @@ await measure('PGlite', farmPlace(folder, undefined), builds / 10)
 rmSync(folder, { recursive: true })
 const { skip } = needsPostgres()
 if (skip === undefined) {
-  const cluster = await startCluster()
+  const cluster = await startCluster({ durable: true })
   try {
     await measure('PostgreSQL', farmPlace(folder, await cluster.database()), builds)
   } finally {

@@ -1,6 +1,6 @@
 import { confKey, defaultConfig, settingsOf } from '../format/conf.ts'
 import { confKeys } from '../format/conf-keys.ts'
-import { showMirror, showProxy } from '../format/conf-value.ts'
+import { showMirror, withoutPassword } from '../format/conf-value.ts'
 import { byPriority } from '../engine/client/fetch/mirror-order.ts'
 import { strangersAmong } from '../engine/client/fetch/offer.ts'
 import { readEnrolled, statePaths } from '../engine/client/state.ts'
@@ -89,6 +89,6 @@ function proxyValues({ environment }: Context, key: 'proxy' | 'no-proxy'): reado
   const names = key === 'proxy' ? ['http_proxy', 'https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] : ['no_proxy', 'NO_PROXY']
   return names.flatMap((variable): readonly Value[] => {
     const value = environment[variable] ?? ''
-    return value === '' ? [] : [{ key, value: showProxy(value), origin: { kind: 'environment', variable } }]
+    return value === '' ? [] : [{ key, value: withoutPassword(value), origin: { kind: 'environment', variable } }]
   })
 }

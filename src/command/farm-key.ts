@@ -5,7 +5,7 @@ import { encodePublicKey } from '../format/signify.ts'
 import { refuseExisting, writeNewFile } from '../host/new-file.ts'
 import { writeFileAtomically } from '../host/source.ts'
 import { readKeyFile } from './signed-files.ts'
-import type { Signer } from '../engine/repo/keys.ts'
+import type { Signer } from '../engine/repo/key-file.ts'
 import type { Random } from '../port/ambient.ts'
 
 export type FarmKey = { readonly secret: string; readonly public: string; readonly comment: string }

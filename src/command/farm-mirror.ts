@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { about } from '../base/about.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { showSpan } from '../base/show-span.ts'
 import { judgeMirror } from '../engine/farm/mirror-state.ts'
 import { decodeIndexTxt } from '../format/openbsd/index-txt.ts'
 import { folderTarget, rsyncTarget } from '../host/mirror-target.ts'
@@ -174,18 +175,12 @@ function textOf(state: MirrorState | Failed): string {
     case 'failed':
       return `failed: ${state.why}`
     case 'behind':
-      return `behind by ${spanOf(state.seconds)}`
+      return `behind by ${showSpan(state.seconds * 1000)}`
     case 'other':
       return 'another index of the same time'
     case 'torn': {
       const more = state.files.length > 1 ? `, and ${state.files.length - 1} more` : ''
-      return `torn: ${state.files[0] as string}${more}${state.seconds === undefined || state.seconds === 0 ? '' : `; behind by ${spanOf(state.seconds)}`}`
+      return `torn: ${state.files[0] as string}${more}${state.seconds === undefined || state.seconds === 0 ? '' : `; behind by ${showSpan(state.seconds * 1000)}`}`
     }
   }
-}
-
-function spanOf(seconds: number): string {
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 7200) return `${Math.round(seconds / 60)} minutes`
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86_400)} days`
 }

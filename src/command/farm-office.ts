@@ -6,7 +6,7 @@ import type { FarmQueue } from '../port/farm-queue.ts'
 
 /** What a person asks of a farm at a terminal, whether its controller runs or not. */
 export type Office = Pick<FarmQueue, 'cancel' | 'retry' | 'prioritise'> &
-  Pick<FarmCatalog, 'putBuilder' | 'builders' | 'removeBuilder' | 'putOperator' | 'operators' | 'removeOperator'> & {
+  Pick<FarmCatalog, 'putBuilder' | 'builders' | 'removeBuilder' | 'putOperator' | 'operators' | 'removeOperator' | 'forgetMachine'> & {
     status(): Promise<FarmStatus>
     pause(what: Pausable, actor: string): Promise<void>
     resume(what: Pausable, actor: string): Promise<void>
@@ -52,6 +52,7 @@ export function farmOffice({ catalog, queue }: Farm): Office {
     putOperator: catalog.putOperator,
     operators: catalog.operators,
     removeOperator: catalog.removeOperator,
+    forgetMachine: catalog.forgetMachine,
     pause: async (what, actor) => await setPaused(catalog, what, true, actor),
     resume: async (what, actor) => await setPaused(catalog, what, false, actor),
   }

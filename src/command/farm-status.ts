@@ -1,4 +1,5 @@
 import { showPath } from '../base/path.ts'
+import { showSpan } from '../base/show-span.ts'
 import { askFarm } from './farm-ask.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
@@ -36,7 +37,7 @@ function jsonLines(status: FarmStatus): readonly string[] {
 }
 
 function textLines({ branches, counts, builds, handovers, builders, mirrors }: FarmStatus, now: number): readonly string[] {
-  const since = (time: number | undefined): string => (time === undefined ? 'never' : `${spanOf(now - time)} ago`)
+  const since = (time: number | undefined): string => (time === undefined ? 'never' : `${showSpan(now - time)} ago`)
   return [
     ...branches.map(({ name, paused, seen }) => `branch ${name}${paused ? ' (paused)' : ''}: sources last changed ${since(seen)}`),
     ...counts.map(({ branch, arch, state, count }) => `  ${branch}/${arch}: ${count} ${state}`),
@@ -50,8 +51,8 @@ function textLines({ branches, counts, builds, handovers, builders, mirrors }: F
 type Since = (time: number | undefined) => string
 
 function buildText({ id, pkgpath, branch, arch, state, isSecurity, notBefore, since }: Build, now: number): string {
-  const again = notBefore === undefined ? '' : `, again in ${spanOf(Math.max(0, notBefore - now))}`
-  return `${id}: ${showPath(pkgpath)} ${branch}/${arch}: ${state} for ${spanOf(now - since)}${again}${isSecurity ? ' (security)' : ''}`
+  const again = notBefore === undefined ? '' : `, again in ${showSpan(Math.max(0, notBefore - now))}`
+  return `${id}: ${showPath(pkgpath)} ${branch}/${arch}: ${state} for ${showSpan(now - since)}${again}${isSecurity ? ' (security)' : ''}`
 }
 
 function handoverText({ id, branch, arch, state, packages, made, file }: Handover, since: Since): string {
@@ -64,13 +65,6 @@ function builderText({ name, arch, paused, quarantined, seen }: KnownBuilder, si
 }
 
 function mirrorText({ mirror, branch, arch, state, lagSeconds, last }: Sighting, since: Since): string {
-  const lag = lagSeconds === undefined ? '' : ` by ${spanOf(lagSeconds * 1000)}`
+  const lag = lagSeconds === undefined ? '' : ` by ${showSpan(lagSeconds * 1000)}`
   return `${mirror}: ${branch}/${arch}: ${state}${lag}, looked at ${since(last)}`
-}
-
-function spanOf(milliseconds: number): string {
-  const seconds = Math.max(0, Math.round(milliseconds / 1000))
-  if (seconds < 120) return `${seconds} s`
-  if (seconds < 7200) return `${Math.round(seconds / 60)} minutes`
-  return seconds < 172_800 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 86_400)} days`
 }

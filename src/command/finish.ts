@@ -10,7 +10,7 @@ import type { Left } from '../engine/client/apply/steps.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { RebootClass } from '../format/update.ts'
 import type { StaleProcess } from '../port/processes.ts'
-import type { Context } from './command.ts'
+import type { Context, Input } from './command.ts'
 
 /** The end of a run: one notice for all that was done in it, and for what an interrupted run did not come to say. */
 
@@ -23,6 +23,20 @@ export async function finishing<T>(context: Context, session: Session, work: () 
     await tellNotices(context, session).catch(() => 'the first error is the one to tell')
     throw error
   }
+}
+
+/** The same of a verb that changes the machine: a report of it is left where somebody wants one. */
+export async function reported(
+  context: Context,
+  session: Session,
+  { verb, input }: { readonly verb: string; readonly input: Input },
+  work: () => Promise<number>,
+): Promise<Finished<number>> {
+  const finish = async (): Promise<Finished<number>> => await finishing(context, session, work)
+  const given = input.list('report')
+  if (given.length === 0 && session.config.reports.length === 0) return await finish()
+  const { placesOf, reporting } = await import('./report.ts')
+  return await reporting(context, session, { verb, places: placesOf(given) ?? session.config.reports }, finish)
 }
 
 export type Finished<T> = { readonly result: T; readonly reboot: RebootClass }

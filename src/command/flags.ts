@@ -14,5 +14,6 @@ export const sharedFlags = {
   embed: { kind: 'flag', short: 'e', help: 'the signature holds the message' },
   gzip: { kind: 'flag', short: 'z', help: 'a signed gzip file' },
   comment: { kind: 'value', short: 'c', value: 'TEXT', help: 'comment for the untrusted comment line' },
+  report: { kind: 'list', value: 'PLACE', help: 'leave a report of this run there (folder, URL, rsync), or none; may be given again' },
   noPassphrase: { kind: 'flag', help: 'the secret key is not encrypted' },
 } as const satisfies Readonly<Record<string, Option>>

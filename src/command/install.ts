@@ -10,7 +10,7 @@ import { findOffers } from '../engine/client/fetch/offer.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
-import { finishing } from './finish.ts'
+import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
@@ -37,6 +37,7 @@ export const install: Command = {
       value: 'PATH',
       help: 'PATH and below is configuration: merged where both sides changed it; may be given again',
     },
+    report: sharedFlags.report,
   },
   examples: ['bindery install', 'bindery install -n', 'bindery install --reboot=now', 'bindery -C /mnt -q install base/amd64'],
   run: async (context, input) => {
@@ -47,7 +48,11 @@ export const install: Command = {
     await refuseReader(session)
     const work = async (): Promise<number> => await installAll(context, session, input)
     if (input.flag('dry-run')) return await withLock(context, 'install', work)
-    const { result, reboot } = await withLock(context, 'install', async () => await finishing(context, session, work))
+    const { result, reboot } = await withLock(
+      context,
+      'install',
+      async () => await reported(context, session, { verb: 'install', input }, work),
+    )
     await rebootAsWished(context, wish, reboot)
     return result
   },

@@ -1,4 +1,4 @@
-import { isBinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../base/name.ts'
 import { showPath } from '../base/path.ts'
 import { showSize } from '../base/show-size.ts'
@@ -22,7 +22,7 @@ import type { Enrolled } from '../format/enrolled.ts'
 import type { KeptBase, ReleaseState } from '../format/release-state.ts'
 import type { RebootClass } from '../format/update.ts'
 import type { StaleProcess } from '../port/processes.ts'
-import type { Command, Context } from './command.ts'
+import type { Command, Context, Input } from './command.ts'
 
 export const list: Command = {
   name: 'list',
@@ -31,10 +31,13 @@ export const list: Command = {
   operandCount: { min: 0, max: 64 },
   options: {
     json: sharedFlags.json,
+    fleet: { kind: 'value', value: 'DIR', help: 'show instead what machines say that have left their reports in DIR' },
     stale: { kind: 'flag', help: 'show instead the processes that still use files that were replaced' },
   },
-  examples: ['bindery list', 'bindery list --stale', 'bindery -C /mnt list --json'],
+  examples: ['bindery list', 'bindery list --stale', 'bindery -C /mnt list --json', 'bindery list --fleet /var/spool/reports'],
   run: async (context, input) => {
+    const fleet = input.value('fleet')
+    if (fleet !== undefined) return await listOthers(context, input, fleet)
     const session = await openSession(context)
     if (input.flag('stale')) return await listStale(context, session, input.flag('json'))
     const enrolled = await enrolledOf(session, channelsOf(input))
@@ -46,6 +49,12 @@ export const list: Command = {
     for (const shown of await receiptsOf(context, session)) await context.out(`${receiptLine(shown)}\n`)
     return 0
   },
+}
+
+/** Loaded for this alone. */
+async function listOthers(context: Context, input: Input, fleet: string): Promise<number> {
+  if (input.flag('stale') || input.operands.length > 0) throw new BinderyError('usage', '--fleet goes with no channel, nor with --stale')
+  return await (await import('./fleet-list.ts')).listFleet(context, fleet, input.flag('json'))
 }
 
 /** A bundle leaves receipts where nothing is enrolled. */

@@ -15,7 +15,7 @@ import { wholeOf } from './whole-number.ts'
 import type { MirrorIndex } from '../engine/pkg/index/mirror-index.ts'
 import type { BinderyIndex, IndexedPackage } from '../format/openbsd/bindery-index.ts'
 import type { KnownPackage } from '../format/openbsd/index-state.ts'
-import type { Signer } from '../engine/repo/keys.ts'
+import type { Signer } from '../engine/repo/key-file.ts'
 import type { Context, Input } from './command.ts'
 
 /** Where an index is written, and what is remembered beside it. */

@@ -4,7 +4,7 @@ import { readJournal } from '../engine/client/apply/receipts.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { openSession, refuseStranger, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
-import { finishing } from './finish.ts'
+import { reported } from './finish.ts'
 import { catchUp } from './outcome.ts'
 import type { Receipt } from '../engine/client/apply/receipts.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -18,6 +18,7 @@ export const recover: Command = {
   options: {
     'dry-run': sharedFlags.dryRun,
     undo: { kind: 'flag', help: 'take it back instead of finishing it' },
+    report: sharedFlags.report,
     'skip-step': { kind: 'list', value: 'NAME', help: 'give up a step that is left, instead of running it; may be repeated' },
   },
   examples: ['bindery recover', 'bindery -C /mnt recover --undo', 'bindery recover --skip-step makewhatis'],
@@ -58,7 +59,7 @@ async function mend(context: Context, session: Session, input: Input): Promise<n
     context.say("the install is done; 'bindery rollback' takes it back")
   const skip = await stepsToSkip(session, input)
   const work = async (): Promise<number> => await catchUp(context, session, { undo, tell: context.explain, skip })
-  return (await finishing(context, session, work)).result
+  return (await reported(context, session, { verb: 'recover', input }, work)).result
 }
 
 /** A slip of the pen would run the very step that somebody wants to be rid of. */

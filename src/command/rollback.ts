@@ -3,7 +3,7 @@ import { isRepeated } from '../engine/client/apply/history.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { openSession, refuseStranger, withLock } from './client-session.ts'
-import { finishing } from './finish.ts'
+import { reported } from './finish.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { conclude, recoverFirst } from './outcome.ts'
@@ -22,6 +22,7 @@ export const rollback: Command = {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
     steps: { kind: 'value', value: 'N', help: 'take back the N newest installs (default: 1)' },
+    report: sharedFlags.report,
     to: { kind: 'value', value: 'RELEASE', help: 'take back installs until RELEASE is installed' },
   },
   examples: ['bindery rollback', 'bindery rollback -n --steps 2', 'bindery rollback --to base-1.0-20260101-amd64'],
@@ -31,7 +32,7 @@ export const rollback: Command = {
     await refuseStranger(session)
     const work = async (): Promise<number> => await goBack(context, session, input, goal)
     if (input.flag('dry-run')) return await withLock(context, 'rollback', work)
-    return (await withLock(context, 'rollback', async () => await finishing(context, session, work))).result
+    return (await withLock(context, 'rollback', async () => await reported(context, session, { verb: 'rollback', input }, work))).result
   },
 }
 

@@ -140,6 +140,11 @@ const makerVerbs: readonly Verb[] = [
     summary: 'say who may read the pages of a farm, and who may act',
     load: async () => (await import('./farm-token.ts')).farmToken,
   },
+  {
+    name: 'farm forget',
+    summary: 'forget machines of the fleet, and by which keys they are known',
+    load: async () => (await import('./farm-forget.ts')).farmForget,
+  },
   { name: 'tuf', summary: 'drive the TUF client by hand, as conformance suites do', load: async () => (await import('./tuf.ts')).tuf },
   { name: 'serve', summary: 'serve a repository over HTTP', load: async () => (await import('./serve.ts')).serve },
 ]

@@ -4,16 +4,18 @@ import {
   absolutePath,
   basisOf,
   channelOrAll,
+  machineName,
   mirrorOf,
   pathPattern,
   proxyOf,
   seconds,
   showMirror,
-  showProxy,
   wholeNumber,
+  withoutPassword,
   yesOrNo,
 } from './conf-value.ts'
 import { showKeepOld, withKeepOld } from './keep-old.ts'
+import { reportPlace, showReportPlace } from './report-place.ts'
 import type { ClientConfig, NetworkLimits } from './conf.ts'
 import type { PathPattern } from './conf-value.ts'
 
@@ -35,7 +37,7 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   },
   proxy: {
     set: (config, text) => ({ ...config, proxy: proxyOf(text) }),
-    show: ({ proxy }) => (proxy === undefined ? [] : [showProxy(proxy)]),
+    show: ({ proxy }) => (proxy === undefined ? [] : [withoutPassword(proxy)]),
   },
   'no-proxy': {
     set: (config, text) => ({ ...config, noProxy: text }),
@@ -69,6 +71,15 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   'keep-releases': {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
+  },
+  report: {
+    set: (config, text) => ({ ...config, reports: [...config.reports, reportPlace(text)] }),
+    show: ({ reports }) => reports.map((place) => withoutPassword(showReportPlace(place))),
+    repeats: true,
+  },
+  machine: {
+    set: (config, text) => ({ ...config, machine: machineName(text) }),
+    show: ({ machine }) => (machine === undefined ? [] : [machine]),
   },
   'answer-timeout': duration('answerMs'),
   'idle-timeout': duration('idleMs'),

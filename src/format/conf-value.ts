@@ -3,6 +3,7 @@ import { parseChannel } from '../base/name.ts'
 import { pathFromText } from '../base/path.ts'
 import { isRepositoryUrl } from './enrolled.ts'
 import { literal, onceGroups, starred } from './glob.ts'
+import { isMachineName } from './machine-name.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
 
@@ -46,8 +47,8 @@ export function proxyOf(text: string): string {
   return url.href
 }
 
-/** Without its password, for people to read. */
-export function showProxy(text: string): string {
+/** For people to read, who may pass it on. */
+export function withoutPassword(text: string): string {
   const url = URL.parse(text)
   return url === null || url.password === '' ? text : text.replace(`:${url.password}@`, ':***@')
 }
@@ -59,6 +60,12 @@ export function basisOf(text: string): Basis {
 
 export function channelOrAll(text: string): string {
   if (text !== 'all') parseChannel(text)
+  return text
+}
+
+/** Names of machines stand in names of files, and in lines (doc/spec/report.md). */
+export function machineName(text: string): string {
+  if (!isMachineName(text)) throw new BinderyError('usage', `'${text}' is no name of letters, digits, dots, - and _`)
   return text
 }
 

@@ -8,6 +8,7 @@ import type { ConfKey } from './conf-keys.ts'
 import type { Mirror, PathPattern } from './conf-value.ts'
 import type { Basis } from './enrolled.ts'
 import type { KeepOld } from './keep-old.ts'
+import type { ReportPlace } from './report-place.ts'
 
 export { basisOf, matchesAny, pathPattern, repositoryUrl } from './conf-value.ts'
 export type { Mirror, PathPattern } from './conf-value.ts'
@@ -38,6 +39,10 @@ export type ClientConfig = {
   readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Where a report of each run is left. */
+  readonly reports: readonly ReportPlace[]
+  /** What the machine is called there; undefined: as it calls itself. */
+  readonly machine: string | undefined
   readonly network: NetworkLimits
 }
 
@@ -64,6 +69,8 @@ export const defaultConfig: ClientConfig = {
   keepOld: usualKeepOld,
   programs: [],
   keepReleases: 5,
+  reports: [],
+  machine: undefined,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
 

@@ -1,6 +1,7 @@
-import { fromUtf8, utf8 } from '../base/bytes.ts'
+import { fromUtf8, hex, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { channelOf, formatChannel, parseChannel, parseDistName } from '../base/name.ts'
+import { isMachineName } from './machine-name.ts'
 import { decodePublicKeyLine, decodeSignedMessage, publicKeyLine } from './signify.ts'
 import type { SignedMessage, SignifyPublicKey } from './signify.ts'
 
@@ -10,20 +11,42 @@ export type VersionReport = {
   readonly key: SignifyPublicKey
   /** Seconds since the epoch. */
   readonly time: number
+  readonly last: LastRun
+  /** What the machine waits for: nothing, a reboot, or one with somebody near. */
+  readonly reboot: PendingReboot
   readonly releases: readonly { readonly channel: string; readonly release: string }[]
 }
+
+/** The run that the report is of. */
+export type LastRun = {
+  readonly verb: string
+  /** Its exit status. */
+  readonly status: number
+  /** Of the error that ended it. */
+  readonly code: string | undefined
+}
+
+type PendingReboot = (typeof pendingReboots)[number]
+const pendingReboots = ['none', 'reboot', 'careful'] as const
 
 /** Nothing of it may be believed before its signature is verified. */
 export type SignedReport = { readonly report: VersionReport; readonly signed: SignedMessage }
 
 const head = 'bindery-report 1'
 export const reportLimits = { bytes: 64 << 10, releases: 256 } as const
-const machinePattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?$/
+
+/** What its file is called, where reports of many machines lie together: two of one name do not overwrite each other. */
+export function reportFile({ machine, key }: Pick<VersionReport, 'machine' | 'key'>): string {
+  return `${machine}-${hex(key.keynum)}${reportSuffix}`
+}
+
+export const reportSuffix = '.report'
 
 /** The message, to be signed. Releases go by channel. */
-export function encodeReport({ machine, key, time, releases }: VersionReport): Uint8Array {
+export function encodeReport({ machine, key, time, last, reboot, releases }: VersionReport): Uint8Array {
+  const facts = [`machine ${machine}`, `key ${publicKeyLine(key)}`, `time ${time}`, `last ${lastText(last)}`, `reboot ${reboot}`]
   const lines = releases.map(({ channel, release }) => `release ${channel} ${release}`).toSorted()
-  const message = utf8(`${[head, `machine ${machine}`, `key ${publicKeyLine(key)}`, `time ${time}`, ...lines].join('\n')}\n`)
+  const message = utf8(`${[head, ...facts, ...lines].join('\n')}\n`)
   decodeMessage(message)
   return message
 }
@@ -39,10 +62,34 @@ function decodeMessage(message: Uint8Array): VersionReport {
   if (lines.pop() !== '') throw new BinderyError('bad-format', 'its last line has no end')
   if (lines[0] !== head) throw new BinderyError('bad-format', `does not begin with '${head}'`)
   const machine = valueOf(lines[1], 'machine')
-  if (!machinePattern.test(machine)) throw new BinderyError('bad-format', 'its machine has no name of letters, digits, dots, - and _')
+  if (!isMachineName(machine)) throw new BinderyError('bad-format', 'its machine has no name of letters, digits, dots, - and _')
   const time = valueOf(lines[3], 'time')
   if (!/^[1-9][0-9]{0,11}$/.test(time)) throw new BinderyError('bad-format', 'its time is no number of seconds')
-  return { machine, key: decodePublicKeyLine(valueOf(lines[2], 'key')), time: Number(time), releases: releasesOf(lines.slice(4)) }
+  return {
+    machine,
+    key: decodePublicKeyLine(valueOf(lines[2], 'key')),
+    time: Number(time),
+    last: lastOf(valueOf(lines[4], 'last')),
+    reboot: rebootOf(valueOf(lines[5], 'reboot')),
+    releases: releasesOf(lines.slice(6)),
+  }
+}
+
+/** `install 0`, `install 1 no-space`. */
+export function lastText({ verb, status, code }: LastRun): string {
+  return [verb, status, ...(code === undefined ? [] : [code])].join(' ')
+}
+
+function lastOf(text: string): LastRun {
+  const [, verb, status, code] = /^([a-z]{1,16}) (0|[1-9][0-9]{0,2})(?: ([a-z][a-z-]{0,31}))?$/.exec(text) ?? []
+  if (verb === undefined || status === undefined) throw new BinderyError('bad-format', 'its last run has no verb and status')
+  return { verb, status: Number(status), code }
+}
+
+function rebootOf(text: string): PendingReboot {
+  const found = pendingReboots.find((one) => one === text)
+  if (found === undefined) throw new BinderyError('bad-format', `its reboot is none of ${pendingReboots.join(', ')}`)
+  return found
 }
 
 function textOf(message: Uint8Array): string {

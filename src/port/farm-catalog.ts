@@ -55,6 +55,8 @@ export type FarmCatalog = {
   removeOperator(name: string, actor: Actor): Promise<void>
 
   putReport(report: Report): Promise<void>
+  /** Its reports and its key: whoever reports next under this name is believed. `not-found` where there is no such machine. */
+  forgetMachine(machine: string, actor: Actor): Promise<void>
   reports(): Promise<readonly Report[]>
 
   addEvent(event: NewEvent): Promise<void>
@@ -197,8 +199,12 @@ export type Report = {
   readonly channel: string
   readonly release: string
   readonly at: number
-  /** The number of the key that signed it. */
+  /** The key that signed it, as a line of base64. */
   readonly key: string
+  /** Verb, exit status, and the code of the error that ended it. */
+  readonly lastRun: string
+  /** What it waits for. */
+  readonly reboot: 'none' | 'reboot' | 'careful'
 }
 
 export type NewEvent = {

@@ -233,10 +233,21 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
       (await catalog.operators()).map(({ name: who, may }) => [who, may]),
       [['ann', 'act']],
     )
-    const report = { machine: 'fw1', channel: 'base/amd64', release: '7.6-3', at: 2000, key: 'k' }
+    const report = {
+      machine: 'fw1',
+      channel: 'base/amd64',
+      release: '7.6-3',
+      at: 2000,
+      key: 'k',
+      lastRun: 'install 0',
+      reboot: 'none',
+    } as const
     await catalog.putReport(report)
     await catalog.putReport({ ...report, release: '7.6-2', at: 1000 })
     assert.deepEqual(await catalog.reports(), [report])
+    await catalog.forgetMachine('fw1', 'ann')
+    assert.deepEqual(await catalog.reports(), [])
+    await assert.rejects(catalog.forgetMachine('fw1', 'ann'), { code: 'not-found' })
   })
 }
 

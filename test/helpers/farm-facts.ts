@@ -242,5 +242,7 @@ function addFleet(facts: FarmFacts): void {
       release: i % 4 === 0 ? 'base-7.7p3-20261110-amd64' : 'base-7.7p4-20261124-amd64',
       at: factsStart - i * 47 * minute,
       key: 'key',
+      lastRun: i === 7 ? 'install 1 no-space' : 'install 0',
+      reboot: i % 9 === 2 ? 'reboot' : 'none',
     })
 }

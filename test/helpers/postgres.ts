@@ -25,13 +25,14 @@ function programs(): string | undefined {
   return globSync('/usr/lib/postgresql/*/bin').findLast((folder) => existsSync(join(folder, 'initdb')))
 }
 
-export async function startCluster(): Promise<Cluster> {
+/** `durable`: as a server is run, and not as tests are in a hurry. */
+export async function startCluster({ durable = false } = {}): Promise<Cluster> {
   const bin = programs() as string
   const folder = mkdtempSync(join(tmpdir(), 'bindery-postgres-'))
   if (process.getuid?.() === 0) run('chown', ['postgres', folder])
   chmodSync(folder, 0o755)
   asOwner(join(bin, 'initdb'), ['-D', join(folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'])
-  let server = await startServer(bin, folder)
+  let server = await startServer(bin, folder, durable)
   let count = 0
   const url = (name: string): string => `postgresql://postgres@localhost/${name}?host=${encodeURIComponent(folder)}`
   return {
@@ -49,7 +50,7 @@ export async function startCluster(): Promise<Cluster> {
     },
     restart: async () => {
       await stopServer(server)
-      server = await startServer(bin, folder)
+      server = await startServer(bin, folder, durable)
     },
   }
 }
@@ -69,8 +70,14 @@ function run(program: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${program} failed: ${stderr}`, { cause: error })
 }
 
-async function startServer(bin: string, folder: string): Promise<ChildProcess> {
-  const settings = { listen_addresses: '', fsync: 'off', shared_buffers: '32MB', max_connections: '60', unix_socket_directories: folder }
+async function startServer(bin: string, folder: string, durable: boolean): Promise<ChildProcess> {
+  const settings = {
+    listen_addresses: '',
+    fsync: durable ? 'on' : 'off',
+    shared_buffers: '32MB',
+    max_connections: '60',
+    unix_socket_directories: folder,
+  }
   const args = ['-D', join(folder, 'data'), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   const [program, words] = owned(join(bin, 'postgres'), args)
   const server = spawn(program, words, { cwd: '/', stdio: 'ignore' })

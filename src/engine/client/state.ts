@@ -28,6 +28,7 @@ export const statePaths = {
   log: `${stateFolder}/log` as RelPath,
   oldNames: `${stateFolder}/old-names` as RelPath,
   reboot: `${stateFolder}/reboot` as RelPath,
+  machineKey: `${stateFolder}/machine.sec` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

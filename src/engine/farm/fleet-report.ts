@@ -1,4 +1,5 @@
 import { BinderyError } from '../../base/error.ts'
+import { lastText } from '../../format/report.ts'
 import { publicKeyLine } from '../../format/signify.ts'
 import { verifyMessage } from '../repo/verify-message.ts'
 import type { SignedReport } from '../../format/report.ts'
@@ -18,7 +19,7 @@ const hour = 3_600_000
  * `known`, by none), and `downgrade` for a report that is no newer than the last one: an old one sent again, most likely.
  */
 export function verifyReport({ report, signed }: SignedReport, { known, enroll, now }: ReportCheck): readonly Report[] {
-  const { machine, time, releases } = report
+  const { machine, time, last, reboot, releases } = report
   verifyMessage(report.key, signed.signature, signed.message)
   const text = publicKeyLine(report.key)
   if (known === undefined && enroll === 'known') throw new BinderyError('wrong-key', 'is not known here', { subject: machine })
@@ -27,5 +28,5 @@ export function verifyReport({ report, signed }: SignedReport, { known, enroll, 
   // From then on nothing else of this machine would be taken.
   if (at > now + hour) throw new BinderyError('bad-format', 'is of the future', { subject: machine })
   if (known !== undefined && at <= known.last) throw new BinderyError('downgrade', 'has reported since', { subject: machine })
-  return releases.map(({ channel, release }) => ({ machine, channel, release, at, key: text }))
+  return releases.map(({ channel, release }) => ({ machine, channel, release, at, key: text, lastRun: lastText(last), reboot }))
 }

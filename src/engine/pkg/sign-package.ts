@@ -4,10 +4,10 @@ import { BinderyError } from '../../base/error.ts'
 import { headerSize, readHeader } from '../../format/gzip.ts'
 import { digestsOfBlocks, emptyMember, signedGzipHeader, signingPreamble, usualBlockSize } from '../../format/openbsd/signed-gzip.ts'
 import { encodeSignedMessage } from '../../format/signify.ts'
-import { signatureBy } from '../repo/keys.ts'
+import { signatureBy } from '../repo/key-file.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { ByteSource } from '../../port/source.ts'
-import type { Signer } from '../repo/keys.ts'
+import type { Signer } from '../repo/key-file.ts'
 
 /** What `signify -zS` does with a gzip file. */
 

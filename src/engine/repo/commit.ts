@@ -9,7 +9,7 @@ import type { MetaFile, Metadata, Snapshot, Timestamp } from '../../format/tuf.t
 import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
 import type { Keyring } from './keyring.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 import type { Repository } from './repository.ts'
 
 /** How long what is signed now will be good, in days. Only timestamp.json is short-lived. */

@@ -28,3 +28,10 @@ export function signEd25519(key: KeyObject, message: Uint8Array): Uint8Array {
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   return verify(null, message, ed25519PublicKey(publicKey), signature)
 }
+
+/** The same on a thread of the runtime, whose keys cost less here: for thousands of signatures. */
+export async function verifyEd25519Aside(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const { subtle } = crypto
+  const key = await subtle.importKey('raw', publicKey.slice(), 'Ed25519', false, ['verify'])
+  return await subtle.verify('Ed25519', key, signature.slice(), message.slice())
+}

@@ -4,7 +4,7 @@ import { ed25519Key, tufKeyId } from '../../format/tuf.ts'
 import { openSigner } from './keys.ts'
 import type { RoleKeys, TufKey } from '../../format/tuf.ts'
 import type { AskPassphrase } from '../../port/ambient.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 
 /** `NAME.sec` and `NAME.pub` of a folder of keys; either may be missing. */
 export type KeyFile = { readonly name: string; readonly secret?: Uint8Array; readonly public?: Uint8Array }

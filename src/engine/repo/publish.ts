@@ -22,7 +22,7 @@ import type { MakerNotes } from '../update/notes.ts'
 import type { ChannelDraft } from './channel-draft.ts'
 import type { Lifetimes, OnlineSigners, RoleFile } from './commit.ts'
 import type { Keyring } from './keyring.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 import type { Advisor, DraftedRelease } from './release-draft.ts'
 import type { Repository } from './repository.ts'
 

@@ -10,7 +10,7 @@ import type { Clock } from '../../port/ambient.ts'
 import type { Store } from '../../port/store.ts'
 import type { Lifetimes, RoleFile } from './commit.ts'
 import type { Keyring } from './keyring.ts'
-import type { Signer } from './keys.ts'
+import type { Signer } from './key-file.ts'
 import type { Loaded, Repository } from './repository.ts'
 import type { Metadata } from '../../format/tuf.ts'
 

@@ -24,6 +24,7 @@ type Part = Pick<
   | 'removeOperator'
   | 'putReport'
   | 'reports'
+  | 'forgetMachine'
 >
 
 export function catalogPeople(world: World): Part {
@@ -159,7 +160,9 @@ async function addSighting(tx: Tx, { mirror, branch, arch, state, lagSeconds, fi
     .execute()
 }
 
-function operators(world: World): Pick<FarmCatalog, 'putOperator' | 'operators' | 'removeOperator' | 'putReport' | 'reports'> {
+function operators(
+  world: World,
+): Pick<FarmCatalog, 'putOperator' | 'operators' | 'removeOperator' | 'putReport' | 'reports' | 'forgetMachine'> {
   const { db } = world
   return {
     putOperator: async ({ name, tokenHash, may }, actor) =>
@@ -181,8 +184,8 @@ function operators(world: World): Pick<FarmCatalog, 'putOperator' | 'operators' 
         await tx.deleteFrom('farm.operator').where('name', '=', name).execute()
         await addEvents(tx, [{ actor, kind: 'operator', subject: name, what: 'removed' }])
       }),
-    putReport: async ({ machine, channel, release, at, key }) => {
-      const facts = { release, reported_at: new Date(at), key }
+    putReport: async ({ machine, channel, release, at, key, lastRun, reboot }) => {
+      const facts = { release, reported_at: new Date(at), key, last_run: lastRun, reboot }
       await db
         .insertInto('farm.report')
         .values({ machine, channel, ...facts })
@@ -192,7 +195,13 @@ function operators(world: World): Pick<FarmCatalog, 'putOperator' | 'operators' 
     },
     reports: async () => {
       const rows = await db.selectFrom('farm.report').selectAll().orderBy('machine').orderBy('channel').execute()
-      return rows.map(({ reported_at, ...rest }) => ({ ...rest, at: reported_at.getTime() }))
+      return rows.map(({ reported_at, last_run, ...rest }) => ({ ...rest, at: reported_at.getTime(), lastRun: last_run }))
     },
+    forgetMachine: async (machine, actor) =>
+      await inTransaction(world, async (tx) => {
+        const gone = await tx.deleteFrom('farm.report').where('machine', '=', machine).returning('machine').execute()
+        if (gone.length === 0) throw new BinderyError('not-found', `there is no machine '${machine}'`)
+        await addEvents(tx, [{ actor, kind: 'machine', subject: machine, what: 'forgotten' }])
+      }),
   }
 }

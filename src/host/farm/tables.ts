@@ -1,6 +1,6 @@
 import type { Generated, GeneratedAlways } from 'kysely'
 import type { AttemptOutcome, BuildState } from '../../port/farm-build.ts'
-import type { HandoverState, Sighting } from '../../port/farm-catalog.ts'
+import type { HandoverState, Report, Sighting } from '../../port/farm-catalog.ts'
 
 /** The columns of schema `farm` (schema-1.ts), as queries see them. */
 export type Tables = {
@@ -174,6 +174,8 @@ type ReportTable = {
   readonly release: string
   readonly reported_at: Date
   readonly key: string
+  readonly last_run: Generated<string>
+  readonly reboot: Generated<Report['reboot']>
 }
 
 type EventTable = {

@@ -4,7 +4,7 @@ import { overviewOf } from './view-overview.ts'
 import { buildRows, madeBy, publicationRows, updateRows } from './view-rows.ts'
 import type { Kysely, RawBuilder } from 'kysely'
 import type { Clock } from '../../port/ambient.ts'
-import type { FarmCatalog, FarmEvent } from '../../port/farm-catalog.ts'
+import type { FarmCatalog, FarmEvent, Report } from '../../port/farm-catalog.ts'
 import type { BuildQuery, BuiltRow, FarmView, FleetPage, FleetQuery, Page, PageQuery } from '../../port/farm-view.ts'
 import type { Tables } from './tables.ts'
 
@@ -101,8 +101,8 @@ async function eventsAfter(db: Kysely<Tables>, cursor: number | undefined, limit
 async function fleet(db: Kysely<Tables>, { after = '', limit }: FleetQuery): Promise<FleetPage> {
   const [machine, channel] = [after.slice(0, after.indexOf(' ')), after.slice(after.indexOf(' ') + 1)]
   const where = after === '' ? sql`` : sql`where (machine, channel) > (${machine}, ${channel})`
-  const { rows: found } = await sql<{ machine: string; channel: string; release: string; reported_at: Date; key: string }>`
-    select machine, channel, release, reported_at, key from farm.report ${where}
+  const { rows: found } = await sql<Omit<Report, 'at'> & { readonly reported_at: Date }>`
+    select machine, channel, release, reported_at, key, last_run as "lastRun", reboot from farm.report ${where}
     order by machine, channel limit ${limit + 1}`.execute(db)
   const { rows: releases } = await sql<FleetPage['releases'][number]>`
     select channel, release, count(*)::integer as machines from farm.report

@@ -13,6 +13,7 @@ export function fleetPage({ now }: PageContext, query: FleetQuery, fleet: FleetP
       html`<span class="where">${one.channel}</span>`,
       html`<code>${one.release}</code>`,
       age(one.at, now),
+      html`${one.lastRun}${one.reboot !== 'none' && html` <span class="mark">reboot</span>`}`,
     ],
   }))
   const columns = [
@@ -20,6 +21,7 @@ export function fleetPage({ now }: PageContext, query: FleetQuery, fleet: FleetP
     { label: 'Channel', kind: 'wide' as const },
     { label: 'Release' },
     { label: 'Reported', kind: 'num' as const },
+    { label: 'Last run' },
   ]
   const main = html`<h1>Fleet</h1>
 <p class="lead">What machines have said of themselves, each signed with the key of that machine.</p>

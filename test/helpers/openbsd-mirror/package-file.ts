@@ -4,7 +4,7 @@ import { signPackage } from '../../../src/engine/pkg/sign-package.ts'
 import { noise } from '../noise.ts'
 import { header, padded } from '../tar-builder.ts'
 import { buildTime, descriptionOf, packingList } from './package-facts.ts'
-import type { Signer } from '../../../src/engine/repo/keys.ts'
+import type { Signer } from '../../../src/engine/repo/key-file.ts'
 import type { PackageFacts } from './package-facts.ts'
 
 /** Packages as files: a tar with the packing list first, gzip around it, signify's signature in its header. */

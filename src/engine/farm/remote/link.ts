@@ -9,7 +9,7 @@ import type { FarmAnswer } from '../../../format/farm-work.ts'
 import type { SignifyPublicKey } from '../../../format/signify.ts'
 import type { Clock, Random, Wait } from '../../../port/ambient.ts'
 import type { FarmPost, PostedAnswer } from '../../../port/farm-post.ts'
-import type { Signer } from '../../repo/keys.ts'
+import type { Signer } from '../../repo/key-file.ts'
 
 /** The way from a builder to its controller: every call is signed, every answer is the controller's or none. */
 export type Link = {

@@ -3,7 +3,7 @@ import { encodeBinderyIndex, sealIndex } from '../../../format/openbsd/bindery-i
 import { compress } from '../../dist/wire.ts'
 import { signMessage } from '../../repo/keys.ts'
 import type { BinderyIndex } from '../../../format/openbsd/bindery-index.ts'
-import type { Signer } from '../../repo/keys.ts'
+import type { Signer } from '../../repo/key-file.ts'
 
 /** bindery's index as a file: compressed, then signed, so that nothing unverified is ever decompressed. */
 
