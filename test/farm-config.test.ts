@@ -34,15 +34,16 @@ test('the least farm.toml, and what it leaves to its defaults', () => {
       cves: undefined,
     },
   ])
-  const { leaseSeconds, publish, graceHours, handoverSeconds, builders } = config
+  const { leaseSeconds, publish, graceHours, handoverSeconds, builders, keep } = config
   assert.deepEqual(
-    { leaseSeconds, publish, graceHours, handoverSeconds, builders },
+    { leaseSeconds, publish, graceHours, handoverSeconds, builders, keep },
     {
       leaseSeconds: 120,
       publish: 'public',
       graceHours: 24,
       handoverSeconds: 3600,
       builders: [],
+      keep: { eventDays: 400, logDays: 60, requestDays: 60 },
     },
   )
 })

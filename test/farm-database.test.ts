@@ -73,8 +73,8 @@ test('one controller looks after the farm in a database, until it ends', needsPo
   const hold = await engine.hold()
   await assert.rejects(engine.hold(), (error) => isBinderyError(error, 'locked'))
   await hold.check()
-  hold.release()
-  ;(await engine.hold()).release()
+  await hold.release()
+  await (await engine.hold()).release()
 })
 
 /** Each queue numbers its jobs by itself. */

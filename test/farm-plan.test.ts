@@ -17,6 +17,7 @@ const base: Sources = {
   branch: '7.6',
   from: 'release',
   to: 'stable',
+  revision: { name: 'stable', seconds: undefined },
   archs: ['amd64', 'arm64'],
   changes: ['net/a/Makefile', 'net/b/Makefile'].map((path) => ({ kind: 'changed', path })),
   commits: [commit('1', 'update a', 'net/a/Makefile'), commit('2', 'fix CVE-2026-1234', 'net/b/Makefile')],

@@ -63,7 +63,15 @@ function planOf(count: number): SourcePlan {
       builds: archs.map((arch) => ({ arch, packages: [pkgpath], priority: isSecurity ? 100 : 0 })),
     }
   })
-  return { branch: 'stable', digest: sha256(utf8('sources')), from: 'release', to: 'stable', updates, superseded: { builds: [], from: [] } }
+  return {
+    branch: 'stable',
+    digest: sha256(utf8('sources')),
+    from: 'release',
+    to: 'stable',
+    revision: { name: 'stable', seconds: undefined },
+    updates,
+    superseded: { builds: [], from: [] },
+  }
 }
 
 async function drain({ queue }: Farm): Promise<void> {

@@ -1,97 +1,54 @@
-import { mkdir } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { about } from '../base/about.ts'
-import { sha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
-import { acceptSigned } from '../engine/farm/sign/accept.ts'
-import { openRequest } from '../engine/farm/sign/request.ts'
-import { bytesOfSource } from '../engine/farm/sign/transport.ts'
 import { folderOf } from '../format/handover.ts'
 import { decodePublicKey } from '../format/signify.ts'
-import { mirrorFolder } from '../host/mirror-folder.ts'
-import { refuseExisting } from '../host/new-file.ts'
-import { writeNewFolder } from '../host/new-folder.ts'
-import { openSource, writeFileAtomically } from '../host/source.ts'
-import { publishedFolder } from './farm-published.ts'
+import { isFolder } from '../host/source.ts'
+import { acceptInto } from './farm-acceptance.ts'
+import { acceptForFarm } from './farm-accept-farm.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import { readKeyFile } from './signed-files.ts'
-import type { HandedSet, Handover } from '../format/handover.ts'
-import type { SignifyPublicKey } from '../format/signify.ts'
-import type { ByteSource } from '../port/source.ts'
-import type { Command } from './command.ts'
+import type { Command, Context, Input } from './command.ts'
 
 export const farmAccept: Command = {
   name: 'farm accept',
   summary: 'check what came back from the signer against what was asked for',
-  operands: 'REQUEST SIGNED',
+  operands: 'FARM SIGNED | REQUEST SIGNED',
   operandCount: { min: 2, max: 2 },
   options: {
-    pubkey: { ...sharedFlags.pubkey, help: 'the key that must have signed all of it' },
-    output: { ...sharedFlags.output, value: 'DIR', help: 'the folder for what is accepted; it must not be there yet' },
-    last: { kind: 'value', value: 'DIR', help: 'what farm publish writes to: refuse what was overtaken by another publication' },
+    pubkey: { ...sharedFlags.pubkey, help: 'REQUEST: the key that must have signed all of it' },
+    output: { ...sharedFlags.output, value: 'DIR', help: 'REQUEST: the folder for what is accepted; it must not be there yet' },
+    last: { kind: 'value', value: 'DIR', help: 'REQUEST: what farm publish writes to: refuse what was overtaken by another publication' },
     json: { ...sharedFlags.json, help: 'print JSON, one package a line' },
   },
-  examples: ['bindery farm accept request.tar signed.tar -p /etc/signify/openbsd-76-pkg.pub --last /var/www/pub/OpenBSD -o accepted'],
+  examples: [
+    'bindery farm accept /var/farm /media/usb/signed.tar',
+    'bindery farm accept request.tar signed.tar -p /etc/signify/openbsd-76-pkg.pub --last /var/www/pub/OpenBSD -o accepted',
+  ],
   run: async (context, input) => {
-    const [requestFile, signedFile] = input.operands as [string, string]
-    const [output, last] = [input.required('output'), input.value('last')]
-    const key = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
-    const { sets } = await acceptInto(output, { request: requestFile, signed: signedFile, key, last })
-    for (const set of sets)
-      for (const one of set.packages)
-        await print(
-          context,
-          input.flag('json') ? `${JSON.stringify({ folder: folderOf(set), file: one.file })}\n` : `${folderOf(set)}/${one.file}\n`,
-        )
+    const [first, signed] = input.operands as [string, string]
+    const given = ['pubkey', 'output', 'last'].find((name) => input.value(name) !== undefined)
+    await refuseOther(first, given)
+    const accepted = given === undefined ? await acceptForFarm(context, first, signed) : await acceptFiles(context, input)
+    for (const { folder, file } of accepted)
+      await print(context, input.flag('json') ? `${JSON.stringify({ folder, file })}\n` : `${folder}/${file}\n`)
     return 0
   },
 }
 
-export type Acceptance = {
-  readonly request: string
-  readonly signed: string
-  readonly key: SignifyPublicKey
-  /** What `farm publish` writes to. */
-  readonly last: string | undefined
+/** A farm knows its key and its folders; a request in a file does not. Which is meant is said twice, so that neither is taken for the other. */
+async function refuseOther(first: string, given: string | undefined): Promise<void> {
+  const isFarm = await isFolder(first)
+  if (isFarm && given !== undefined) throw new BinderyError('usage', `${first} is a farm, which takes no --${given}: farm.toml says it`)
+  if (!isFarm && given === undefined)
+    throw new BinderyError('usage', `${first} is no folder of a farm; with a request in a file, -p and -o are needed`)
 }
 
-/** All of it in a new folder, or nothing. */
-export async function acceptInto(output: string, { request: requestFile, signed: signedFile, key, last }: Acceptance): Promise<Handover> {
-  await refuseExisting(output)
-  const sources = [await openSource(requestFile), await openSource(signedFile)] as const
-  try {
-    const request = await about(requestFile, async () => await openRequest(sources[0]))
-    if (last !== undefined) await about(requestFile, async () => await refuseStale(request.handover, last))
-    const files = await about(signedFile, async () => await acceptSigned(request, sources[1], key))
-    await writeNewFolder(output, async (aside) => await writeFiles(aside, files))
-    return request.handover
-  } finally {
-    for (const source of sources) await source.close()
-  }
-}
+type Accepted = { readonly folder: string; readonly file: string }
 
-const maxList = 64 << 20
-
-async function refuseStale({ sets }: Handover, published: string): Promise<void> {
-  for (const set of sets) if ((await publishedBasis(resolve(published), set)) !== set.basis) throw staleError(set)
-}
-
-/** Of the list that is published now. */
-export async function publishedBasis(published: string, set: HandedSet): Promise<string | undefined> {
-  const list = await mirrorFolder(publishedFolder(published, set)).read('SHA256.sig', maxList)
-  return list === undefined ? undefined : sha256(list)
-}
-
-export function staleError(set: HandedSet): BinderyError {
-  return new BinderyError('downgrade', `was overtaken: another list of ${folderOf(set)} has been published since it was made`, {
-    hint: 'make a new handover',
-  })
-}
-
-async function writeFiles(folder: string, files: ReadonlyMap<string, ByteSource>): Promise<void> {
-  for (const [name, source] of files) {
-    await mkdir(dirname(join(folder, name)), { recursive: true })
-    await writeFileAtomically(join(folder, name), bytesOfSource(source))
-  }
+async function acceptFiles(context: Context, input: Input): Promise<readonly Accepted[]> {
+  const [request, signed] = input.operands as [string, string]
+  const [output, last] = [input.required('output'), input.value('last')]
+  const key = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
+  const { sets } = await acceptInto(output, { request, signed, key, last })
+  return sets.flatMap((set) => set.packages.map(({ file }) => ({ folder: folderOf(set), file })))
 }

@@ -10,6 +10,7 @@ import { openSystem, openTree } from '../host/build-place.ts'
 import { openInput } from '../host/source.ts'
 import { systemError } from '../host/system-error.ts'
 import { wholeOf } from './whole-number.ts'
+import type { Revision } from '../base/source-change.ts'
 import type { Batch } from '../engine/farm/build/batch.ts'
 import type { JobLimits } from '../host/job-limits.ts'
 import type { BuildPlace } from '../port/build-place.ts'
@@ -94,6 +95,12 @@ export function readBuildSettings(
 
 export async function openPlace({ sandbox, batch }: Pick<BuildPlan, 'sandbox' | 'batch'>): Promise<BuildPlace> {
   return sandbox === undefined ? await openSystem(batch.ports) : await openTree(sandbox.kind, sandbox.root, sandbox.scratch)
+}
+
+/** What a build of a farm is of: for commands that bring the ports tree there. */
+export function sourcesEnvironment(branch: string, { name, seconds }: Revision): Readonly<Record<string, string>> {
+  const date = seconds === undefined ? undefined : new Date(seconds * 1000).toISOString().replace('T', ' ').replace('.000Z', ' UTC')
+  return { BRANCH: branch, REVISION: name, ...(date === undefined ? {} : { REVISION_DATE: date }) }
 }
 
 export function plain(text: string, what: string): string {

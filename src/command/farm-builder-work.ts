@@ -8,7 +8,7 @@ import { systemWait } from '../host/ambient.ts'
 import { loadNow } from '../host/load.ts'
 import { openSource } from '../host/source.ts'
 import { endOf, openBatchLogs } from './farm-build-logs.ts'
-import { readBuildSettings } from './farm-build-plan.ts'
+import { readBuildSettings, sourcesEnvironment } from './farm-build-plan.ts'
 import { buildInPlace } from './farm-build-run.ts'
 import { dropFolder, leaseFolder, openPrintLog, writeLease } from './farm-builder-folder.ts'
 import type { Link } from '../engine/farm/remote/link.ts'
@@ -77,7 +77,7 @@ async function buildLease(order: LeaseWork, folder: LeaseFolder, log: PrintLog, 
 
 function planOf({ context, input, lease, slot }: LeaseWork, { built }: LeaseFolder): Parameters<typeof buildInPlace>[1] {
   const settings = readBuildSettings(context, forSlot(input, slot), { arch: lease.arch, output: built })
-  const env = { BRANCH: lease.branch, REVISION: lease.revision, ...settings.batch.env }
+  const env = { ...sourcesEnvironment(lease.branch, lease.revision), ...settings.batch.env }
   return { ...settings, batch: { ...settings.batch, env }, list: lease.list, release: lease.release, keptBatches: 1 }
 }
 

@@ -1,4 +1,5 @@
 import { isBinderyError } from '../base/error.ts'
+import type { Turns } from '../engine/farm/remote/in-turn.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
 import type { Farm } from '../host/farm/open.ts'
@@ -14,6 +15,8 @@ export type Controller = {
   readonly farm: Farm
   /** That signs packages. */
   readonly key: SignifyPublicKey
+  /** What two could do at once, and must not. */
+  readonly turns: Turns
   /** Something was built, signed or published: whoever goes on with it looks again. */
   readonly done: Wakened
   readonly signal: AbortSignal
@@ -45,6 +48,11 @@ export async function keepDoing(
       await done.changed(Math.min(longestPause, 500 * 2 ** failures), signal)
     }
   }
+}
+
+export async function pauseFor(done: Wakened, milliseconds: number, signal: AbortSignal): Promise<void> {
+  const until = AbortSignal.timeout(milliseconds)
+  while (!until.aborted && !signal.aborted) await done.changed(milliseconds, AbortSignal.any([until, signal]))
 }
 
 /** A fault of ours is told with where it was: a controller does not end by it. */

@@ -6,7 +6,7 @@ import { packageKey } from '../engine/farm/build/collect.ts'
 import { folderStore, sweepFolder } from '../host/folder-store.ts'
 import { openLog } from '../host/log-file.ts'
 import { openBatchLogs } from './farm-build-logs.ts'
-import { buildOptions, readBuildSettings } from './farm-build-plan.ts'
+import { buildOptions, readBuildSettings, sourcesEnvironment } from './farm-build-plan.ts'
 import { buildInPlace } from './farm-build-run.ts'
 import { forSlot } from './farm-builder-work.ts'
 import { builtFolder, takeInto } from './farm-built-folder.ts'
@@ -146,7 +146,7 @@ async function buildIn(
 ): Promise<BuildResult> {
   const { build, release, revision } = claim
   const settings = readBuildSettings(context, forSlot(input, slot), { arch: config.arch, output })
-  const env = { BRANCH: build.branch, REVISION: revision, ...settings.batch.env }
+  const env = { ...sourcesEnvironment(build.branch, revision), ...settings.batch.env }
   const plan = { ...settings, batch: { ...settings.batch, env }, list: build.packages, release, keptBatches: 1 }
   const logs = openBatchLogs(plan)
   // In the log, beside what the ports print.

@@ -7,7 +7,9 @@ import { openInput } from '../host/source.ts'
 import { cvsSource } from '../host/source-cvs.ts'
 import { gitSource } from '../host/source-git.ts'
 import { readSqlports } from '../host/sqlports.ts'
+import type { Commit } from '../base/source-change.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
+import type { Build } from '../port/farm-build.ts'
 import type { PortsList } from '../port/ports-list.ts'
 import type { SourceControl } from '../port/source-control.ts'
 import type { Controller } from './farm-controller.ts'
@@ -24,11 +26,13 @@ export async function mayHaveChanged({ context }: Pick<Controller, 'context'>, {
 /** Sources into builds that wait. The same sources again come to nothing. */
 export async function lookAtSources({ context, farm }: Controller, branch: BranchConfig): Promise<void> {
   const source = sourceOf(context.exec, branch.source)
-  const [changes, commits] = await Promise.all([source.changes(branch.from, branch.to), source.commits(branch.from, branch.to)])
+  const to = await source.pinned(branch.to)
+  const [changes, commits] = await Promise.all([source.changes(branch.from, to), source.commits(branch.from, to)])
   const plan = planBuilds({
     branch: branch.name,
     from: branch.from,
     to: branch.to,
+    revision: { name: to, seconds: branch.source.kind === 'cvs' ? timeOf(commits) : undefined },
     archs: branch.archs,
     changes,
     commits,
@@ -45,8 +49,14 @@ export async function lookAtSources({ context, farm }: Controller, branch: Branc
   const line = told.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
   if (line.length === 0) return context.explain(`${branch.name}: nothing new`)
   context.say(`${branch.name}: ${line.join(', ')}`)
-  for (const build of queued)
-    context.say(`${build.pkgpath} ${build.branch}/${build.arch}: build ${build.id} waits${build.isSecurity ? ' (security)' : ''}`)
+  const named = ({ pkgpath, arch, id }: Build): string => `${pkgpath} ${branch.name}/${arch}: build ${id}`
+  for (const build of superseded) context.say(`${named(build)} is superseded: the sources have changed again`)
+  for (const build of queued) context.say(`${named(build)} waits${build.isSecurity ? ' (security)' : ''}`)
+}
+
+/** Of the newest of them: what comes into the branch while we look has a later one. */
+function timeOf(commits: readonly Commit[]): number | undefined {
+  return commits.reduce<number | undefined>((last, { seconds }) => Math.max(last ?? seconds, seconds), undefined)
 }
 
 const noList: PortsList = { ports: new Map(), source: 'none' }

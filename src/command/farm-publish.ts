@@ -67,7 +67,7 @@ export async function publishAccepted(
 
 const maxRecord = 256 << 20
 
-async function readRequest(context: Context, file: string): Promise<Handover> {
+export async function readRequest(context: Context, file: string): Promise<Handover> {
   const bytes = await collectBytes(await openInput(file, context.stdin), maxRecord)
   return await about(file, () => decodeHandover(bytes ?? new Uint8Array(0)))
 }

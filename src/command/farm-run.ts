@@ -1,28 +1,36 @@
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { inTurn } from '../engine/farm/remote/in-turn.ts'
 import { decodePublicKey } from '../format/signify.ts'
+import { sweepFolder } from '../host/folder-store.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
 import { officeCalls, officeSocket } from './farm-ask.ts'
-import { keepDoing } from './farm-controller.ts'
+import { endClaims, watchClaims } from './farm-claims.ts'
+import { keepDoing, pauseFor } from './farm-controller.ts'
 import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builder.ts'
 import { lookAtSources, mayHaveChanged } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
-import { openFarmAt, readFarmConfig } from './farm-open.ts'
+import { withHeldFarm } from './farm-hold.ts'
+import { readFarmConfig } from './farm-open.ts'
 import { startFarmWeb } from './farm-web.ts'
 import { addressOf } from './listen.ts'
-import { handOver, hasUnseen, lockFarm, publishSigned, takeSigned } from './farm-signing.ts'
+import { handOver, publishSigned } from './farm-signing.ts'
+import { hasUnseen, signedFolder, takeBrought, takeSigned } from './farm-take-signed.ts'
 import { visitMirrors } from './farm-watch-mirrors.ts'
+import { dropOld, watchAge } from './farm-prune.ts'
 import { readKeyFile } from './signed-files.ts'
 import type { Hold } from '../host/farm/only-one.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
+import type { Build } from '../port/farm-build.ts'
+import type { WantedAnew } from '../port/farm-catalog.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Command, Context, Input } from './command.ts'
 import type { Controller } from './farm-controller.ts'
 import type { LocalBuilder } from './farm-local-builder.ts'
-import type { Seen } from './farm-signing.ts'
+import type { Seen, Taken } from './farm-take-signed.ts'
 
 export const farmRun: Command = {
   name: 'farm run',
@@ -44,37 +52,25 @@ export const farmRun: Command = {
     const builders = config.builders.map((builder) => readLocalBuilder(context, builder))
     const key = await readKeyFile(context, resolve(folder, config.key), decodePublicKey)
     const address = listenAddress(input)
-    const lock = await lockFarm(folder)
-    try {
-      const farm = await openFarmAt(context, folder, 'farm run', config)
-      try {
-        const hold = await farm.engine.hold()
-        const ousted = new AbortController()
-        const signal = AbortSignal.any([context.signal, ousted.signal])
-        const controller: Controller = { context, folder, config, farm, key, done: wakened(), signal }
-        try {
-          await prepare(controller, builders)
-          if (input.flag('once')) await runOnce(controller, builders)
-          else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
-          ousted.signal.throwIfAborted()
-        } finally {
-          hold.release()
-        }
-      } finally {
-        await farm.close()
-      }
-    } finally {
-      await lock.release()
-    }
+    await withHeldFarm(context, { folder, config, verb: 'farm run' }, async ({ farm, hold }) => {
+      const ousted = new AbortController()
+      const signal = AbortSignal.any([context.signal, ousted.signal])
+      const controller: Controller = { context, folder, config, farm, key, turns: inTurn(), done: wakened(), signal }
+      await prepare(controller, builders)
+      if (input.flag('once')) await runOnce(controller, builders)
+      else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
+      ousted.signal.throwIfAborted()
+    })
     return 0
   },
 }
 
 /** What farm.toml says, into the catalog. Places of the controller build nothing yet, whatever the catalog says. */
 async function prepare(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
-  const { config, farm, context } = controller
+  const { config, farm, context, folder } = controller
   const { catalog, queue } = farm
-  await catalog.putBranches(config.branches, 'farm')
+  await sweepFolder(signedFolder(folder))
+  tellAnew(context, await catalog.putBranches(config.branches, 'farm'))
   for (const { config: one } of builders) await catalog.putBuilder({ ...one, publicKey: undefined }, 'farm')
   const names = new Set(builders.map(({ config: { name } }) => name))
   const local = (await catalog.builders()).filter(({ publicKey }) => publicKey === undefined)
@@ -87,6 +83,15 @@ async function prepare(controller: Controller, builders: readonly LocalBuilder[]
   await tellLoad(controller)
   if (given.length > 0) context.say(`${given.length} builds that were being built wait again`)
   if (repaired > 0) context.say(`${repaired} builds were in no queue, and are again`)
+}
+
+function tellAnew({ say }: Context, { cancelled, waiting }: WantedAnew): void {
+  for (const [line, builds] of byLine(cancelled)) say(`${line}: no longer in farm.toml: ${builds.length} builds are cancelled`)
+  for (const [line, builds] of byLine(waiting)) say(`${line}: in farm.toml again: ${builds.length} builds wait`)
+}
+
+function byLine(builds: readonly Build[]): ReadonlyMap<string, readonly Build[]> {
+  return Map.groupBy(builds, ({ branch, arch }) => `${branch}/${arch}`)
 }
 
 /** Beyond this, pages and claims of PGlite take long: it has one connection. */
@@ -105,13 +110,14 @@ async function tellLoad({ farm: { engine, catalog }, context }: Controller): Pro
 /** All that there is to do, step after step; what fails ends it. */
 async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
   for (const branch of controller.config.branches) await lookAtSources(controller, branch)
-  await controller.farm.queue.expire()
+  await endClaims(controller)
   await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
   controller.signal.throwIfAborted()
   await takeSigned(controller, new Map())
   await publishSigned(controller)
   await handOver(controller)
   await visitMirrors(controller)
+  await dropOld(controller)
 }
 
 function slotsOf({ config: { jobs } }: LocalBuilder): readonly number[] {
@@ -125,6 +131,7 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
   const office = await listenForCalls(officeSocket(folder), {
     ...officeCalls(farmOffice(farm)),
     look: async (name) => await hook(String(name)),
+    accept: async (...args) => await acceptNow(controller, args),
   })
   const web = address === undefined ? undefined : await openWeb(controller, address, hook)
   try {
@@ -137,6 +144,7 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
       watchClaims(controller),
       watchSigning(controller),
       watchMirrors(controller),
+      watchAge(controller),
     ])
     context.say(`ends: ${signal.reason instanceof Error ? signal.reason.message : 'stopped'}`)
   } finally {
@@ -164,6 +172,12 @@ async function lookNow(looks: ReadonlyMap<string, Wakened>, name: string): Promi
   const look = looks.get(name)
   if (look === undefined) throw new BinderyError('not-found', `there is no branch '${name}'`)
   await Promise.resolve(look.wake())
+}
+
+async function acceptNow(controller: Controller, [brought, name, actor]: readonly unknown[]): Promise<Taken> {
+  const taken = await takeBrought(controller, brought, name, actor)
+  controller.done.wake()
+  return taken
 }
 
 /** The first look is whole: what the poll command said to a run that was killed, it says to no other. */
@@ -199,18 +213,6 @@ async function watchHold(controller: Controller, hold: Hold, ousted: AbortContro
         if (!isBinderyError(error, 'locked')) throw error
         ousted.abort(error)
       })
-    },
-    pause: async () => await pauseFor(done, sweepMs, signal),
-  })
-}
-
-async function watchClaims(controller: Controller): Promise<void> {
-  const { context, farm, done, signal } = controller
-  await keepDoing(controller, {
-    name: 'claims',
-    work: async () => {
-      for (const { build, builder } of await farm.queue.expire())
-        context.say(`build ${build}: nothing is heard of ${builder}; it waits again`)
     },
     pause: async () => await pauseFor(done, sweepMs, signal),
   })
@@ -258,9 +260,4 @@ async function watchMirrors(controller: Controller): Promise<void> {
     },
     pause: async () => await done.changed(sweepMs, signal),
   })
-}
-
-async function pauseFor(done: Wakened, milliseconds: number, signal: AbortSignal): Promise<void> {
-  const until = AbortSignal.timeout(milliseconds)
-  while (!until.aborted && !signal.aborted) await done.changed(milliseconds, AbortSignal.any([until, signal]))
 }

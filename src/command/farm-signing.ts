@@ -1,16 +1,10 @@
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { about } from '../base/about.ts'
 import { sha256 } from '../base/digest.ts'
 import { isBinderyError } from '../base/error.ts'
 import { isHandoverDue } from '../engine/farm/handover-due.ts'
 import { handoverText } from '../engine/farm/sign/summary.ts'
-import { maxRecord, member, requestName } from '../engine/farm/sign/request.ts'
-import { openTransport, wholeOf } from '../engine/farm/sign/transport.ts'
 import { encodeHandover } from '../format/handover.ts'
-import { hostLocker } from '../host/lock.ts'
-import { openSource } from '../host/source.ts'
-import { acceptInto } from './farm-accept.ts'
 import { builtFolder } from './farm-built-folder.ts'
 import { lineOf } from './farm-controller.ts'
 import { draftHandover, writeHandover } from './farm-handover.ts'
@@ -18,14 +12,13 @@ import { notifySigners } from './farm-notify.ts'
 import { publishAccepted } from './farm-publish.ts'
 import { publishedFolder } from './farm-published.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
-import type { Sha256 } from '../base/digest.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
 import type { FarmPackage, Handover } from '../port/farm-catalog.ts'
 import type { Controller } from './farm-controller.ts'
 import type { HandoverDraft } from './farm-handover.ts'
 
-/** From what is built to what is published: requests, what comes back from the signer, the published folder. Each step can be done again. */
+/** From what is built to what is published: requests, and the published folder. Each step can be done again. */
 
 export function publishFolder({ folder, config }: Pick<Controller, 'folder' | 'config'>): string {
   return resolve(folder, config.publish)
@@ -112,84 +105,17 @@ async function notify(controller: Controller, notice: Notice): Promise<void> {
   }
 }
 
-/** Files in `signed` that were looked at: as long as they stay as they are, they say the same. */
-export type Seen = Map<string, string>
-
-export async function hasUnseen(farm: string, seen: Seen): Promise<boolean> {
-  return (await signedFiles(farm)).some(({ name, stamp }) => seen.get(name) !== stamp)
-}
-
-type SignedFile = { readonly name: string; readonly path: string; readonly stamp: string }
-
-async function signedFiles(farm: string): Promise<readonly SignedFile[]> {
-  const folder = join(farm, 'signed')
-  await mkdir(folder, { recursive: true })
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.tar') && !name.startsWith('.'))
-  return await Promise.all(
-    names.map(async (name) => {
-      const { size, mtimeMs } = await stat(join(folder, name))
-      return { name, path: join(folder, name), stamp: `${size} ${mtimeMs}` }
-    }),
-  )
-}
-
-export async function takeSigned(controller: Controller, seen: Seen): Promise<void> {
-  for (const { name, path, stamp } of await signedFiles(controller.folder)) {
-    if (seen.get(name) === stamp) continue
-    seen.set(name, stamp)
-    try {
-      await takeOne(controller, path)
-    } catch (error) {
-      if (!isBinderyError(error) || error.code === 'stopped') throw error
-      controller.context.say(lineOf(error))
-      await controller.farm.catalog.addEvent({ actor: 'farm', kind: 'signed', subject: name, what: lineOf(error) })
-    }
-  }
-}
-
-async function takeOne(controller: Controller, file: string): Promise<void> {
-  const { farm, context, folder, key } = controller
-  const digest = await recordDigest(file)
-  const handover = (await farm.catalog.handovers(['requested'])).find((one) => one.digest === digest)
-  if (handover === undefined) return context.say(`${file}: answers no request that is open`)
-  const output = acceptedFolder(folder, handover)
-  await mkdir(join(folder, 'accepted'), { recursive: true })
-  try {
-    if (!(await isThere(output)))
-      await acceptInto(output, { request: join(folder, handover.file), signed: file, key, last: publishFolder(controller) })
-  } catch (error) {
-    if (!isBinderyError(error, 'downgrade')) throw error
-    return await becomeStale(controller, handover, lineOf(error))
-  }
-  await farm.catalog.moveHandover(handover.id, 'signed', { actor: 'signer' })
-  await mkdir(join(folder, 'signed', 'accepted'), { recursive: true })
-  await rename(file, join(folder, 'signed', 'accepted', `${handover.id}.tar`))
-  context.say(`${handover.branch}/${handover.arch}: handover ${handover.id} is signed`)
-}
-
-async function recordDigest(file: string): Promise<Sha256> {
-  const source = await openSource(file)
-  try {
-    return await about(file, async () => sha256(await wholeOf(member(await openTransport(source), requestName), maxRecord)))
-  } finally {
-    await source.close()
-  }
-}
-
-async function becomeStale({ farm, context }: Controller, { id, branch, arch }: Handover, why: string): Promise<void> {
+export async function becomeStale(
+  { farm, context }: Pick<Controller, 'farm' | 'context'>,
+  { id, branch, arch }: Handover,
+  why: string,
+): Promise<void> {
   await farm.catalog.moveHandover(id, 'stale', { actor: 'farm', why })
   context.say(`${branch}/${arch}: handover ${id} is stale: ${why}`)
 }
 
-function acceptedFolder(folder: string, { id }: Handover): string {
+export function acceptedFolder(folder: string, { id }: Handover): string {
   return join(folder, 'accepted', String(id))
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** Answers whether something was. */
@@ -217,10 +143,4 @@ async function publishOne(controller: Controller, handover: Handover): Promise<v
   await farm.catalog.moveHandover(handover.id, 'published', { actor: 'farm' })
   context.say(`${handover.branch}/${handover.arch}: handover ${handover.id} is published`)
   await rm(accepted, { recursive: true, force: true })
-}
-
-/** Of the folder of a farm: one controller at a time. */
-export async function lockFarm(folder: string): Promise<{ release(): Promise<void> }> {
-  await mkdir(join(folder, 'run.lock'), { recursive: true })
-  return await hostLocker(join(folder, 'run.lock')).take('farm run')
 }

@@ -1,12 +1,11 @@
-import { collectBytes } from '../base/bytes.ts'
-import { BinderyError, exitStatusOf } from '../base/error.ts'
+import { exitStatusOf } from '../base/error.ts'
 import { checkRepository } from '../engine/repo/fsck.ts'
 import { openRepositoryFolder } from '../host/repository-folder.ts'
-import { openInput } from '../host/source.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
+import { readRootFile } from './root-file.ts'
 import type { Finding } from '../engine/repo/fsck-findings.ts'
-import type { Command, Context } from './command.ts'
+import type { Command } from './command.ts'
 
 export const fsck: Command = {
   name: 'fsck',
@@ -21,7 +20,7 @@ export const fsck: Command = {
   examples: ['bindery fsck -r repo', 'bindery fsck -r /srv/mirror --deep 1.root.json'],
   run: async (context, input) => {
     const [rootFile] = input.operands
-    const trustedRoot = rootFile === undefined ? undefined : await readRoot(rootFile, context)
+    const trustedRoot = rootFile === undefined ? undefined : await readRootFile(context, rootFile)
     const meter = context.progress.start('checking', undefined)
     const findings = await checkRepository({
       store: await openRepositoryFolder(input.required('repo')),
@@ -35,14 +34,6 @@ export const fsck: Command = {
     for (const finding of findings) await print(context, input.flag('json') ? `${JSON.stringify(finding)}\n` : lineOf(finding))
     return findings.some(({ severity }) => severity === 'error') ? exitStatusOf['bad-digest'] : 0
   },
-}
-
-const maxRootBytes = 1 << 20
-
-async function readRoot(file: string, { stdin }: Context): Promise<Uint8Array> {
-  const bytes = await collectBytes(await openInput(file, stdin), maxRootBytes)
-  if (bytes === undefined) throw new BinderyError('over-limit', 'is too large for a root', { subject: file })
-  return bytes
 }
 
 function lineOf({ severity, key, message }: Finding): string {

@@ -1,7 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
 import { publish as publishDists, usualDeltas } from '../engine/repo/publish.ts'
-import { stageReleases } from '../engine/repo/stage.ts'
+import { stageReleases } from '../engine/repo/stage-releases.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
 import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'

@@ -15,8 +15,8 @@ import type { Command, Context, Input } from './command.ts'
 export const sign: Command = {
   name: 'sign',
   summary: 'sign a file, what an unsigned publication waits for, or a handover of packages',
-  operands: '[DIR | REQUEST]',
-  operandCount: { min: 0, max: 1 },
+  operands: '[DIR [ROOT.json] | REQUEST]',
+  operandCount: { min: 0, max: 2 },
   options: {
     seckey: sharedFlags.seckey,
     message: { ...sharedFlags.message, help: 'the file to sign' },
@@ -32,14 +32,15 @@ export const sign: Command = {
     'bindery sign -s release.sec -m install.iso',
     'bindery sign -z -s pkg.sec -m curl-8.2.1.tgz -x signed/curl-8.2.1.tgz',
     'bindery sign -k /media/keys /media/staged',
+    'bindery sign -s /media/keys/alice.sec /media/staged 3.root.json',
     'bindery sign -s /keys/openbsd-76-pkg.sec -o /media/usb/signed.tar /media/usb/request.tar',
   ],
   run: async (context, input) => {
-    const [operand] = input.operands
-    if (operand !== undefined && (await isRegularFile(operand))) return await signRequested(context, input, operand)
+    const [operand, root] = input.operands
+    if (operand !== undefined && root === undefined && (await isRegularFile(operand))) return await signRequested(context, input, operand)
     if (input.value('output') !== undefined) throw new BinderyError('usage', '--output goes with a request that farm handover has made')
     if (operand !== undefined) return await signStaged(context, input, operand)
-    if (input.value('keys') !== undefined) throw new BinderyError('usage', '--keys goes with the folder that publish --unsigned has made')
+    if (input.value('keys') !== undefined) throw new BinderyError('usage', '--keys goes with the folder that --unsigned has made')
     await signFile(context, input)
     return 0
   },

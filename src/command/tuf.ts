@@ -7,9 +7,10 @@ import { targetLocation, verifyTarget } from '../engine/repo/target-stream.ts'
 import { establishTrust, loadTrustedRoot, refreshTrust } from '../engine/repo/trust.ts'
 import { folderTrust } from '../host/folder-trust.ts'
 import { openInput, writeFileAtomically } from '../host/source.ts'
+import { below, httpMetadata } from './http-metadata.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { HttpClient } from '../port/http.ts'
-import type { FoundTarget, MetadataSource, Trust } from '../engine/repo/trust.ts'
+import type { FoundTarget, Trust } from '../engine/repo/trust.ts'
 import type { Command, Context, Input } from './command.ts'
 
 const maxRootBytes = 512_000
@@ -72,7 +73,7 @@ async function init(context: Context, input: Input): Promise<void> {
 
 async function refresh(context: Context, input: Input): Promise<Trust> {
   const folder = input.required('metadata-dir')
-  const source = httpSource(context.http, input.required('metadata-url'))
+  const source = httpMetadata(context.http, input.required('metadata-url'))
   const store = folderTrust(folder)
   await loadTrustedRoot({ store }).catch((error: unknown) => Promise.reject(toldOf(error, join(folder, 'root.json'))))
   return await refreshTrust({ store, source, clock: context.clock, order: 'specification' })
@@ -110,27 +111,9 @@ async function isThere(file: string, target: FoundTarget): Promise<boolean> {
 
 async function* noInput(): ByteStream {}
 
-function httpSource(http: HttpClient, base: string): MetadataSource {
-  return {
-    fetch: async (file, limit) => {
-      const response = await http.get({ url: below(base, file) })
-      if (response.status !== 200) await closeStream(response.body)
-      if ([403, 404, 410].includes(response.status)) return { kind: 'absent' }
-      if (response.status !== 200) throw new BinderyError('network', `answered ${response.status}`, { subject: file })
-      const bytes = await collectBytes(response.body, limit)
-      if (bytes === undefined) throw new BinderyError('over-limit', `is longer than ${limit} bytes`, { subject: file })
-      return { kind: 'bytes', bytes }
-    },
-  }
-}
-
 async function get(http: HttpClient, url: string): Promise<ByteStream> {
   const response = await http.get({ url })
   if (response.status === 200) return response.body
   await closeStream(response.body)
   throw new BinderyError('network', `answered ${response.status}`, { subject: url })
-}
-
-function below(base: string, file: string): string {
-  return base.endsWith('/') ? `${base}${file}` : `${base}/${file}`
 }

@@ -20,6 +20,11 @@ const makerVerbs: readonly Verb[] = [
     summary: 'sign a file, what an unsigned publication waits for, or a handover of packages',
     load: async () => (await import('./sign.ts')).sign,
   },
+  {
+    name: 'keys',
+    summary: "show a repository's keys, warn of what goes wrong with them before long, and change them",
+    load: async () => (await import('./keys.ts')).keys,
+  },
   { name: 'init', summary: 'make a repository with its role keys', load: async () => (await import('./init.ts')).init },
   {
     name: 'compose',
@@ -151,7 +156,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init publish bundle prune fsck refresh enroll check fetch install rollback recover list audit config pkgcheck pkgindex pbi farm tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init keys publish bundle prune fsck refresh enroll check fetch install rollback recover list audit config pkgcheck pkgindex pbi farm tuf serve'.split(
     ' ',
   )
 

@@ -20,7 +20,11 @@ export function decodeRlog(bytes: Uint8Array, module: string): readonly Commit[]
     for (const { id, seconds, message } of revisionsOf(file, path)) {
       const known = commits.get(id)
       if (known === undefined) commits.set(id, { seconds, message, paths: [path] })
-      else if (!known.paths.includes(path)) known.paths.push(path)
+      else {
+        // It takes CVS as long as it has files, and is there when the last one is.
+        known.seconds = Math.max(known.seconds, seconds)
+        if (!known.paths.includes(path)) known.paths.push(path)
+      }
     }
   }
   return [...commits].map(([id, commit]) => ({ id, ...commit }))

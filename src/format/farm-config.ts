@@ -3,6 +3,7 @@ import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { plainName } from './built.ts'
+import type { Branch } from '../base/farm-branch.ts'
 
 /** `farm.toml` (doc/spec/farm.md): what a farm builds, where, and who is told. */
 export type FarmConfig = {
@@ -14,7 +15,8 @@ export type FarmConfig = {
   readonly publish: string
   readonly graceHours: number
   readonly leaseSeconds: number
-  readonly retry: { readonly failures: number; readonly firstSeconds: number; readonly mostSeconds: number }
+  readonly retry: { readonly failures: number; readonly losses: number; readonly firstSeconds: number; readonly mostSeconds: number }
+  readonly keep: KeepConfig
   /** A request waits so long for more to be built, unless nothing more is to come. */
   readonly handoverSeconds: number
   readonly notify: NotifyConfig
@@ -22,17 +24,7 @@ export type FarmConfig = {
   readonly web: WebConfig
 }
 
-export type BranchConfig = {
-  readonly name: string
-  readonly release: string
-  readonly source: { readonly kind: 'cvs' | 'git'; readonly place: string; readonly module: string | undefined }
-  /** Tags, branches or commits: the state of the release, and that of today. */
-  readonly from: string
-  readonly to: string
-  readonly sqlports: string | undefined
-  readonly archs: readonly string[]
-  /** What builders of it must have. */
-  readonly tags: readonly string[]
+export type BranchConfig = Branch & {
   /** Between two looks at the sources. */
   readonly everySeconds: number
   /** For sh: where it prints nothing, the sources are as they were. */
@@ -50,6 +42,9 @@ export type BuilderConfig = {
   /** Flags of `farm build`. */
   readonly flags: readonly string[]
 }
+
+/** For how long what nothing needs any more stays. */
+export type KeepConfig = { readonly eventDays: number; readonly logDays: number; readonly requestDays: number }
 
 export type NotifyConfig = {
   /** For sh; gets the summary on its standard input. */
@@ -88,7 +83,8 @@ export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
     publish: optionalText(table, 'publish') ?? 'public',
     graceHours: wholeOf(table, 'grace-hours', { least: 0, most: 100_000, usual: 24 }),
     leaseSeconds: wholeOf(table, 'lease', { least: 10, most: day, usual: 120 }),
-    retry: retryOf(tableIn(table, 'retry', ['failures', 'first', 'most'])),
+    retry: retryOf(tableIn(table, 'retry', ['failures', 'lost', 'first', 'most'])),
+    keep: keepOf(tableIn(table, 'keep', ['events', 'logs', 'requests'])),
     handoverSeconds: wholeOf(tableIn(table, 'handover', ['after']), 'after', { least: 0, most: 30 * day, usual: 3600 }),
     notify: notifyOf(tableIn(table, 'notify', ['command', 'mail', 'hook'])),
     mirrors: mirrorsOf(tableIn(table, 'mirrors', ['bring', 'look', 'every'])),
@@ -111,7 +107,7 @@ function refuseTwins(branches: readonly BranchConfig[]): void {
     }
 }
 
-const tables = ['branch', 'builder', 'retry', 'handover', 'notify', 'mirrors', 'web']
+const tables = ['branch', 'builder', 'retry', 'keep', 'handover', 'notify', 'mirrors', 'web']
 
 type Table = Readonly<Record<string, unknown>>
 
@@ -184,9 +180,15 @@ function builderOf(name: string, facts: Table): BuilderConfig {
 function retryOf(table: Table): FarmConfig['retry'] {
   return {
     failures: wholeOf(table, 'failures', { least: 1, most: 100, usual: 3 }),
+    losses: wholeOf(table, 'lost', { least: 1, most: 100, usual: 5 }),
     firstSeconds: wholeOf(table, 'first', { least: 1, most: 30 * day, usual: 300 }),
     mostSeconds: wholeOf(table, 'most', { least: 1, most: 30 * day, usual: day / 4 }),
   }
+}
+
+function keepOf(table: Table): KeepConfig {
+  const daysOf = (name: string, usual: number): number => wholeOf(table, name, { least: 1, most: 36_500, usual })
+  return { eventDays: daysOf('events', 400), logDays: daysOf('logs', 60), requestDays: daysOf('requests', 60) }
 }
 
 function notifyOf(table: Table): NotifyConfig {

@@ -2,6 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { digestIn, fileName, plainName } from './built.ts'
 import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import { fullPkgpath } from './ports-list.ts'
+import type { Revision } from '../base/source-change.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { Json, JsonObject } from './record-json.ts'
 
@@ -28,8 +29,8 @@ export type Lease = {
   readonly branch: string
   readonly release: string
   readonly arch: string
-  /** What the sources are to be brought to: a tag, a commit, a date. */
-  readonly revision: string
+  /** What the sources are to be brought to. */
+  readonly revision: Revision
   readonly list: readonly string[]
   /** How much of its log the controller has, of a builder that began and lost what it had. */
   readonly log: number
@@ -72,6 +73,8 @@ export type Refusal = 'unknown' | 'signature' | 'clock' | 'replayed' | 'damaged'
 const refusals: readonly Refusal[] = ['unknown', 'signature', 'clock', 'replayed', 'damaged', 'wrong', 'no-space', 'later']
 
 const maxId = Number.MAX_SAFE_INTEGER
+/** The year 9999. */
+const maxSeconds = 253_402_300_799
 const maxHeld = 1000
 const maxList = 10_000
 const maxLines = 100
@@ -113,7 +116,7 @@ export function decodeEnd(bytes: Uint8Array): EndCall {
 }
 
 export function encodeAnswer(answer: FarmAnswer): Uint8Array {
-  return encodeJson(answer)
+  return encodeJson(answer.kind === 'lease' ? { kind: answer.kind, lease: leaseRecord(answer.lease) } : answer)
 }
 
 export function decodeAnswer(bytes: Uint8Array): FarmAnswer {
@@ -139,7 +142,11 @@ export function decodeAnswer(bytes: Uint8Array): FarmAnswer {
 
 /** Kept by a builder, so that it goes on with it after it was killed. */
 export function encodeLease(lease: Lease): Uint8Array {
-  return encodeJson(lease)
+  return encodeJson(leaseRecord(lease))
+}
+
+function leaseRecord({ revision, ...lease }: Lease): JsonObject {
+  return { ...lease, revision: revision.name, ...(revision.seconds === undefined ? {} : { at: revision.seconds }) }
 }
 
 export function decodeLease(bytes: Uint8Array): Lease {
@@ -154,7 +161,7 @@ function leaseOf(value: Json | undefined): Lease {
     branch: plainName(record['branch'], 'branch'),
     release: plainName(record['release'], 'release'),
     arch: plainName(record['arch'], 'arch'),
-    revision: revisionOf(record['revision']),
+    revision: revisionOf(record),
     list: asList(record['list'], 'list', maxList).map((line) => fullPkgpath(asText(line, 'a pkgpath', 1024))),
     log: asWhole(record['log'], 'log', 0, maxId),
     seconds: asWhole(record['seconds'], 'seconds', 1, 86_400),
@@ -162,10 +169,10 @@ function leaseOf(value: Json | undefined): Lease {
 }
 
 /** It comes to a shell in a variable. */
-function revisionOf(value: Json | undefined): string {
-  const text = asText(value, 'revision', 200)
-  if (/^[\x20-\x7e]*$/.test(text)) return text
-  throw new BinderyError('bad-format', 'revision is no line of printable ASCII')
+function revisionOf(record: JsonObject): Revision {
+  const name = asText(record['revision'], 'revision', 200)
+  if (!/^[\x20-\x7e]*$/.test(name)) throw new BinderyError('bad-format', 'revision is no line of printable ASCII')
+  return { name, seconds: record['at'] === undefined ? undefined : asWhole(record['at'], 'at', 0, maxSeconds) }
 }
 
 function packageOf(value: Json): MadePackage {

@@ -111,7 +111,7 @@ function rootOf(signed: JsonObject): Root {
     ...commonOf(signed, ['consistent_snapshot', 'keys', 'roles']),
     kind: 'root',
     consistentSnapshot: flag(signed, 'consistent_snapshot'),
-    keys: keysOf(object(signed, 'keys')),
+    keys: decodeKeys(object(signed, 'keys')),
     roles: { root: role('root'), timestamp: role('timestamp'), snapshot: role('snapshot'), targets: role('targets') },
   }
 }
@@ -174,7 +174,7 @@ function delegationsOf(json: JsonObject): Delegations {
     roles.map(({ name }) => name),
     'delegations to',
   )
-  return { keys: keysOf(object(json, 'keys')), roles, ...extraOf(json, ['keys', 'roles']) }
+  return { keys: decodeKeys(object(json, 'keys')), roles, ...extraOf(json, ['keys', 'roles']) }
 }
 
 function delegatedRoleOf(json: Json): DelegatedRole {
@@ -206,7 +206,7 @@ function roleKeysOf(json: JsonObject, known: readonly string[]): RoleKeys {
   return { keyIds, threshold: count(json, 'threshold', 1), ...extraOf(json, known) }
 }
 
-function keysOf(json: JsonObject): ReadonlyMap<string, TufKey> {
+export function decodeKeys(json: JsonObject): ReadonlyMap<string, TufKey> {
   const keys = new Map<string, TufKey>()
   for (const id of Object.keys(json)) {
     const key = object(json, id)

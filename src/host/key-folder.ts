@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, stat, unlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { writeNewFile } from './new-file.ts'
 import { systemError } from './system-error.ts'
@@ -23,6 +23,15 @@ async function readPair(folder: string, name: string, files: readonly string[]):
   return { name, ...(secret === undefined ? {} : { secret }), ...(publicHalf === undefined ? {} : { public: publicHalf }) }
 }
 
+/** One pair by its secret half, `NAME.sec`; the public one beside it says which key it is before the passphrase is asked for. */
+export async function readKeyFiles(secretFile: string): Promise<KeyFileBytes> {
+  const name = basename(secretFile, '.sec')
+  const publicFile = join(dirname(secretFile), `${name}.pub`)
+  const secret = await readKeyFile(secretFile)
+  const isPair = secretFile.endsWith('.sec') && (await isThere(publicFile))
+  return { name, secret, ...(isPair ? { public: await readKeyFile(publicFile) } : {}) }
+}
+
 async function readKeyFile(file: string): Promise<Uint8Array> {
   return await reading(file, async () => {
     const status = await stat(file)
@@ -42,13 +51,18 @@ async function reading<T>(file: string, work: () => Promise<T>): Promise<T> {
 /** `exists` where one of the files is there already. */
 export async function refuseKeys(folder: string, names: readonly string[]): Promise<void> {
   for (const file of names.flatMap((name) => [join(folder, `${name}.sec`), join(folder, `${name}.pub`)])) {
-    const there = await stat(file).catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(systemError(error, file))))
-    if (there !== undefined) throw new BinderyError('exists', 'exists already; a key is never written over', { subject: file })
+    if (await isThere(file)) throw new BinderyError('exists', 'exists already; a key is never written over', { subject: file })
   }
 }
 
-function isMissing(error: unknown): boolean {
-  return isBinderyError(systemError(error, ''), 'not-found')
+async function isThere(file: string): Promise<boolean> {
+  return await stat(file).then(
+    () => true,
+    (cause: unknown) => {
+      const error = systemError(cause, file)
+      return isBinderyError(error, 'not-found') ? false : Promise.reject(error)
+    },
+  )
 }
 
 /** Secret halves as 0600 in a folder that is made as 0700; durable when it returns. On failure none of them is left. */

@@ -45,7 +45,9 @@ async function answerOn(socket: Socket, calls: Calls): Promise<void> {
   socket.end(`${JSON.stringify(await answerTo(calls, name, args))}\n`)
 }
 
-type Answer = { readonly value: unknown } | { readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }
+type Answer =
+  | { readonly value: unknown }
+  | { readonly code: ErrorCode; readonly message: string; readonly subject: string | undefined; readonly hint: string | undefined }
 
 async function answerTo(calls: Calls, name: string, args: readonly unknown[]): Promise<Answer> {
   try {
@@ -53,8 +55,8 @@ async function answerTo(calls: Calls, name: string, args: readonly unknown[]): P
     if (call === undefined) throw new BinderyError('not-supported', `the running controller does not know '${name}'`)
     return { value: await call(...args) }
   } catch (error) {
-    if (error instanceof BinderyError) return { code: error.code, message: error.message, hint: error.hint }
-    return { code: 'io', message: error instanceof Error ? error.message : String(error), hint: undefined }
+    if (error instanceof BinderyError) return { code: error.code, message: error.message, subject: error.subject, hint: error.hint }
+    return { code: 'io', message: error instanceof Error ? error.message : String(error), subject: undefined, hint: undefined }
   }
 }
 
@@ -66,7 +68,7 @@ export async function callOver(file: string, name: string, args: readonly unknow
   const answer = JSON.parse(await readLine(socket)) as Answer
   if ('value' in answer || !('code' in answer)) return { value: 'value' in answer ? answer.value : undefined }
   const code = Object.hasOwn(exitStatusOf, answer.code) ? answer.code : 'io'
-  throw new BinderyError(code, answer.message, { hint: answer.hint })
+  throw new BinderyError(code, answer.message, { subject: answer.subject, hint: answer.hint })
 }
 
 async function connected(file: string): Promise<Socket | undefined> {

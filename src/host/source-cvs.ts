@@ -17,6 +17,7 @@ export function cvsSource(exec: Exec, root: string | undefined, module: string):
     throw new BinderyError('bad-format', `cvs names '${path.slice(0, 80)}', which is not in '${module}'`)
   }
   return {
+    pinned: async (name) => await Promise.resolve(name),
     changes: async (from, to) =>
       decodeRdiff(await cvs(['rdiff', '-s', '-r', tag(from), '-r', tag(to), module])).map(({ kind, path }) => ({
         kind,

@@ -27,6 +27,7 @@ export function gitSource(exec: Exec, folder: string): SourceControl {
     throw new BinderyError('not-found', `has no commit '${name}'`, { subject: folder })
   }
   return {
+    pinned: commit,
     changes: async (from, to) =>
       decodeNameStatus(await git(['diff', '--name-status', '--no-renames', '-z', await commit(from), await commit(to)])),
     commits: async (from, to) => {

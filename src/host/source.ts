@@ -30,6 +30,14 @@ export async function isRegularFile(file: string): Promise<boolean> {
   return (await stat(file).catch(() => undefined))?.isFile() === true
 }
 
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() === true
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined
+}
+
 /**
  * A file, or stdin for `-`. Opened before this returns, so that a missing file is told before the first byte. `reuse`: the
  * caller is done with a chunk when it asks for the next, and its memory is used again.

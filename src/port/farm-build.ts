@@ -20,6 +20,8 @@ export type Retry = { readonly kind: 'again'; readonly afterSeconds: number } | 
 /** What the engine decides for the catalog and the queue (engine/farm/rules.ts). */
 export type FarmRules = Transitions & {
   readonly afterFailure: (failures: number) => Retry
+  /** After a build has lost so many builders, only a person has it tried again. */
+  readonly mostLosses: number
   /** Builds of this priority and higher ones come before those of any other branch. */
   readonly urgentPriority: number
 }

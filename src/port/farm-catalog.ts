@@ -1,4 +1,6 @@
 import type { Sha256 } from '../base/digest.ts'
+import type { Branch } from '../base/farm-branch.ts'
+import type { Revision } from '../base/source-change.ts'
 import type { Actor, Attempt, Build, BuildState } from './farm-build.ts'
 
 /**
@@ -6,7 +8,8 @@ import type { Actor, Attempt, Build, BuildState } from './farm-build.ts'
  * did what. Each method is one transaction. A transition that the table of states does not have is refused with `conflict`.
  */
 export type FarmCatalog = {
-  putBranches(branches: readonly Branch[], actor: Actor): Promise<void>
+  /** These and no others. Builds that no branch wants any more are cancelled, and wait again when one does. */
+  putBranches(branches: readonly Branch[], actor: Actor): Promise<WantedAnew>
   branches(): Promise<readonly (Branch & { readonly paused: boolean })[]>
   pauseBranch(name: string, paused: boolean, actor: Actor): Promise<void>
 
@@ -60,22 +63,19 @@ export type FarmCatalog = {
   reports(): Promise<readonly Report[]>
 
   addEvent(event: NewEvent): Promise<void>
+  /** Older than so many days, and of no use to a page: only the newest log of a build that has not ended is. */
+  oldLogs(days: number, limit: number): Promise<readonly OldFile[]>
+  forgetLogs(attempts: readonly number[]): Promise<void>
+  /** Of handovers that are done with; no open one has the same. */
+  oldRequests(days: number): Promise<readonly OldFile[]>
+  forgetRequests(handovers: readonly number[]): Promise<void>
+  /** Events, but for those of what has not ended, and how mirrors stood. Answers how many went. */
+  dropEvents(days: number): Promise<number>
   /** Newest first, from the one before `before` on. */
   events(page: { readonly before?: number; readonly limit: number }): Promise<readonly FarmEvent[]>
 }
 
-/** One line of packages: a release, its ports, who has them. */
-export type Branch = {
-  readonly name: string
-  readonly release: string
-  readonly source: { readonly kind: 'cvs' | 'git'; readonly place: string; readonly module: string | undefined }
-  readonly from: string
-  readonly to: string
-  readonly sqlports: string | undefined
-  /** What builders of it must have. */
-  readonly tags: readonly string[]
-  readonly archs: readonly string[]
-}
+export type WantedAnew = { readonly cancelled: readonly Build[]; readonly waiting: readonly Build[] }
 
 export type KnownUpdate = {
   readonly pkgpath: string
@@ -89,6 +89,8 @@ export type SourcePlan = {
   readonly digest: string
   readonly from: string
   readonly to: string
+  /** What its builds bring the sources to. */
+  readonly revision: Revision
   readonly updates: readonly PlannedUpdate[]
   /** Builds of states of the sources that are past; those that have come further than `from` since are left alone. */
   readonly superseded: { readonly builds: readonly number[]; readonly from: readonly BuildState[] }
@@ -214,5 +216,8 @@ export type NewEvent = {
   readonly subject: string
   readonly what: string
 }
+
+/** Below the farm's folder. */
+export type OldFile = { readonly id: number; readonly file: string }
 
 export type FarmEvent = NewEvent & { readonly id: number; readonly at: number }

@@ -1,3 +1,4 @@
+import type { Revision } from '../base/source-change.ts'
 import type { Actor, Attempt, Build } from './farm-build.ts'
 import type { FarmPackage } from './farm-catalog.ts'
 
@@ -14,8 +15,10 @@ export type FarmQueue = {
   beat(attempt: number, log: { readonly size: number }): Promise<'held' | 'lost'>
   /** Answers `lost` as `beat` does, and then nothing was changed. The same end again is no error. */
   finish(attempt: number, end: AttemptEnd): Promise<'ended' | 'lost'>
-  /** Puts builds of lost builders back. */
-  expire(): Promise<readonly Attempt[]>
+  /** Puts builds of lost builders back; one that loses its builders again and again is quarantined. */
+  expire(): Promise<readonly Lost[]>
+  /** Leases begin anew: nobody could say that he lives while there was no controller, or no database. */
+  renew(): Promise<void>
   /** Ends the attempts of these builders, of whom it is known that they do nothing any more. */
   releaseAll(builders: readonly string[], why: string): Promise<readonly Attempt[]>
   /** `conflict` where the state of the build does not allow it. */
@@ -28,12 +31,14 @@ export type FarmQueue = {
   changed(milliseconds: number): Promise<void>
 }
 
+export type Lost = { readonly attempt: Attempt; readonly becomes: 'waiting' | 'quarantined' }
+
 export type Claim = {
   readonly build: Build
   readonly attempt: Attempt
   readonly release: string
-  /** What the sources are brought to: a tag, or a commit. */
-  readonly revision: string
+  /** What the sources are brought to. */
+  readonly revision: Revision
 }
 
 export type AttemptEnd =

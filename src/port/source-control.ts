@@ -9,4 +9,6 @@ export type SourceControl = {
   changes(from: string, to: string): Promise<readonly SourceChange[]>
   /** Why they changed, newest first where the version control keeps an order. */
   commits(from: string, to: string): Promise<readonly Commit[]>
+  /** What `name` means now, by a name that goes on meaning it where there is one. */
+  pinned(name: string): Promise<string>
 }

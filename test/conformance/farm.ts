@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import { sha256 } from '../../src/base/digest.ts'
 import { isBinderyError } from '../../src/base/error.ts'
 import { utf8 } from '../../src/base/bytes.ts'
-import type { Branch, PlannedUpdate, SourcePlan } from '../../src/port/farm-catalog.ts'
+import type { Branch } from '../../src/base/farm-branch.ts'
+import type { PlannedUpdate, SourcePlan } from '../../src/port/farm-catalog.ts'
+import type { Build } from '../../src/port/farm-build.ts'
 import type { Claim, NewPackage } from '../../src/port/farm-queue.ts'
 import type { Farm } from '../../src/host/farm/open.ts'
 
@@ -80,8 +82,8 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.deepEqual(await queue.expire(), [])
     await silence(engine)
     assert.deepEqual(
-      (await queue.expire()).map(({ id }) => id),
-      [first.attempt.id],
+      (await queue.expire()).map(({ attempt: { id }, becomes }) => [id, becomes]),
+      [[first.attempt.id, 'waiting']],
     )
     assert.equal((await catalog.build(first.build.id))?.state, 'waiting')
     assert.equal(await queue.beat(first.attempt.id, { size: 0 }), 'lost')
@@ -89,6 +91,104 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.equal(second.attempt.number, 2)
     assert.equal(await queue.finish(first.attempt.id, { kind: 'built', packages: [], logSize: 0 }), 'lost')
     assert.equal((await catalog.build(first.build.id))?.state, 'building')
+  })
+
+  check('what loses its builders again and again is left to a person', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    const [build] = (await catalog.apply(planOf(branch, [update('net/a')]), 'farm')).queued
+    assert.ok(build !== undefined)
+    const lose = async (): Promise<unknown> => {
+      await claimed(queue)
+      await silence(engine)
+      return (await queue.expire())[0]?.becomes
+    }
+    const becomes = [await lose(), await lose(), await lose(), await lose(), await lose()]
+    assert.deepEqual(becomes, ['waiting', 'waiting', 'waiting', 'waiting', 'quarantined'])
+    assert.equal(await queue.claim('here'), undefined)
+    const [last] = (await catalog.events({ limit: 1 })).map(({ what }) => what)
+    assert.equal(last, 'quarantined: it lost 5 builders')
+    await queue.retry(build.id, 'somebody')
+    assert.equal(await lose(), 'waiting')
+  })
+
+  check('leases that nobody could keep begin anew', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
+    const { attempt } = await claimed(queue)
+    await silence(engine)
+    await queue.renew()
+    assert.deepEqual(await queue.expire(), [])
+    assert.equal(await queue.beat(attempt.id, { size: 0 }), 'held')
+  })
+
+  check('builds of a branch or an architecture that farm.toml no longer has are cancelled, and wait when it is back', async (farm) => {
+    const { catalog, queue } = farm
+    const branch = await addBranch(catalog)
+    const archs = ['amd64', 'arm64']
+    await catalog.putBranches([branchNamed(branch, archs)], 'test')
+    const [a, b, c] = (await catalog.apply(planOf(branch, [update('net/a'), update('net/b'), update('net/c', { arch: 'arm64' })]), 'farm'))
+      .queued
+    assert.ok(a !== undefined && b !== undefined && c !== undefined)
+    const { attempt } = await claimed(queue)
+    await queue.cancel(b.id, 'somebody')
+    const without = await catalog.putBranches([branchNamed(branch, ['amd64'])], 'test')
+    assert.deepEqual(idsOf(without.cancelled), [c.id])
+    await refused('conflict', queue.retry(c.id, 'somebody'))
+    const none = await catalog.putBranches([branchNamed('another', ['amd64'])], 'test')
+    assert.deepEqual([idsOf(none.cancelled), idsOf(none.waiting)], [[a.id], []])
+    assert.equal(await queue.beat(attempt.id, { size: 0 }), 'lost')
+    await refused('conflict', queue.retry(a.id, 'somebody'))
+    const back = await catalog.putBranches([branchNamed(branch, archs)], 'test')
+    assert.deepEqual([idsOf(back.cancelled), idsOf(back.waiting)], [[], [a.id, c.id]])
+    assert.equal((await claimed(queue)).build.id, a.id)
+    assert.equal((await catalog.build(b.id))?.state, 'cancelled')
+  })
+
+  check('a build is of the state of the sources that it was planned for', async ({ catalog, queue }) => {
+    const branch = await addBranch(catalog)
+    const of = (name: string, seconds: number): object => ({ revision: { name, seconds } })
+    await catalog.apply({ ...planOf(branch, [update('net/a')]), ...of('first', 1000) }, 'farm')
+    await catalog.apply({ ...planOf(branch, [update('net/b')]), ...of('second', 2000) }, 'farm')
+    const [a, b] = [await claimed(queue), await claimed(queue)]
+    assert.deepEqual(
+      [a.revision, b.revision],
+      [
+        { name: 'first', seconds: 1000 },
+        { name: 'second', seconds: 2000 },
+      ],
+    )
+    assert.deepEqual((await queue.claimOf(a.attempt.id))?.revision, a.revision)
+  })
+
+  check('what has grown old goes, but for what a page needs', async ({ catalog, queue, engine }) => {
+    const branch = await addBranch(catalog)
+    const [a, b] = (await catalog.apply(planOf(branch, [update('net/a'), update('net/b')]), 'farm')).queued
+    assert.ok(a !== undefined && b !== undefined)
+    await queue.prioritise(a.id, 50, 'somebody')
+    for (const end of ['released', 'released', 'failed'] as const) {
+      const { attempt } = await claimed(queue)
+      await queue.finish(attempt.id, { kind: end, why: 'test', lines: [], logSize: 1 })
+      await makeDue(engine)
+    }
+    const ids = async (): Promise<readonly number[]> => (await catalog.oldLogs(30, 10)).map(({ id }) => id)
+    assert.deepEqual(await ids(), [])
+    await engine.queueDb.executeSql("update farm.attempt set ended_at = now() - interval '31 days'")
+    await engine.queueDb.executeSql("update farm.event set at = now() - interval '31 days'")
+    const attempts = (await catalog.attemptsOf(a.id)).map(({ id }) => id)
+    assert.deepEqual(await ids(), attempts.slice(0, -1))
+    await catalog.forgetLogs(attempts.slice(0, -1))
+    assert.deepEqual(await ids(), [])
+    await queue.cancel(a.id, 'somebody')
+    assert.deepEqual(await ids(), attempts.slice(-1))
+    const before = (await catalog.events({ limit: 100 })).length
+    const dropped = await catalog.dropEvents(30)
+    const left = await catalog.events({ limit: 100 })
+    assert.equal(left.length, before - dropped)
+    assert.deepEqual(new Set(left.map(({ kind, subject }) => `${kind} ${subject}`)), new Set([`build ${a.id}`, `build ${b.id}`]))
+    assert.deepEqual(
+      left.filter(({ subject }) => subject === String(a.id)).map(({ what }) => what),
+      ['cancelled'],
+    )
   })
 
   check('newer sources supersede what is not built yet, and leave alone what is', async ({ catalog, queue }) => {
@@ -270,28 +370,28 @@ export async function fillFarm({ catalog, queue }: Farm): Promise<void> {
 let names = 0
 
 async function addBranch(catalog: Farm['catalog']): Promise<string> {
-  const branch: Branch = {
-    name: `branch${++names}`,
-    release: '7.6',
-    source: { kind: 'git', place: '/ports', module: undefined },
-    from: 'a',
-    to: 'b',
-    sqlports: undefined,
-    tags: [],
-    archs: ['amd64'],
-  }
+  const branch = branchNamed(`branch${++names}`, ['amd64'])
   await catalog.putBranches([branch], 'test')
   await catalog.putBuilder({ name: 'here', publicKey: undefined, arch: 'amd64', releases: [], tags: [], jobs: 100 }, 'test')
   return branch.name
 }
 
-function planOf(branch: string, updates: readonly PlannedUpdate[]): SourcePlan {
-  const digest = sha256(utf8(JSON.stringify(updates)))
-  return { branch, digest, from: 'a', to: 'b', updates, superseded: { builds: [], from: [] } }
+function branchNamed(name: string, archs: readonly string[]): Branch {
+  const source = { kind: 'git', place: '/ports', module: undefined } as const
+  return { name, release: '7.6', source, from: 'a', to: 'b', sqlports: undefined, tags: [], archs }
 }
 
-function update(pkgpath: string, { key = 'first', isSecurity = false } = {}): PlannedUpdate {
-  const build = { arch: 'amd64', packages: [pkgpath], priority: isSecurity ? 100 : 0 }
+function idsOf(builds: readonly Build[]): readonly number[] {
+  return builds.map(({ id }) => id)
+}
+
+function planOf(branch: string, updates: readonly PlannedUpdate[]): SourcePlan {
+  const digest = sha256(utf8(JSON.stringify(updates)))
+  return { branch, digest, from: 'a', to: 'b', revision: { name: 'b', seconds: undefined }, updates, superseded: { builds: [], from: [] } }
+}
+
+function update(pkgpath: string, { key = 'first', isSecurity = false, arch = 'amd64' } = {}): PlannedUpdate {
+  const build = { arch, packages: [pkgpath], priority: isSecurity ? 100 : 0 }
   return { pkgpath, key: sha256(utf8(`${pkgpath} ${key}`)), isSecurity, cves: [], messages: ['why'], builds: [build] }
 }
 

@@ -62,7 +62,7 @@ export async function seedFarm(db: Kysely<Tables>, facts: FarmFacts, folder: str
   )
   await put(
     'farm.report',
-    facts.reports.map(({ at, ...row }) => ({ ...row, reported_at: date(at) })),
+    facts.reports.map(({ at, lastRun, ...row }) => ({ ...row, last_run: lastRun, reported_at: date(at) })),
   )
   await put(
     'farm.event',

@@ -128,7 +128,7 @@ async function startBuilder(sources: Sources, arch: string, url: string): Promis
     .replace(/^bindery /, '')
     .replace(' FARM ', ' farm ')
   await bindery(work, wordsOf(add))
-  const place = ['--work', `work-${arch}`, '--prepare', 'cvs -Q update -Pd', ...placeWords(arch, ports)]
+  const place = ['--work', `work-${arch}`, '--prepare', 'cvs -Q update -Pd -r "$REVISION" -D "$REVISION_DATE"', ...placeWords(arch, ports)]
   const keys = ['-s', `${arch}.sec`, '-p', 'farm/controller.pub']
   const builder = startPart(work, `build-${arch}.log`, ['farm', 'builder', url, ...keys, '--arch', arch, ...place])
   parts.push(builder)
@@ -235,9 +235,12 @@ async function signOne(name: string): Promise<void> {
   copyFileSync(join(work, 'farm/request', name), join(work, 'offline', name))
   const sign = await bindery(join(work, 'offline'), ['sign', '-s', 'farm-76-pkg.sec', '-o', `signed-${name}`, name])
   line(`sign -s farm-76-pkg.sec … ${name.replace(/-[0-9a-f]+\.tar$/, '')}`, sign.seconds, summaryOf(sign.stdout + sign.stderr))
-  mkdirSync(join(work, 'farm/signed'), { recursive: true })
-  // Whole, or not at all: a controller looks at what is there.
-  renameSync(join(work, 'offline', `signed-${name}`), join(work, 'farm/signed', name))
+  const accept = await bindery(work, ['farm', 'accept', 'farm', join('offline', `signed-${name}`)])
+  line(
+    `farm accept farm signed-${name.replace(/-[0-9a-f]+\.tar$/, '')}`,
+    accept.seconds,
+    `${accept.stdout.trim().split('\n').length} packages accepted`,
+  )
 }
 
 function summaryOf(text: string): string {

@@ -49,6 +49,7 @@ const transitions = {
   built: {
     'handed-over': 'its packages are in a request',
     published: 'what it made is signed and published already',
+    cancelled: 'nobody wants it any more',
     superseded: 'the sources have changed again',
   },
   'handed-over': {

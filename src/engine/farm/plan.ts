@@ -3,7 +3,7 @@ import { fromLatin1 } from '../../base/bytes.ts'
 import { statesBefore } from './pipeline.ts'
 import { securityOf } from './security.ts'
 import { selectPorts } from './select.ts'
-import type { Commit, SourceChange } from '../../base/source-change.ts'
+import type { Commit, Revision, SourceChange } from '../../base/source-change.ts'
 import type { BuildState } from '../../port/farm-build.ts'
 import type { KnownUpdate, PlannedUpdate, SourcePlan } from '../../port/farm-catalog.ts'
 import type { PortsList } from '../../port/ports-list.ts'
@@ -14,6 +14,7 @@ export type Sources = {
   readonly branch: string
   readonly from: string
   readonly to: string
+  readonly revision: Revision
   readonly archs: readonly string[]
   readonly changes: readonly SourceChange[]
   readonly commits: readonly Commit[]
@@ -30,7 +31,7 @@ export const priorities: { readonly security: number; readonly usual: number } =
  * architectures that it has no build for are new: the same sources planned again come to nothing.
  */
 export function planBuilds(sources: Sources): SourcePlan {
-  const { branch, from, to, known } = sources
+  const { branch, from, to, revision, known } = sources
   const selected = selectByPort(sources)
   const updates = [...selected.values()].map((port) => plannedUpdate(sources, port))
   const newest = new Map(updates.map(({ pkgpath, key }) => [pkgpath, key]))
@@ -41,6 +42,7 @@ export function planBuilds(sources: Sources): SourcePlan {
     digest: sha256(fromLatin1(updates.map(({ pkgpath, key }) => `${key} ${pkgpath}\n`).join(''))),
     from,
     to,
+    revision,
     updates: updates.flatMap((update) => newOf(update, before.get(update.pkgpath))),
     superseded: {
       builds: past.flatMap(({ builds }) => builds.filter(({ state }) => supersedable.includes(state)).map(({ id }) => id)),

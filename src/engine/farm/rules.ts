@@ -1,9 +1,10 @@
 import { pipeline } from './pipeline.ts'
 import { priorities } from './plan.ts'
 import { afterFailure } from './retry.ts'
-import type { FarmRules } from '../../port/farm-build.ts'
+import type { FarmRules, Retry } from '../../port/farm-build.ts'
 import type { RetryPolicy } from './retry.ts'
 
 export function farmRules(retries: RetryPolicy): FarmRules {
-  return { ...pipeline, afterFailure: (failures) => afterFailure(failures, retries), urgentPriority: priorities.security }
+  const again = (failures: number): Retry => afterFailure(failures, retries)
+  return { ...pipeline, afterFailure: again, mostLosses: retries.losses, urgentPriority: priorities.security }
 }

@@ -24,25 +24,32 @@ export type InitInput = {
 
 /** An empty repository, timestamp.json last. `exists` where there is one, or a part of one, already. */
 export async function initRepository(input: InitInput): Promise<void> {
-  const { store, clock, lifetimes } = input
-  await refuseExisting(store)
-  const expires = expiryAfter(clock, lifetimes.role)
+  await refuseExisting(input.store)
+  const expires = expiryAfter(input.clock, input.lifetimes.role)
   const root = firstRoot(input, expires)
-  const sign = async (role: string, keys: RoleKeys, value: Root | Targets | Snapshot): Promise<Uint8Array> =>
+  const targets = firstTargets(input, expires)
+  const sign = async (role: string, keys: RoleKeys, value: Root | Targets): Promise<Uint8Array> =>
     signedFile(role, value, await requireSigners(input.keyring, role, keys)).file
-  const rootFile = await sign('root', root.roles.root, root)
-  const targets = await sign('targets', root.roles.targets, firstTargets(input, expires))
-  const snapshot = await sign('snapshot', root.roles.snapshot, {
-    kind: 'snapshot',
-    version: 1,
-    expires,
-    meta: new Map([['targets', metaFile(1, targets)]]),
-  })
-  const timestamp = firstTimestamp(input, snapshot)
-  const timestampFile = signMetadata(timestamp, await requireSigners(input.keyring, 'timestamp', root.roles.timestamp))
-  await store.put(metadataKey('root', 1), oneChunk(rootFile))
-  await store.put(metadataKey('targets', 1), oneChunk(targets))
-  await store.put(metadataKey('snapshot', 1), oneChunk(snapshot))
+  const files = { root: await sign('root', root.roles.root, root), targets: await sign('targets', root.roles.targets, targets) }
+  await putFirst(input, files, root, targets)
+}
+
+/** Makes snapshot and timestamp for the two that are signed, and writes all of it. */
+export async function putFirst(
+  input: InitInput,
+  files: { readonly root: Uint8Array; readonly targets: Uint8Array },
+  root: Root,
+  targets: Targets,
+): Promise<void> {
+  const { store, keyring } = input
+  const meta = new Map([['targets', metaFile(targets.version, files.targets)]])
+  const snapshot: Snapshot = { kind: 'snapshot', version: 1, expires: expiryAfter(input.clock, input.lifetimes.role), meta }
+  const snapshotFile = signMetadata(snapshot, await requireSigners(keyring, 'snapshot', root.roles.snapshot))
+  const timestamp = firstTimestamp(input, snapshotFile)
+  const timestampFile = signMetadata(timestamp, await requireSigners(keyring, 'timestamp', root.roles.timestamp))
+  await store.put(metadataKey('root', 1), oneChunk(files.root))
+  await store.put(metadataKey('targets', 1), oneChunk(files.targets))
+  await store.put(metadataKey('snapshot', 1), oneChunk(snapshotFile))
   await store.put(timestampKey, oneChunk(timestampFile))
 }
 
@@ -67,7 +74,7 @@ function firstRoot({ keyring }: InitInput, expires: number): Root {
 }
 
 /** The channels' key is listed without a role: the first channel that is published delegates to it (publish.ts). */
-function firstTargets({ keyring }: InitInput, expires: number): Targets {
+export function firstTargets({ keyring }: Pick<InitInput, 'keyring'>, expires: number): Targets {
   const key = keyNamed(keyring, 'channels')
   return { kind: 'targets', version: 1, expires, targets: new Map(), delegations: { keys: new Map([[tufKeyId(key), key]]), roles: [] } }
 }
@@ -77,7 +84,7 @@ function firstTimestamp({ clock, lifetimes }: InitInput, snapshot: Uint8Array): 
   return { kind: 'timestamp', version: 1, expires: expiryAfter(clock, lifetimes.timestamp), snapshot: metaFile(1, snapshot), issued }
 }
 
-function keyNamed(keyring: Keyring, name: string): TufKey {
+export function keyNamed(keyring: Keyring, name: string): TufKey {
   const key = keyring.publicKey(name)
   if (key === undefined) throw new BinderyError('not-found', 'is missing', { subject: `${name}.pub` })
   return key

@@ -47,6 +47,11 @@ export function openKeyring(files: readonly KeyFile[], ask: AskPassphrase): Keyr
   }
 }
 
+/** Ids of the secret keys of a folder, without opening any; one whose public half is missing is not known. */
+export function secretKeysOf(files: readonly KeyFile[]): ReadonlySet<string> {
+  return new Set(files.filter((file) => file.secret !== undefined && file.public !== undefined).map(idOf))
+}
+
 function idOf(file: KeyFile): string {
   return tufKeyId(publicOf(file) as TufKey)
 }

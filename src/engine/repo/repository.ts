@@ -26,6 +26,8 @@ export type Repository = {
   readonly channels: ReadonlyMap<string, Loaded<Targets>>
 }
 
+type Reader = Pick<Store, 'get'>
+
 /** `not-found` where there is no repository; `bad-signature`, `bad-digest`, `bad-format` where it is not sound. */
 export async function loadRepository(store: Store): Promise<Repository> {
   const root = await newestRoot(store)
@@ -39,7 +41,7 @@ export async function loadRepository(store: Store): Promise<Repository> {
 }
 
 /** `signing` is the root that says who has signed what is there. */
-async function loadBelow(store: Store, root: Loaded<Root>, { signed: signing }: Loaded<Root>): Promise<Repository> {
+export async function loadBelow(store: Reader, root: Loaded<Root>, { signed: signing }: Loaded<Root>): Promise<Repository> {
   const timestamp = await load(store, timestampKey, decodeTimestamp, topAuthority(signing.value, 'timestamp'))
   const { snapshot: named } = timestamp.signed.value
   const snapshot = await loadNamed(store, 'snapshot', named, decodeSnapshot, topAuthority(signing.value, 'snapshot'))
@@ -70,7 +72,7 @@ async function newestRoot(store: Store): Promise<Loaded<Root>> {
   return await loadRoot(store, newest)
 }
 
-async function loadRoot(store: Store, version: number): Promise<Loaded<Root>> {
+export async function loadRoot(store: Store, version: number): Promise<Loaded<Root>> {
   const key = metadataKey('root', version)
   const file = await readKey(store, key)
   const signed = decoding(key, () => decodeRoot(file))
@@ -116,7 +118,7 @@ function metaOf(meta: ReadonlyMap<string, MetaFile>, role: string): MetaFile {
 type Decode<T extends Metadata> = (file: Uint8Array) => Signed<T>
 
 async function loadNamed<T extends Metadata>(
-  store: Store,
+  store: Reader,
   role: string,
   named: MetaFile,
   decode: Decode<T>,
@@ -129,14 +131,14 @@ async function loadNamed<T extends Metadata>(
   return loaded
 }
 
-async function load<T extends Metadata>(store: Store, key: string, decode: Decode<T>, authority: Authority): Promise<Loaded<T>> {
+async function load<T extends Metadata>(store: Reader, key: string, decode: Decode<T>, authority: Authority): Promise<Loaded<T>> {
   const file = await readKey(store, key)
   const signed = decoding(key, () => decode(file))
   verifySignatures(signed, authority, key, '5.3.4')
   return { file, signed }
 }
 
-export async function readKey(store: Store, key: string): Promise<Uint8Array> {
+export async function readKey(store: Reader, key: string): Promise<Uint8Array> {
   const bytes = await store.get(key)
   if (bytes === undefined) throw new BinderyError('not-found', 'is missing from the repository', { subject: key })
   return bytes

@@ -10,14 +10,14 @@ import type { StagedFile } from './stage.ts'
 /** A target that a staged role has and the repository's has not. */
 export type AddedTarget = { readonly path: string; readonly key: string; readonly file: TargetFile }
 
-export function addedTargets(staged: StagedFile, repository: Repository): readonly AddedTarget[] {
+export function addedTargets(staged: StagedFile, repository: Repository | undefined): readonly AddedTarget[] {
   const before = targetsBefore(staged.role, repository)
   return [...targetsAfter(staged)]
     .map(([path, file]) => ({ path, file, key: blobKey(path, digestOf(path, file)) }))
     .filter(({ path, file }) => before.get(path)?.hashes['sha256'] !== file.hashes['sha256'])
 }
 
-export function removedTargets(staged: StagedFile, repository: Repository): readonly string[] {
+export function removedTargets(staged: StagedFile, repository: Repository | undefined): readonly string[] {
   const after = targetsAfter(staged)
   return [...targetsBefore(staged.role, repository).keys()].filter((path) => !after.has(path))
 }
@@ -26,8 +26,8 @@ function targetsAfter({ signed }: StagedFile): ReadonlyMap<string, TargetFile> {
   return signed.value.kind === 'targets' ? signed.value.targets : new Map()
 }
 
-function targetsBefore(role: string, repository: Repository): ReadonlyMap<string, TargetFile> {
-  const loaded = role === 'targets' ? repository.targets : repository.channels.get(role)
+function targetsBefore(role: string, repository: Repository | undefined): ReadonlyMap<string, TargetFile> {
+  const loaded = role === 'targets' ? repository?.targets : repository?.channels.get(role)
   return loaded?.signed.value.targets ?? new Map()
 }
 

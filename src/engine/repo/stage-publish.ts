@@ -7,8 +7,8 @@ import { metadataKey, timestampKey } from './layout.ts'
 import { overlayStore } from './overlay-store.ts'
 import { decoding, loadRepository, topAuthority } from './repository.ts'
 import { addedTargets, checkBlobs } from './stage-blobs.ts'
-import { verifyStaged } from './stage-sign.ts'
-import { loadStagedFiles, withStagedRoot } from './stage.ts'
+import { holdersOf, verifyStaged } from './stage-signers.ts'
+import { currentOf, loadStagedFiles, withStagedRoot } from './stage.ts'
 import { verifySignatures } from './verify-signatures.ts'
 import { checkMetaFile } from './role-files.ts'
 import type { MetaFile } from '../../format/tuf.ts'
@@ -41,9 +41,10 @@ export async function publishStage(input: PublishStageInput): Promise<readonly s
   if (!isCutOff && staged.every((file) => isPublished(file, repository))) return []
   // A root may be there already: what was cut off after it is finished.
   const files = isCutOff ? staged.filter((file) => !isPublished(file, repository)) : staged
+  const names = holdersOf(repository, files)
   for (const file of files) {
     checkNext(file, repository)
-    verifyStaged(file)
+    verifyStaged(file, names)
     checkFresh(file, input.clock)
   }
   const added = files.flatMap((file) => addedTargets(file, repository))
@@ -56,18 +57,13 @@ export async function publishStage(input: PublishStageInput): Promise<readonly s
   return staged.map(({ role }) => role)
 }
 
-function currentOf(role: string, repository: Repository): { readonly file: Uint8Array; readonly version: number } | undefined {
-  const loaded = role === 'root' ? repository.root : role === 'targets' ? repository.targets : repository.channels.get(role)
-  return loaded && { file: loaded.file, version: loaded.signed.value.version }
-}
-
 function isPublished({ role, file }: StagedFile, repository: Repository): boolean {
   const current = currentOf(role, repository)
   return current !== undefined && equalBytes(current.file, file)
 }
 
 function checkNext({ role, version }: StagedFile, repository: Repository): void {
-  const current = currentOf(role, repository)?.version ?? 0
+  const current = currentOf(role, repository)?.signed.value.version ?? 0
   if (version === current + 1) return
   throw new BinderyError(
     'conflict',

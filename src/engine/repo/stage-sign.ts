@@ -1,23 +1,22 @@
 import { oneChunk } from '../../base/bytes.ts'
-import { BinderyError, isBinderyError } from '../../base/error.ts'
-import { metaFile } from '../../format/tuf.ts'
+import { BinderyError } from '../../base/error.ts'
+import { decodeMetadata, metaFile } from '../../format/tuf.ts'
 import { nextSnapshot, nextTimestamp, signedFile } from './commit.ts'
 import { requireSigners } from './keyring.ts'
 import { countersign, signMetadata } from './keys.ts'
 import { metadataKey, timestampKey } from './layout.ts'
 import { roleKeysOf } from './repository.ts'
-import { loadStageBase, loadStagedFiles, withStagedRoot } from './stage.ts'
+import { withStagedRoot } from './stage.ts'
 import { addedTargets, checkBlobs } from './stage-blobs.ts'
-import { verifySignatures } from './verify-signatures.ts'
+import { isSatisfied } from './verify-signatures.ts'
 import type { Clock } from '../../port/ambient.ts'
-import type { Store } from '../../port/store.ts'
 import type { Lifetimes, RoleFile } from './commit.ts'
 import type { Keyring } from './keyring.ts'
 import type { Repository } from './repository.ts'
-import type { StagedFile } from './stage.ts'
+import type { Stage, StagedFile } from './stage.ts'
 
 export type SignStageInput = {
-  readonly stage: Store
+  readonly stage: Stage
   readonly keyring: Keyring
   readonly clock: Clock
   readonly lifetimes: Lifetimes
@@ -38,54 +37,49 @@ export type SignedRole = {
  * publishes needs no key at all. `wrong-key` when no key at hand may sign anything here.
  */
 export async function signStage(input: SignStageInput): Promise<readonly SignedRole[]> {
-  const base = await loadStageBase(input.stage)
-  const files = await loadStagedFiles(input.stage, base)
-  for (const file of files) await checkBlobs(input.stage, addedTargets(file, base))
+  const { stage } = input
+  for (const file of stage.files) await checkBlobs(stage.store, addedTargets(file, stage.base))
+  const files: StagedFile[] = []
   const signed: SignedRole[] = []
-  for (const file of files) signed.push(await signStaged(input, file))
-  const online = await signSnapshot(input)
+  for (const file of stage.files) {
+    const done = await signStaged(input, file)
+    files.push(done.file)
+    signed.push(done.role)
+  }
+  const online = await signSnapshot(input, files)
   if ([...signed, ...online].some(({ by }) => by.length > 0)) return [...signed, ...online]
   throw new BinderyError('wrong-key', 'no key at hand may sign anything of this publication')
 }
 
-async function signStaged({ stage, keyring }: SignStageInput, staged: StagedFile): Promise<SignedRole> {
+/** The bytes that were read with the stage are signed and written back, whatever lies in its place by now. */
+async function signStaged(
+  { stage, keyring }: SignStageInput,
+  staged: StagedFile,
+): Promise<{ readonly file: StagedFile; readonly role: SignedRole }> {
   const { role, version } = staged
   const signers = await keyring.signers(staged.authorities.flatMap((authority) => authority.role.keyIds))
+  const bytes = signers.length === 0 ? staged.file : countersign(staged.file, signers)
+  if (signers.length > 0) await stage.store.put(metadataKey(role, version), oneChunk(bytes))
+  const file = { ...staged, file: bytes, signed: decodeMetadata(bytes) }
   const by = signers.map(({ keyId }) => keyring.nameOf(keyId) ?? keyId)
-  if (signers.length > 0) await stage.put(metadataKey(role, version), oneChunk(countersign(staged.file, signers)))
-  return { role, version, by, complete: isComplete(await reloaded(stage, staged)) }
-}
-
-async function reloaded(stage: Store, staged: StagedFile): Promise<StagedFile> {
-  const files = await loadStagedFiles(stage, await loadStageBase(stage))
-  return files.find(({ role }) => role === staged.role) as StagedFile
+  return { file, role: { role, version, by, complete: isComplete(file) } }
 }
 
 /** Whether every authority's threshold is reached. */
-export function isComplete(staged: StagedFile): boolean {
-  try {
-    verifyStaged(staged)
-    return true
-  } catch (error) {
-    if (isBinderyError(error, 'bad-signature')) return false
-    throw error
-  }
-}
-
-export function verifyStaged({ role, version, signed, authorities }: StagedFile): void {
-  for (const authority of authorities) verifySignatures(signed, authority, metadataKey(role, version), '5.3.4')
+export function isComplete({ signed, authorities }: StagedFile): boolean {
+  return authorities.every((authority) => isSatisfied(signed, authority))
 }
 
 /** Only over complete files: adding a signature later would change the digests that a snapshot names. */
-async function signSnapshot(input: SignStageInput): Promise<readonly SignedRole[]> {
-  const stageBase = await loadStageBase(input.stage)
-  const files = await loadStagedFiles(input.stage, stageBase)
-  const base = withStagedRoot(stageBase, files)
+async function signSnapshot(input: SignStageInput, files: readonly StagedFile[]): Promise<readonly SignedRole[]> {
+  // A repository that begins gets them where it is made.
+  if (input.stage.base === undefined) return []
+  const base = withStagedRoot(input.stage.base, files)
   const keys = roleKeysOf(base, 'snapshot')
   if (!files.every(isComplete) || (await input.keyring.signers(keys.keyIds)).length < keys.threshold) return []
   const signers = await requireSigners(input.keyring, 'snapshot', keys)
   const snapshot = signedFile('snapshot', nextSnapshot({ ...input, repository: base, files }), signers)
-  await input.stage.put(metadataKey('snapshot', snapshot.version), oneChunk(snapshot.file))
+  await input.stage.store.put(metadataKey('snapshot', snapshot.version), oneChunk(snapshot.file))
   const by = signers.map(({ keyId }) => input.keyring.nameOf(keyId) ?? keyId)
   return [{ role: 'snapshot', version: snapshot.version, by, complete: true }, ...(await signTimestamp(input, base, snapshot))]
 }
@@ -98,6 +92,6 @@ async function signTimestamp(
   const signers = await keyring.signers(roleKeysOf(base, 'timestamp').keyIds)
   if (signers.length < roleKeysOf(base, 'timestamp').threshold) return []
   const timestamp = nextTimestamp(base, metaFile(snapshot.version, snapshot.file), clock, lifetimes)
-  await stage.put(timestampKey, oneChunk(signMetadata(timestamp, signers)))
+  await stage.store.put(timestampKey, oneChunk(signMetadata(timestamp, signers)))
   return [{ role: 'timestamp', version: timestamp.version, by: signers.map(({ keyId }) => keyring.nameOf(keyId) ?? keyId), complete: true }]
 }

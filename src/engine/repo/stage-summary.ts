@@ -1,26 +1,43 @@
+import { sha256 } from '../../base/digest.ts'
 import { channelOf, formatChannel, formatDistName } from '../../base/name.ts'
+import { showLine } from '../../base/show-text.ts'
 import { formatTime } from '../../format/tuf.ts'
 import { decodeUpdate, updateLimits } from '../../format/update.ts'
 import { readTarget } from './blob.ts'
 import { decoding } from './repository.ts'
-import { loadStageBase, loadStagedFiles } from './stage.ts'
+import { currentOf } from './stage.ts'
 import { addedTargets, checkBlobs, removedTargets } from './stage-blobs.ts'
+import { keyChangeLines, keyChanges } from './stage-keys.ts'
+import { holdersOf, signingStates } from './stage-signers.ts'
 import { isComplete } from './stage-sign.ts'
 import type { PostStep } from '../../format/post-step.ts'
 import type { Update } from '../../format/update.ts'
 import type { Store } from '../../port/store.ts'
 import type { Repository } from './repository.ts'
 import type { AddedTarget } from './stage-blobs.ts'
-import type { StagedFile } from './stage.ts'
+import type { Stage, StagedFile } from './stage.ts'
+import type { RoleKeysChange } from './stage-keys.ts'
+import type { SigningState } from './stage-signers.ts'
 
-/** What a person should know before signing; also the shape of `sign --json`. */
-export type StageSummary = { readonly roles: readonly RoleSummary[]; readonly releases: readonly Update[] }
+/** What a person should know before signing. */
+export type StageSummary = {
+  readonly roles: readonly RoleSummary[]
+  readonly releases: readonly Update[]
+  /** Names of keys, as the repository and the stage have them. */
+  readonly holders: ReadonlyMap<string, string>
+}
 
 export type RoleSummary = {
   readonly role: string
   readonly version: number
   /** Milliseconds since the epoch. */
   readonly expires: number
+  /** The version that is there; undefined for a role that begins. */
+  readonly before: { readonly version: number; readonly expires: number } | undefined
+  /** Of the bytes that a signature covers: the same on each machine that signs them. */
+  readonly sha256: string
+  readonly keys: readonly RoleKeysChange[]
+  readonly signing: readonly SigningState[]
   readonly added: readonly { readonly path: string; readonly length: number; readonly sha256: string }[]
   readonly removed: readonly string[]
   /** Channels' roles that targets.json begins to trust, with who may sign for them. */
@@ -29,16 +46,14 @@ export type RoleSummary = {
 }
 
 /** Also checks that every blob is there and is what the metadata says: `not-found`, `bad-digest`. */
-export async function describeStage(stage: Store): Promise<StageSummary> {
-  const base = await loadStageBase(stage)
-  const files = await loadStagedFiles(stage, base)
+export async function describeStage(stage: Stage): Promise<StageSummary> {
   const releases: Update[] = []
-  for (const file of files) {
-    const added = addedTargets(file, base)
-    await checkBlobs(stage, added)
-    releases.push(...(await readRecords(stage, added)))
+  for (const file of stage.files) {
+    const added = addedTargets(file, stage.base)
+    await checkBlobs(stage.store, added)
+    releases.push(...(await readRecords(stage.store, added)))
   }
-  return { roles: files.map((file) => describeRole(file, base)), releases }
+  return { roles: stage.files.map((file) => describeRole(file, stage)), releases, holders: holdersOf(stage.base, stage.files) }
 }
 
 async function readRecords(stage: Store, added: readonly AddedTarget[]): Promise<readonly Update[]> {
@@ -50,11 +65,17 @@ async function readRecords(stage: Store, added: readonly AddedTarget[]): Promise
   return updates.sort((a, b) => a.sequence - b.sequence)
 }
 
-function describeRole(file: StagedFile, base: Repository): RoleSummary {
+function describeRole(file: StagedFile, stage: Stage): RoleSummary {
+  const { base } = stage
+  const before = currentOf(file.role, base)?.signed.value
   return {
     role: file.role,
     version: file.version,
     expires: file.signed.value.expires,
+    before: before && { version: before.version, expires: before.expires },
+    sha256: sha256(file.signed.covered),
+    keys: keyChanges(file, stage),
+    signing: signingStates(file),
     added: addedTargets(file, base).map(({ path, file: { length, hashes } }) => ({ path, length, sha256: hashes['sha256'] ?? '' })),
     removed: removedTargets(file, base),
     begun: begunRoles(file, base),
@@ -62,15 +83,19 @@ function describeRole(file: StagedFile, base: Repository): RoleSummary {
   }
 }
 
-function begunRoles({ role, signed }: StagedFile, base: Repository): RoleSummary['begun'] {
+function begunRoles({ role, signed }: StagedFile, base: Repository | undefined): RoleSummary['begun'] {
   if (role !== 'targets' || signed.value.kind !== 'targets') return []
   const delegated = signed.value.delegations?.roles ?? []
-  return delegated.filter(({ name }) => !base.channels.has(name)).map(({ name, threshold, keyIds }) => ({ role: name, threshold, keyIds }))
+  return delegated
+    .filter(({ name }) => base?.channels.has(name) !== true)
+    .map(({ name, threshold, keyIds }) => ({ role: name, threshold, keyIds }))
 }
 
-/** The summary for a person, line by line. */
-export function stageLines({ roles, releases }: StageSummary): readonly string[] {
-  return [...releases.flatMap(releaseLines), ...roles.flatMap(roleLines)]
+/** The summary for a person, line by line; `nameOf` knows the keys of this machine, which come before what the stage calls them. */
+export function stageLines({ roles, releases, holders }: StageSummary, nameOf: (keyId: string) => string | undefined): readonly string[] {
+  const shown = (keyId: string): string => [nameOf(keyId) ?? holders.get(keyId), keyId].filter(Boolean).join(' ')
+  // Nobody has signed for these texts yet: they shall not write over what stands beside them.
+  return [...releases.flatMap(releaseLines), ...roles.flatMap((role) => roleLines(role, shown))].map(showLine)
 }
 
 function releaseLines(update: Update): readonly string[] {
@@ -109,11 +134,24 @@ function stepText(step: PostStep): string {
   return `${step.name} (${terms.join(', ')}): ${step.kind === 'run' ? step.command : JSON.stringify(step.text)}`
 }
 
-function roleLines({ role, version, expires, added, removed, begun, complete }: RoleSummary): readonly string[] {
+function roleLines(summary: RoleSummary, nameOf: (keyId: string) => string): readonly string[] {
+  const { role, version, expires, before, added, removed, begun, complete, keys, signing } = summary
   return [
     `role ${role}: version ${version}, good until ${formatTime(expires)}, ${complete ? 'signed' : 'to be signed'}`,
+    `  ${before === undefined ? 'the first of its role' : `follows version ${before.version}, good until ${formatTime(before.expires)}`}`,
+    `  sha256 of what is signed: ${summary.sha256}`,
     ...begun.map((one) => `  begins to trust role ${one.role}: ${one.threshold} of the keys ${one.keyIds.join(' ')}`),
-    ...added.map(({ path, length, sha256 }) => `  adds ${path}, ${length} bytes, sha256 ${sha256}`),
+    ...keys.flatMap((change) => keyChangeLines(change, nameOf)),
+    ...added.map(({ path, length, sha256: digest }) => `  adds ${path}, ${length} bytes, sha256 ${digest}`),
     ...removed.map((path) => `  removes ${path}`),
+    ...signing.flatMap((state) => signingLines(state, nameOf)),
+  ]
+}
+
+function signingLines({ of, threshold, signed, missing }: SigningState, nameOf: (keyId: string) => string): readonly string[] {
+  return [
+    `  ${of} asks for ${threshold} signatures of ${signed.length + missing.length} keys, and has ${signed.length}`,
+    ...signed.map((id) => `    signed: ${nameOf(id)}`),
+    ...missing.map((id) => `    not yet: ${nameOf(id)}`),
   ]
 }

@@ -1,16 +1,14 @@
 import { emptyBytes, equalBytes, oneChunk } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
-import { decodeMetadata, encodeSigned } from '../../format/tuf.ts'
-import { channelTargets } from './channel-draft.ts'
+import { decodeMetadata, decodeRoot, encodeSigned } from '../../format/tuf.ts'
 import { metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
+import { belowNextRoot } from './next-root.ts'
 import { innerStore } from './overlay-store.ts'
-import { draftReleases, nameDists, nextTargets } from './publish.ts'
-import { authorityOf, decoding, loadRepository, readKey, topAuthority } from './repository.ts'
+import { authorityOf, decoding, loadRepository, loadRoot, readKey, topAuthority } from './repository.ts'
+import { verifySignatures } from './verify-signatures.ts'
 import type { Metadata, Root, Signed, Targets } from '../../format/tuf.ts'
 import type { Store } from '../../port/store.ts'
-import type { PublishInput } from './publish.ts'
-import type { DraftedRelease } from './release-draft.ts'
-import type { Repository } from './repository.ts'
+import type { Loaded, Repository } from './repository.ts'
 import type { Authority } from './verify-signatures.ts'
 
 /**
@@ -18,30 +16,29 @@ import type { Authority } from './verify-signatures.ts'
  * metadata still without signatures, and under `base/metadata/` what the repository had, which says who may sign.
  */
 
-const basePrefix = 'base/'
-
-export type StageInput = PublishInput & { readonly stage: Store }
+export const basePrefix = 'base/'
 
 /**
- * Everything of a publication but the signatures; no key is needed. `exists` where the stage holds one that is still to
- * be published; what was published is cleared away.
+ * The next versions of roles as `make` says, without signatures, and what they come on. `exists` where the stage holds some
+ * that are still to be published; what was published is cleared away.
  */
-export async function stageReleases(input: StageInput): Promise<readonly DraftedRelease[]> {
-  const { store, stage, clock, lifetimes } = input
+export async function stageMetadata(
+  store: Store,
+  stage: Store,
+  make: (repository: Repository) => readonly StagedRole[],
+): Promise<readonly StagedRole[]> {
   await clearPublished(stage, store)
   const repository = await loadRepository(store)
-  const dists = await nameDists(input.dists)
-  const targets = nextTargets(input, repository, dists)
-  const { releases, drafts } = await draftReleases(input, repository, dists, stage)
-  if (drafts.length === 0) return releases
-  await copyBase(repository, innerStore(stage, basePrefix))
-  for (const draft of drafts) await putUnsigned(stage, draft.role, channelTargets(draft, clock, lifetimes))
-  if (targets !== undefined) await putUnsigned(stage, 'targets', targets)
-  return releases
+  const roles = make(repository)
+  await copyBase(store, repository, innerStore(stage, basePrefix))
+  for (const { role, value } of roles) await putUnsigned(stage, role, value)
+  return roles
 }
 
+export type StagedRole = { readonly role: string; readonly value: Metadata }
+
 /** Blobs alone are what an earlier try has left; they are used again. */
-async function clearPublished(stage: Store, store: Store): Promise<void> {
+export async function clearPublished(stage: Store, store: Store): Promise<void> {
   const metadata = await stage.list('metadata/')
   if (metadata.length === 0) return
   for (const key of metadata) {
@@ -58,23 +55,18 @@ async function sameFile(one: Store, other: Store, key: string): Promise<boolean>
   return equalBytes((await one.get(key)) ?? emptyBytes, (await other.get(key)) ?? emptyBytes)
 }
 
-async function putUnsigned(stage: Store, role: string, value: Metadata): Promise<void> {
+export async function putUnsigned(stage: Store, role: string, value: Metadata): Promise<void> {
   await stage.put(metadataKey(role, value.version), oneChunk(encodeSigned(value, [])))
 }
 
-async function copyBase({ root, formerRoot, timestamp, snapshot, targets, channels }: Repository, base: Store): Promise<void> {
+/** With all roots, so that a signer can follow them from one that he knows. */
+export async function copyBase(store: Store, { timestamp, snapshot, targets, channels }: Repository, base: Store): Promise<void> {
   const put = async (key: string, file: Uint8Array): Promise<void> => await base.put(key, oneChunk(file))
-  if (formerRoot !== undefined) await put(metadataKey('root', formerRoot.signed.value.version), formerRoot.file)
-  await put(metadataKey('root', root.signed.value.version), root.file)
+  for (const key of await store.list('metadata/')) if (parseMetadataKey(key)?.role === 'root') await put(key, await readKey(store, key))
   await put(metadataKey('snapshot', snapshot.signed.value.version), snapshot.file)
   await put(metadataKey('targets', targets.signed.value.version), targets.file)
   for (const [role, { file, signed }] of channels) await put(metadataKey(role, signed.value.version), file)
   await put(timestampKey, timestamp.file)
-}
-
-/** The repository as it was when the stage was made. */
-export async function loadStageBase(stage: Store): Promise<Repository> {
-  return await loadRepository(innerStore(stage, basePrefix))
 }
 
 export type StagedFile = {
@@ -86,8 +78,26 @@ export type StagedFile = {
   readonly authorities: readonly Authority[]
 }
 
+/** A stage as it was read, once: what is shown to a person is what is signed after that. */
+export type Stage = {
+  readonly store: Store
+  /** The repository as it was when the stage was made; undefined where one is to begin. */
+  readonly base: Repository | undefined
+  readonly files: readonly StagedFile[]
+}
+
+/** With `trusted`, a root file that the reader knows, the stage's own roots must lead on from it. */
+export async function openStage(store: Store, trusted?: Uint8Array): Promise<Stage> {
+  const before = innerStore(store, basePrefix)
+  const base = (await before.list('metadata/')).length === 0 ? undefined : await loadRepository(before)
+  const files = await loadStagedFiles(store, base)
+  for (const file of files) checkFollows(file, base)
+  if (trusted !== undefined) await checkRootChain(before, trusted, base)
+  return { store, base, files }
+}
+
 /** The staged metadata of root, targets and channels, with who must sign it when `repository` is what it comes on. */
-export async function loadStagedFiles(stage: Store, repository: Repository): Promise<readonly StagedFile[]> {
+export async function loadStagedFiles(stage: Store, repository: Repository | undefined): Promise<readonly StagedFile[]> {
   const files = new Map<string, Omit<StagedFile, 'authorities'>>()
   for (const key of await stage.list('metadata/')) {
     const name = parseMetadataKey(key)
@@ -96,15 +106,45 @@ export async function loadStagedFiles(stage: Store, repository: Repository): Pro
     files.set(name.role, await loadStagedFile(stage, key, name.role, name.version))
   }
   if (files.size === 0) throw new BinderyError('not-found', 'the folder holds no publication')
-  const root = (files.get('root')?.signed.value ?? repository.root.signed.value) as Root
-  const targets = (files.get('targets')?.signed.value ?? repository.targets.signed.value) as Targets
-  return [...files.values()].map((file) => ({ ...file, authorities: authoritiesOf(file.role, repository, root, targets) }))
+  const root = (files.get('root')?.signed ?? repository?.root.signed)?.value as Root | undefined
+  const targets = (files.get('targets')?.signed ?? repository?.targets.signed)?.value as Targets | undefined
+  if (root === undefined || targets === undefined)
+    throw new BinderyError('not-found', 'is missing, and nothing begins without it', { subject: root === undefined ? 'root' : 'targets' })
+  const oldRoot = repository?.root.signed.value
+  return [...files.values()].map((file) => ({ ...file, authorities: authoritiesOf(file.role, oldRoot, root, targets) }))
+}
+
+/** Of what is there; undefined for a role that begins. */
+export function currentOf(role: string, repository: Repository | undefined): Loaded<Root | Targets> | undefined {
+  if (role === 'root') return repository?.root
+  return role === 'targets' ? repository?.targets : repository?.channels.get(role)
+}
+
+/** A signature under a version that nobody could publish now would be good for a surprise later. */
+function checkFollows({ role, version }: StagedFile, base: Repository | undefined): void {
+  const current = currentOf(role, base)?.signed.value.version ?? 0
+  if (version === current + 1) return
+  throw new BinderyError('mix-and-match', `comes on version ${current}`, { subject: metadataKey(role, version) })
+}
+
+/** A base that somebody made up would make a person believe in what has changed, and in who has signed before. */
+async function checkRootChain(before: Store, trusted: Uint8Array, base: Repository | undefined): Promise<void> {
+  let root = decodeRoot(trusted)
+  const newest = base?.root.signed.value.version ?? 0
+  if (newest < root.value.version) throw new BinderyError('downgrade', `comes on root ${newest}, and root ${root.value.version} is trusted`)
+  if (!equalBytes(root.covered, (await loadRoot(before, root.value.version)).signed.covered))
+    throw new BinderyError('wrong-key', 'is not the root that is trusted', { subject: metadataKey('root', root.value.version) })
+  while (root.value.version < newest) {
+    const { signed } = await loadRoot(before, root.value.version + 1)
+    verifySignatures(signed, topAuthority(root.value, 'root'), metadataKey('root', signed.value.version), '5.3.4')
+    root = signed
+  }
 }
 
 /** The repository with the keys that it will have: a staged root says who signs snapshot and timestamp. */
 export function withStagedRoot(repository: Repository, staged: readonly StagedFile[]): Repository {
   const next = staged.find(({ role }) => role === 'root')
-  return next === undefined ? repository : { ...repository, root: { file: next.file, signed: next.signed as Signed<Root> } }
+  return next === undefined ? repository : belowNextRoot(repository, { file: next.file, signed: next.signed as Signed<Root> })
 }
 
 async function loadStagedFile(stage: Store, key: string, role: string, version: number): Promise<Omit<StagedFile, 'authorities'>> {
@@ -120,7 +160,9 @@ async function loadStagedFile(stage: Store, key: string, role: string, version: 
   return { role, version, file, signed }
 }
 
-function authoritiesOf(role: string, repository: Repository, root: Root, targets: Targets): readonly Authority[] {
+/** Who must sign a role's next version, each for itself: for a root those of the one before as well. */
+export function authoritiesOf(role: string, oldRoot: Root | undefined, root: Root, targets: Targets): readonly Authority[] {
   if (role !== 'root') return [authorityOf(root, targets, role)]
-  return [topAuthority(repository.root.signed.value, 'root'), topAuthority(root, 'root')]
+  const roots = oldRoot === undefined ? [root] : [oldRoot, root]
+  return roots.map((value) => ({ ...topAuthority(value, 'root'), of: `root ${value.version}` }))
 }

@@ -36,7 +36,7 @@ export async function updateRoot(session: Session, trusted: Signed<Root>): Promi
     if (answer.kind !== 'bytes') break
     const next = checkNextRoot(root, answer.bytes, file)
     // Before the root is stored: after a crash in between, the same root comes again and rotates again.
-    if (rotates(root, next)) await forgetTimestampAndSnapshot(session)
+    if (rotatesOnline(root, next)) await forgetTimestampAndSnapshot(session)
     await persist(session, storeName('root'), answer.bytes)
     root = next
   }
@@ -56,7 +56,7 @@ function checkNextRoot(root: Signed<Root>, bytes: Uint8Array, file: string): Sig
 }
 
 /** 5.3.11: a key of the timestamp or snapshot role is no longer trusted. A key that is only added rotates nothing. */
-function rotates({ value: old }: Signed<Root>, { value: next }: Signed<Root>): boolean {
+export function rotatesOnline({ value: old }: Signed<Root>, { value: next }: Signed<Root>): boolean {
   const isKept = (id: string, role: TopRole): boolean =>
     next.roles[role].keyIds.includes(id) && next.keys.get(id)?.publicKey === old.keys.get(id)?.publicKey
   return (['timestamp', 'snapshot'] as const).some((role) => old.roles[role].keyIds.some((id) => !isKept(id, role)))

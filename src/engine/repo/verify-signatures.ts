@@ -17,16 +17,33 @@ export function verifySignatures(signed: Signed, authority: Authority, subject: 
   throw new BinderyError('bad-signature', message, { subject })
 }
 
-function countValid(signed: Signed, { role, keys }: Authority): number {
+export function isSatisfied(signed: Signed, authority: Authority): boolean {
+  return countValid(signed, authority) >= authority.role.threshold
+}
+
+function countValid(signed: Signed, authority: Authority): number {
   const counted = new Set<string>()
+  for (const { identity } of validSignatures(signed, authority)) {
+    counted.add(identity)
+    if (counted.size >= authority.role.threshold) break
+  }
+  return counted.size
+}
+
+/** The ids of the role's keys that have signed, each key once. */
+export function signersOf(signed: Signed, authority: Authority): readonly string[] {
+  const byIdentity = new Map<string, string>()
+  for (const { identity, keyId } of validSignatures(signed, authority)) byIdentity.set(identity, keyId)
+  return [...byIdentity.values()]
+}
+
+/** By the key itself, not its id: one key listed under two ids must not meet a threshold of two. */
+function* validSignatures(signed: Signed, { role, keys }: Authority): Iterable<{ readonly keyId: string; readonly identity: string }> {
   for (const { keyId, sig } of signed.signatures) {
     const key = role.keyIds.includes(keyId) ? keys.get(keyId) : undefined
     const opened = key === undefined ? undefined : openPublicKey(key)
     const signature = fromHex(sig)
     if (opened === undefined || signature === undefined) continue
-    // By the key itself, not its id: one key listed under two ids must not meet a threshold of two.
-    if (opened.verify(signed.covered, signature)) counted.add(opened.identity)
-    if (counted.size >= role.threshold) break
+    if (opened.verify(signed.covered, signature)) yield { keyId, identity: opened.identity }
   }
-  return counted.size
 }

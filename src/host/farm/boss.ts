@@ -16,6 +16,7 @@ export async function startBoss(engine: Engine, { onError }: BossOptions): Promi
     // The controller sweeps when it wants to know.
     supervise: false,
     monitorIntervalSeconds: 10,
+    maintenanceIntervalSeconds: 3600,
     registerInstance: false,
     openTelemetry: { enabled: false },
     reindex: false,

@@ -78,17 +78,20 @@ async function readHandovers({ db }: World, states: readonly HandoverState[]): P
     .where('state', '=', sql<HandoverState>`any(${[...states]})`)
     .orderBy('id')
     .execute()
-  const found: Handover[] = []
-  for (const row of rows) {
-    const packages = await db.selectFrom('farm.handover_package').select('package').where('handover', '=', row.id).execute()
-    found.push(
-      handoverOf(
-        row,
-        packages.map((one) => one.package),
-      ),
-    )
-  }
-  return found
+  const ids = rows.map(({ id }) => id)
+  const handed = await db
+    .selectFrom('farm.handover_package')
+    .selectAll()
+    .where('handover', '=', sql<number>`any(${ids})`)
+    .orderBy('package')
+    .execute()
+  const byHandover = Map.groupBy(handed, ({ handover }) => handover)
+  return rows.map((row) =>
+    handoverOf(
+      row,
+      (byHandover.get(row.id) ?? []).map((one) => one.package),
+    ),
+  )
 }
 
 function handoverOf(row: Selectable<HandoverTable>, packages: readonly number[]): Handover {

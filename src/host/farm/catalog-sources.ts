@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
-import { openQueue, queueName } from './boss.ts'
 import { dequeue, enqueue } from './jobs.ts'
-import { addEvents, buildColumns, buildOf, inTransaction, moveBuilds } from './world.ts'
-import type { Applied, Branch, FarmCatalog, SourcePlan } from '../../port/farm-catalog.ts'
+import { addEvents, buildColumns, buildOf, endAttempts, inTransaction, moveBuilds } from './world.ts'
+import { putBranches } from './branches.ts'
+import type { Applied, FarmCatalog, SourcePlan } from '../../port/farm-catalog.ts'
+import type { Branch } from '../../base/farm-branch.ts'
 import type { Actor, Build } from '../../port/farm-build.ts'
 import type { Tx, World } from './world.ts'
 
@@ -11,7 +12,11 @@ type Part = Pick<FarmCatalog, 'putBranches' | 'branches' | 'pauseBranch' | 'last
 
 export function catalogSources(world: World): Part {
   return {
-    putBranches: async (branches, actor) => await putBranches(world, branches, actor),
+    putBranches: async (branches, actor) => {
+      const anew = await putBranches(world, branches, actor)
+      if (anew.waiting.length > 0) world.wake()
+      return anew
+    },
     branches: async () => await readBranches(world),
     pauseBranch: async (name, paused, actor) => {
       await inTransaction(world, async (tx) => {
@@ -37,35 +42,6 @@ export function catalogSources(world: World): Part {
       return applied
     },
   }
-}
-
-async function putBranches(world: World, branches: readonly Branch[], actor: Actor): Promise<void> {
-  for (const { name, archs } of branches) for (const arch of archs) await openQueue(world.boss, queueName(name, arch), world)
-  await inTransaction(world, async (tx) => {
-    await tx.updateTable('farm.branch').set({ retired: true }).where('retired', '=', false).execute()
-    for (const branch of branches) await putBranch(tx, branch, actor)
-  })
-}
-
-async function putBranch(tx: Tx, { name, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {
-  const facts = {
-    release,
-    source_kind: source.kind,
-    source: source.place,
-    module: source.module ?? null,
-    from_tag: from,
-    to_tag: to,
-    sqlports: sqlports ?? null,
-    archs,
-    tags,
-  }
-  const before = await tx.selectFrom('farm.branch').select('name').where('name', '=', name).executeTakeFirst()
-  await tx
-    .insertInto('farm.branch')
-    .values({ name, ...facts })
-    .onConflict((oc) => oc.column('name').doUpdateSet({ ...facts, retired: false }))
-    .execute()
-  if (before === undefined) await addEvents(tx, [{ actor, kind: 'branch', subject: name, what: 'added' }])
 }
 
 async function readBranches({ db }: World): Promise<readonly (Branch & { readonly paused: boolean })[]> {
@@ -122,7 +98,7 @@ async function applyPlan(tx: Tx, world: World, plan: SourcePlan, actor: Actor): 
   return { updates: fresh, queued, superseded }
 }
 
-async function putState(tx: Tx, { branch, digest, from, to }: SourcePlan): Promise<number> {
+async function putState(tx: Tx, { branch, digest, from, to, revision }: SourcePlan): Promise<number> {
   const last = await tx
     .selectFrom('farm.source_state')
     .select(['id', 'digest'])
@@ -131,7 +107,8 @@ async function putState(tx: Tx, { branch, digest, from, to }: SourcePlan): Promi
     .limit(1)
     .executeTakeFirst()
   if (last?.digest === digest) return last.id
-  const values = { branch, digest, from_tag: from, to_tag: to }
+  const at = revision.seconds === undefined ? null : new Date(revision.seconds * 1000)
+  const values = { branch, digest, from_tag: from, to_tag: to, revision: revision.name, revision_at: at }
   return (await tx.insertInto('farm.source_state').values(values).returning('id').executeTakeFirstOrThrow()).id
 }
 
@@ -150,16 +127,6 @@ async function supersede(tx: Tx, world: World, { superseded }: SourcePlan, actor
   const moved = new Set(await moveBuilds(tx, world.rules, ids, 'superseded', { actor, why: 'the sources have changed again' }))
   await endAttempts(tx, [...moved], 'superseded')
   return builds.filter(({ id }) => moved.has(id))
-}
-
-/** Of builds that nobody is to go on with. */
-export async function endAttempts(tx: Tx, builds: readonly number[], outcome: 'cancelled' | 'superseded'): Promise<void> {
-  await tx
-    .updateTable('farm.attempt')
-    .set({ ended_at: sql`now()`, outcome })
-    .where('build', '=', sql<number>`any(${[...builds]})`)
-    .where('ended_at', 'is', null)
-    .execute()
 }
 
 /** By pkgpath. An update that is there already as the newest of its port is that one. */

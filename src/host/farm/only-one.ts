@@ -5,11 +5,11 @@ import type pg from 'pg'
 export type Hold = {
   /** Takes it again where the server was restarted. Throws `locked` where another has it by now. */
   check(): Promise<void>
-  release(): void
+  release(): Promise<void>
 }
 
 /** A folder has a lock of its own. */
-export const held: Hold = { check: async () => await Promise.resolve(), release: () => {} }
+export const held: Hold = { check: async () => await Promise.resolve(), release: async () => await Promise.resolve() }
 
 /** A lock of PostgreSQL lasts as long as its connection: nobody has to take it from a process that is dead. */
 export async function holdServer(pool: pg.Pool): Promise<Hold> {
@@ -17,29 +17,32 @@ export async function holdServer(pool: pg.Pool): Promise<Hold> {
   return {
     check: async () => {
       if (!connection.isBroken()) return
-      connection.release()
+      await connection.release()
       connection = await connected(pool)
     },
-    release: () => connection.release(),
+    release: async () => await connection.release(),
   }
 }
 
-type Connection = { readonly isBroken: () => boolean; readonly release: () => void }
+type Connection = { readonly isBroken: () => boolean; readonly release: () => Promise<void> }
 
 async function connected(pool: pg.Pool): Promise<Connection> {
   const client = await pool.connect()
   let broken = false
   const notice = (): void => void (broken = true)
   client.on('error', notice).on('end', notice)
-  // The connection is not used again: what it holds goes with it.
-  const release = (): void => client.release(true)
+  // The connection is not used again: what it holds goes with it, but not at once, and the next one may be waiting.
+  const release = async (): Promise<void> => {
+    await client.query("select pg_advisory_unlock(hashtext('bindery farm run'))").catch(() => {})
+    client.release(true)
+  }
   const { rows } = await client
     .query<{ taken: boolean }>("select pg_try_advisory_lock(hashtext('bindery farm run')) as taken")
     .catch((error: unknown) => {
-      release()
+      client.release(true)
       throw error
     })
   if (rows[0]?.taken === true) return { isBroken: () => broken, release }
-  release()
+  client.release(true)
   throw new BinderyError('locked', 'another controller looks after the farm in this database', { subject: 'DATABASE_URL' })
 }

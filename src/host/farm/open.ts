@@ -1,4 +1,5 @@
 import { openQueue, queueName, startBoss } from './boss.ts'
+import { catalogAge } from './catalog-age.ts'
 import { catalogBuilds } from './catalog-builds.ts'
 import { catalogHandovers } from './catalog-handovers.ts'
 import { catalogPeople } from './catalog-people.ts'
@@ -53,7 +54,13 @@ export async function openFarm(place: FarmPlace, { rules, leaseSeconds, verb, on
     const boss = await startBoss(engine, { leaseSeconds, onError })
     const waiting = wakened()
     const world: World = { db: engine.db, boss, rules, leaseSeconds, wake: waiting.wake }
-    const catalog = { ...catalogSources(world), ...catalogBuilds(world), ...catalogHandovers(world), ...catalogPeople(world) }
+    const catalog = {
+      ...catalogSources(world),
+      ...catalogBuilds(world),
+      ...catalogHandovers(world),
+      ...catalogPeople(world),
+      ...catalogAge(world),
+    }
     const queue = farmQueue(world, waiting)
     return {
       engine,

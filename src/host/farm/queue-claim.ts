@@ -3,12 +3,13 @@ import { queueName } from './boss.ts'
 import { attemptOf, inTransaction, moveAll, moveBuilds, queueIn, readBuild } from './world.ts'
 import type { Selectable } from 'kysely'
 import type { Job } from 'pg-boss'
+import type { Revision } from '../../base/source-change.ts'
 import type { Claim } from '../../port/farm-queue.ts'
 import type { Attempt, Build } from '../../port/farm-build.ts'
 import type { Tables } from './tables.ts'
 import type { Tx, World } from './world.ts'
 
-type Line = { readonly name: string; readonly release: string; readonly to_tag: string }
+type Line = { readonly name: string; readonly release: string }
 type Claiming = { readonly builder: string; readonly queue: string; readonly line: Line }
 
 export async function claim(world: World, builder: string): Promise<Claim | undefined> {
@@ -46,7 +47,7 @@ type BuilderRow = Selectable<Tables['farm.builder']>
 async function linesFor(tx: Tx, { arch, releases, tags }: BuilderRow): Promise<readonly Line[]> {
   const branches = await tx
     .selectFrom('farm.branch')
-    .select(['name', 'release', 'to_tag', 'archs', 'tags'])
+    .select(['name', 'release', 'archs', 'tags'])
     .where('paused', '=', false)
     .where('retired', '=', false)
     .orderBy('name', 'desc')
@@ -113,7 +114,7 @@ async function begin(tx: Tx, { rules }: World, { builder, line }: Claiming, { jo
     build: { ...build, state: 'building', notBefore: undefined, since: attempt.started },
     attempt,
     release: line.release,
-    revision: line.to_tag,
+    revision: await revisionOf(tx, build.id),
   }
 }
 
@@ -143,6 +144,19 @@ export async function claimOf({ db }: World, id: number): Promise<Claim | undefi
   const attempt = await db.selectFrom('farm.attempt').selectAll().where('id', '=', id).executeTakeFirst()
   const build = attempt === undefined ? undefined : await readBuild(db, attempt.build)
   if (attempt === undefined || build === undefined) return undefined
-  const line = await db.selectFrom('farm.branch').select(['release', 'to_tag']).where('name', '=', build.branch).executeTakeFirstOrThrow()
-  return { build, attempt: attemptOf(attempt), release: line.release, revision: line.to_tag }
+  const { release } = await db.selectFrom('farm.branch').select('release').where('name', '=', build.branch).executeTakeFirstOrThrow()
+  return { build, attempt: attemptOf(attempt), release, revision: await revisionOf(db, build.id) }
+}
+
+/** Not what the branch is by now: what came into it meanwhile is a build of its own. */
+async function revisionOf(db: Tx | World['db'], build: number): Promise<Revision> {
+  const row = await db
+    .selectFrom('farm.build')
+    .innerJoin('farm.update', 'farm.update.id', 'farm.build.update_id')
+    .innerJoin('farm.source_state', 'farm.source_state.id', 'farm.update.source_state')
+    .select(['farm.source_state.to_tag', 'farm.source_state.revision', 'farm.source_state.revision_at'])
+    .where('farm.build.id', '=', build)
+    .executeTakeFirstOrThrow()
+  const at = row.revision_at ?? undefined
+  return { name: row.revision ?? row.to_tag, seconds: at === undefined ? undefined : Math.floor(at.getTime() / 1000) }
 }

@@ -107,6 +107,35 @@ async function endFailed(tx: Tx, world: World, { attempt, build }: Held, { why, 
   await enqueue(tx, world, [build], next.afterSeconds)
 }
 
+/** Nothing was heard of its builder. What takes its builders down, one after the other, is given to no more of them. */
+export async function lose(tx: Tx, world: World, held: Pick<Held, 'attempt' | 'build'>): Promise<'waiting' | 'quarantined'> {
+  const { attempt, build } = held
+  const why = 'no sign of life'
+  const losses = (await lossesOf(tx, build.id)) + 1
+  if (losses < world.rules.mostLosses) {
+    await putBack(tx, world, held, { outcome: 'lost', why })
+    return 'waiting'
+  }
+  await dequeue(tx, world, [build.id])
+  await endAttempt(tx, attempt.id, { outcome: 'lost', why })
+  await moveAll(tx, world.rules, [build.id], 'failed', { actor: 'farm', why: `nothing is heard of ${attempt.builder}` })
+  await moveAll(tx, world.rules, [build.id], 'quarantined', { actor: 'farm', why: `it lost ${losses} builders` })
+  return 'quarantined'
+}
+
+/** Since it last came to wait by more than that. */
+async function lossesOf(tx: Tx, build: number): Promise<number> {
+  const { count } = await tx
+    .selectFrom('farm.attempt')
+    .innerJoin('farm.build', 'farm.build.id', 'farm.attempt.build')
+    .select(sql<number>`count(*)::integer`.as('count'))
+    .where('farm.attempt.build', '=', build)
+    .where('farm.attempt.outcome', '=', 'lost')
+    .whereRef('farm.attempt.started_at', '>=', 'farm.build.queued_at')
+    .executeTakeFirstOrThrow()
+  return count
+}
+
 /** For whoever comes next. */
 export async function putBack(
   tx: Tx,

@@ -1,13 +1,12 @@
 import { sql } from 'kysely'
 import { BinderyError } from '../../base/error.ts'
 import { queueName } from './boss.ts'
-import { endAttempts } from './catalog-sources.ts'
 import { dequeue, enqueue } from './jobs.ts'
 import { claim, claimOf } from './queue-claim.ts'
-import { finish, putBack } from './queue-end.ts'
-import { affectedBy, attemptOf, inTransaction, moveAll, queueIn, readBuild } from './world.ts'
+import { finish, lose, putBack } from './queue-end.ts'
+import { affectedBy, attemptOf, endAttempts, inTransaction, moveAll, queueIn, readBuild } from './world.ts'
 import type { Selectable } from 'kysely'
-import type { FarmQueue } from '../../port/farm-queue.ts'
+import type { FarmQueue, Lost } from '../../port/farm-queue.ts'
 import type { Attempt, Build } from '../../port/farm-build.ts'
 import type { Queued } from './jobs.ts'
 import type { Wakened } from '../wakened.ts'
@@ -21,6 +20,7 @@ export function farmQueue(world: World, { changed }: Wakened): FarmQueue {
     beat: async (attempt, log) => await beat(world, attempt, log),
     finish: async (attempt, end) => await finish(world, attempt, end),
     expire: async () => await expire(world),
+    renew: async () => await renew(world),
     releaseAll: async (builders, why) => await releaseAll(world, builders, why),
     cancel: async (build, actor) =>
       await inTransaction(world, async (tx) => {
@@ -31,9 +31,10 @@ export function farmQueue(world: World, { changed }: Wakened): FarmQueue {
     retry: async (build, actor) => {
       await inTransaction(world, async (tx) => {
         const known = await wanted(tx, build)
+        await refuseUnwanted(tx, known)
         if (known.state === 'building') throw new BinderyError('conflict', `build ${build} is being built`)
         await dequeue(tx, world, [build])
-        await moveAll(tx, world.rules, [build], 'waiting', { actor, set: { failures: 0 } })
+        await moveAll(tx, world.rules, [build], 'waiting', { actor, set: { failures: 0, queued_at: sql`now()`, unwanted_at: null } })
         await enqueue(tx, world, [known])
       })
       world.wake()
@@ -62,7 +63,7 @@ async function beat(world: World, id: number, { size }: { readonly size: number 
 }
 
 /** Which claims have run out is decided by the queue; the catalog follows. */
-async function expire(world: World): Promise<readonly Attempt[]> {
+async function expire(world: World): Promise<readonly Lost[]> {
   await world.boss.supervise()
   const silent = await world.db
     .selectFrom('farm.attempt')
@@ -70,18 +71,21 @@ async function expire(world: World): Promise<readonly Attempt[]> {
     .where('ended_at', 'is', null)
     .where('heartbeat_at', '<', sql<Date>`now() - ${world.leaseSeconds} * interval '1 second'`)
     .execute()
-  const lost: Attempt[] = []
-  for (const attempt of silent) if (await loseIfExpired(world, attempt)) lost.push(attemptOf(attempt))
+  const lost: Lost[] = []
+  for (const attempt of silent) {
+    const becomes = await loseIfExpired(world, attempt)
+    if (becomes !== undefined) lost.push({ attempt: attemptOf(attempt), becomes })
+  }
   if (lost.length > 0) world.wake()
   return lost
 }
 
-async function loseIfExpired(world: World, attempt: Selectable<AttemptTable>): Promise<boolean> {
+async function loseIfExpired(world: World, attempt: Selectable<AttemptTable>): Promise<Lost['becomes'] | undefined> {
   return await inTransaction(world, async (tx) => {
     const build = await readBuild(tx, attempt.build)
-    if (build === undefined) return false
+    if (build === undefined) return undefined
     const [job] = await world.boss.findJobs(queueName(build.branch, build.arch), { id: attempt.job, ...queueIn(tx) })
-    if (job !== undefined && job.state === 'active' && job.retryCount === attempt.job_try) return false
+    if (job !== undefined && job.state === 'active' && job.retryCount === attempt.job_try) return undefined
     const isOpen = await tx
       .selectFrom('farm.attempt')
       .select('id')
@@ -89,9 +93,25 @@ async function loseIfExpired(world: World, attempt: Selectable<AttemptTable>): P
       .where('ended_at', 'is', null)
       .forUpdate()
       .executeTakeFirst()
-    if (isOpen === undefined) return false
-    await putBack(tx, world, { attempt, build }, { outcome: 'lost', why: 'no sign of life' })
-    return true
+    return isOpen === undefined ? undefined : await lose(tx, world, { attempt, build })
+  })
+}
+
+async function renew(world: World): Promise<void> {
+  await inTransaction(world, async (tx) => {
+    const open = await tx
+      .selectFrom('farm.attempt')
+      .innerJoin('farm.build', 'farm.build.id', 'farm.attempt.build')
+      .select(['farm.attempt.id', 'farm.attempt.job', 'farm.attempt.job_try', 'farm.build.branch', 'farm.build.arch'])
+      .where('farm.attempt.ended_at', 'is', null)
+      .execute()
+    for (const { job, job_try, branch, arch } of open)
+      await world.boss.touch(queueName(branch, arch), { id: job, retryCount: job_try }, queueIn(tx))
+    await tx
+      .updateTable('farm.attempt')
+      .set({ heartbeat_at: sql<Date>`now()` })
+      .where('ended_at', 'is', null)
+      .execute()
   })
 }
 
@@ -117,6 +137,14 @@ async function wanted(tx: Tx, id: number): Promise<Build> {
   const build = await readBuild(tx, id)
   if (build === undefined) throw new BinderyError('not-found', `there is no build ${id}`)
   return build
+}
+
+/** Nobody would ever take it. */
+async function refuseUnwanted(tx: Tx, { id, branch, arch }: Build): Promise<void> {
+  const row = await tx.selectFrom('farm.branch').select(['archs', 'retired']).where('name', '=', branch).executeTakeFirstOrThrow()
+  if (row.retired) throw new BinderyError('conflict', `build ${id} is of ${branch}, which farm.toml no longer has`)
+  if (!row.archs.includes(arch))
+    throw new BinderyError('conflict', `build ${id} is for ${arch}, which ${branch} no longer has in farm.toml`)
 }
 
 type Prioritising = { readonly build: number; readonly priority: number; readonly actor: string }

@@ -2,7 +2,7 @@ import type { Generated, GeneratedAlways } from 'kysely'
 import type { AttemptOutcome, BuildState } from '../../port/farm-build.ts'
 import type { HandoverState, Report, Sighting } from '../../port/farm-catalog.ts'
 
-/** The columns of schema `farm` (schema-1.ts), as queries see them. */
+/** The columns of schema `farm` (schema-1.ts and those after it), as queries see them. */
 export type Tables = {
   readonly 'farm.branch': BranchTable
   readonly 'farm.source_state': SourceStateTable
@@ -42,6 +42,8 @@ type SourceStateTable = {
   readonly digest: string
   readonly from_tag: string
   readonly to_tag: string
+  readonly revision: string | null
+  readonly revision_at: Date | null
   readonly seen_at: Generated<Date>
 }
 
@@ -77,6 +79,7 @@ export type BuildTable = {
   readonly handed_over_at: Date | null
   readonly signed_at: Date | null
   readonly published_at: Date | null
+  readonly unwanted_at: Date | null
 }
 
 type BuilderTable = {

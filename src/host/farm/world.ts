@@ -148,6 +148,16 @@ export async function moveAll(tx: Tx, rules: Transitions, builds: readonly numbe
   throw new BinderyError('conflict', `build ${left} is ${state}, and cannot become ${to}`)
 }
 
+/** Of builds that nobody is to go on with. */
+export async function endAttempts(tx: Tx, builds: readonly number[], outcome: 'cancelled' | 'superseded'): Promise<void> {
+  await tx
+    .updateTable('farm.attempt')
+    .set({ ended_at: sql`now()`, outcome })
+    .where('build', '=', sql<number>`any(${[...builds]})`)
+    .where('ended_at', 'is', null)
+    .execute()
+}
+
 export async function addEvents(
   tx: Tx | Kysely<Tables>,
   events: readonly { readonly actor: Actor; readonly kind: string; readonly subject: string; readonly what: string }[],

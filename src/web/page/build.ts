@@ -48,8 +48,7 @@ function actions(context: PageContext, { id, state, pkgpath }: BuildDetails): Ht
   const buttons = [
     (state === 'failed' || state === 'quarantined' || state === 'cancelled') && action(context, `${path}/retry`, 'Try again', pkgpath),
     state === 'waiting' && action(context, `${path}/prioritise`, 'Build next', pkgpath),
-    (state === 'waiting' || state === 'building' || state === 'failed' || state === 'quarantined') &&
-      action(context, `${path}/cancel`, 'Cancel', pkgpath),
+    ['waiting', 'building', 'built', 'failed', 'quarantined'].includes(state) && action(context, `${path}/cancel`, 'Cancel', pkgpath),
   ]
   return buttons.some((button) => button) ? html`<div class="actions">${buttons}</div>` : undefined
 }

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { sign } from '../../../src/command/sign.ts'
 import { packageKey } from '../openbsd-mirror/mirror.ts'
 import { plantPort, plantPorts, portsEnvironment } from '../ports-tree/plant.ts'
@@ -17,8 +17,10 @@ export type FarmWorld = {
   readonly mirror: string
   /** A commit to the stable branch. */
   commit(message: string, port: PortFacts): void
-  /** Signs the open requests on another machine, and drops what comes of them into the farm. */
+  /** Signs the requests on another machine, and drops what comes of them into the farm. */
   signAll(): Promise<number>
+  /** Signs them, and answers the files that come of it. */
+  sign(): Promise<readonly string[]>
   /** How many there are. */
   requests(): number
   /** Names of the published packages. */
@@ -59,6 +61,7 @@ export async function farmWorld(databaseUrl: string | undefined, more = ''): Pro
       commitAll(at('ports'), message)
     },
     signAll: async () => await signAll(folder),
+    sign: async () => await signRequests(folder),
     requests: () =>
       existsSync(join(at('farm'), 'request'))
         ? readdirSync(join(at('farm'), 'request')).filter((name) => /^[^.].*\.tar$/.test(name)).length
@@ -118,18 +121,23 @@ function git(folder: string, ...words: readonly string[]): void {
 let count = 0
 
 async function signAll(folder: string): Promise<number> {
-  const requests = join(folder, 'farm', 'request')
   const signed = join(folder, 'farm', 'signed')
   mkdirSync(signed, { recursive: true })
-  let done = 0
+  const files = await signRequests(folder)
+  for (const file of files) renameSync(file, join(signed, basename(file)))
+  return files.length
+}
+
+async function signRequests(folder: string): Promise<readonly string[]> {
+  const requests = join(folder, 'farm', 'request')
+  const files: string[] = []
   for (const name of readdirSync(requests).filter((one) => one.endsWith('.tar') && !one.startsWith('.'))) {
-    const out = join(folder, `signed-${++count}.tar`)
+    const out = join(folder, `${++count}.tar`)
     const { status, error } = await runCommand(sign, ['-s', join(folder, 'signer.sec'), '-o', out, join(requests, name)])
     if (status !== 0) throw new Error(`sign: ${status}`, { cause: error })
-    renameSync(out, join(signed, `${count}.tar`))
-    done++
+    files.push(out)
   }
-  return done
+  return files
 }
 
 function packagesIn(folder: string): readonly string[] {

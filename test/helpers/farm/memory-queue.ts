@@ -31,7 +31,7 @@ export function memoryQueue({ leaseMs = 60_000 }: { readonly leaseMs?: number } 
     build: builds.get(attempt.build) as Build,
     attempt,
     release: '7.6',
-    revision: 'stable',
+    revision: { name: 'stable', seconds: undefined },
   })
   const lose = (id: number): void => {
     endAs(id, 'lost')
