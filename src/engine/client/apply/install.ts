@@ -32,7 +32,10 @@ export type InstallInput = {
   readonly installed: Manifest
   /** Releases of other channels that come by the same plan. */
   readonly together?: readonly Part[] | undefined
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
+  readonly config: Pick<
+    ClientConfig,
+    'ignore' | 'protect' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
+  >
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -56,6 +59,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
+      isOptional: (path) => matchesAny(config.without, path),
       merging: mergingOf({ ...input, parts, config: withConfiguration(config, parts) }),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
