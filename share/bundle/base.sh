@@ -12,7 +12,7 @@ settle() {
 '
 	IFS=$blanks
 	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name=''
-	lacking_status=1 keep_releases=5 files_only='' call=' recover' room_hint='TMPDIR names another folder'
+	lacking_status=1 keep_releases=5 at_boot='' call=' recover' room_hint='TMPDIR names another folder'
 }
 
 # A path from the root, in $whole; its last bytes may be line ends, which a substitution takes away.
@@ -40,8 +40,9 @@ find_root() {
 	[ "$top" != / ] || top=
 }
 
-say() { printf '%s\n' "bindery: $verb: $*" >&2; }
-hint() { printf '%s\n' "bindery: hint: $*" >&2; }
+say() { talk "bindery: $verb: $*"; }
+hint() { talk "bindery: hint: $*"; }
+talk() { printf '%s\n' "$1" >&2; }
 explain() { [ -z "$verbose" ] || say "$@"; }
 
 # die STATUS TEXT [HINT]: before the journal is written, everything is taken back.

@@ -465,7 +465,7 @@ expire() {
 conclude() {
 	status=0
 	say_kept
-	[ "$direction" = backward ] || [ -n "$files_only" ] || run_left "$tx"
+	[ "$direction" = backward ] || [ -n "$at_boot" ] || run_left "$tx"
 	explain "$purpose done"
 }
 

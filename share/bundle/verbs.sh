@@ -264,7 +264,7 @@ begin() {
 	else
 		expire
 	fi
-	[ -z "$files_only" ] || return 0
+	[ -z "$at_boot" ] || return 0
 	status=0
 	run_all_left
 	[ "$status" -le "$first_status" ] || first_status=$status

@@ -1,15 +1,24 @@
 # --- what the program beside the journal does
 
 recovery_usage() {
-	echo "usage: sh $self [-nv] [-R root] [--undo] [--files]" >&2
+	echo "usage: sh $self [-nv] [-R root] [--undo] [--boot]" >&2
 	leave "$1"
+}
+
+# Early in the boot nobody may be there to read it.
+talk() {
+	printf '%s\n' "$1" >&2
+	[ -n "$at_boot" ] && [ -n "$state" ] || return 0
+	{ printf '%s\n' "$1" >>"$state/log/boot"; } 2>/dev/null
+	# A service of systemd talks to the journal already.
+	[ -n "${JOURNAL_STREAM-}" ] || logger -t bindery -- "$1" >/dev/null 2>&1
 }
 
 read_options() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--undo) undo=1 ;;
-		--files) files_only=1 ;;
+		--boot) at_boot=1 ;;
 		-h | --help) recovery_usage 0 ;;
 		-R) [ $# -gt 1 ] || recovery_usage 2; root=$2; shift ;;
 		-R?*) root=${1#-R} ;;
@@ -27,7 +36,7 @@ is_anything_left() {
 	[ ! -f "$state/journal" ] || return 0
 	set +f
 	set -- "$state"/recovering.* "$state"/stage/*
-	[ -n "$files_only" ] || set -- "$@" "$state"/steps/*
+	[ -n "$at_boot" ] || set -- "$@" "$state"/steps/*
 	set -f
 	for one do ! exists "$one" || return 0; done
 	return 1
@@ -48,10 +57,12 @@ check_form() {
 # Where the library of all programs is what was being replaced, one that needs none takes their place. $busybox is empty else.
 find_programs() {
 	busybox=
-	for one in $tools; do
-		"$one" --help </dev/null >/dev/null 2>&1
-		[ $? -lt 126 ] || { find_busybox "$one" && return; }
-	done
+	for one in $tools; do starts "$one" || { find_busybox "$one" && return; }; done
+}
+
+starts() {
+	"$1" --help </dev/null >/dev/null 2>&1
+	[ $? -lt 126 ]
 }
 
 find_busybox() {
@@ -96,7 +107,7 @@ sweep_own() {
 
 tell_left() {
 	[ ! -f "$state/journal" ] || tell_one "$state/journal"
-	[ -z "$files_only" ] || return 0
+	[ -z "$at_boot" ] || return 0
 	set +f
 	for left in "$state"/steps/*; do
 		case ${left##*/} in *[!0-9]*) ;; *) tell_one "$left" ;; esac
@@ -122,15 +133,27 @@ tell_one() {
 	esac
 }
 
+tell_waiting() {
+	set +f
+	for one in "$state"/steps/*; do
+		[ ! -f "$one" ] || { say "steps of the update are left: 'bindery recover' runs them"; break; }
+	done
+	set -f
+}
+
 recover_all() {
 	find_programs
 	make_own_tmp
 	[ -z "$busybox" ] || use_busybox
 	find_tools
+	# What busybox lacks may be there and not start.
+	[ -z "$xattrs" ] || { starts getfattr && starts setfattr; } || xattrs=
 	find_touch
+	[ -z "$at_boot" ] || { date >>"$state/log/boot"; } 2>/dev/null
 	if [ -n "$undo" ] && [ ! -f "$state/journal" ]; then say "the install is done; 'bindery rollback' takes it back"; fi
 	begin
 	sweep_own
+	[ -z "$at_boot" ] || tell_waiting
 	leave "$first_status"
 }
 
@@ -139,7 +162,7 @@ bindery_recover() {
 	settle recover
 	PATH=$PATH:/bin:/usr/bin:/rescue
 	# How many installs are kept is for the client to say.
-	lacking_status=4 keep_releases=1000000 call='' room_hint='make some, and run this again'
+	state='' lacking_status=4 keep_releases=1000000 call='' room_hint='make some, and run this again'
 	tools='awk cat chmod chown cmp cp cut date dd df env find grep ln ls mkdir mv od paste readlink rm rmdir sed sort stat sync tail tar touch tr uname'
 	whole_path "$0"
 	self=$whole

@@ -142,15 +142,15 @@ describe('the recovery program', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     await assertSameTree(at('root'), at('NEW'))
   })
 
-  test('with --files the tree is mended, and the steps wait', async () => {
+  test('with --boot the tree is mended, and the steps wait', async () => {
     interrupt()
     rewriteJournal((lines) => {
       const behind = lines.findLastIndex((line) => line.startsWith('area ')) + 1
       return lines.toSpliced(behind, 0, 'post run hello 60 report no true')
     })
-    assert.equal(recover(['--files']).status, 0)
+    assert.equal(recover(['--boot']).status, 0)
     assert.deepEqual(readdirSync(state('steps')), ['1'])
-    assert.equal(recover(['--files']).talk, '')
+    assert.equal(recover(['--boot']).talk, '')
     assert.match(recover(['-n']).out, /has steps left to run: hello\n$/)
     assert.equal(recover(['--undo']).status, 6)
     assert.match(readFileSync(state('log/1'), 'utf8'), /^== hello\n/)
