@@ -11,6 +11,7 @@ import { beatTarget, claimTarget } from '../../src/engine/farm/remote/targets.ts
 import { encodeBeat, encodeClaim } from '../../src/format/farm-work.ts'
 import { linkTo, withController } from '../../test/helpers/farm/controller.ts'
 import { farmFolder } from '../../test/helpers/farm-database.ts'
+import { packageKey } from '../../test/helpers/openbsd-mirror/mirror.ts'
 import { packageOf } from '../../test/helpers/openbsd-mirror/package-facts.ts'
 import { unsignedPackage } from '../../test/helpers/openbsd-mirror/package-file.ts'
 import { needsPostgres, startCluster } from '../../test/helpers/postgres.ts'
@@ -25,6 +26,7 @@ const out = (line: string): void => void process.stdout.write(`${line}\n`)
 async function idle(name: string, farm: string, databaseUrl: string | undefined): Promise<void> {
   const config = `key = "signer.pub"\n[branch.stable]\nrelease = "7.6"\ngit = "/nonexistent"\nfrom = "release"\nto = "stable"\narchs = ["amd64"]\npoll = "true"\n`
   writeFileSync(join(farm, 'farm.toml'), config)
+  writeFileSync(join(farm, 'signer.pub'), (await packageKey()).publicKeyFile)
   const env = { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) }
   const words = [resolve('dist/bindery.js'), 'farm', 'run', farm, '--listen', '127.0.0.1:0']
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'], env })

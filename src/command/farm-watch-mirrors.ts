@@ -1,11 +1,20 @@
-import { publishedSets, targetAt, visitMirror } from './farm-mirror-visit.ts'
+import { inParallel } from '../base/parallel.ts'
+import { targetAt } from './farm-mirror-target.ts'
+import { publishedSets, visitMirror } from './farm-mirror-visit.ts'
 import { publishFolder } from './farm-signing.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
+import type { MirrorTarget } from '../host/mirror-target.ts'
 import type { Controller } from './farm-controller.ts'
 import type { Standing } from './farm-mirror-visit.ts'
 
+/** By place: what a mirror was seen to have is remembered between two visits. */
+export type MirrorTargets = Map<string, MirrorTarget>
+
+/** One that hangs holds up few others. */
+const visitsAtOnce = 8
+
 /** Brings mirrors up to date, looks at those that somebody else keeps, and notes how they stand. */
-export async function visitMirrors(controller: Controller): Promise<void> {
+export async function visitMirrors(controller: Controller, targets: MirrorTargets): Promise<void> {
   const { config, context, farm, signal } = controller
   const ours = publishFolder(controller)
   const sets = await publishedSets(ours)
@@ -14,14 +23,19 @@ export async function visitMirrors(controller: Controller): Promise<void> {
     ...config.mirrors.bring.map((place) => ({ place, bring: true })),
     ...config.mirrors.look.map((place) => ({ place, bring: false })),
   ]
-  for (const { place, bring } of visits) {
+  const before = new Map((await farm.catalog.sightings()).map((one) => [`${one.mirror} ${one.branch}/${one.arch}`, one.state]))
+  await inParallel(visits, visitsAtOnce, async ({ place, bring }) => {
     if (signal.aborted) return
     await farm.catalog.putMirror(place)
-    await visitMirror(context, { target: targetAt(context, place), ours, sets, bring }, async (set, state) => {
+    const target = targets.get(place) ?? targetAt(context, place)
+    targets.set(place, target)
+    await visitMirror(context, { target, ours, sets, bring }, async (set, state) => {
       const branch = branchOf(config.branches, set)
-      if (branch !== undefined) await note(controller, { place, branch: branch.name, arch: set.split('/').at(-1) as string, state })
+      if (branch === undefined) return
+      const found = { place, branch: branch.name, arch: set.split('/').at(-1) as string, state }
+      await note(controller, found, before.get(`${place} ${found.branch}/${found.arch}`))
     })
-  }
+  })
 }
 
 function branchOf(branches: readonly BranchConfig[], set: string): BranchConfig | undefined {
@@ -32,8 +46,7 @@ function branchOf(branches: readonly BranchConfig[], set: string): BranchConfig 
 type Found = { readonly place: string; readonly branch: string; readonly arch: string; readonly state: Standing }
 
 /** Told where it is another than at the last visit. */
-async function note({ farm, context }: Controller, { place, branch, arch, state }: Found): Promise<void> {
-  const before = (await farm.catalog.sightings()).find((one) => one.mirror === place && one.branch === branch && one.arch === arch)
+async function note({ farm, context }: Controller, { place, branch, arch, state }: Found, before: string | undefined): Promise<void> {
   await farm.catalog.addSighting({
     mirror: place,
     branch,
@@ -43,8 +56,7 @@ async function note({ farm, context }: Controller, { place, branch, arch, state 
     files: state.kind === 'torn' ? state.files.slice(0, mostFiles) : [],
     why: state.kind === 'failed' ? state.why : '',
   })
-  if (before?.state !== state.kind)
-    context.say(`${place}: ${branch}/${arch}: ${state.kind}${state.kind === 'failed' ? `: ${state.why}` : ''}`)
+  if (before !== state.kind) context.say(`${place}: ${branch}/${arch}: ${state.kind}${state.kind === 'failed' ? `: ${state.why}` : ''}`)
 }
 
 const mostFiles = 100
