@@ -10,8 +10,8 @@ import type { Standing } from './farm-mirror-visit.ts'
 /** By place: what a mirror was seen to have is remembered between two visits. */
 export type MirrorTargets = Map<string, MirrorTarget>
 
-/** One that hangs holds up few others. */
-const visitsAtOnce = 8
+/** What is brought shares a line and disks with all else; a look is waiting for others, and one that hangs is to hold up few. */
+const [bringsAtOnce, looksAtOnce] = [4, 32]
 
 /** Brings mirrors up to date, looks at those that somebody else keeps, and notes how they stand. */
 export async function visitMirrors(controller: Controller, targets: MirrorTargets): Promise<void> {
@@ -19,12 +19,8 @@ export async function visitMirrors(controller: Controller, targets: MirrorTarget
   const ours = publishFolder(controller)
   const sets = await publishedSets(ours)
   if (sets.length === 0) return
-  const visits = [
-    ...config.mirrors.bring.map((place) => ({ place, bring: true })),
-    ...config.mirrors.look.map((place) => ({ place, bring: false })),
-  ]
   const before = new Map((await farm.catalog.sightings()).map((one) => [`${one.mirror} ${one.branch}/${one.arch}`, one.state]))
-  await inParallel(visits, visitsAtOnce, async ({ place, bring }) => {
+  const visit = async (place: string, bring: boolean): Promise<void> => {
     if (signal.aborted) return
     await farm.catalog.putMirror(place)
     const target = targets.get(place) ?? targetAt(context, place)
@@ -35,7 +31,9 @@ export async function visitMirrors(controller: Controller, targets: MirrorTarget
       const found = { place, branch: branch.name, arch: set.split('/').at(-1) as string, state }
       await note(controller, found, before.get(`${place} ${found.branch}/${found.arch}`))
     })
-  })
+  }
+  await inParallel(config.mirrors.bring, bringsAtOnce, async (place) => await visit(place, true))
+  await inParallel(config.mirrors.look, looksAtOnce, async (place) => await visit(place, false))
 }
 
 function branchOf(branches: readonly BranchConfig[], set: string): BranchConfig | undefined {
