@@ -119,38 +119,35 @@ describe('the recovery program', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     assert.equal(recover().status, 3)
   })
 
-  test('ends with 4 while an area is not mounted, and goes on later', async () => {
-    interrupt()
-    renameSync(state('stage/1'), at('elsewhere'))
-    const done = recover()
-    assert.equal(done.status, 4, done.talk)
-    assert.match(done.talk, /stage\/1: is not there; is its file system mounted\?/)
-    renameSync(at('elsewhere'), state('stage/1'))
-    assert.equal(recover().status, 0)
-    await assertSameTree(at('root'), at('NEW'))
-  })
-
-  test('the lock of a killed process does not stop a machine that does not know its name yet', async () => {
-    interrupt()
-    writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
-    assert.equal(recover().status, 5)
-    const nameless = baseTools(at('nameless'), 'dash', xattrTools)
-    rmSync(join(nameless, 'uname'))
-    writeFileSync(join(nameless, 'uname'), '#!/bin/sh\n[ "$1" = -n ] && echo "(none)" || echo Linux\n', { mode: 0o755 })
-    const done = recover([], nameless)
-    assert.equal(done.status, 0, done.talk)
-    await assertSameTree(at('root'), at('NEW'))
-  })
-
-  test('with --boot the tree is mended, and the steps wait', async () => {
+  test('goes on when what is missing is there: a file system, the end of another run, the name of the machine; steps wait for the end of the boot', async () => {
     interrupt()
     rewriteJournal((lines) => {
       const behind = lines.findLastIndex((line) => line.startsWith('area ')) + 1
       return lines.toSpliced(behind, 0, 'post run hello 60 report no true')
     })
-    assert.equal(recover(['--boot']).status, 0)
+    renameSync(state('stage/1'), at('elsewhere'))
+    const unmounted = recover()
+    assert.equal(unmounted.status, 4, unmounted.talk)
+    assert.match(unmounted.talk, /stage\/1: is not there; is its file system mounted\?/)
+    renameSync(at('elsewhere'), state('stage/1'))
+
+    writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
+    assert.equal(recover().status, 5)
+    const early = baseTools(at('early'), 'dash', xattrTools)
+    rmSync(join(early, 'uname'))
+    writeFileSync(join(early, 'uname'), '#!/bin/sh\n[ "$1" = -n ] && echo "(none)" || echo Linux\n', { mode: 0o755 })
+    writeFileSync(join(early, 'logger'), `#!/bin/sh\necho "$*" >>${at('logged')}\n`, { mode: 0o755 })
+    const done = recover(['--boot'], early)
+    assert.equal(done.status, 0, done.talk)
+    await assertSameTree(at('root'), at('NEW'))
+    const said = ['an interrupted install is being finished', "steps of the update are left: 'bindery recover' runs them"]
+    const lines = said.map((line) => `bindery: recover: ${line}\n`)
+    assert.equal(done.talk, lines.join(''))
+    assert.equal(readFileSync(state('log/boot'), 'utf8').replace(/^.*\n/, ''), lines.join(''))
+    assert.equal(readFileSync(at('logged'), 'utf8'), lines.map((line) => `-t bindery -- ${line}`).join(''))
+
     assert.deepEqual(readdirSync(state('steps')), ['1'])
-    assert.equal(recover(['--boot']).talk, '')
+    assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
     assert.match(recover(['-n']).out, /has steps left to run: hello\n$/)
     assert.equal(recover(['--undo']).status, 6)
     assert.match(readFileSync(state('log/1'), 'utf8'), /^== hello\n/)
@@ -163,8 +160,8 @@ describe('the recovery program', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     })
 
     /** The programs there are dynamic ones without the linker that starts them. */
-    function inRescue(words: readonly string[], extra: readonly string[]): Ended {
-      const tools = readdirSync(at('dash')).filter((name) => name !== 'sh' && !xattrTools.includes(name))
+    function inRescue(words: readonly string[], extra: readonly string[], broken: readonly string[] = []): Ended {
+      const tools = readdirSync(at('dash')).filter((name) => name !== 'sh' && (!xattrTools.includes(name) || broken.includes(name)))
       mkdirSync(at('root/rescue'))
       execFileSync('mknod', [at('root/dev/zero'), 'c', '1', '5'])
       for (const tool of tools) copyFileSync('/bin/cat', at(`root/rescue/${tool}`))
@@ -186,13 +183,15 @@ describe('the recovery program', { ...needs('mtree', 'diff', 'getfattr', 'setfat
       await assertSameTree(at('root'), at('NEW.plain'), ['time'])
     })
 
-    test('but extended attributes are beyond it: that is said, and nothing was changed', async () => {
+    test('but extended attributes are beyond it, also where their tools are there and do not start: that is said, and nothing was changed', () => {
       interrupt()
-      const done = inRescue([], ['busybox'])
-      assert.equal(done.status, 4)
-      assert.match(done.talk, /journal: has extended attributes, which cannot be set here: there is no getfattr and setfattr\n/)
-      assert.equal(recover(['--undo']).status, 0)
-      await assertSameTree(at('root'), at('OLD'))
+      for (const tools of [[], xattrTools]) {
+        const before = run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out
+        const done = inRescue([], ['busybox'], tools)
+        assert.equal(done.status, 4)
+        assert.match(done.talk, /journal: has extended attributes, which cannot be set here: there is no getfattr and setfattr\n/)
+        assert.equal(run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out, before)
+      }
     })
   })
 
