@@ -13,6 +13,7 @@ import { rollback } from '../src/command/rollback.ts'
 import { unenroll } from '../src/command/unenroll.ts'
 import { runCommand } from './helpers/run-command.ts'
 import type { Command, Context } from '../src/command/command.ts'
+import type { StepRunner } from '../src/port/step-runner.ts'
 import type { Outcome } from './helpers/run-command.ts'
 
 /** A root comes to channels with a boot hook, and leaves them without a trace of it. */
@@ -123,6 +124,29 @@ test('channels are left one by one; the boot hook goes with the last, and the tr
   assert.deepEqual(readdirSync(at('leaving/usr')), ['base', 'comp', 'sbin'])
   assert.equal((await runCommand(unenroll, ['--all'], root)).code, 'not-enrolled')
   assert.equal((await enrolling('leaving', ['--boot-hook'])).status, 0)
+})
+
+test('where insserv orders the start, update-rc.d is told in the root', async () => {
+  for (const product of ['base', 'comp']) put(`devuan/usr/${product}`, `${product} 1.0`)
+  for (const folder of ['etc/init.d', 'etc/rcS.d']) mkdirSync(at('devuan', folder), { recursive: true })
+  const texts: string[] = []
+  let status = 0
+  const steps: StepRunner = { run: async ({ text }) => (texts.push(text), { kind: 'ended', status, lastLine: '' }) }
+  assert.equal((await enrolling('devuan', ['--boot-hook'], { steps })).status, 0)
+  assert.deepEqual(readdirSync(at('devuan/etc/rcS.d')), ['S40bindery-recover'])
+  status = 1
+  const failed = await enrolling('devuan', ['--force'], { steps })
+  assert.deepEqual(
+    [failed.status, failed.stderr.at(-1)],
+    [6, 'the boot hook could not be installed: update-rc.d bindery-recover defaults failed'],
+  )
+  status = 0
+  await good(unenroll, ['--all'], { root: at('devuan'), steps })
+  assert.deepEqual(readdirSync(at('devuan/etc/init.d')), [])
+  assert.deepEqual(
+    texts.map((text) => text.replace(/.*; exec /, '')),
+    ['defaults', 'defaults', 'remove'].map((change) => `update-rc.d bindery-recover ${change}`),
+  )
 })
 
 test('nobody leaves while something is half done', async () => {

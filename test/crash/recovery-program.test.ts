@@ -85,6 +85,11 @@ describe(
       assert.equal(statSync(state('recover')).mode & 0o7777, 0o700)
     })
 
+    test('shellcheck has nothing to say', needs('shellcheck'), () => {
+      const { status, out } = run('shellcheck', ['-s', 'sh', resolve('dist/bindery-recover')])
+      assert.deepEqual([status, out], [0, ''])
+    })
+
     const points = isWholeSuite ? 24 : 2
     for (let point = 0; point < points; point++) {
       const shell = ['dash', 'busybox', 'mksh'][point % 3] as string

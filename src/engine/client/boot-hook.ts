@@ -3,7 +3,7 @@ import { sha256 } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { joinPath, parentPath } from '../../base/path.ts'
 import { decodeBootHook, encodeBootHook, maxBootHookBytes } from '../../format/boot-hook.ts'
-import { keepingTime, naming, readStateFile, statePaths, writeStateFile } from './state.ts'
+import { keepingTime, readStateFile, stateFolder, statePaths, writeStateFile } from './state.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { BootHookRecord, BootHookTrace, BootSystem } from '../../format/boot-hook.ts'
 import type { Disk, DiskReader } from '../../port/disk.ts'
@@ -59,7 +59,14 @@ async function startLink(disk: DiskReader): Promise<string> {
 /** Undefined where none is installed. */
 export async function readBootHook(disk: DiskReader): Promise<BootHookRecord | undefined> {
   const bytes = await readStateFile(disk, statePaths.bootHook, maxBootHookBytes)
-  return bytes === undefined ? undefined : naming(statePaths.bootHook, () => decodeBootHook(bytes))
+  if (bytes === undefined) return undefined
+  try {
+    return decodeBootHook(bytes)
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    const hint = "remove it; 'bindery enroll --force --boot-hook' writes it anew"
+    throw new BinderyError(error.code, error.message, { subject: `/${statePaths.bootHook}`, hint, cause: error })
+  }
 }
 
 /** Before anything is done. Throws `exists` where somebody else's file is at a path of the hook. */
@@ -84,8 +91,7 @@ export async function installBootHook(disk: Disk, hook: BootHook): Promise<void>
   for (const part of hook.parts) {
     if ((await isLaid(disk, part)) || (await isChanged(disk, part, before))) continue
     await makeFolders(disk, parentPath(part.path))
-    await keepingTime(disk, parentPath(part.path), async () => await lay(disk, part))
-    await disk.sync(parentPath(part.path))
+    await changing(disk, part.path, async () => await lay(disk, part))
   }
 }
 
@@ -115,9 +121,14 @@ function foldersTo(path: RelPath): readonly RelPath[] {
 async function makeFolders(disk: Disk, folder: RelPath): Promise<void> {
   for (const path of [...foldersTo(folder), folder]) {
     if ((await disk.lstat(path)) !== undefined) continue
-    await keepingTime(disk, parentPath(path), async () => await disk.mkdir(path, 0o755))
-    await disk.sync(parentPath(path))
+    await changing(disk, path, async () => await disk.mkdir(path, 0o755))
   }
+}
+
+/** The name comes or goes for good, and nothing tells by its folder that it did. */
+async function changing(disk: Disk, path: RelPath, work: () => Promise<void>): Promise<void> {
+  await keepingTime(disk, parentPath(path), work)
+  await disk.sync(parentPath(path))
 }
 
 async function isLaid(disk: DiskReader, part: BootHookPart): Promise<boolean> {
@@ -178,6 +189,7 @@ export async function removeBootHook(disk: Disk): Promise<readonly RelPath[]> {
   for (const part of record.parts.toReversed()) if (!(await removePart(disk, part, record.made))) changed.push(part.path)
   for (const path of record.made.toReversed()) await removeMade(disk, path)
   await disk.unlink(statePaths.bootHook)
+  await disk.sync(stateFolder)
   return changed
 }
 
@@ -188,7 +200,7 @@ async function removePart(disk: Disk, part: BootHookTrace, made: readonly RelPat
   const text = await textAt(disk, part.path)
   if (part.kind === 'file') {
     if (sha256(fromLatin1(text)) !== part.sha256) return false
-    await keepingTime(disk, parentPath(part.path), async () => await disk.unlink(part.path))
+    await changing(disk, part.path, async () => await disk.unlink(part.path))
     return true
   }
   return await removeLines(disk, part, text, made)
@@ -205,7 +217,7 @@ async function removeLines(
   if (sha256(fromLatin1(text.slice(found.start, found.end))) !== digest) return false
   const left = withoutLines(text)
   const stat = await disk.lstat(path)
-  await keepingTime(disk, parentPath(path), async () => {
+  await changing(disk, path, async () => {
     if (left === '' && made.includes(path)) await disk.unlink(path)
     else await writeScript(disk, path, left, stat ?? { mode: 0o644 })
   })
@@ -219,7 +231,7 @@ async function removeLinks(disk: Disk, { path, target }: { readonly path: RelPat
   for (const name of await disk.readdir(folder)) {
     const at = joinPath(folder, name)
     if ((await disk.lstat(at))?.kind !== 'symlink' || (await disk.readlink(at)) !== target) continue
-    await keepingTime(disk, folder, async () => await disk.unlink(at))
+    await changing(disk, at, async () => await disk.unlink(at))
   }
   return true
 }
@@ -227,5 +239,5 @@ async function removeLinks(disk: Disk, { path, target }: { readonly path: RelPat
 /** A folder that is used meanwhile stays. */
 async function removeMade(disk: Disk, path: RelPath): Promise<void> {
   if ((await disk.lstat(path))?.kind !== 'dir' || (await disk.readdir(path)).length > 0) return
-  await keepingTime(disk, parentPath(path), async () => await disk.rmdir(path))
+  await changing(disk, path, async () => await disk.rmdir(path))
 }
