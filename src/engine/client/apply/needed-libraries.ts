@@ -1,5 +1,5 @@
 import { baseName, isWithin, parentPath, parseRelPath } from '../../../base/path.ts'
-import { installClass } from '../../tree/critical.ts'
+import { commitClass } from '../../tree/commit-order.ts'
 import { findLibraryUsers, readLinks } from './library-users.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -56,7 +56,7 @@ async function librariesOf(input: LibraryInput, changes: ReadonlyMap<RelPath, Ch
 
 /** As systems name them: libc.so.7, libfoo.so.1.2, and the run-time linkers, which have no version everywhere. */
 export function isLibraryPath(path: RelPath): boolean {
-  return /^lib.+\.so(?:\.[0-9]+)+$/.test(baseName(path)) || installClass({ path, kind: 'file' }) === 'linker'
+  return /^lib.+\.so(?:\.[0-9]+)+$/.test(baseName(path)) || commitClass({ path, kind: 'file' }) === 'linker'
 }
 
 async function libraryAt({ disk, next }: LibraryInput, path: RelPath, old: Node): Promise<Library | undefined> {
