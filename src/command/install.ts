@@ -41,6 +41,7 @@ export const install: Command = {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
     reboot: rebootOption,
+    finish: { kind: 'flag', help: 'install nothing, and remove former libraries that nothing needs any more; list what needs the others' },
     to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
     'config-protect': {
       kind: 'list',
@@ -53,6 +54,7 @@ export const install: Command = {
     'bindery install',
     'bindery install -n',
     'bindery install --reboot=now',
+    'bindery install --finish',
     'bindery install --to 7.6p2',
     'bindery -C /mnt -q install base/amd64',
   ],
@@ -62,7 +64,10 @@ export const install: Command = {
     const opened = await openSession(context)
     const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
     await refuseReader(session)
-    const work = async (): Promise<number> => await installAll(context, session, input)
+    const work = async (): Promise<number> =>
+      input.flag('finish')
+        ? await (await import('./install-finish.ts')).finishInstalls(context, session, input)
+        : await installAll(context, session, input)
     if (input.flag('dry-run')) return await withLock(context, 'install', work)
     const { result, reboot } = await withLock(
       context,

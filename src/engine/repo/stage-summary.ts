@@ -113,7 +113,17 @@ function releaseLines(update: Update): readonly string[] {
 }
 
 /** All that a client will be told to do: who signs it answers for it. */
-function noteLines({ title, url, notices, postSteps, reboot, security, configuration = [], needs = [], phases = [] }: Update): readonly string[] {
+function noteLines({
+  title,
+  url,
+  notices,
+  postSteps,
+  reboot,
+  security,
+  configuration = [],
+  needs = [],
+  phases = [],
+}: Update): readonly string[] {
   return [
     ...(title === undefined ? [] : [`  title: ${title}`]),
     ...(url === undefined ? [] : [`  details: ${url}`]),

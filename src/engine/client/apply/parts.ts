@@ -48,7 +48,7 @@ export async function joinParts({ parts, ...input }: Input): Promise<JoinedParts
 }
 
 /** `ownerOf`: whose node counts, where it has one; the first one's otherwise. */
-function joinTrees(trees: readonly NodeTree[], ownerOf: (path: RelPath) => number = () => -1): NodeTree {
+export function joinTrees(trees: readonly NodeTree[], ownerOf: (path: RelPath) => number = () => -1): NodeTree {
   const [first] = trees
   if (first !== undefined && trees.length === 1) return first
   const [nodes, groups, leaders] = [new Map<RelPath, Node>(), new Map<RelPath, readonly RelPath[]>(), new Map<RelPath, RelPath>()]
