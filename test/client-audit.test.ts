@@ -85,7 +85,21 @@ test('every difference is named, in byte order', async () => {
 test('ignored paths are no findings', async () => {
   const next = await release('1.0', tree)
   const disk = await machine(memoryDisk(), { ...tree, 'etc/motd': 'mine' })
-  assert.deepEqual((await audit({ disk, manifest: next.manifest, config: { ignore: [pathPattern('/etc')] } })).findings, [])
+  assert.deepEqual(
+    (await audit({ disk, manifest: next.manifest, config: { ...defaultConfig, ignore: [pathPattern('/etc')] } })).findings,
+    [],
+  )
+})
+
+test('what is not here of an optional component is no finding; what is here is compared', async () => {
+  const next = await release('1.0', { ...tree, 'usr/games/rogue': 'a', 'usr/games/hack': 'b' })
+  const disk = await machine(memoryDisk(), { ...tree, 'usr/games/rogue': 'mine' })
+  const config = { ...defaultConfig, without: [pathPattern('/usr/games')] }
+  const { findings } = await audit({ disk, manifest: next.manifest, config })
+  assert.deepEqual(
+    findings.map(({ path, kind }) => [path, kind]),
+    [['usr/games/rogue', 'changed']],
+  )
 })
 
 test('a repair fetches only what is needed, and mends', async () => {

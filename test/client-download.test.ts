@@ -189,7 +189,7 @@ test('where every mirror is bad, each is told once, and the last one is the erro
 
 test("the configuration's mirrors come first", async () => {
   const [lan, far] = [await goodSite(), await goodSite()]
-  const session = await testSession({ config: { ...defaultConfig, mirrors: [`${lan.base}/`] } })
+  const session = await testSession({ config: { ...defaultConfig, mirrors: [{ url: `${lan.base}/`, priority: 50 }] } })
   await download(session, far.base)
   assert.deepEqual([lan.seen.length, far.seen.length], [1, 0])
   await lan.close()

@@ -623,3 +623,14 @@ describe('recover', () => {
     assert.equal(await picture(disk), await picture(next.disk))
   })
 })
+
+test('an optional component that is not here is not brought; what is here of it is updated', async () => {
+  const a = await release('1.0', { 'usr/games/rogue': 'a', 'usr/games/hack': 'a' })
+  const b = await release('1.1', { 'usr/games/rogue': 'b', 'usr/games/hack': 'b', 'usr/games/worm': 'b' })
+  const disk = await machine(memoryDisk(), { 'usr/games/rogue': 'a' })
+  const config = { ...defaultConfig, without: [pathPattern('/usr/games')] }
+  const { kept } = await install(disk, a, b, { config })
+  assert.deepEqual(kept, [])
+  assert.deepEqual(await disk.readdir('usr/games' as RelPath), ['rogue'])
+  assert.equal(await text(disk, 'usr/games/rogue'), 'b')
+})

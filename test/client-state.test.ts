@@ -200,7 +200,7 @@ test('bindery.conf: keys, comments, defaults', () => {
   const config = decodeConf(
     utf8(`# a comment
 mirror http://lan.example.org/updates
-  mirror   https://second.example.org/   
+  mirror   https://second.example.org/   150
 basis installed
 hold kernel-GENERIC/amd64 comp/amd64
 hold all
@@ -214,7 +214,10 @@ rate-window 10
 download-deadline 60
 `),
   )
-  assert.deepEqual(config.mirrors, ['http://lan.example.org/updates/', 'https://second.example.org/'])
+  assert.deepEqual(config.mirrors, [
+    { url: 'http://lan.example.org/updates/', priority: 50 },
+    { url: 'https://second.example.org/', priority: 150 },
+  ])
   assert.deepEqual([config.basis, config.hold, config.keepReleases], ['installed', ['kernel-GENERIC/amd64', 'comp/amd64', 'all'], 2])
   assert.deepEqual(config.network, { answerMs: 5000, idleMs: 6000, minimumRate: 1000, rateWindowMs: 10_000, deadlineMs: 60_000 })
   assert.ok(matchesAny(config.ignore, 'etc/motd' as RelPath))
@@ -244,6 +247,9 @@ test('bindery.conf: mistakes are told with their line', () => {
     'mirror ftp://x/',
     'mirror http://u:p@x/',
     'mirror http://x/?q',
+    'mirror http://x/ first',
+    'proxy socks5://x:1080',
+    'without gamez',
     'constructor 1',
     '__proto__ 1',
   ]) {

@@ -7,6 +7,7 @@ import { isBinderyError } from '../src/base/error.ts'
 import { decodeJson, encodeJson } from '../src/format/record-json.ts'
 import { decodeUpdate, encodeUpdate } from '../src/format/update.ts'
 import type { ErrorCode } from '../src/base/error.ts'
+import type { Need } from '../src/format/need.ts'
 import type { Json } from '../src/format/record-json.ts'
 import type { Update } from '../src/format/update.ts'
 
@@ -210,4 +211,25 @@ test('canonical JSON: one spelling, whole numbers, bounded depth', () => {
       assert.deepEqual(decodeJson(encodeJson(whole), 'value'), whole)
     }),
   )
+})
+
+test('needs of other channels stand in must, so that a reader that does not know them refuses', () => {
+  const needs = [
+    { channel: { product: 'kernel-A', arch: 'amd64' }, optional: true, from: { sequence: 2, revision: '7.5p3' } },
+    { channel: { product: 'comp', arch: 'amd64' }, optional: false },
+  ]
+  const bytes = encodeUpdate({ ...example, needs })
+  assert.deepEqual(decodeUpdate(bytes).needs, needs)
+  assert.deepEqual((decodeJson(bytes, 'example') as Record<string, Json>)['must'], ['needs'])
+  const channel = (product: string): Need['channel'] => ({ product, arch: 'amd64' })
+  const bad: readonly (readonly Need[])[] = [
+    [{ channel: channel('base'), optional: false }],
+    [
+      { channel: channel('comp'), optional: false },
+      { channel: channel('comp'), optional: true },
+    ],
+    [{ channel: channel('comp'), optional: false, from: { sequence: 3, revision: '3' }, to: { sequence: 2, revision: '2' } }],
+    [{ channel: channel('comp'), optional: false, from: { sequence: 3, revision: 'a b' } }],
+  ]
+  for (const one of bad) refuses('bad-format', () => encodeUpdate({ ...example, needs: one }))
 })

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { fsck } from '../src/command/fsck.ts'
 import { init } from '../src/command/init.ts'
+import { keygen } from '../src/command/keygen.ts'
 import { prune } from '../src/command/prune.ts'
 import { publish } from '../src/command/publish.ts'
 import { refresh } from '../src/command/refresh.ts'
@@ -97,6 +98,24 @@ test('init without a terminal and without --no-passphrase is a usage error befor
       2,
     )
     assert.deepEqual(await readdir(folder), [])
+  })
+})
+
+test('init does not begin a repository for which not enough have signed, or others than were asked', async () => {
+  await inTemporary(async (folder) => {
+    const path = (name: string): string => join(folder, name)
+    for (const name of ['alice', 'mallory'])
+      assert.equal((await runCommand(keygen, ['-p', path(`${name}.pub`), '-s', path(`${name}.sec`), '--no-passphrase'])).status, 0)
+    const words = (name: string): readonly string[] => ['-k', path('keys'), '--root-key', path(`${name}.pub`)]
+    const request = path('request')
+    await done(runCommand(init, [...words('alice'), '--no-passphrase', '--unsigned', request]))
+    const before = (await readdir(folder)).sort()
+    await refused(runCommand(init, ['-r', path('repo'), ...words('alice'), '--signed', request]), 'bad-signature', 3)
+    assert.equal((await runCommand(sign, [request, '-s', path('alice.sec')])).status, 0)
+    await refused(runCommand(init, ['-r', path('repo'), ...words('mallory'), '--signed', request]), 'conflict', 1)
+    assert.deepEqual((await readdir(folder)).sort(), before)
+    await done(runCommand(init, ['-r', path('repo'), ...words('alice'), '--signed', request]))
+    assert.ok((await stat(path('repo/metadata/1.root.json'))).isFile())
   })
 })
 

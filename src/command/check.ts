@@ -1,5 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
+import { describeUnmet } from '../engine/client/fetch/fitting.ts'
+import { fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
 import { checkUpd } from './check-upd.ts'
@@ -50,7 +52,14 @@ function updOf(input: Input): string | undefined {
 async function findAll({ boot }: Context, session: Session, input: Input): Promise<readonly Finding[]> {
   const findings: Finding[] = []
   const pending = await pendingReboots(session.disk, boot)
-  for (const offer of await findOffers(session, channelsOf(input))) findings.push(await findingOf(session, offer, pending))
+  const offers = await findOffers(session, channelsOf(input))
+  const { keptBack } = await fitOffers(session, offers, (offer) => (offer.isHeld ? [] : offer.updates))
+  const waits = new Map(keptBack.map(({ channel, unmet }) => [channel, describeUnmet(unmet)]))
+  for (const offer of offers) {
+    const finding = await findingOf(session, offer, pending)
+    const why = waits.get(finding.channel)
+    findings.push(why === undefined ? finding : { ...finding, waits: why })
+  }
   return findings
 }
 

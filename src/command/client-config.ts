@@ -1,23 +1,33 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, toldOf } from '../base/error.ts'
 import { decodeConf, defaultConfig } from '../format/conf.ts'
 import type { ClientConfig } from '../format/conf.ts'
 
+type Place = { readonly root: string; readonly configFile: string | undefined }
+
 /** bindery.conf(5): the file named by -f, which must be there, or etc/bindery.conf below the root, which need not. */
-export async function readConfig(context: { readonly root: string; readonly configFile: string | undefined }): Promise<ClientConfig> {
-  const file = context.configFile ?? join(context.root, 'etc/bindery.conf')
-  const bytes = await readConfFile(file, context.configFile !== undefined)
-  if (bytes === undefined) return defaultConfig
+export async function readConfig(place: Place): Promise<ClientConfig> {
+  return (await readConfFile(place, decodeConf)) ?? defaultConfig
+}
+
+export function confFile({ root, configFile }: Place): string {
+  return configFile ?? join(root, 'etc/bindery.conf')
+}
+
+/** Undefined where there is none. What is wrong with it is told with its name. */
+export async function readConfFile<T>(place: Place, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
+  const file = confFile(place)
+  const bytes = await bytesOf(file, place.configFile !== undefined)
+  if (bytes === undefined) return undefined
   try {
-    return decodeConf(bytes)
+    return decode(bytes)
   } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    throw new BinderyError(error.code, error.message, { subject: file, hint: error.hint, cause: error })
+    throw toldOf(error, file)
   }
 }
 
-async function readConfFile(file: string, mustExist: boolean): Promise<Uint8Array | undefined> {
+async function bytesOf(file: string, mustExist: boolean): Promise<Uint8Array | undefined> {
   try {
     return await readFile(file)
   } catch (cause) {

@@ -8,12 +8,16 @@ import { listReceipts } from '../engine/client/apply/receipts.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
+import { hostHttp } from '../host/http.ts'
+import { configuredProxy } from '../host/http-proxy.ts'
 import { hostLocker } from '../host/lock.ts'
 import { readConfig } from './client-config.ts'
 import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { ClientConfig } from '../format/conf.ts'
 import type { DiskReader } from '../port/disk.ts'
+import type { HttpClient } from '../port/http.ts'
 import type { Context, Input } from './command.ts'
 
 /** What every client verb begins with: the root, its configuration, and the lock. */
@@ -27,7 +31,7 @@ export async function openSession(context: Context): Promise<Session> {
   if (mayWrite) await makeStateFolders(disk)
   return {
     disk,
-    http: context.http,
+    http: httpOf(context, config),
     clock: context.clock,
     config,
     mirrors: mirrorOrder(config.mirrors),
@@ -37,6 +41,11 @@ export async function openSession(context: Context): Promise<Session> {
     signal: context.signal,
     access: mayWrite ? 'write' : 'read',
   }
+}
+
+function httpOf({ http, environment }: Context, config: ClientConfig): HttpClient {
+  const isOwn = config.proxy !== undefined || config.noProxy !== undefined
+  return isOwn ? hostHttp(configuredProxy(environment, config)) : http
 }
 
 /** Not on a file system that is mounted read-only either: `check` works there, too. */

@@ -1,7 +1,5 @@
-import { unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isBinderyError } from '../base/error.ts'
-import { systemError } from '../host/system-error.ts'
+import { removeIfThere } from '../host/remove-file.ts'
 import { keepDoing, pauseFor } from './farm-controller.ts'
 import { signedFolder } from './farm-take-signed.ts'
 import type { OldFile } from '../port/farm-catalog.ts'
@@ -38,13 +36,4 @@ export async function dropOld({ config: { keep }, farm: { catalog }, folder, con
 async function removeRequest(folder: string, { id, file }: OldFile): Promise<void> {
   await removeIfThere(join(folder, file))
   await removeIfThere(join(signedFolder(folder), 'accepted', `${id}.tar`))
-}
-
-async function removeIfThere(file: string): Promise<void> {
-  try {
-    await unlink(file)
-  } catch (cause) {
-    const error = systemError(cause, file)
-    if (!isBinderyError(error, 'not-found')) throw error
-  }
 }

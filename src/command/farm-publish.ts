@@ -1,21 +1,12 @@
-import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
-import { about } from '../base/about.ts'
-import { collectBytes } from '../base/bytes.ts'
-import { requestName } from '../engine/farm/sign/request.ts'
+import { resolve } from 'node:path'
+import { folderOf } from '../format/handover.ts'
 import { decodePublicKey } from '../format/signify.ts'
-import { decodeHandover, folderOf } from '../format/handover.ts'
-import { hostLocker } from '../host/lock.ts'
-import { openInput } from '../host/source.ts'
-import { publishSet } from './farm-publish-set.ts'
+import { publishAccepted } from './farm-publish-accepted.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import { readKeyFile } from './signed-files.ts'
 import { wholeOf } from './whole-number.ts'
-import type { HandedSet, Handover } from '../format/handover.ts'
-import type { SignifyPublicKey } from '../format/signify.ts'
-import type { Command, Context } from './command.ts'
-import type { PublishedSet } from './farm-publish-set.ts'
+import type { Command } from './command.ts'
 
 export const farmPublish: Command = {
   name: 'farm publish',
@@ -40,34 +31,4 @@ export const farmPublish: Command = {
     })
     return 0
   },
-}
-
-export type PublishOrder = {
-  readonly accepted: string
-  readonly output: string
-  readonly key: SignifyPublicKey
-  readonly graceSeconds: number
-}
-
-export async function publishAccepted(
-  context: Context,
-  { accepted, output, key, graceSeconds }: PublishOrder,
-  tell: (set: HandedSet, done: PublishedSet) => Promise<void>,
-): Promise<void> {
-  const { sets } = await readRequest(context, join(accepted, requestName))
-  await mkdir(join(output, '.lock'), { recursive: true })
-  const lock = await hostLocker(join(output, '.lock')).take('farm publish')
-  try {
-    for (const set of sets)
-      await tell(set, await publishSet(context, { set, from: join(resolve(accepted), folderOf(set)), output, key, graceSeconds }))
-  } finally {
-    await lock.release()
-  }
-}
-
-const maxRecord = 256 << 20
-
-export async function readRequest(context: Context, file: string): Promise<Handover> {
-  const bytes = await collectBytes(await openInput(file, context.stdin), maxRecord)
-  return await about(file, () => decodeHandover(bytes ?? new Uint8Array(0)))
 }

@@ -14,7 +14,6 @@ import { lookAtSources, mayHaveChanged } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
 import { readFarmConfig } from './farm-open.ts'
-import { startFarmWeb } from './farm-web.ts'
 import { addressOf } from './listen.ts'
 import { handOver, publishSigned } from './farm-signing.ts'
 import { hasUnseen, signedFolder, takeBrought, takeSigned } from './farm-take-signed.ts'
@@ -164,7 +163,7 @@ function listenAddress(input: Input): Address | undefined {
 async function openWeb(controller: Controller, listen: Address, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
   const { context, folder, config, farm } = controller
   const { web, leaseSeconds } = config
-  return await startFarmWeb(context, { folder, farm, listen, web, leaseSeconds, hook, tell: context.say })
+  return await (await import('./farm-web.ts')).startFarmWeb(context, { folder, farm, listen, web, leaseSeconds, hook, tell: context.say })
 }
 
 /** Somebody says that the sources of a branch have changed. */

@@ -1,8 +1,8 @@
-import { publishedSets, targetAt, visitMirror } from './farm-mirror.ts'
+import { publishedSets, targetAt, visitMirror } from './farm-mirror-visit.ts'
 import { publishFolder } from './farm-signing.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Controller } from './farm-controller.ts'
-import type { Standing } from './farm-mirror.ts'
+import type { Standing } from './farm-mirror-visit.ts'
 
 /** Brings mirrors up to date, looks at those that somebody else keeps, and notes how they stand. */
 export async function visitMirrors(controller: Controller): Promise<void> {

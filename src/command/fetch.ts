@@ -2,6 +2,7 @@ import { formatChannel, formatDistName } from '../base/name.ts'
 import { showSize } from '../base/show-size.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { withIncoming } from '../engine/client/fetch/fetch.ts'
+import { describeKeptBack, fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
@@ -31,10 +32,12 @@ export const fetch: Command = {
 async function fetchAll(context: Context, session: Session, input: Input): Promise<number> {
   const keep = new Set<Sha256>()
   let status = 0
-  for (const offer of await findOffers(session, channelsOf(input))) {
-    if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
-    else if ((await fetchOne(context, session, input, offer, keep)).length > 0) status = needsAttention
-  }
+  const offers = await findOffers(session, channelsOf(input))
+  const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
+  for (const offer of offers) if (isHeld(offer)) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
+  const { groups, keptBack } = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : offer.updates))
+  for (const one of keptBack) context.say(describeKeptBack(one))
+  for (const offer of groups.flat()) if ((await fetchOne(context, session, input, offer, keep)).length > 0) status = needsAttention
   // What a run for other channels left may still be wanted; only a run for all knows.
   if (input.operands.length === 0) await sweepCache(session.disk, keep)
   return status

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { BinderyError } from '../base/error.ts'
 import { initialKeys, initRepository, refuseExisting } from '../engine/repo/init.ts'
-import { finishInit, onlineKeys, stageInit } from '../engine/repo/init-stage.ts'
+import { finishInit, foundedFiles, onlineKeys, stageInit } from '../engine/repo/init-stage.ts'
 import { openKeyring } from '../engine/repo/keyring.ts'
 import { generateKey } from '../engine/repo/keys.ts'
 import { folderStore } from '../host/folder-store.ts'
@@ -99,11 +99,11 @@ async function finish(context: Context, input: Input, from: string): Promise<voi
   const folder = input.required('repo')
   const keyring = await keyringOf(context, input.required('keys'))
   const founders = await foundersOf(context, input)
-  const stage = await openRepositoryFolder(from)
+  const founded = await foundedFiles(await openRepositoryFolder(from), founders)
   await refuseExisting(folderStore(folder))
   await writing(folder, async (store) => {
     await orTakeBack(store, undefined, [], () =>
-      finishInit({ store, stage, keyring, founders, clock: context.clock, lifetimes: lifetimesOf(input) }),
+      finishInit({ store, keyring, founded, clock: context.clock, lifetimes: lifetimesOf(input) }),
     )
   })
   tellRoot(context, folder)

@@ -3,10 +3,11 @@ import { formatChannel, formatDistName } from '../base/name.ts'
 import { showSize } from '../base/show-size.ts'
 import { pathPattern } from '../format/conf.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
-import { withIncoming } from '../engine/client/fetch/fetch.ts'
+import { describeKeptBack, fitOffers, goalsNamed, refuseKeptBack } from '../engine/client/fetch/fitting-offers.ts'
 import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
 import { readInstalledManifest } from '../engine/client/installed.ts'
-import { findOffers } from '../engine/client/fetch/offer.ts'
+import { findOffers, newestOf } from '../engine/client/fetch/offer.ts'
+import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
@@ -18,7 +19,9 @@ import { print } from './output.ts'
 import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
+import type { Part } from '../engine/client/apply/parts.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
+import type { FittingOffers } from '../engine/client/fetch/fitting-offers.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -32,6 +35,7 @@ export const install: Command = {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
     reboot: rebootOption,
+    to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
     'config-protect': {
       kind: 'list',
       value: 'PATH',
@@ -39,7 +43,13 @@ export const install: Command = {
     },
     report: sharedFlags.report,
   },
-  examples: ['bindery install', 'bindery install -n', 'bindery install --reboot=now', 'bindery -C /mnt -q install base/amd64'],
+  examples: [
+    'bindery install',
+    'bindery install -n',
+    'bindery install --reboot=now',
+    'bindery install --to 7.6p2',
+    'bindery -C /mnt -q install base/amd64',
+  ],
   run: async (context, input) => {
     const wish = rebootWish(context, input)
     const configProtect = input.list('config-protect').map(pathPattern)
@@ -61,10 +71,11 @@ export const install: Command = {
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
   await tellOtherKernel(context, session)
-  for (const offer of await findOffers(session, channelsOf(input))) {
-    if (offer.isHeld && input.operands.length === 0) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
-    else status = Math.max(status, await installOne(context, session, input, offer))
-  }
+  const { groups, keptBack } = await fitted(context, session, input)
+  for (const group of groups) status = Math.max(status, await installGroup(context, session, input, group))
+  const [first] = keptBack
+  if (first !== undefined && groups.length === 0) refuseKeptBack(first)
+  if (first !== undefined) status = Math.max(status, needsAttention)
   if (!input.flag('dry-run') && input.operands.length === 0) await sweepCache(session.disk, new Set())
   return status
 }
@@ -75,26 +86,40 @@ export async function refuseInterrupted({ disk }: Session): Promise<0> {
   throw new BinderyError('interrupted', 'an earlier run was interrupted', { hint: "'bindery recover' finishes it" })
 }
 
-async function installOne(context: Context, session: Session, input: Input, offer: Offer): Promise<number> {
-  const used = await withIncoming(session, offer, async (incoming) => await takeIn(context, session, input, incoming))
-  if (used === undefined) {
-    context.explain(`${formatChannel(offer.enrolled.channel)}: ${formatDistName(offer.installed.name)} is the newest`)
-    return 0
+/** What is to come, and by which plans; says of the other channels why they stay. */
+async function fitted(context: Context, session: Session, input: Input): Promise<FittingOffers> {
+  const offers = await findOffers(session, channelsOf(input))
+  const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
+  const to = input.value('to')
+  const goals = to === undefined ? ({ updates }: Offer) => updates : await goalsNamed(offers, to)
+  for (const offer of offers) {
+    const channel = formatChannel(offer.enrolled.channel)
+    if (isHeld(offer)) context.explain(`${channel} is held`)
+    else if (newestOf(offer) === undefined) context.explain(`${channel}: ${formatDistName(offer.installed.name)} is the newest`)
   }
+  const found = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : goals(offer)))
+  if (found.groups.length > 0) for (const one of found.keptBack) context.say(describeKeptBack(one))
+  return found
+}
+
+async function installGroup(context: Context, session: Session, input: Input, offers: readonly Offer[]): Promise<number> {
+  const used = await withAllIncoming(session, offers, async (all) => await takeIn(context, session, input, all))
   return used.broken.length > 0 ? needsAttention : used.result
 }
 
-async function takeIn(context: Context, session: Session, input: Input, incoming: Incoming): Promise<number> {
+async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<number> {
   const { disk, config, clock, progress, signal } = session
-  const installed = await readInstalledManifest(disk, incoming.channel, incoming.installed)
-  const work: InstallInput = { disk, incoming, installed, config, clock, progress, signal }
+  const parts: Part[] = []
+  for (const incoming of all) parts.push({ incoming, installed: await readInstalledManifest(disk, incoming.channel, incoming.installed) })
+  const [first, ...together] = parts as [Part, ...Part[]]
+  const work: InstallInput = { disk, ...first, together, config, clock, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   await explainPlan(context, work, plan)
   const done = await installPlan(work, plan)
-  const { old, new: next } = done.receipt.releases[0] as { old: string; new: string }
-  context.explain(`${formatChannel(incoming.channel)}: ${old} -> ${next}`)
+  for (const [i, { old, new: next }] of done.receipt.releases.entries())
+    context.explain(`${formatChannel((all[i] as Incoming).channel)}: ${old} -> ${next}`)
   return await conclude(context, session, done)
 }
 

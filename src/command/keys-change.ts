@@ -6,6 +6,7 @@ import { channelsRole } from '../engine/repo/key-table.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
 import { loadRepository } from '../engine/repo/repository.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
+import { topRoles } from '../format/tuf.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { findRoleKey, readPublicKey } from './key-operands.ts'
@@ -93,11 +94,10 @@ async function oldKey({ context, input }: Asked, operand: string, accounts: read
 
 async function accountsFor({ store }: Asked, roles: readonly string[]): Promise<readonly RoleAccount[]> {
   const all = keyAccount(await loadRepository(store))
-  const isMeant = (role: string): boolean => roles.includes(role) || (roles.includes(channelsRole) && !topNames.includes(role))
+  const isMeant = (role: string): boolean =>
+    roles.includes(role) || (roles.includes(channelsRole) && !(topRoles as readonly string[]).includes(role))
   return all.filter(({ role }) => isMeant(role))
 }
-
-const topNames = ['root', 'targets', 'snapshot', 'timestamp']
 
 /** `[OLD] [NEW]`: what is left out is the only one there is, of the role's keys and of those that were announced. */
 async function rotation(

@@ -5,6 +5,7 @@ import { stageReleases } from '../engine/repo/stage-releases.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
 import { parseUpgradeSlice } from '../engine/repo/upgrade-slice.ts'
+import { parseWantedNeed } from '../engine/repo/wanted-need.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { openSource, spoolToSource } from '../host/source.ts'
@@ -44,6 +45,11 @@ export const publish: Command = {
     ...noteOptions,
     ...ruleOptions,
     upgrade: { kind: 'value', value: 'PATH', help: "a folder of the dist: 'make upgrade' in it is the last step of an install" },
+    needs: {
+      kind: 'list',
+      value: 'NEED',
+      help: 'what has to be installed of another channel: PRODUCT>=REVISION; may be given again',
+    },
     ...lifetimeOptions,
   },
   examples: [
@@ -51,6 +57,7 @@ export const publish: Command = {
     "bindery publish -r repo -k keys --security --reboot restart --name 'Repairs sshd' base.tar.zst",
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
+    "bindery publish -r repo -k keys --needs 'kernel-GENERIC?>=7.6p2' base.tar.zst",
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
   ],
@@ -114,6 +121,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     notes: notesOfFlags(input, title === undefined ? undefined : titleOf(title, '--name')),
     advisor: advisorOf(context, input),
     upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
+    needs: input.list('needs').map(parseWantedNeed),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,

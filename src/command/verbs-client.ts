@@ -31,6 +31,11 @@ export const clientVerbs: readonly Verb[] = [
     load: async () => (await import('./audit.ts')).audit,
   },
   {
+    name: 'config',
+    summary: 'show what is configured, and where it is said',
+    load: async () => (await import('./config.ts')).config,
+  },
+  {
     name: 'pkgcheck',
     summary: 'ask which OpenBSD packages have updates, as obsdpkgup does',
     load: async () => (await import('./pkgcheck.ts')).pkgcheck,

@@ -1,5 +1,5 @@
 import { BinderyError } from '../base/error.ts'
-import { joinPath, parentPath, pathFromText } from '../base/path.ts'
+import { joinPath, parentPath, pathFromText, showPath } from '../base/path.ts'
 import type { RelPath } from '../base/path.ts'
 
 /** A file or directory, and where its last version stays until the next: in the same directory, so that links do. */
@@ -29,6 +29,10 @@ export function withKeepOld(known: readonly KeepOld[], value: string): readonly 
   const next = keepOldOf(path, nameBytes)
   if (own.some(({ old }) => old === next.old)) throw new BinderyError('usage', `'${value}': the second name is taken by another line`)
   return [...own, next]
+}
+
+export function showKeepOld({ path, old }: KeepOld): string {
+  return `/${showPath(path)} ${showPath(old.slice(old.lastIndexOf('/') + 1))}`
 }
 
 /** What stays when a release of this product is installed: the usual ones are for kernels alone, what somebody has named for all. */

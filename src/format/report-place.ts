@@ -17,6 +17,17 @@ export function reportPlace(text: string): ReportPlace {
   })
 }
 
+export function showReportPlace(at: ReportPlace): string {
+  switch (at.kind) {
+    case 'folder':
+      return at.folder
+    case 'post':
+      return at.url
+    case 'rsync':
+      return at.place
+  }
+}
+
 function postUrl(text: string): string {
   const url = URL.parse(text)
   if (url === null || url.hash !== '') throw new BinderyError('usage', `'${text}' is no URL to post to`)

@@ -3,10 +3,12 @@ import { BinderyError } from '../base/error.ts'
 import { isPlainLine } from '../base/show-text.ts'
 import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
 import { pathPattern } from './conf.ts'
+import { decodeNeeds, jsonOfNeeds } from './need.ts'
 import { decodePostSteps } from './post-step.ts'
 import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { DistName } from '../base/name.ts'
+import type { Need } from './need.ts'
 import type { PostStep } from './post-step.ts'
 import type { Json, JsonObject } from './record-json.ts'
 
@@ -37,6 +39,8 @@ export type Update = {
   readonly security: boolean
   /** Paths that clients merge, beside those that they know: absolute, as `config-protect` of bindery.conf(5) takes them. */
   readonly configuration?: readonly string[]
+  /** What has to be installed of other channels; absent where that is nothing. */
+  readonly needs?: readonly Need[]
 }
 
 export type Release = {
@@ -85,10 +89,11 @@ export const updateLimits = {
 } as const
 
 /** Fields that a record may demand to be understood (`must`); a later version of this file knows more. */
-const understood: ReadonlySet<string> = new Set<string>()
+const understood: ReadonlySet<string> = new Set(['needs'])
 
 export function encodeUpdate(update: Update): Uint8Array {
-  const bytes = encodeJson({ bindery: marker, version, must: [], ...jsonOfUpdate(update) })
+  const must = update.needs === undefined ? [] : ['needs']
+  const bytes = encodeJson({ bindery: marker, version, must, ...jsonOfUpdate(update) })
   decodeUpdate(bytes)
   return bytes
 }
@@ -109,6 +114,7 @@ function jsonOfUpdate(update: Update): JsonObject {
     reboot: update.reboot,
     security: update.security,
     configuration: update.configuration,
+    needs: update.needs && jsonOfNeeds(update.needs),
   }
 }
 
@@ -148,6 +154,7 @@ export function decodeUpdate(bytes: Uint8Array): Update {
     reboot: rebootOf(record['reboot']),
     security: asBoolean(record['security'], 'security'),
     ...(record['configuration'] === undefined ? {} : { configuration: configurationOf(record['configuration']) }),
+    ...(record['needs'] === undefined ? {} : { needs: decodeNeeds(record['needs'], release.name) }),
   }
 }
 

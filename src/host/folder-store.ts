@@ -1,7 +1,8 @@
-import { mkdir, open, readdir, stat, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isBinderyError } from '../base/error.ts'
 import { entriesOf } from './folder-entries.ts'
+import { removeIfThere } from './remove-file.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { checkKey } from './store-key.ts'
 import { syncFolder } from './sync-folder.ts'
@@ -72,15 +73,6 @@ async function makeFolder(folder: string): Promise<void> {
     }
   } catch (cause) {
     throw systemError(cause, folder)
-  }
-}
-
-async function removeIfThere(file: string): Promise<void> {
-  try {
-    await unlink(file)
-  } catch (cause) {
-    const error = systemError(cause, file)
-    if (!isBinderyError(error, 'not-found')) throw error
   }
 }
 

@@ -15,6 +15,17 @@ export function proxyFor(url: URL, environment: ProxyEnvironment): URL | undefin
   return text === undefined || text === '' ? undefined : parseProxy(text)
 }
 
+/** What somebody has configured comes before what the environment says; `none` is a direct connection. */
+export function configuredProxy(
+  environment: ProxyEnvironment,
+  config: { readonly proxy?: string; readonly noProxy?: string },
+): ProxyEnvironment {
+  const exempt = config.noProxy ?? environment['no_proxy'] ?? environment['NO_PROXY']
+  const own =
+    config.proxy === undefined ? environment : config.proxy === 'none' ? {} : { http_proxy: config.proxy, https_proxy: config.proxy }
+  return exempt === undefined ? own : { ...own, no_proxy: exempt }
+}
+
 function parseProxy(text: string): URL {
   const proxy = URL.parse(text.includes('://') ? text : `http://${text}`)
   if (proxy?.protocol !== 'http:') {

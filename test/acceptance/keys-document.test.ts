@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Updater } from 'tuf-js'
 import { serveSite } from '../helpers/site.ts'
+import { bashBeside } from './bash-beside.ts'
 import type { Page } from '../../src/host/memory-http.ts'
 
 /** doc/keys.md as it stands, with clients of the first root: one of ours, and tuf-js. */
@@ -13,17 +13,7 @@ import type { Page } from '../../src/host/memory-http.ts'
 const work = mkdtempSync(join(tmpdir(), 'bindery-keys-'))
 after(() => rmSync(work, { recursive: true }))
 
-async function sh(script: string): Promise<string> {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${process.env['PATH'] ?? ''}` }
-  const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const out: Buffer[] = []
-  const talk: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => talk.push(chunk))
-  const status = await new Promise((done) => child.once('close', done))
-  assert.equal(status, 0, `${script}\n${Buffer.concat(talk).toString()}`)
-  return Buffer.concat(out).toString()
-}
+const sh = bashBeside(work)
 
 /** The commands of the document, by the heading above them. */
 function chapters(): ReadonlyMap<string, string> {

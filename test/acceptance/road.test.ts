@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { bashBeside } from './bash-beside.ts'
 import { assertSameTree } from './judge.ts'
 import { serveWithBindery, serveWithHabits, serveWithNginx, serveWithPython, type Site } from './servers.ts'
 
@@ -13,18 +13,7 @@ import { serveWithBindery, serveWithHabits, serveWithNginx, serveWithPython, typ
 const work = mkdtempSync(join(tmpdir(), 'bindery-road-'))
 after(() => rmSync(work, { recursive: true }))
 
-/** Runs a line of shell in `work` and answers its stdout; a failure shows what it said. */
-async function sh(script: string, wanted = 0): Promise<string> {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${process.env['PATH'] ?? ''}` }
-  const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const out: Buffer[] = []
-  const talk: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => talk.push(chunk))
-  const status = await new Promise((done) => child.once('close', done))
-  assert.equal(status, wanted, `${script}\n${Buffer.concat(talk).toString()}`)
-  return Buffer.concat(out).toString()
-}
+const sh = bashBeside(work)
 
 /** The client's half, on a copy of OLD in the folder `root`. */
 async function walk(site: Site, root: string, { repo = 'repo', basis = 'tar' } = {}): Promise<void> {

@@ -1,26 +1,17 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { talkBeside } from './bash-beside.ts'
 import { assertSameTree } from './judge.ts'
 
 /** What releases removed, on a machine that joined late and has a program of its own; then `make upgrade`, by a real make. */
 const work = mkdtempSync(join(tmpdir(), 'bindery-upgrade-'))
 after(() => rmSync(work, { recursive: true }))
 
-async function sh(script: string, wanted = 0): Promise<string> {
-  const env = { ...process.env, PATH: `${resolve('bin')}:${process.env['PATH'] ?? ''}` }
-  const child = spawn('bash', ['-eu', '-o', 'pipefail', '-c', script], { cwd: work, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const [out, talk]: [Buffer[], Buffer[]] = [[], []]
-  child.stdout.on('data', (chunk: Buffer) => out.push(chunk))
-  child.stderr.on('data', (chunk: Buffer) => talk.push(chunk))
-  const status = await new Promise((done) => child.once('close', done))
-  assert.equal(status, wanted, `${script}\n${Buffer.concat(talk).toString()}`)
-  return `${Buffer.concat(out).toString()}${Buffer.concat(talk).toString()}`
-}
+const sh = talkBeside(work)
 
 /** sh, make and what they are linked against; then three releases of it. */
 const releases = `

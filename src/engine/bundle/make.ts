@@ -5,6 +5,7 @@ import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
 import { bundleFileName } from '../../format/bundle-index.ts'
 import { keepOldOfProduct, usualKeepOld } from '../../format/keep-old.ts'
 import { decodeManifest } from '../../format/manifest.ts'
+import { describeNeed } from '../../format/need.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
 import { afterInstall } from '../client/apply/install.ts'
 import { compress, decompress } from '../dist/wire.ts'
@@ -23,9 +24,11 @@ import type { Manifest } from '../../base/entry.ts'
 import type { Channel } from '../../base/name.ts'
 import type { BundleFormat, BundleStep } from '../../format/bundle-index.ts'
 import type { TargetFile } from '../../format/tuf.ts'
+import type { PostStep } from '../../format/post-step.ts'
 import type { Update } from '../../format/update.ts'
 import type { Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
+import type { After } from '../client/apply/install.ts'
 import type { BundleList } from './list.ts'
 import type { Trees } from './former.ts'
 import type { MergeBases } from './merge-bases.ts'
@@ -69,7 +72,8 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const others = await elsewhere({ ...released, store: input.store }, goingPaths(trees, items))
   const bases = await basesOf(input.store, released, trees)
   const keepOld = keepOldOfProduct(usualKeepOld, input.channel.product)
-  const list = bundleList({ trees, after: afterInstall(released.records), former: items, elsewhere: others, bases, keepOld })
+  const after = withNeedsTold(afterInstall(released.records), next)
+  const list = bundleList({ trees, after, former: items, elsewhere: others, bases, keepOld })
   const extras = extrasOf(input, released)
   const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
   const draft: Draft = { input, released, list, former: await packed(bases), extras: [extras.release, ...extras.manifest], about }
@@ -82,6 +86,12 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
       for (const { payload } of [whole, ...patches]) await payload.close()
     },
   }
+}
+
+/** A bundle knows no other channels: whoever runs it is told. */
+function withNeedsTold(after: After, { release, needs = [] }: Update): After {
+  const notices = needs.map((need): PostStep => ({ kind: 'notice', text: `${formatDistName(release.name)} needs ${describeNeed(need)}` }))
+  return { ...after, postSteps: [...after.postSteps, ...notices] }
 }
 
 type Draft = {

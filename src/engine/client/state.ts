@@ -37,6 +37,7 @@ export const channelFiles = {
   manifest: 'manifest.mtree.zst' as RelPath,
   base: 'base.tar.zst' as RelPath,
   obsolete: 'obsolete' as RelPath,
+  terms: 'terms' as RelPath,
 } as const
 
 export function channelFolder(channel: Channel): RelPath {

@@ -1,10 +1,9 @@
 import { byteReader } from '../../base/byte-reader.ts'
 import { concatBytes } from '../../base/bytes.ts'
-import { BinderyError } from '../../base/error.ts'
-import { headerSize, readHeader } from '../../format/gzip.ts'
 import { digestsOfBlocks, emptyMember, signedGzipHeader, signingPreamble, usualBlockSize } from '../../format/openbsd/signed-gzip.ts'
 import { encodeSignedMessage } from '../../format/signify.ts'
 import { signatureBy } from '../repo/key-file.ts'
+import { gzipHeaderOf } from './gzip-header.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Signer } from '../repo/key-file.ts'
@@ -35,17 +34,6 @@ export async function* signPackage(gzip: ByteSource, { signer, comment, date, ke
   const message = concatBytes(parts)
   yield signedGzipHeader({ effort, comment: encodeSignedMessage({ signature: signatureBy(signer, message, comment), message }) })
   yield* payload()
-}
-
-/** The header of any gzip file, a signed one's too: its comment is replaced. */
-const maxHeader = 17 << 20
-
-export async function gzipHeaderOf(gzip: ByteSource): Promise<{ readonly start: number; readonly effort: number }> {
-  for (let size = 4096; ; size *= 16) {
-    const header = readHeader(await gzip.read(0, Math.min(size, gzip.size)), 0)
-    if (header !== undefined) return { start: headerSize(header), effort: header.effort }
-    if (size >= Math.min(gzip.size, maxHeader)) throw new BinderyError('bad-format', 'is no gzip file', { subject: gzip.label })
-  }
 }
 
 async function* payloadOf(gzip: ByteSource, start: number, more: readonly Uint8Array[]): ByteStream {

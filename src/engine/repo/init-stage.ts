@@ -35,27 +35,25 @@ export async function stageInit(input: Omit<InitInput, 'store'> & { readonly sta
   await stage.put(metadataKey('root', 1), oneChunk(encodeSigned(root, [])))
 }
 
+/** The first root and targets.json as their holders have signed them. */
+export type Founded = { readonly root: Uint8Array; readonly targets: Uint8Array }
+
 /**
- * `bad-signature` with who is missing, until the thresholds are reached; `conflict` where DIR names others than the
+ * `bad-signature` with who is missing, until the thresholds are reached; `conflict` where the stage names others than the
  * founders: on its way somebody may have put his own keys in their place, and signed with these.
  */
-export async function finishInit({
-  stage,
-  founders,
-  ...input
-}: InitInput & { readonly stage: Store; readonly founders: Founders }): Promise<void> {
-  await refuseExisting(input.store)
+export async function foundedFiles(stage: Store, founders: Founders): Promise<Founded> {
   const { base, files } = await openStage(stage)
   if (base !== undefined) throw new BinderyError('conflict', 'changes a repository that is there, and begins none')
   checkFounders(files, foundersRoles(founders))
   for (const file of files) verifyStaged(file, holdersOf(undefined, files))
   const fileOf = (role: string): Uint8Array => (files.find((file) => file.role === role) as StagedFile).file
-  await putFirst(
-    input,
-    { root: fileOf('root'), targets: fileOf('targets') },
-    decodeRoot(fileOf('root')).value,
-    decodeTargets(fileOf('targets')).value,
-  )
+  return { root: fileOf('root'), targets: fileOf('targets') }
+}
+
+export async function finishInit({ founded, ...input }: InitInput & { readonly founded: Founded }): Promise<void> {
+  await refuseExisting(input.store)
+  await putFirst(input, founded, decodeRoot(founded.root).value, decodeTargets(founded.targets).value)
 }
 
 function foundedRoot(input: Pick<InitInput, 'keyring'>, founders: Founders, expires: number): Root {

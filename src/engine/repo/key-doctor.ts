@@ -1,3 +1,4 @@
+import { showSpan } from '../../base/show-span.ts'
 import { formatTime } from '../../format/tuf.ts'
 import type { RoleAccount } from './key-account.ts'
 
@@ -54,14 +55,9 @@ function expiryOf({ role, metadata }: RoleAccount, now: number): readonly KeyWar
   if (left > window) return []
   const within = left <= 0 ? 0 : ([1, 7, 30].find((days) => left <= days * day) as number)
   const message =
-    left <= 0 ? `expired at ${formatTime(expires)}; clients refuse it` : `expires in ${spanOf(left)}, at ${formatTime(expires)}`
-  const renewal = offlineRoles.includes(role) || !onlineRoles.includes(role) ? `bindery keys renew ${role}` : 'bindery refresh'
+    left <= 0 ? `expired at ${formatTime(expires)}; clients refuse it` : `expires in ${showSpan(left)}, at ${formatTime(expires)}`
+  const renewal = onlineRoles.includes(role) ? 'bindery refresh' : `bindery keys renew ${role}`
   return [{ kind: 'expires', role, message, hint: `${renewal} signs it anew`, expires, within }]
-}
-
-function spanOf(left: number): string {
-  const days = Math.floor(left / day)
-  return days >= 1 ? `${days} ${days === 1 ? 'day' : 'days'}` : `${Math.floor(left / 3_600_000)} hours`
 }
 
 function rootWarnings({ role, threshold, keys, next }: RoleAccount): readonly KeyWarning[] {

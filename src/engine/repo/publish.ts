@@ -10,9 +10,10 @@ import { overlayStore } from './overlay-store.ts'
 import { draftRelease } from './release-draft.ts'
 import { channelAuthority, loadRepository, roleKeysOf } from './repository.ts'
 import { tarShelf } from './tar-shelf.ts'
-import type { DistName } from '../../base/name.ts'
+import type { Channel, DistName } from '../../base/name.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Targets } from '../../format/tuf.ts'
+import type { Update } from '../../format/update.ts'
 import type { Clock, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
@@ -25,6 +26,7 @@ import type { Keyring } from './keyring.ts'
 import type { Signer } from './key-file.ts'
 import type { Advisor, DraftedRelease } from './release-draft.ts'
 import type { Repository } from './repository.ts'
+import type { WantedNeed } from './wanted-need.ts'
 
 export type PublishInput = {
   readonly store: Store
@@ -43,6 +45,8 @@ export type PublishInput = {
   readonly advisor?: Advisor | undefined
   /** A folder of each dist in which `make upgrade` is the last step of an install. */
   readonly upgrade?: RelPath | undefined
+  /** What each of them needs of other channels. */
+  readonly needs?: readonly WantedNeed[] | undefined
   readonly lifetimes: Lifetimes
   readonly progress: Progress
   readonly signal: AbortSignal
@@ -135,11 +139,17 @@ export async function draftReleases(
   const changed = new Set<ChannelDraft>()
   const releases: DraftedRelease[] = []
   try {
+    const draftOf = async (channel: Channel): Promise<ChannelDraft> => {
+      const draft = open.get(channelRole(channel)) ?? (await openChannel(input.store, repository, channel))
+      open.set(draft.role, draft)
+      return draft
+    }
+    const recordsOf = async (channel: Channel): Promise<readonly Update[]> => (await draftOf(channel)).updates
     for (const { source, name } of dists) {
       input.signal.throwIfAborted()
-      const draft = open.get(channelRole(name)) ?? (await openChannel(input.store, repository, channelOf(name)))
-      open.set(draft.role, draft)
-      const release = await about(source.label, async () => await draftRelease({ ...input, store: blobs, readable, shelf }, draft, source))
+      const draft = await draftOf(channelOf(name))
+      const work = { ...input, store: blobs, readable, shelf, recordsOf }
+      const release = await about(source.label, async () => await draftRelease(work, draft, source))
       if (release.kind === 'added') changed.add(draft)
       releases.push(release)
     }

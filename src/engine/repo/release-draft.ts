@@ -14,6 +14,7 @@ import { readManifestText } from './manifest-text.ts'
 import { obsoleteList } from './obsolete-list.ts'
 import { makeReleaseDeltas } from './release-deltas.ts'
 import { upgradeStep } from './upgrade-slice.ts'
+import { resolveNeeds } from './wanted-need.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
@@ -31,6 +32,7 @@ import type { Blob } from './blob.ts'
 import type { ChannelDraft } from './channel-draft.ts'
 import type { ObsoleteInput } from './obsolete-list.ts'
 import type { TarShelf } from './tar-shelf.ts'
+import type { RecordsOf, WantedNeed } from './wanted-need.ts'
 
 export type ReleaseInput = {
   /** Where blobs go. */
@@ -47,6 +49,8 @@ export type ReleaseInput = {
   readonly advisor?: Advisor | undefined
   /** A folder of the dist in which `make upgrade` is the last step of an install. */
   readonly upgrade?: RelPath | undefined
+  readonly needs?: readonly WantedNeed[] | undefined
+  readonly recordsOf: RecordsOf
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly explain: (line: string) => void
@@ -131,9 +135,10 @@ async function addRelease(input: ReleaseInput, draft: ChannelDraft, { dist, tar,
 
 /** What the maker says holds for each dist; whether it has an upgrade slice is its own matter. */
 async function notesFor(input: ReleaseInput, draft: ChannelDraft, { dist, description }: Omit<Dist, 'tar'>): Promise<UpdateNotes> {
-  const { notes, upgrade, composed } = input
+  const { notes, upgrade, composed, recordsOf } = input
   const first = composed?.get(dist) ?? (await advisedNotes(input, draft, description.manifest))
-  const own = addNotes(first, notes)
+  const needs = await resolveNeeds(input.needs ?? [], description.name, recordsOf)
+  const own = { ...addNotes(first, notes), ...(needs.length === 0 ? {} : { needs }) }
   return upgrade === undefined ? own : { ...own, postSteps: [...own.postSteps, upgradeStep(description.manifest, upgrade)] }
 }
 

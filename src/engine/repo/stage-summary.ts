@@ -2,6 +2,7 @@ import { sha256 } from '../../base/digest.ts'
 import { channelOf, formatChannel, formatDistName } from '../../base/name.ts'
 import { showLine } from '../../base/show-text.ts'
 import { formatTime } from '../../format/tuf.ts'
+import { describeNeed } from '../../format/need.ts'
 import { decodeUpdate, updateLimits } from '../../format/update.ts'
 import { readTarget } from './blob.ts'
 import { decoding } from './repository.ts'
@@ -112,12 +113,13 @@ function releaseLines(update: Update): readonly string[] {
 }
 
 /** All that a client will be told to do: who signs it answers for it. */
-function noteLines({ title, url, notices, postSteps, reboot, security, configuration = [] }: Update): readonly string[] {
+function noteLines({ title, url, notices, postSteps, reboot, security, configuration = [], needs = [] }: Update): readonly string[] {
   return [
     ...(title === undefined ? [] : [`  title: ${title}`]),
     ...(url === undefined ? [] : [`  details: ${url}`]),
     ...(security ? ['  a security update'] : []),
     ...(reboot === 'none' ? [] : [`  needs: ${reboot}`]),
+    ...needs.map((need) => `  needs: ${describeNeed(need)}${need.optional ? ', where that is followed' : ''}`),
     ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
     ...postSteps.map((step) => `  then: ${stepText(step)}`),
     ...configuration.map((path) => `  configuration: ${path}`),

@@ -48,7 +48,7 @@ export function trailPage({ now }: PageContext, query: PageQuery, page: Page<Far
     id: `event-${id}`,
     cells: [html`<b>${actor}</b>`, html`${aboutLink(kind, subject)} ${what}`, html`<span title="${isoTime(at)}">${age(at, now)}</span>`],
   }))
-  const main = html`<h1>Trail</h1><p class="lead">Who did what. Nothing is ever taken out of it.</p>
+  const main = html`<h1>Trail</h1><p class="lead">Who did what, as far back as the farm keeps it.</p>
 <div id="list">${table('Audit trail', [{ label: 'Who' }, { label: 'What' }, { label: 'Ago', kind: 'num' }], rows, 'Nothing has happened yet.')}
 ${pager('/trail', 'before', { before: query.before?.toString() }, page.next)}</div>`
   return { title: 'Trail', path: '/trail', live: query.before === undefined, main }

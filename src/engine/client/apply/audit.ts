@@ -1,4 +1,5 @@
 import { isWithin, joinPath, parentPath } from '../../../base/path.ts'
+import { matchesAny } from '../../../format/conf.ts'
 import { inodeKey } from './links.ts'
 import { lookAt } from './look.ts'
 import { mergedBefore } from './merged-before.ts'
@@ -32,7 +33,7 @@ export type AuditInput = {
   readonly disk: DiskReader
   /** Of the installed release. */
   readonly manifest: Manifest
-  readonly config: Pick<ClientConfig, 'ignore'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'without'>
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }
@@ -49,7 +50,8 @@ export async function audit({ disk, manifest, config, signal, meter }: AuditInpu
   const wanted = nodeTree(manifest, scope)
   const live = await lookAt(disk, [...wanted.nodes.keys()].sort(), { scope, guess: () => undefined, signal, meter })
   const shared = sharedInodes(live)
-  const findings = [...wanted.nodes.values()].flatMap((node) => compareNode(node, wanted, live, shared) ?? [])
+  const isAbsent = ({ path }: Node): boolean => !live.nodes.has(path) && matchesAny(config.without, path)
+  const findings = [...wanted.nodes.values()].flatMap((node) => (isAbsent(node) ? [] : (compareNode(node, wanted, live, shared) ?? [])))
   return { findings: findings.sort(byPath), wanted, live }
 }
 

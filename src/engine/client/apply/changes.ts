@@ -48,6 +48,8 @@ export type ChangeInput = {
   readonly scope: NodeScope
   readonly suffix: '.new' | '.old'
   readonly isProtected: (path: RelPath) => boolean
+  /** Of a component that this machine may lack: what of it is not here stays away. */
+  readonly isOptional?: ((path: RelPath) => boolean) | undefined
   /** Without it nothing is merged. */
   readonly merging?: Merging | undefined
   /** Those of the removals that something here still needs; without it none. */
@@ -63,7 +65,9 @@ export async function findChanges(input: ChangeInput): Promise<Changes> {
   const paths = pathsToLookAt(input)
   const live = await lookAt(input.disk, paths, { scope: input.scope, guess: digestGuess(input), signal: input.signal, meter: input.meter })
   const merges = await findMerges(input, live)
-  const decisions = new Map(paths.map((path) => [path, decideOne(input, live, path, merges.get(path))]))
+  const isAbsent = (path: RelPath): boolean => !live.nodes.has(path) && input.isOptional?.(path) === true
+  const present = paths.filter((path) => !isAbsent(path))
+  const decisions = new Map(present.map((path) => [path, decideOne(input, live, path, merges.get(path))]))
   const linking = linkGroups(decisions, input.base, input.next, live)
   const draft = new Draft(linking.donors, live)
   for (const [path, decision] of linking.decisions) draft.take(path, decision)

@@ -5,6 +5,7 @@ import { channelFile, channelFiles } from '../state.ts'
 import { readToRemove } from '../to-remove.ts'
 import { lookAt, unreadDigest } from './look.ts'
 import { sameContent } from './nodes.ts'
+import type { Channel } from '../../../base/name.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
 import type { ObsoleteContent, ObsoleteItem, ObsoleteList } from '../../../format/obsolete.ts'
@@ -23,6 +24,8 @@ import type { StateChange } from './plan.ts'
 export type FormerInput = {
   readonly disk: DiskReader
   readonly incoming: Pick<Incoming, 'channel' | 'installed' | 'obsolete'>
+  /** The channels of the plan, this one among them. */
+  readonly together: readonly Channel[]
   readonly base: NodeTree
   readonly next: NodeTree
   readonly scope: NodeScope
@@ -78,10 +81,10 @@ function isThat(item: ObsoleteContent, node: Node): boolean {
 }
 
 /** What moved to another channel is that one's, whichever is updated first. */
-async function withoutOthers({ disk, incoming, next }: FormerInput, base: NodeTree): Promise<NodeTree> {
+async function withoutOthers({ disk, together, next }: FormerInput, base: NodeTree): Promise<NodeTree> {
   const going = [...base.nodes.keys()].filter((path) => !next.nodes.has(path))
   if (going.length === 0) return base
-  const others = await pathsOfOthers(disk, incoming.channel)
+  const others = await pathsOfOthers(disk, together)
   const kept = new Set(going.filter((path) => others.has(path)))
   return kept.size === 0 ? base : { ...base, nodes: new Map([...base.nodes].filter(([path]) => !kept.has(path))) }
 }

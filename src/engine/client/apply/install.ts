@@ -5,11 +5,9 @@ import { keepOldOfProduct } from '../../../format/keep-old.ts'
 import { strongestReboot } from '../../../format/update.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { namedConfiguration } from './configuration.ts'
-import { distContents } from './contents.ts'
 import { mergingOf } from './merge-versions.ts'
 import { neededLibraries } from './needed-libraries.ts'
-import { nodeTree } from './nodes.ts'
-import { withFormer } from './former.ts'
+import { contentsOfParts, joinParts } from './parts.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
@@ -23,6 +21,7 @@ import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Incoming } from '../incoming.ts'
+import type { Part } from './parts.ts'
 import type { Plan, Source } from './plan.ts'
 import type { Done } from './transaction.ts'
 
@@ -31,7 +30,12 @@ export type InstallInput = {
   readonly incoming: Incoming
   /** The manifest of the release that is replaced. */
   readonly installed: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'>
+  /** Releases of other channels that come by the same plan. */
+  readonly together?: readonly Part[] | undefined
+  readonly config: Pick<
+    ClientConfig,
+    'ignore' | 'protect' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
+  >
   readonly clock: Clock
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
@@ -40,12 +44,12 @@ export type InstallInput = {
 
 /** Everything that the release changes here, decided before anything is written. Throws `conflict`. */
 export async function planInstall(input: InstallInput): Promise<Plan> {
-  const { disk, incoming, installed, config } = input
+  const { disk, config } = input
+  const parts = partsOf(input)
   const scope = await planScope(disk, config)
-  const next = nodeTree(incoming.manifest.value, scope)
   return await metered(input, { label: 'reading the files that change', total: undefined }, async (meter) => {
     const look = { meter, signal: input.signal }
-    const { base, stateFiles } = await withFormer({ disk, incoming, base: nodeTree(installed, scope), next, scope, look })
+    const { base, next, stateFiles } = await joinParts({ disk, parts, scope, look })
     return await makePlan({
       disk,
       base,
@@ -55,32 +59,43 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
-      merging: mergingOf({ ...input, config: withConfiguration(config, incoming) }),
+      isOptional: (path) => matchesAny(config.without, path),
+      merging: mergingOf({ ...input, parts, config: withConfiguration(config, parts) }),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
       stateFiles: (found) => [
         ...stateFiles(found),
-        ...incoming.stateFiles.map((file) => ({ ...file, path: channelFile(incoming.channel, file.path) })),
+        ...parts.flatMap(({ incoming: { channel, stateFiles: files } }) =>
+          files.map((file) => ({ ...file, path: channelFile(channel, file.path) })),
+        ),
       ],
-      keepOld: keepOldOfProduct(config.keepOld, incoming.channel.product),
+      keepOld: [...new Set(parts.flatMap(({ incoming }) => keepOldOfProduct(config.keepOld, incoming.channel.product)))],
       header: await headerOf(input),
     })
   })
 }
 
-async function headerOf({ disk, incoming, clock }: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
-  const { release } = incoming.update.value
-  const { postSteps, reboot } = afterInstall(recordsOf(incoming))
-  const role = channelRole(incoming.channel)
+function partsOf({ incoming, installed, together = [] }: InstallInput): readonly Part[] {
+  return [{ incoming, installed }, ...together]
+}
+
+async function headerOf(input: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
+  const { disk, clock } = input
+  const all = partsOf(input).map(({ incoming }) => ({
+    ...afterInstall(recordsOf(incoming)),
+    role: channelRole(incoming.channel),
+    old: formatDistName(incoming.installed.name),
+    new: formatDistName(incoming.update.value.release.name),
+  }))
   return {
     transaction: await nextTransaction(disk),
     purpose: 'install',
     direction: 'forward',
     time: Math.floor(clock.now() / 1000),
-    releases: [{ role, old: formatDistName(incoming.installed.name), new: formatDistName(release.name) }],
+    releases: all.map(({ role, old, new: next }) => ({ role, old, new: next })),
     undoes: [],
-    postSteps,
-    reboot: reboot === 'none' ? [] : [{ role, class: reboot }],
+    postSteps: all.flatMap(({ postSteps }) => postSteps),
+    reboot: all.flatMap(({ role, reboot }) => (reboot === 'none' ? [] : [{ role, class: reboot }])),
   }
 }
 
@@ -106,8 +121,11 @@ function recordsOf({ passed, update }: Incoming): readonly Update[] {
 }
 
 /** What the records call configuration is merged like what bindery.conf calls so. */
-function withConfiguration<T extends Pick<ClientConfig, 'configProtect'>>(config: T, incoming: Incoming): T {
-  return { ...config, configProtect: [...config.configProtect, ...namedConfiguration(recordsOf(incoming))] }
+function withConfiguration<T extends Pick<ClientConfig, 'configProtect'>>(config: T, parts: readonly Part[]): T {
+  return {
+    ...config,
+    configProtect: [...config.configProtect, ...namedConfiguration(parts.flatMap(({ incoming }) => recordsOf(incoming)))],
+  }
 }
 
 /** Plan, stage, commit. The tar is read once, to its end, before anything live is touched. */
@@ -117,13 +135,13 @@ export async function installIncoming(input: InstallInput): Promise<Done> {
 }
 
 export async function installPlan(input: InstallInput, plan: Plan): Promise<Done> {
-  const { disk, incoming, config, signal } = input
+  const { disk, config, signal } = input
   return await metered(
     input,
-    { label: `installing ${plan.journal.releases[0]?.new ?? ''}`, total: summarize(plan).bytes },
+    { label: `installing ${plan.journal.releases.map((release) => release.new).join(', ')}`, total: summarize(plan).bytes },
     async (meter) =>
       await runPlan(disk, plan, {
-        contents: distContents(incoming.tar(), incoming.manifest),
+        contents: contentsOfParts(partsOf(input)),
         keepReleases: config.keepReleases,
         signal,
         meter,
@@ -147,13 +165,10 @@ function isWritten({ kind }: Source): boolean {
 }
 
 /** Of the entries that come, those with attributes that cannot be set here. */
-export async function unsettable(
-  { disk, incoming }: InstallInput,
-  { stage }: Plan,
-): Promise<{ readonly xattrs: number; readonly flags: number }> {
-  const can = await disk.capabilities()
+export async function unsettable(input: InstallInput, { stage }: Plan): Promise<{ readonly xattrs: number; readonly flags: number }> {
+  const can = await input.disk.capabilities()
   const coming = new Set(stage.map(({ node }) => node.path))
-  const entries = incoming.manifest.value.entries.filter(({ path }) => coming.has(path))
+  const entries = partsOf(input).flatMap(({ incoming }) => incoming.manifest.value.entries.filter(({ path }) => coming.has(path)))
   const count = (has: (entry: Entry) => boolean): number => entries.filter(has).length
   return {
     xattrs: can.xattrs ? 0 : count(({ xattrs }) => xattrs !== undefined && xattrs.size > 0),

@@ -8,27 +8,32 @@ import type { ClientConfig } from '../../../format/conf.ts'
 import type { Clock } from '../../../port/ambient.ts'
 import type { Incoming } from '../incoming.ts'
 import type { Merging, Released } from './merges.ts'
+import type { Part } from './parts.ts'
 
 /** What an install merges, and with which contents of the two releases. */
 
 export type MergingInput = {
-  readonly incoming: Incoming
-  readonly installed: Manifest
+  readonly parts: readonly Part[]
   readonly config: Pick<ClientConfig, 'configProtect' | 'merge'>
   readonly clock: Clock
 }
 
 /** Undefined where bindery.conf says that nothing is merged. */
-export function mergingOf({ incoming, installed, config, clock }: MergingInput): Merging | undefined {
+export function mergingOf({ parts, config, clock }: MergingInput): Merging | undefined {
   if (!config.merge) return undefined
   return {
     covers: (path) => isConfiguration(config, path),
     time: Math.floor(clock.now() / 1000),
-    versions: async (paths) => await versionsOf(incoming, installed, paths),
+    versions: async (paths) => {
+      const versions = new Map<RelPath, Released>()
+      for (const part of parts)
+        for (const [path, released] of await versionsOf(part, paths)) if (!versions.has(path)) versions.set(path, released)
+      return versions
+    },
   }
 }
 
-async function versionsOf(incoming: Incoming, installed: Manifest, paths: ReadonlySet<RelPath>): Promise<ReadonlyMap<RelPath, Released>> {
+async function versionsOf({ incoming, installed }: Part, paths: ReadonlySet<RelPath>): Promise<ReadonlyMap<RelPath, Released>> {
   const old = filesAt(installed, paths)
   const bases = await incoming.oldContents([...old.values()])
   const versions = new Map<RelPath, Released>()

@@ -30,6 +30,8 @@ export type Finding = {
   readonly about: readonly { readonly title?: string; readonly url?: string }[]
   readonly notices: readonly string[]
   readonly held: boolean
+  /** Why the newest release is not installed: what it needs of another channel, and what is there instead. */
+  readonly waits?: string
 }
 
 export async function findingOf({ disk }: Session, offer: Offer, pending: readonly RebootNeed[] = []): Promise<Finding> {
@@ -77,6 +79,7 @@ export function describeFinding(finding: Finding): readonly string[] {
   const notices = [...about, ...finding.notices].flatMap((notice) => notice.trimEnd().split('\n'))
   return [
     `${finding.channel}: ${finding.installed} -> ${finding.newest}, ${remarks.join(', ')}`,
+    ...(finding.waits === undefined ? [] : [`  waits: ${finding.waits}`]),
     ...notices.map((line) => `  ${showText(line)}`),
   ]
 }

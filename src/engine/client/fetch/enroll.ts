@@ -3,6 +3,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { joinPath } from '../../../base/path.ts'
 import { encodeReleaseState } from '../../../format/release-state.ts'
+import { encodeTerms } from '../../../format/release-terms.ts'
 import { establishTrust } from '../../repo/trust.ts'
 import { sweepCache } from './cache.ts'
 import { firstBase } from './first-base.ts'
@@ -18,6 +19,7 @@ import {
   writeEnrolled,
   writeStateFile,
 } from '../state.ts'
+import { termsOf } from '../terms.ts'
 import { diskTrustStore, emptyTrustStore, passingTrustStore } from './trust-store.ts'
 import type { Channel } from '../../../base/name.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -174,9 +176,18 @@ async function saveChannel({ disk }: Session, { channel, candidate, state, base 
   await adopt(disk, candidate.manifestBlob.value.path, channelFile(channel, channelFiles.manifest), 0o644)
   if (base !== undefined) await adopt(disk, base.path, channelFile(channel, channelFiles.base), 0o600)
   await disk.sync(folder)
+  const { update } = candidate
+  const terms = termsOf(update.value)
+  if (terms !== undefined)
+    await writeStateFile(disk, channelFile(channel, channelFiles.terms), encodeTerms(update.value.release.name, terms), 0o644)
   await writeStateFile(disk, channelFile(channel, channelFiles.release), encodeReleaseState(state), 0o644)
   await disk.sync(statePaths.channel)
-  const own: readonly string[] = [channelFiles.release, channelFiles.manifest, ...(base === undefined ? [] : [channelFiles.base])]
+  const own: readonly string[] = [
+    channelFiles.release,
+    channelFiles.manifest,
+    ...(base === undefined ? [] : [channelFiles.base]),
+    ...(terms === undefined ? [] : [channelFiles.terms]),
+  ]
   for (const name of await disk.readdir(folder)) if (!own.includes(name)) await disk.unlink(joinPath(folder, name))
 }
 

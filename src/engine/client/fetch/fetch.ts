@@ -107,7 +107,7 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
       tar: fetched.tar,
       oldContents: async (files) => await readOldContents(session, offer, files),
       obsolete: obsolete.list,
-      stateFiles: stateFilesOf(session, offer.installed, update.value, manifestFile, next),
+      stateFiles: await stateFilesOf(session, offer.installed, update.value, manifestFile, next),
       fetched: { route: route.kind, steps: route.kind === 'full' ? 0 : route.steps.length, bytes: route.bytes + (needed?.size ?? 0) },
       cached: [...offer.records, ...cached.map(({ sha256 }): Sha256 => sha256)],
     }

@@ -1,5 +1,6 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { channelRole, formatChannel } from '../../../base/name.ts'
+import { didYouMean } from '../../../base/suggest.ts'
 import { cheapestRoute } from '../../update/route.ts'
 import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
@@ -39,13 +40,25 @@ const maxRecords = 64
 
 /** One offer for each enrolled channel (or only for `channels`), each repository asked once. */
 export async function findOffers(session: Session, channels: readonly Channel[] = []): Promise<readonly Offer[]> {
-  const enrolled = selectChannels(await readEnrolled(session.disk), channels)
+  const all = await readEnrolled(session.disk)
+  const enrolled = selectChannels(all, channels)
+  for (const held of strangersAmong(session.config.hold, all)) session.say(held)
   const offers: Offer[] = []
   for (const group of Map.groupBy(enrolled, ({ repository }) => repository).values()) {
     const trust = await openRepository(session, group)
     for (const one of group) offers.push(await offerOf(session, one, trust))
   }
   return offers
+}
+
+/** A slip of the pen would leave a channel without the hold that somebody counts on. */
+export function strangersAmong(hold: readonly string[], enrolled: readonly Enrolled[]): readonly string[] {
+  const known = enrolled.map(({ channel }) => formatChannel(channel))
+  return hold.flatMap((held) => {
+    if (held === 'all' || known.includes(held)) return []
+    const near = didYouMean(held, known)
+    return [`bindery.conf holds ${held}, which is not enrolled${near === undefined ? '' : `; did you mean '${near}'?`}`]
+  })
 }
 
 export function selectChannels(enrolled: readonly Enrolled[], channels: readonly Channel[]): readonly Enrolled[] {

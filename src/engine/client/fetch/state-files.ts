@@ -1,6 +1,9 @@
 import { oneChunk } from '../../../base/bytes.ts'
+import { channelOf } from '../../../base/name.ts'
 import { encodeReleaseState } from '../../../format/release-state.ts'
-import { channelFiles, keptDeltaFile } from '../state.ts'
+import { encodeTerms } from '../../../format/release-terms.ts'
+import { channelFile, channelFiles, keptDeltaFile } from '../state.ts'
+import { termsOf } from '../terms.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Verified } from '../../../base/verified.ts'
 import type { KeptBase, KeptDelta, ReleaseState } from '../../../format/release-state.ts'
@@ -20,13 +23,13 @@ export type NextBase =
 
 export type KeptStep = { readonly blob: CachedFile; readonly tar: KeptDelta['tar'] }
 
-export function stateFilesOf(
+export async function stateFilesOf(
   session: Session,
   installed: ReleaseState,
   update: Update,
   manifest: Verified<CachedBlob>,
   next: NextBase,
-): readonly StateFile[] {
+): Promise<readonly StateFile[]> {
   const base = keptBase(update, next)
   const state: ReleaseState = {
     name: update.release.name,
@@ -38,8 +41,17 @@ export function stateFilesOf(
   return [
     ...baseFiles(session, installed, next),
     fromCache(session, channelFiles.manifest, manifest.value, 0o644),
+    ...(await termsFiles(session, update)),
     inMemory(channelFiles.release, encodeReleaseState(state)),
   ]
+}
+
+async function termsFiles({ disk }: Session, update: Update): Promise<readonly StateFile[]> {
+  const { name } = update.release
+  const terms = termsOf(update)
+  if (terms !== undefined) return [inMemory(channelFiles.terms, encodeTerms(name, terms))]
+  const isThere = (await disk.lstat(channelFile(channelOf(name), channelFiles.terms))) !== undefined
+  return isThere ? [{ path: channelFiles.terms, content: 'remove', mode: 0o644, size: 0 }] : []
 }
 
 function keptBase(update: Update, next: NextBase): KeptBase | undefined {

@@ -1,7 +1,7 @@
 import { digestStream } from '../../../base/digest.ts'
 import { equalBytes } from '../../../base/bytes.ts'
 import { emptyMember } from '../../../format/openbsd/signed-gzip.ts'
-import { gzipHeaderOf } from '../../pkg/sign-package.ts'
+import { gzipHeaderOf } from '../../pkg/gzip-header.ts'
 import { bytesOfSource } from './transport.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { ByteSource } from '../../../port/source.ts'
