@@ -66,12 +66,20 @@ export function showMoment(moment: Moment): string {
 
 type Running = { readonly child: ChildProcess; readonly ended: Promise<{ readonly code: number | null; readonly text: string }> }
 
+/** Those that run: whoever ends the rehearsal ends them. */
+const running = new Set<ChildProcess>()
+
+export function endInstalls(): void {
+  for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+}
+
 function startInstall(machine: string): Running {
   const child = spawn(resolve('bin/bindery'), ['-C', machine, 'install'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  running.add(child)
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const ended = new Promise<{ code: number | null; text: string }>((done) => child.once('close', (code) => done({ code, text })))
-  return { child, ended }
+  return { child, ended: ended.finally(() => running.delete(child)) }
 }
 
 async function journalIs(machine: string, state: 'there' | 'gone', isOver: () => boolean): Promise<boolean> {

@@ -22,7 +22,8 @@ export const whole: Slice = {
 
 export const quick: Slice = {
   name: 'quick',
-  wanted: 'libc6 libc-bin libssl3 openssl perl-base dash coreutils'.split(' '),
+  // The second half is what the recovery program calls.
+  wanted: 'libc6 libc-bin libssl3 openssl perl-base dash coreutils diffutils findutils grep mawk sed tar'.split(' '),
   hasKernel: false,
 }
 

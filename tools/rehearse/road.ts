@@ -1,6 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
 import { inside } from './machine.ts'
 import { followInstall, killInstall, momentsOf, showMoment, type Course, type Moment } from './kill.ts'
@@ -96,22 +94,15 @@ export async function killAndRecover(scene: Scene, count: number): Promise<Numbe
 async function killOnce(scene: Scene, moment: Moment, before: Numbers): Promise<Numbers> {
   try {
     const { isKilled, hasJournal } = await killInstall(scene.machine, moment)
-    const byProgram = hasJournal && before.inCommit % 2 === 1 && recoverByProgram(scene)
-    await bindery(scene.work, ['-C', scene.machine, 'recover'])
+    const byProgram = hasJournal && before.inCommit % 2 === 1
+    if (byProgram) inside(scene.machine, ['/bin/sh', '/var/db/bindery/recover'])
+    else await bindery(scene.work, ['-C', scene.machine, 'recover'])
     const isFinished = Object.values(await findStanding(scene.standings, scene.machine)).includes('present')
     await backToRelease(scene)
     return isKilled ? addKill(before, { hasJournal, byProgram, isFinished }) : before
   } catch (error) {
     throw new Error(`after a kill ${showMoment(moment)}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
-}
-
-/** By the tools of the root alone, which may be half replaced themselves: no Node and no bindery is there. */
-function recoverByProgram({ machine }: Scene): boolean {
-  const program = '/var/db/bindery/recover'
-  if (!existsSync(join(machine, program))) return false
-  inside(machine, ['/bin/sh', program])
-  return true
 }
 
 function addKill(

@@ -6,6 +6,7 @@ import { makeMachine } from './machine.ts'
 import { quick, states, whole } from './packages.ts'
 import { programsOf, watchPrograms } from './programs.ts'
 import { publishState } from './publish.ts'
+import { endInstalls } from './kill.ts'
 import { killAndRecover, takeEachUpdate, update, type Numbers, type Scene } from './road.ts'
 import { wholeStandings } from './standing.ts'
 import { prepareSystems, type Systems } from './systems.ts'
@@ -24,7 +25,8 @@ async function main(atEnd: (() => void)[]): Promise<void> {
   const started = performance.now()
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
-  atEnd.push(() => rmSync(work, { recursive: true, force: true }))
+  atEnd.push(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }))
+  atEnd.push(endInstalls)
   showSystems(systems)
   await makeFirstReleases(systems)
   const scene = await setScene(systems, atEnd)
