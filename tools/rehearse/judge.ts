@@ -15,8 +15,7 @@ export async function describe(root: string): Promise<Description> {
   })
   await readUnknown(root, facts)
   const names = Map.groupBy(facts, ({ file }) => file)
-  const linksOf = ({ kind, file }: Fact): readonly string[] =>
-    kind === 'd' ? [] : (names.get(file) ?? []).map(({ path }) => path).sort()
+  const linksOf = ({ kind, file }: Fact): readonly string[] => (kind === 'd' ? [] : (names.get(file) ?? []).map(({ path }) => path).sort())
   return new Map(facts.map((fact) => [fact.path, [fact.kind, fact.rest, digests.get(fact.version) ?? '', ...linksOf(fact)].join(' ')]))
 }
 

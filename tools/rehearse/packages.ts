@@ -38,8 +38,8 @@ export function choosePackages(slice: Slice, folder: string): Readonly<Record<St
   updateLists()
   const kernels = slice.hasKernel ? kernelsOf(folder) : []
   const base = versionsOf(namesOf(slice, folder), folder)
-  const made = states.map((state, i) => [state, { base: base.map(pick(state)), kernels: kernelsAt(kernels, i) }] as const)
-  const chosen = Object.fromEntries(made) as Record<State, Packages>
+  const at = (state: State): Packages => ({ base: base.map(pick(state)), kernels: kernelsAt(kernels, states.indexOf(state)) })
+  const chosen = { release: at('release'), halfway: at('halfway'), present: at('present') }
   writeFileSync(`${file}.part`, JSON.stringify(chosen, null, 1))
   renameSync(`${file}.part`, file)
   return chosen

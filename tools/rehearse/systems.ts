@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, renameSync, rmSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { choosePackages, fetchPackages, states } from './packages.ts'
+import { choosePackages, fetchPackages } from './packages.ts'
 import { unpackKernels, unpackSystem } from './unpack.ts'
 import type { Packages, Slice, State } from './packages.ts'
 
@@ -11,8 +11,8 @@ export type Systems = Readonly<Record<State, System>> & { readonly packages: Rea
 /** Fetched and unpacked once below `home`: a second run needs no network. */
 export function prepareSystems(slice: Slice, home: string): Systems {
   const packages = choosePackages(slice, home)
-  const made = states.map((state) => [state, prepareSystem(packages[state], join(home, state))] as const)
-  return { ...(Object.fromEntries(made) as Record<State, System>), packages }
+  const at = (state: State): System => prepareSystem(packages[state], join(home, state))
+  return { release: at('release'), halfway: at('halfway'), present: at('present'), packages }
 }
 
 function prepareSystem({ base, kernels }: Packages, home: string): System {
