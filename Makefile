@@ -38,7 +38,7 @@ demo-patch: build ## a source patch, captured and shipped to a machine without a
 demo-farm: build ## commits become signed packages on a mirror, by a controller and two builders; the dashboard at the end
 	@node tools/demo-farm/run.ts
 
-rehearse: build ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS=--quick
+rehearse: build ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS='--quick --kills 5'
 	@node tools/rehearse/run.ts $(ARGS)
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)

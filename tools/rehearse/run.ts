@@ -1,9 +1,10 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { startRelay } from '../demo/relay.ts'
 import { bindery, line, portOf, startBindery, title } from '../demo/stage.ts'
 import { makeMachine } from './machine.ts'
-import { quick, states, whole } from './packages.ts'
+import { quick, states, whole, type Slice } from './packages.ts'
 import { programsOf, watchPrograms } from './programs.ts'
 import { publishState } from './publish.ts'
 import { endInstalls } from './kill.ts'
@@ -15,37 +16,43 @@ import { prepareSystems, type Systems } from './systems.ts'
  * make rehearse: a Debian system in a chroot goes from its release to its present security state and back, while programs
  * in it are started without a pause and installs are killed at random. The first step that is not what it should be ends it.
  */
-const isQuick = process.argv.includes('--quick')
 const work = resolve('.cache/rehearse/work')
 
 async function main(atEnd: (() => void)[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, devices and chroot(8)')
-  const slice = isQuick ? quick : whole
+  const { slice, kills } = optionsOf(process.argv.slice(2))
   const systems = prepareSystems(slice, resolve('.cache/rehearse', slice.name))
   const started = performance.now()
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
   atEnd.push(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }))
   atEnd.push(endInstalls)
-  showSystems(systems)
+  showSystems(slice, systems)
   await makeFirstReleases(systems)
   const scene = await setScene(systems, atEnd)
   await takeEachUpdate(scene)
-  const numbers = await killAndRecover(scene, isQuick ? 5 : 50)
+  const numbers = await killAndRecover(scene, kills)
   title('And once more, left alone')
   await update(scene, 'present')
   await sumUp(scene, numbers)
   title(`The whole rehearsal in ${((performance.now() - started) / 1000).toFixed(0)} s, every step checked.`)
 }
 
-function showSystems({ packages }: Systems): void {
+function optionsOf(args: readonly string[]): { readonly slice: Slice; readonly kills: number } {
+  const { values } = parseArgs({ args: [...args], options: { quick: { type: 'boolean', default: false }, kills: { type: 'string' } } })
+  const kills = values.kills ?? (values.quick ? '5' : '50')
+  if (!/^[1-9][0-9]{0,3}$/.test(kills)) throw new Error(`'${kills}' is no number of kills`)
+  return { slice: values.quick ? quick : whole, kills: Number(kills) }
+}
+
+function showSystems({ hasKernel }: Slice, { packages }: Systems): void {
   title(`Three states of a Debian system of ${packages.present.base.length} packages:`)
   const shown = ['libc6', 'libssl3', 'openssh-client', 'perl-base', 'python3.11-minimal', 'systemd']
   for (const state of states) {
     const versions = packages[state].base.filter((spec) => shown.includes(spec.split('=')[0] ?? ''))
     process.stdout.write(`  ${state.padEnd(9)} ${[...versions, ...packages[state].kernels].join(' ')}\n`)
   }
-  if (!isQuick && packages.release.kernels.length === 0) process.stdout.write('  no kernel: the mirrors have one version of it\n')
+  if (hasKernel && packages.release.kernels.length === 0) process.stdout.write('  no kernel: the mirrors have one version of it\n')
 }
 
 async function makeFirstReleases(systems: Systems): Promise<void> {
