@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { test } from 'node:test'
+import { inflateRawSync } from 'node:zlib'
 import { clientVerbs } from '../src/command/verbs-client.ts'
 import { verbs } from '../src/command/verbs.ts'
 
@@ -41,7 +42,13 @@ test('the client bundle is one file that needs nothing but the runtime', () => {
     [...new Set(outside)].filter((path) => !['crypto', 'buffer', 'stream', 'util'].includes(path)),
     [],
   )
-  assert.ok(statSync('dist/bindery-client.js').size < 950_000)
+  assert.ok(statSync('dist/bindery-client.js').size < 1_050_000)
+})
+
+test('the client bundle has the recovery program in itself', () => {
+  const packed = readFileSync('dist/bindery-client.js', 'utf8').matchAll(/"([A-Za-z0-9+/]{10000,}=*)"/g)
+  const programs = [...packed].map(([, text = '']) => inflateRawSync(Buffer.from(text, 'base64')))
+  assert.deepEqual(programs, [readFileSync('dist/bindery-recover')])
 })
 
 test('the verbs of the client bundle are verbs of the whole, in its order and words', () => {

@@ -1,6 +1,7 @@
 import { hostDisk } from '../../src/host/disk.ts'
 import { makeStateFolders } from '../../src/engine/client/state.ts'
 import { scanTree } from '../../src/engine/tree/scan.ts'
+import { recoveryProgram } from '../../src/host/recovery-program.ts'
 import { install } from './client-world.ts'
 import { countingDisk } from './counting-disk.ts'
 import type { Release } from './client-world.ts'
@@ -20,5 +21,5 @@ await makeStateFolders(hostDisk(root))
 const counting = countingDisk(hostDisk(root), (count) => {
   if (count === Number(at)) process.kill(process.pid, 'SIGKILL')
 })
-await install(counting.disk, await releaseOf(old, '1.0'), await releaseOf(next, '1.1'))
+await install(counting.disk, await releaseOf(old, '1.0'), await releaseOf(next, '1.1'), { recovery: recoveryProgram })
 process.stdout.write(`${counting.count()}\n`)

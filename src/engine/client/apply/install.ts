@@ -20,6 +20,7 @@ import type { PostStep } from '../../../format/post-step.ts'
 import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Incoming } from '../incoming.ts'
 import type { Part } from './parts.ts'
 import type { Plan, Source } from './plan.ts'
@@ -37,6 +38,7 @@ export type InstallInput = {
     'ignore' | 'protect' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
   >
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
   readonly signal?: AbortSignal | undefined
@@ -135,7 +137,7 @@ export async function installIncoming(input: InstallInput): Promise<Done> {
 }
 
 export async function installPlan(input: InstallInput, plan: Plan): Promise<Done> {
-  const { disk, config, signal } = input
+  const { disk, config, recovery, signal } = input
   return await metered(
     input,
     { label: `installing ${plan.journal.releases.map((release) => release.new).join(', ')}`, total: summarize(plan).bytes },
@@ -143,6 +145,7 @@ export async function installPlan(input: InstallInput, plan: Plan): Promise<Done
       await runPlan(disk, plan, {
         contents: contentsOfParts(partsOf(input)),
         keepReleases: config.keepReleases,
+        recovery,
         signal,
         meter,
       }),
