@@ -249,7 +249,7 @@ describe('local changes', () => {
     assert.deepEqual(receipt.kept, [])
     assert.equal(await picture(disk), await picture(next.disk))
     await write(disk, 'usr/lib/modules/6.1.0-52/modules.alias.bin', 'of 52')
-    const back = await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 0 } })
+    const back = await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock: { now: () => 0 } })
     assert.deepEqual(back.receipt.kept, [])
     assert.equal(await picture(disk), before)
   })

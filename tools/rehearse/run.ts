@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,20 +17,18 @@ import { prepareSystems, type Systems } from './systems.ts'
  * make rehearse: a Debian system in a chroot goes from its release to its present security state and back, while programs
  * in it are started without a pause and installs are killed at random. The first step that is not what it should be ends it.
  */
-const work = resolve('.cache/rehearse/work')
-
 async function main(atEnd: (() => void)[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, devices and chroot(8)')
   const { slice, kills } = optionsOf(process.argv.slice(2))
   const systems = prepareSystems(slice, resolve('.cache/rehearse', slice.name))
+  const work = resolve('.cache/rehearse', slice.name, 'work')
   const started = performance.now()
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
-  atEnd.push(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }))
-  atEnd.push(endInstalls)
+  atEnd.push(() => rmSync(work, { recursive: true, force: true }), endChildren, endInstalls)
   showSystems(slice, systems)
-  await makeFirstReleases(systems)
-  const scene = await setScene(systems, atEnd)
+  await makeFirstReleases(work, systems)
+  const scene = await setScene(work, systems, atEnd)
   await takeEachUpdate(scene)
   const numbers = await killAndRecover(scene, kills)
   title('And once more, left alone')
@@ -55,14 +54,14 @@ function showSystems({ hasKernel }: Slice, { packages }: Systems): void {
   if (hasKernel && packages.release.kernels.length === 0) process.stdout.write('  no kernel: the mirrors have one version of it\n')
 }
 
-async function makeFirstReleases(systems: Systems): Promise<void> {
+async function makeFirstReleases(work: string, systems: Systems): Promise<void> {
   title('The maker: each state is cut and published, with deltas from those before')
   await bindery(work, ['init', '-r', 'repo', '-k', 'keys', '--no-passphrase'])
   await publishState(work, systems, 'release')
   await publishState(work, systems, 'halfway')
 }
 
-async function setScene(systems: Systems, atEnd: (() => void)[]): Promise<Scene> {
+async function setScene(work: string, systems: Systems, atEnd: (() => void)[]): Promise<Scene> {
   const machine = join(work, 'machine')
   makeMachine(systems.release, machine)
   const standings = await wholeStandings(systems, machine)
@@ -73,6 +72,11 @@ async function setScene(systems: Systems, atEnd: (() => void)[]): Promise<Scene>
   const watch = watchPrograms(machine)
   atEnd.push(() => watch.kill())
   return { work, machine, systems, relay, standings, watch }
+}
+
+/** A verb that runs; it would go on in a folder that is being removed. */
+function endChildren(): void {
+  spawnSync('pkill', ['-KILL', '-P', String(process.pid)])
 }
 
 async function sumUp({ machine, watch }: Scene, { kills, inCommit, recovered, finished, untouched }: Numbers): Promise<void> {
