@@ -97,7 +97,7 @@ export async function killAndRecover(scene: Scene, count: number): Promise<Numbe
 async function killOnce(scene: Scene, moment: Moment, before: Numbers): Promise<Numbers> {
   try {
     const { isKilled, hasJournal } = await killInstall(scene.machine, moment)
-    const byProgram = hasJournal && before.inCommit % 2 === 1
+    const byProgram = hasJournal && before.inCommit % 5 === 0
     if (byProgram) inside(scene.machine, ['/bin/sh', '/var/db/bindery/recover'])
     else await bindery(scene.work, ['-C', scene.machine, 'recover'])
     const isFinished = Object.values(await findStanding(scene.standings, scene.machine)).includes('present')
