@@ -144,6 +144,28 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.equal((await catalog.build(b.id))?.state, 'cancelled')
   })
 
+  check('a look that failed is a state of its branch, and an event where it is another', async ({ catalog }) => {
+    const branch = await addBranch(catalog)
+    const failure = async (): Promise<string | undefined> => (await catalog.branches())[0]?.failure?.why
+    const changes = [undefined, 'no tag', 'no tag', 'no cvs', undefined, undefined]
+    const noted: unknown[] = []
+    for (const why of changes) noted.push([await catalog.noteLook(branch, why), await failure()])
+    assert.deepEqual(noted, [
+      [false, undefined],
+      [true, 'no tag'],
+      [false, 'no tag'],
+      [true, 'no cvs'],
+      [true, undefined],
+      [false, undefined],
+    ])
+    const told = (await catalog.events({ limit: 3 })).map(({ subject, what }) => `${subject}: ${what}`)
+    assert.deepEqual(told, [
+      `${branch}: its sources can be read again`,
+      `${branch}: its sources cannot be read: no cvs`,
+      `${branch}: its sources cannot be read: no tag`,
+    ])
+  })
+
   check('a build is of the state of the sources that it was planned for', async ({ catalog, queue }) => {
     const branch = await addBranch(catalog)
     const of = (name: string, seconds: number): object => ({ revision: { name, seconds } })

@@ -25,7 +25,8 @@ export type FarmWorld = {
   requests(): number
   /** Names of the published packages. */
   published(): readonly string[]
-  start(words: readonly string[]): Running
+  /** With `path` before the programs of the system. */
+  start(words: readonly string[], path?: string): Running
   remove(): void
 }
 
@@ -67,7 +68,7 @@ export async function farmWorld(databaseUrl: string | undefined, more = ''): Pro
         ? readdirSync(join(at('farm'), 'request')).filter((name) => /^[^.].*\.tar$/.test(name)).length
         : 0,
     published: () => packagesIn(join(at('farm'), 'public/7.6/packages-stable/amd64')),
-    start: (words) => start(words, databaseUrl),
+    start: (words, path) => start(words, databaseUrl, path),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -150,10 +151,14 @@ function packagesIn(folder: string): readonly string[] {
   }
 }
 
-function start(words: readonly string[], databaseUrl: string | undefined): Running {
+function start(words: readonly string[], databaseUrl: string | undefined, path: string | undefined): Running {
   const child = spawn(process.execPath, [resolve('dist/bindery.js'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
+    env: {
+      ...process.env,
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      ...(path === undefined ? {} : { PATH: `${path}:${process.env['PATH'] ?? ''}` }),
+    },
   })
   let text = ''
   const listeners = new Set<() => void>()
