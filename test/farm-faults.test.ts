@@ -105,9 +105,15 @@ test('sources that cannot be read are shown until they can be', onServer, async 
     const head = join(world.folder, 'ports/.git/HEAD')
     const text = readFileSync(head)
     rmSync(head)
-    await run.heard(/: stable: .*git/)
-    assert.match(await ask(world, 'status'), /^branch stable: sources last changed .*; for \d+ s they cannot be read: .*git/m)
-    assert.match(await ask(world, 'status', '--json'), /^\{"kind":"branch","name":"stable".*"failure":\{"since":\d+,"why":".*git/m)
+    await run.heard(/: stable: .*ports: has no commit 'stable'\n/)
+    assert.match(
+      await ask(world, 'status'),
+      /^branch stable: sources last changed .*; for \d+ s they cannot be read: .*has no commit 'stable'$/m,
+    )
+    assert.match(
+      await ask(world, 'status', '--json'),
+      /^\{"kind":"branch","name":"stable".*"failure":\{"since":\d+,"why":".*has no commit 'stable'"/m,
+    )
     writeFileSync(head, text)
     await run.heard(/stable: its sources can be read again/)
     assert.doesNotMatch(await ask(world, 'status'), /cannot be read/)

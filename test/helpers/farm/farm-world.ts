@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { basename, join, resolve } from 'node:path'
 import { sign } from '../../../src/command/sign.ts'
 import { packageKey } from '../openbsd-mirror/mirror.ts'
@@ -34,7 +35,7 @@ export type Running = {
   readonly child: ChildProcess
   /** All that it has said until now. */
   said(): string
-  /** Resolves when it has said something that matches; rejects when it ends before. */
+  /** Resolves when it has said something that matches; rejects when it ends before, or has not by and by. */
   heard(pattern: RegExp): Promise<void>
   ended(): Promise<number | NodeJS.Signals | null>
 }
@@ -151,6 +152,9 @@ function packagesIn(folder: string): readonly string[] {
   }
 }
 
+/** A test that hangs says what for. */
+const mostWaitMs = 90_000
+
 function start(words: readonly string[], databaseUrl: string | undefined, path: string | undefined): Running {
   const child = spawn(process.execPath, [resolve('dist/bindery.js'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -179,8 +183,14 @@ function start(words: readonly string[], databaseUrl: string | undefined, path: 
         listeners.add(look)
         look()
       })
-      const status = await Promise.race([heard, ended])
-      if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
+      const waited = new AbortController()
+      const tooLong = sleep(mostWaitMs, 'too long', waited).catch(() => {})
+      const status = await Promise.race([heard, ended, tooLong])
+      waited.abort()
+      if (!pattern.test(text))
+        throw new Error(
+          `${status === 'too long' ? 'took too long' : `ended with ${String(status)}`} before it said ${String(pattern)}:\n${text}`,
+        )
     },
     ended: async () => await ended,
   }
