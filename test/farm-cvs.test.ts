@@ -77,7 +77,7 @@ async function ask(world: FarmWorld, ...words: readonly string[]): Promise<strin
 
 test(
   'a farm on CVS looks when it is called, builds what it saw, and outlives a cvs, a tag and a sqlports that fail',
-  needs('cvs', 'make', 'git'),
+  { ...needs('cvs', 'make', 'git'), ...needsPostgres() },
   async () => {
     const postgres = await startCluster()
     const world = await farmWorld(await postgres.database())
