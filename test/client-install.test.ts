@@ -236,6 +236,34 @@ describe('local changes', () => {
     assert.deepEqual(await disk.readdir(at('cache')), ['mine'])
   })
 
+  test('indexes that depmod made beside the modules of a kernel go with it, and come back with it', async () => {
+    const kernel = (version: string): Literal => ({
+      [`usr/lib/modules/${version}`]: dir(),
+      [`usr/lib/modules/${version}/dummy.ko`]: version,
+    })
+    const [old, next] = [await release('1.0', kernel('6.1.0-47')), await release('1.1', kernel('6.1.0-52'))]
+    const disk = await machine(memoryDisk(), kernel('6.1.0-47'))
+    await write(disk, 'usr/lib/modules/6.1.0-47/modules.dep', 'of 47')
+    const before = await picture(disk)
+    const { receipt } = await install(disk, old, next)
+    assert.deepEqual(receipt.kept, [])
+    assert.equal(await picture(disk), await picture(next.disk))
+    await write(disk, 'usr/lib/modules/6.1.0-52/modules.alias.bin', 'of 52')
+    const back = await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock: { now: () => 0 } })
+    assert.deepEqual(back.receipt.kept, [])
+    assert.equal(await picture(disk), before)
+  })
+
+  test('the modules of a kernel stay where others are among them, with their indexes', async () => {
+    const folder = 'usr/lib/modules/6.1.0-47'
+    const { disk, kept } = await step({ [`${folder}/dummy.ko`]: '47' }, {}, async (on) => {
+      await write(on, `${folder}/modules.dep`, 'of both')
+      await write(on, `${folder}/nvidia.ko`, 'mine')
+    })
+    assert.deepEqual(kept, [{ path: folder, reason: 'not-empty' }])
+    assert.deepEqual([...(await disk.readdir(at(folder)))].sort(), ['modules.dep', 'nvidia.ko'])
+  })
+
   test('a folder that becomes something else stays while files of others are in it', async () => {
     const { disk, kept } = await step(
       { 'lib/a': '1', usr: dir() },
