@@ -10,7 +10,7 @@ import { downloadPackages, updateLists } from '../../bench/debian.ts'
 export const states = ['release', 'halfway', 'present'] as const
 export type State = (typeof states)[number]
 
-export type Slice = { readonly name: string; readonly wanted: readonly string[]; readonly hasKernel: boolean }
+export type Slice = { readonly name: string; readonly wanted: readonly string[]; readonly hasKernel: boolean; readonly effort: string }
 
 export const whole: Slice = {
   name: 'whole',
@@ -18,6 +18,7 @@ export const whole: Slice = {
     ' ',
   ),
   hasKernel: true,
+  effort: '6',
 }
 
 export const quick: Slice = {
@@ -25,6 +26,7 @@ export const quick: Slice = {
   // The second half is what the recovery program calls.
   wanted: 'libc6 libc-bin libssl3 openssl perl-base dash coreutils diffutils findutils grep mawk sed tar'.split(' '),
   hasKernel: false,
+  effort: '1',
 }
 
 /** The packages of one state, in the order in which they are unpacked, and the kernels beside them. */

@@ -21,7 +21,8 @@ export async function publishState(work: string, systems: Systems, state: State)
     const before = deltas(work)
     const cut = await bindery(work, ['cut', systems[state][part] ?? '', '-o', file, ...name])
     // A kernel has no run-time linker by which its system would be known.
-    const publish = await bindery(work, ['publish', '-r', 'repo', '-k', 'keys', '--jobs', '2', '--system', 'linux', file])
+    const how = ['--jobs', '2', '--effort', systems.effort, '--system', 'linux']
+    const publish = await bindery(work, ['publish', '-r', 'repo', '-k', 'keys', ...how, file])
     const made = deltas(work).filter((one) => !before.includes(one))
     const sizes = made.map((one) => megabytes(statSync(one).size))
     const result = `${megabytes(statSync(join(work, file)).size)}${made.length === 0 ? '' : `, deltas ${sizes.join(', ')}`}`
