@@ -10,7 +10,7 @@ import { downloadPackages, updateLists } from '../../bench/debian.ts'
 export const states = ['release', 'halfway', 'present'] as const
 export type State = (typeof states)[number]
 
-export type Slice = { readonly name: string; readonly wanted: readonly string[]; readonly hasKernel: boolean; readonly effort: string }
+export type Slice = { readonly name: string; readonly wanted: readonly string[]; readonly hasKernel: boolean }
 
 export const whole: Slice = {
   name: 'whole',
@@ -18,7 +18,6 @@ export const whole: Slice = {
     ' ',
   ),
   hasKernel: true,
-  effort: '6',
 }
 
 export const quick: Slice = {
@@ -26,7 +25,6 @@ export const quick: Slice = {
   // The second half is what the recovery program calls.
   wanted: 'libc6 libc-bin libssl3 openssl perl-base dash coreutils diffutils findutils grep mawk sed tar'.split(' '),
   hasKernel: false,
-  effort: '1',
 }
 
 /** The packages of one state, in the order in which they are unpacked, and the kernels beside them. */
@@ -108,11 +106,11 @@ function kernelsOf(folder: string): readonly string[] {
     .map((name) => Number(name.slice(before.length, name.length - after.length)))
     .filter((number) => Number.isInteger(number))
     .toSorted((a, b) => a - b)
-  const three = [numbers[0], numbers[numbers.length >> 1], numbers.at(-1)]
-  return [...new Set(three)].filter((number) => number !== undefined).map((number) => `${before}${number}${after}`)
+  const [oldest, latest] = [numbers[0], numbers.at(-1)]
+  if (oldest === latest) return []
+  return [oldest, numbers[numbers.length >> 1], latest].map((number) => `${before}${number}${after}`)
 }
 
-/** The kernel of a state, and the one before it, so that it can still be booted. */
 function kernelsAt(kernels: readonly string[], state: number): readonly string[] {
-  return kernels.slice(Math.max(0, state - 1), state + 1)
+  return kernels.slice(state, state + 1)
 }

@@ -21,7 +21,7 @@ export async function publishState(work: string, systems: Systems, state: State)
     const before = deltas(work)
     const cut = await bindery(work, ['cut', systems[state][part] ?? '', '-o', file, ...name])
     // A kernel has no run-time linker by which its system would be known.
-    const how = ['--jobs', '2', '--effort', systems.effort, '--system', 'linux']
+    const how = ['--jobs', '2', '--effort', '1', '--system', 'linux']
     const publish = await bindery(work, ['publish', '-r', 'repo', '-k', 'keys', ...how, file])
     const made = deltas(work).filter((one) => !before.includes(one))
     const sizes = made.map((one) => megabytes(statSync(one).size))

@@ -6,17 +6,13 @@ import type { Packages, Slice, State } from './packages.ts'
 
 /** The trees of one state; `kernel` is only there where the mirrors have a kernel in several versions. */
 export type System = { readonly base: string; readonly kernel?: string }
-export type Systems = Readonly<Record<State, System>> & {
-  readonly packages: Readonly<Record<State, Packages>>
-  /** Of the deltas between them. */
-  readonly effort: string
-}
+export type Systems = Readonly<Record<State, System>> & { readonly packages: Readonly<Record<State, Packages>> }
 
 /** Fetched and unpacked once below `home`: a second run needs no network. */
 export function prepareSystems(slice: Slice, home: string): Systems {
   const packages = choosePackages(slice, home)
   const at = (state: State): System => prepareSystem(packages[state], join(home, state))
-  return { release: at('release'), halfway: at('halfway'), present: at('present'), packages, effort: slice.effort }
+  return { release: at('release'), halfway: at('halfway'), present: at('present'), packages }
 }
 
 function prepareSystem({ base, kernels }: Packages, home: string): System {
