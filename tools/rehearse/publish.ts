@@ -12,10 +12,14 @@ export function partsOf({ release }: Systems): readonly Part[] {
   return release.kernel === undefined ? ['base'] : ['base', 'kernel']
 }
 
+export function distFile(part: Part, state: State): string {
+  return `${products[part]}-${state}.tar.zst`
+}
+
 /** Cuts what a system is made of in one state, and publishes it with deltas from the states before. */
 export async function publishState(work: string, systems: Systems, state: State): Promise<void> {
   for (const part of partsOf(systems)) {
-    const file = `${products[part]}-${state}.tar.zst`
+    const file = distFile(part, state)
     const date = `2026010${states.indexOf(state) + 1}`
     const name = ['--product', products[part], '--revision', state, '--date', date, '--arch', 'amd64']
     const before = deltas(work)
