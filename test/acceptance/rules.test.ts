@@ -54,6 +54,8 @@ function makeMachine(root: string, { steps }: Rules): void {
   for (const name of 'sh cat tar bunzip2 test'.split(' ')) symlinkSync('busybox', join(root, 'bin', name))
   for (const folder of ['run/systemd/system', 'var/db', 'usr/share/man', 'dev']) mkdirSync(join(root, folder), { recursive: true })
   put(root, 'etc/login.conf.db', '')
+  // As Debian has it.
+  put(root, 'usr/lib/udev/hwdb.bin', '')
   run('mknod', '-m', '666', join(root, 'dev/null'), 'c', '1', '3')
   for (const program of ['grub-install', ...steps.flatMap((step) => step.needs ?? [])])
     put(root, program.startsWith('/') ? program : `usr/sbin/${program}`, witness)
@@ -119,6 +121,7 @@ describe('every rule', { ...needs('busybox', 'tar', 'bzip2', 'mtree'), ...needsR
           `${program} was called: ${first.join('; ')}`,
         )
       assert.match(said, /reboot/)
+      if (known.steps.some(({ name }) => name === 'hwdb')) assert.ok(first.includes('systemd-hwdb --usr update'), first.join('; '))
       if (system === 'pcbsd') assert.equal(readFileSync(join(root, 'boot/kernel.pcbsd/kernel'), 'utf8'), 'kernel 1.1\n')
 
       done('-C', root, 'rollback')

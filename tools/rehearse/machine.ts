@@ -12,6 +12,8 @@ export function makeMachine({ base, kernel }: System, root: string): void {
   makeDevices(root)
   makeLinks(root)
   inside(root, ['ldconfig'])
+  // As udev's own script does: beside the files, not in /etc.
+  if (existsSync(join(root, 'usr/bin/systemd-hwdb'))) inside(root, ['systemd-hwdb', '--usr', 'update'])
   for (const version of kernel === undefined ? [] : readdirSync(join(kernel, 'usr/lib/modules'))) inside(root, ['depmod', version])
 }
 

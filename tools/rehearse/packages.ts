@@ -106,11 +106,11 @@ function kernelsOf(folder: string): readonly string[] {
     .map((name) => Number(name.slice(before.length, name.length - after.length)))
     .filter((number) => Number.isInteger(number))
     .toSorted((a, b) => a - b)
-  const three = [numbers[0], numbers[numbers.length >> 1], numbers.at(-1)]
-  return [...new Set(three)].filter((number) => number !== undefined).map((number) => `${before}${number}${after}`)
+  const [oldest, latest] = [numbers[0], numbers.at(-1)]
+  if (oldest === latest) return []
+  return [oldest, numbers[numbers.length >> 1], latest].map((number) => `${before}${number}${after}`)
 }
 
-/** The kernel of a state, and the one before it, so that it can still be booted. */
 function kernelsAt(kernels: readonly string[], state: number): readonly string[] {
-  return kernels.slice(Math.max(0, state - 1), state + 1)
+  return kernels.slice(state, state + 1)
 }

@@ -12,16 +12,21 @@ export function partsOf({ release }: Systems): readonly Part[] {
   return release.kernel === undefined ? ['base'] : ['base', 'kernel']
 }
 
+export function distFile(part: Part, state: State): string {
+  return `${products[part]}-${state}.tar.zst`
+}
+
 /** Cuts what a system is made of in one state, and publishes it with deltas from the states before. */
 export async function publishState(work: string, systems: Systems, state: State): Promise<void> {
   for (const part of partsOf(systems)) {
-    const file = `${products[part]}-${state}.tar.zst`
+    const file = distFile(part, state)
     const date = `2026010${states.indexOf(state) + 1}`
     const name = ['--product', products[part], '--revision', state, '--date', date, '--arch', 'amd64']
     const before = deltas(work)
     const cut = await bindery(work, ['cut', systems[state][part] ?? '', '-o', file, ...name])
     // A kernel has no run-time linker by which its system would be known.
-    const publish = await bindery(work, ['publish', '-r', 'repo', '-k', 'keys', '--jobs', '2', '--system', 'linux', file])
+    const how = ['--jobs', '2', '--effort', '1', '--system', 'linux']
+    const publish = await bindery(work, ['publish', '-r', 'repo', '-k', 'keys', ...how, file])
     const made = deltas(work).filter((one) => !before.includes(one))
     const sizes = made.map((one) => megabytes(statSync(one).size))
     const result = `${megabytes(statSync(join(work, file)).size)}${made.length === 0 ? '' : `, deltas ${sizes.join(', ')}`}`

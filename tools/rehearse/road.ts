@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
 import { inside } from './machine.ts'
 import { followInstall, killInstall, momentsOf, showMoment, type Course, type Moment } from './kill.ts'
-import { partsOf, products, publishState } from './publish.ts'
+import { distFile, partsOf, products, publishState } from './publish.ts'
 import { findStanding, showStanding, type Standing, type Standings } from './standing.ts'
 import type { Relay } from '../demo/relay.ts'
 import type { State } from './packages.ts'
@@ -79,19 +81,32 @@ function failIfAnyFailed({ watch }: Scene): void {
 
 /** Kills the install from the release to the present state at `count` moments, and each time makes the machine whole again. */
 export async function killAndRecover(scene: Scene, count: number): Promise<Numbers> {
-  const course = await followInstall(scene.machine)
-  await backToRelease(scene)
   title(`The same in one step from two releases behind, killed ${count} times`)
+  const course = await stepOver(scene)
+  await backToRelease(scene)
   let numbers: Numbers = { kills: 0, inCommit: 0, recovered: { byBindery: 0, byProgram: 0 }, finished: 0, untouched: 0 }
   const started = performance.now()
   for (let moments = momentsOf(course, count); moments.length > 0; moments = momentsOf(course, count - numbers.kills)) {
     for (const moment of moments) {
+      const { kills } = numbers
       numbers = await killOnce(scene, moment, numbers)
-      if (numbers.kills % 10 === 0) line('killed, recovered, rolled back', (performance.now() - started) / 1000, `${numbers.kills} times`)
+      if (numbers.kills > kills && numbers.kills % 10 === 0)
+        line('killed, recovered, rolled back', (performance.now() - started) / 1000, `${numbers.kills} times`)
     }
   }
   line('each time', (performance.now() - started) / 1000, 'the whole machine was one state or the other, and then the release again')
   return numbers
+}
+
+/** Two releases at once, left alone. */
+async function stepOver(scene: Scene): Promise<Course> {
+  const { work, machine, systems, relay } = scene
+  relay.takeCounts()
+  const course = await followInstall(machine)
+  await mustStand(scene, 'present')
+  const whole = partsOf(systems).reduce((sum, part) => sum + statSync(join(work, distFile(part, 'present'))).size, 0)
+  line('install', course.milliseconds / 1000, `${megabytes(relay.takeCounts().received)} received, for ${megabytes(whole)} of releases`)
+  return course
 }
 
 async function killOnce(scene: Scene, moment: Moment, before: Numbers): Promise<Numbers> {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startRelay } from '../demo/relay.ts'
@@ -19,6 +19,7 @@ import { prepareSystems, type Systems } from './systems.ts'
  */
 async function main(atEnd: (() => void)[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, devices and chroot(8)')
+  if (!existsSync('/usr/bin/apt-get')) throw new Error('run it on Debian 12: its packages come by apt-get')
   const { slice, kills } = optionsOf(process.argv.slice(2))
   const systems = prepareSystems(slice, resolve('.cache/rehearse', slice.name))
   const work = resolve('.cache/rehearse', slice.name, 'work')
