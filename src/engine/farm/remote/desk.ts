@@ -113,8 +113,8 @@ async function claim(
   return { kind: 'nothing' }
 }
 
-/** A build can come to be allowed without coming into the queue: a pause ends. */
-const lookEveryMs = 2000
+/** A build can come to be allowed without coming into the queue: its time has come to be tried again. */
+const lookEveryMs = 10_000
 
 /** Who asked may have gone meanwhile. */
 async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found: Claim, signal: AbortSignal): Promise<FarmAnswer> {
