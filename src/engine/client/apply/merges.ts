@@ -45,7 +45,7 @@ export async function findMerges(input: ChangeInput, live: LiveView): Promise<Re
 }
 
 async function candidates(
-  { disk, base, next, isProtected }: ChangeInput,
+  { disk, base, next, isProtected, isGenerated }: ChangeInput,
   { covers }: Merging,
   live: LiveView,
 ): Promise<readonly RelPath[]> {
@@ -54,6 +54,7 @@ async function candidates(
   for (const [path, node] of live.nodes) {
     const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
     if (node.kind !== 'file' || old?.kind !== 'file' || wanted?.kind !== 'file' || !covers(path) || isProtected(path)) continue
+    if (isGenerated?.(path) === true) continue
     if (sameContent(old, wanted) || sameContent(node, old) || sameContent(node, wanted)) continue
     if (base.groups.has(path) || next.groups.has(path) || (await isPending(disk, old))) continue
     const sizes = [node.size, old.size, wanted.size]
