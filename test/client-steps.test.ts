@@ -19,6 +19,7 @@ import { incoming, install, machine, picture, release } from './helpers/client-w
 import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import { relPath } from './helpers/plant.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { Context } from '../src/command/command.ts'
 import type { Plan } from '../src/engine/client/apply/plan.ts'
 import type { Journal } from '../src/format/journal.ts'
@@ -76,6 +77,7 @@ async function verb(world: World, work: (context: Context, session: Session) => 
     disk: world.disk,
     config: defaultConfig,
     clock: { now: () => 1_700_000_000_000 },
+    recovery,
     signal: new AbortController().signal,
   } as Session
   try {

@@ -117,8 +117,8 @@ async function mend(
   { enrolled, release, manifest }: Installed,
   found: Audit,
 ): Promise<number> {
-  const { disk, config, clock, signal } = session
-  const work = { disk, config, clock, signal, role: channelRole(enrolled.channel), release: formatDistName(release.name) }
+  const { disk, config, clock, recovery, signal } = session
+  const work = { disk, config, clock, recovery, signal, role: channelRole(enrolled.channel), release: formatDistName(release.name) }
   const kept = found.findings.filter(({ path }) => matchesAny(config.protect, path))
   const plan = await planRepair(
     work,

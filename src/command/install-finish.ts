@@ -15,7 +15,7 @@ import type { Context, Input } from './command.ts'
 export async function finishInstalls(context: Context, session: Session, input: Input): Promise<number> {
   if (input.operands.length > 0 || input.value('to') !== undefined)
     throw new BinderyError('usage', '--finish goes with no channel, nor with --to')
-  const { disk, config, clock, signal } = session
+  const { disk, config, clock, recovery, signal } = session
   const isDry = input.flag('dry-run')
   const status = isDry ? await refuseInterrupted(session) : await recoverFirst(context, session)
   const work: FinishInput = { disk, config, clock, signal, processes: context.processes, channels: await channelsHere(session) }
@@ -29,7 +29,7 @@ export async function finishInstalls(context: Context, session: Session, input: 
     ...found.plan,
     journal: { ...found.plan.journal, kept: found.plan.journal.kept.filter(({ reason }) => reason !== 'needed') },
   }
-  const done = await runPlan(disk, plan, { contents: nothingComes, keepReleases: config.keepReleases, signal })
+  const done = await runPlan(disk, plan, { contents: nothingComes, keepReleases: config.keepReleases, recovery, signal })
   return Math.max(status, left, await conclude(context, session, done))
 }
 

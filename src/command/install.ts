@@ -145,10 +145,10 @@ async function installGroup(context: Context, session: Session, input: Input, of
 }
 
 async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<number> {
-  const { disk, config, clock, progress, signal } = session
+  const { disk, config, clock, recovery, progress, signal } = session
   const parts = await nextParts(disk, all, await context.boot.id())
   const [first, ...together] = parts as [Part, ...Part[]]
-  const work: InstallInput = { disk, ...first, together, config, clock, progress, signal }
+  const work: InstallInput = { disk, ...first, together, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0

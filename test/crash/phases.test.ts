@@ -17,6 +17,7 @@ import { assertOneOf, callsOf, crashes, stopsIn } from '../helpers/crash.ts'
 import { hardlink, relPath, symlink } from '../helpers/plant.ts'
 import { loggedDisk } from '../helpers/power-cut.ts'
 import { cases } from '../helpers/whole-suite.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { Incoming } from '../../src/engine/client/incoming.ts'
 import type { Disk } from '../../src/port/disk.ts'
 import type { Literal } from '../helpers/plant.ts'
@@ -71,7 +72,7 @@ async function phase(disk: Disk, boot: string): Promise<void> {
   await installIncoming({ ...installInput(disk, old, next), ...part })
 }
 const back = async (disk: Disk): Promise<unknown> =>
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock, recovery })
 
 /** What the machine is behind each run. */
 async function stages(disk: Disk): Promise<readonly string[]> {
@@ -111,7 +112,7 @@ test('killed at every moment of every phase, the machine is before it or behind 
     for (const stop of stopsIn(calls, at)) {
       const disk = await fresh()
       assert.ok(await crashes(disk, { kind: 'crash', at: stop, when: 'after' }, async (faulty) => await phase(faulty, boot)))
-      await recover(disk, { undo: stop % 2 === 0, keepReleases: 5 })
+      await recover(disk, { undo: stop % 2 === 0, keepReleases: 5, recovery })
       assertOneOf(await whole(disk), { before: seen[at] as string, behind: seen[at + 1] as string }, `phase ${at}, call ${stop}`)
     }
   }
@@ -126,7 +127,7 @@ test('a power cut in any phase, or on the way back, leaves one of the stages', a
     fc.asyncProperty(fc.integer({ min: 0, max: logged.length() }), fc.infiniteStream(fc.boolean()), async (count, luck) => {
       const disk = await follower()
       await logged.cut(disk, count, () => luck.next().value === true)
-      await recover(disk, { undo: count % 2 === 0, keepReleases: 5 })
+      await recover(disk, { undo: count % 2 === 0, keepReleases: 5, recovery })
       assertOneOf(await whole(disk), Object.fromEntries(seen.map((one, i) => [`stage ${i}`, one])), `cut behind ${count}`)
     }),
     { numRuns: cases(120) },

@@ -13,6 +13,7 @@ import { countingDisk } from '../helpers/counting-disk.ts'
 import { Crash, faultyDisk } from '../helpers/faulty-disk.ts'
 import { file, symlink } from '../helpers/plant.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { Disk } from '../../src/port/disk.ts'
 import type { Literal } from '../helpers/plant.ts'
 
@@ -62,14 +63,20 @@ test('a dynamically linked program starts at every moment of an update, of a way
   const whole = faultyDisk(watched(disk), { kind: 'none' })
   await install(whole.disk, old, next)
   start()
-  await rollback({ disk: watched(disk), goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 1_700_000_100_000 } })
+  await rollback({
+    disk: watched(disk),
+    goal: { kind: 'steps', count: 1 },
+    config: defaultConfig,
+    clock: { now: () => 1_700_000_100_000 },
+    recovery,
+  })
   start()
   assert.equal(await picture(disk), before)
 
   const journal = whole.calls.findIndex((call) => call === 'rename var/db/bindery/journal.new')
   const at = Math.floor((journal + whole.calls.length) / 2)
   await assert.rejects(async () => await install(faultyDisk(disk, { kind: 'crash', at, when: 'after' }).disk, old, next), Crash)
-  await recover(watched(disk), { undo: true, keepReleases: 5 })
+  await recover(watched(disk), { undo: true, keepReleases: 5, recovery })
   start()
   assert.equal(await picture(disk), before)
   assert.ok(starts > 200, `${starts} starts`)

@@ -18,6 +18,7 @@ import type { ClientConfig } from '../../../format/conf.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Incoming } from '../incoming.ts'
 import type { Part } from './parts.ts'
 import type { PartPhase } from './phases.ts'
@@ -38,6 +39,7 @@ export type InstallInput = {
     'ignore' | 'protect' | 'generated' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
   >
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly progress?: Progress | undefined
   /** Heard until the commit begins. */
   readonly signal?: AbortSignal | undefined
@@ -118,7 +120,7 @@ export async function installIncoming(input: InstallInput): Promise<Done> {
 }
 
 export async function installPlan(input: InstallInput, plan: Plan): Promise<Done> {
-  const { disk, config, signal } = input
+  const { disk, config, recovery, signal } = input
   return await metered(
     input,
     { label: `installing ${plan.journal.releases.map((release) => release.new).join(', ')}`, total: summarize(plan).bytes },
@@ -126,6 +128,7 @@ export async function installPlan(input: InstallInput, plan: Plan): Promise<Done
       await runPlan(disk, plan, {
         contents: contentsOfParts(partsOf(input)),
         keepReleases: config.keepReleases,
+        recovery,
         signal,
         meter,
       }),

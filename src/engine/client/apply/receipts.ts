@@ -1,4 +1,4 @@
-import { collectBytes, emptyBytes } from '../../../base/bytes.ts'
+import { collectBytes, emptyBytes, equalBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
@@ -6,6 +6,7 @@ import { readStateFile, statePaths, writeStateFile } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 
 /** The journal while a plan is carried out, and what becomes of it: `receipt/N`, the same text, when it is done. */
 
@@ -19,10 +20,24 @@ export async function readJournal(disk: DiskReader): Promise<Journal | undefined
   return await readJournalAt(disk, statePaths.journal, way)
 }
 
-/** The moment from which there is something to recover. */
-export async function writeJournal(disk: Disk, journal: Journal): Promise<void> {
+/** The moment from which there is something to recover; what does that without us lies ready before. */
+export async function writeJournal(disk: Disk, journal: Journal, recovery: RecoveryProgram): Promise<void> {
+  await layRecovery(disk, await recovery())
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
 }
+
+const maxProgramBytes = 1 << 22
+
+async function layRecovery(disk: Disk, program: Uint8Array): Promise<void> {
+  const stat = await disk.lstat(statePaths.recover)
+  if (stat?.kind === 'file' && stat.mode === programMode && stat.size === program.length) {
+    const laid = await readStateFile(disk, statePaths.recover, maxProgramBytes)
+    if (laid !== undefined && equalBytes(laid, program)) return
+  }
+  await writeStateFile(disk, statePaths.recover, program, programMode)
+}
+
+const programMode = 0o700
 
 /** `way`: out of it, when it is damaged. */
 export async function readJournalAt(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {

@@ -17,6 +17,7 @@ import type { Node } from '../../../format/journal-node.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Clock } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Goal, History, KeptFile } from './history.ts'
 import type { NodeScope } from './nodes.ts'
 import type { Origin, Plan, StateChange } from './plan.ts'
@@ -28,6 +29,7 @@ export type RollbackInput = {
   readonly goal: Goal
   readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'generated' | 'keepReleases'>
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly signal?: AbortSignal | undefined
 }
 
@@ -142,8 +144,8 @@ export async function rollback(input: RollbackInput): Promise<Done> {
   return await rollbackPlan(input, await planRollback(input))
 }
 
-export async function rollbackPlan({ disk, config, signal }: RollbackInput, plan: Plan): Promise<Done> {
-  return await runPlan(disk, plan, { contents: noContents, keepReleases: config.keepReleases, signal })
+export async function rollbackPlan({ disk, config, recovery, signal }: RollbackInput, plan: Plan): Promise<Done> {
+  return await runPlan(disk, plan, { contents: noContents, keepReleases: config.keepReleases, recovery, signal })
 }
 
 /** Everything that is needed is kept. */
