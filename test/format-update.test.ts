@@ -82,8 +82,8 @@ test('a first release has no previous and no deltas', () => {
 })
 
 test('unknown fields are passed over, unless `must` names them', () => {
-  assert.deepEqual(decodeUpdate(with_((r) => (r['phases'] = ['kernel', 'world']))), example)
-  refuses('not-supported', () => decodeUpdate(with_((r) => ((r['phases'] = []), (r['must'] = ['phases'])))))
+  assert.deepEqual(decodeUpdate(with_((r) => (r['stages'] = ['kernel', 'world']))), example)
+  refuses('not-supported', () => decodeUpdate(with_((r) => ((r['stages'] = []), (r['must'] = ['stages'])))))
   refuses('not-supported', () => decodeUpdate(with_((r) => (r['version'] = 2))))
   refuses('bad-format', () => decodeUpdate(with_((r) => (r['bindery'] = 'receipt'))))
 })

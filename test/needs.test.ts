@@ -48,9 +48,9 @@ test('a need is one line of the state, and only of the release that is installed
     { channel: amd64('kernel-A'), optional: true, from: { sequence: 2, revision: '7.5p3' }, to: { sequence: 9, revision: '7.6' } },
   ]
   for (const need of needs) assert.deepEqual(decodeNeed(encodeNeed(need)), need)
-  const bytes = encodeTerms(releaseName('1.0'), { needs })
-  assert.deepEqual(decodeTerms(bytes, releaseName('1.0')), { needs })
-  assert.deepEqual(decodeTerms(bytes, releaseName('1.1')), { needs: [] })
+  const bytes = encodeTerms(releaseName('1.0'), { needs, generated: ['/etc/*.db'] })
+  assert.deepEqual(decodeTerms(bytes, releaseName('1.0')), { needs, generated: ['/etc/*.db'] })
+  assert.deepEqual(decodeTerms(bytes, releaseName('1.1')), { needs: [], generated: [] })
   for (const line of [
     'comp/amd64 required -',
     'comp required - -',

@@ -142,9 +142,9 @@ function advisorOf(context: Context, input: Input): Advisor {
   const phases = parseWantedPhases(input.list('phase'))
   return async (old, next) => {
     const rules = await rulesOf(context, input, systemOf(next.entries.map(({ path }) => path)))
-    const events = eventsBetween(old, next)
+    const events = old === undefined ? [] : eventsBetween(old, next)
     const advice = advise(rules, events, answers)
-    return phases.length === 0 ? advice : { ...advice, phases: phasesOfRules(phases, rules, { events, answers }) }
+    return phases.length === 0 || old === undefined ? advice : { ...advice, phases: phasesOfRules(phases, rules, { events, answers }) }
   }
 }
 

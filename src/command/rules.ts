@@ -97,25 +97,27 @@ function matchJson(path: RelPath, { rule, pattern, silenced }: Match): string {
   return JSON.stringify({ path: `/${showPath(path)}`, rule: rule.name, from: rule.file, pattern, silenced, ...asks(rule) })
 }
 
-type Asks = Pick<Rule, 'on' | 'reboot' | 'notice' | 'steps' | 'configuration' | 'phase'>
+type Asks = Pick<Rule, 'on' | 'reboot' | 'notice' | 'steps' | 'configuration' | 'phase'> & { readonly generated?: true }
 
-function asks({ on, reboot, notice, steps, configuration, phase }: Placed<Rule>): Asks {
+function asks({ on, reboot, notice, steps, configuration, generated, phase }: Placed<Rule>): Asks {
   return {
     on,
     reboot,
     steps,
     ...(notice === undefined ? {} : { notice }),
     ...(configuration === undefined ? {} : { configuration }),
+    ...(generated ? { generated } : {}),
     ...(phase === undefined ? {} : { phase }),
   }
 }
 
-function askText({ reboot, notice, steps, configuration, phase }: Placed<Rule>): string {
+function askText({ reboot, notice, steps, configuration, generated, phase }: Placed<Rule>): string {
   const said = [
     ...(reboot === 'none' ? [] : [rebootText[reboot]]),
     ...steps.map((step) => `step ${step}`),
     ...(configuration === undefined ? [] : [configuration ? 'merged as configuration' : 'not merged']),
     ...(notice === undefined ? [] : [`notice '${notice}'`]),
+    ...(generated ? ['made anew by the system'] : []),
     ...(phase === undefined ? [] : [`of the phase ${phase}`]),
   ]
   return said.length === 0 ? 'asks for nothing' : said.join('; ')

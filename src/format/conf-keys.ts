@@ -51,6 +51,7 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   },
   ignore: patterns('ignore'),
   protect: patterns('protect'),
+  generated: patterns('generated'),
   without: {
     set: (config, text) => ({ ...config, without: [...config.without, ...text.split(/\s+/).flatMap(componentPaths)] }),
     show: ({ without }) => without.map(({ text }) => text),
@@ -91,7 +92,7 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   'download-deadline': duration('deadlineMs'),
 }
 
-function patterns(field: 'ignore' | 'protect' | 'configProtect'): ConfKey {
+function patterns(field: 'ignore' | 'protect' | 'generated' | 'configProtect'): ConfKey {
   const of = (config: ClientConfig): readonly PathPattern[] => config[field]
   return {
     set: (config, text) => ({ ...config, [field]: [...of(config), pathPattern(text)] }),

@@ -27,6 +27,8 @@ export type ClientConfig = {
   readonly ignore: readonly PathPattern[]
   /** A new version always comes to lie beside as `.new`. */
   readonly protect: readonly PathPattern[]
+  /** Besides what releases say: made anew by the system itself. */
+  readonly generated: readonly PathPattern[]
   /** What is not here is not brought. */
   readonly without: readonly PathPattern[]
   /** Configuration besides the known places: merged when it was changed both here and in the release. */
@@ -63,6 +65,7 @@ export const defaultConfig: ClientConfig = {
   hold: [],
   ignore: [],
   protect: [],
+  generated: [],
   without: [],
   configProtect: [],
   merge: true,

@@ -37,6 +37,8 @@ export type Rule = {
   readonly steps: readonly string[]
   /** Whether clients merge it when it was changed on both sides. */
   readonly configuration?: boolean
+  /** Whether the system makes its paths anew by itself. */
+  readonly generated: boolean
   /** The phase to which its paths belong where a maker publishes with that one. */
   readonly phase?: string
   /** Paths that it speaks of, and such that it leaves alone: its test. */
@@ -99,7 +101,22 @@ function lineOf(error: unknown): string {
 function ruleOf(values: Readonly<Record<string, unknown>>, at: number): Rule {
   const rule = new Table(`rule ${at + 1}`, values)
   const name = rule.name()
-  rule.allow(['name', 'off', 'match', 'except', 'on', 'instead-of', 'reboot', 'notice', 'steps', 'configuration', 'phase', 'yes', 'no'])
+  rule.allow([
+    'name',
+    'off',
+    'match',
+    'except',
+    'on',
+    'instead-of',
+    'reboot',
+    'notice',
+    'steps',
+    'configuration',
+    'generated',
+    'phase',
+    'yes',
+    'no',
+  ])
   const off = rule.flag('off') ?? false
   const notice = rule.line('notice')
   const configuration = rule.flag('configuration')
@@ -118,6 +135,7 @@ function ruleOf(values: Readonly<Record<string, unknown>>, at: number): Rule {
     ...(notice === undefined ? {} : { notice }),
     steps: rule.texts('steps'),
     ...(configuration === undefined ? {} : { configuration }),
+    generated: rule.flag('generated') ?? false,
     ...(phase === undefined ? {} : { phase }),
     yes: rule.paths('yes'),
     no: rule.paths('no'),

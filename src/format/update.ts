@@ -3,6 +3,7 @@ import { BinderyError } from '../base/error.ts'
 import { isPlainLine } from '../base/show-text.ts'
 import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
 import { pathPattern } from './conf.ts'
+import { glob } from './glob.ts'
 import { decodeNeeds, jsonOfNeeds } from './need.ts'
 import { decodePhases, jsonOfPhases } from './phase.ts'
 import { decodePostSteps } from './post-step.ts'
@@ -41,6 +42,8 @@ export type Update = {
   readonly security: boolean
   /** Paths that clients merge, beside those that they know: absolute, as `config-protect` of bindery.conf(5) takes them. */
   readonly configuration?: readonly string[]
+  /** Patterns of paths that the system makes anew by itself. */
+  readonly generated?: readonly string[]
   /** What has to be installed of other channels; absent where that is nothing. */
   readonly needs?: readonly Need[]
   /** What comes before the rest, each with a reboot behind it; absent where all comes at once. */
@@ -118,6 +121,7 @@ function jsonOfUpdate(update: Update): JsonObject {
     reboot: update.reboot,
     security: update.security,
     configuration: update.configuration,
+    generated: update.generated,
     needs: update.needs && jsonOfNeeds(update.needs),
     phases: update.phases && jsonOfPhases(update.phases),
   }
@@ -160,6 +164,7 @@ export function decodeUpdate(bytes: Uint8Array): Update {
     reboot: rebootOf(record['reboot']),
     security: asBoolean(record['security'], 'security'),
     ...(record['configuration'] === undefined ? {} : { configuration: configurationOf(record['configuration']) }),
+    ...(record['generated'] === undefined ? {} : { generated: generatedOf(record['generated']) }),
     ...(record['needs'] === undefined ? {} : { needs: decodeNeeds(record['needs'], release.name) }),
     ...(record['phases'] === undefined ? {} : { phases: decodePhases(record['phases'], postSteps) }),
   }
@@ -259,6 +264,12 @@ export function isDetailsUrl(text: string): boolean {
 
 function configurationOf(value: Json): readonly string[] {
   return asList(value, 'configuration', updateLimits.configuration).map((one) => patternOf(asText(one, 'a path', updateLimits.text)))
+}
+
+function generatedOf(value: Json): readonly string[] {
+  const patterns = asList(value, 'generated', updateLimits.configuration).map((one) => asText(one, 'a path', updateLimits.text))
+  if (patterns.every((one) => glob(one) !== undefined)) return patterns
+  throw new BinderyError('hostile', 'generated has a path that is no pattern')
 }
 
 function patternOf(text: string): string {

@@ -7,8 +7,8 @@ import type { Update } from '../../format/update.ts'
 import type { DiskReader } from '../../port/disk.ts'
 
 /** What holds as long as the release is installed; undefined where its record says nothing of the kind. */
-export function termsOf({ needs = [] }: Update): ReleaseTerms | undefined {
-  return needs.length === 0 ? undefined : { needs }
+export function termsOf({ needs = [], generated = [] }: Update): ReleaseTerms | undefined {
+  return needs.length + generated.length === 0 ? undefined : { needs, generated }
 }
 
 /** Of the installed release. */

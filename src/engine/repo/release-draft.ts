@@ -56,8 +56,8 @@ export type ReleaseInput = {
   readonly explain: (line: string) => void
 }
 
-/** What the rules make of the step from one release to the next. */
-export type Advisor = (old: Manifest, next: Manifest) => Promise<Advice>
+/** What the rules make of the step from one release to the next; of a first one only what is no matter of a step. */
+export type Advisor = (old: Manifest | undefined, next: Manifest) => Promise<Advice>
 
 export type DraftedRelease = { readonly kind: 'added' | 'present'; readonly update: Update }
 
@@ -144,8 +144,8 @@ async function notesFor(input: ReleaseInput, draft: ChannelDraft, { dist, descri
 
 async function advisedNotes({ advisor, readable }: ReleaseInput, { updates, targets }: ChannelDraft, next: Manifest): Promise<UpdateNotes> {
   const before = updates.at(-1)
-  if (advisor === undefined || before === undefined) return noNotes
-  const old = decodeManifest(await readManifestText(readable, before, targets))
+  if (advisor === undefined) return noNotes
+  const old = before === undefined ? undefined : decodeManifest(await readManifestText(readable, before, targets))
   return notesOfAdvice(await advisor(old, next))
 }
 

@@ -123,6 +123,7 @@ function noteLines({
   configuration = [],
   needs = [],
   phases = [],
+  generated = [],
 }: Update): readonly string[] {
   return [
     ...(title === undefined ? [] : [`  title: ${title}`]),
@@ -133,6 +134,7 @@ function noteLines({
     ...phases.map(({ name, paths }) => `  first, with a reboot behind it: ${name}, ${paths.join(' ')}`),
     ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
     ...postSteps.map((step) => `  then: ${stepText(step)}`),
+    ...generated.map((path) => `  made anew by the system: ${path}`),
     ...configuration.map((path) => `  configuration: ${path}`),
   ]
 }

@@ -17,6 +17,8 @@ export type Advice = {
   readonly steps: readonly AdvisedStep[]
   /** Paths that clients merge. */
   readonly configuration: readonly string[]
+  /** Patterns of what the system makes anew by itself, whatever the update changes. */
+  readonly generated: readonly string[]
   /** What the maker wants to come before the rest. */
   readonly phases?: readonly Phase[]
 }
@@ -76,7 +78,8 @@ export function advise(rules: Rules, events: readonly Event[], answers: Answers)
     if (isMerged && event.happening !== 'removed') configuration.push(`/${utf8(event.path)}`)
   }
   const steps = askedSteps(rules, events).flatMap((asked) => commandsOf(asked, answers))
-  return { reboot, notices: [...notices], steps, configuration }
+  const generated = rules.rules.filter((rule) => rule.generated).flatMap(({ match }) => match.map(({ text }) => text))
+  return { reboot, notices: [...notices], steps, configuration, generated: [...new Set(generated)] }
 }
 
 function commandsOf({ step, paths }: Asked, answers: Answers): readonly AdvisedStep[] {

@@ -6,7 +6,7 @@ import type { DeltaWay, FullWay, Release, TargetRef, Update } from '../../format
 /** What the maker says about a step, beside what the dists say themselves. */
 export type UpdateNotes = Pick<
   Update,
-  'title' | 'url' | 'notices' | 'postSteps' | 'reboot' | 'security' | 'configuration' | 'needs' | 'phases'
+  'title' | 'url' | 'notices' | 'postSteps' | 'reboot' | 'security' | 'configuration' | 'needs' | 'phases' | 'generated'
 >
 
 export const noNotes: UpdateNotes = { notices: [], postSteps: [], reboot: 'none', security: false }

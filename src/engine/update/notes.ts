@@ -6,9 +6,10 @@ import type { UpdateNotes } from './compose.ts'
 /** What a maker says of an update; which class it has may be left to the rules. */
 export type MakerNotes = Omit<UpdateNotes, 'reboot'> & { readonly reboot?: RebootClass }
 
-export function notesOfAdvice({ reboot, notices, steps, configuration, phases }: Advice): UpdateNotes {
+export function notesOfAdvice({ reboot, notices, steps, configuration, generated, phases }: Advice): UpdateNotes {
   const postSteps = steps.map((step): PostStep => ({ kind: 'run', ...step }))
-  return { notices, reboot, security: false, configuration, postSteps, ...(phases === undefined ? {} : { phases }) }
+  const more = { ...(generated.length === 0 ? {} : { generated }), ...(phases === undefined ? {} : { phases }) }
+  return { notices, reboot, security: false, configuration, postSteps, ...more }
 }
 
 /** The maker comes behind the rules, or behind what was composed before, and has the last word. */

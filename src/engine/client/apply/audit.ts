@@ -6,6 +6,7 @@ import { mergedBefore } from './merged-before.ts'
 import { nodeTree, sameContent, sameFlags, sameMode, sameOwner, sameTime, sameXattrs } from './nodes.ts'
 import { readOldNames } from './old-names.ts'
 import { planScope } from './policy.ts'
+import { generatedHere } from '../generated.ts'
 import { stateFolder } from '../state.ts'
 import type { Manifest } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -33,7 +34,7 @@ export type AuditInput = {
   readonly disk: DiskReader
   /** Of the installed release. */
   readonly manifest: Manifest
-  readonly config: Pick<ClientConfig, 'ignore' | 'without'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'generated' | 'without'>
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }
@@ -50,9 +51,17 @@ export async function audit({ disk, manifest, config, signal, meter }: AuditInpu
   const wanted = nodeTree(manifest, scope)
   const live = await lookAt(disk, [...wanted.nodes.keys()].sort(), { scope, guess: () => undefined, signal, meter })
   const shared = sharedInodes(live)
+  const isGenerated = await generatedHere(disk, config)
   const isAbsent = ({ path }: Node): boolean => !live.nodes.has(path) && matchesAny(config.without, path)
   const findings = [...wanted.nodes.values()].flatMap((node) => (isAbsent(node) ? [] : (compareNode(node, wanted, live, shared) ?? [])))
-  return { findings: findings.sort(byPath), wanted, live }
+  const own = findings.flatMap((finding) => (isGenerated(finding.path) ? withoutMade(finding) : [finding]))
+  return { findings: own.sort(byPath), wanted, live }
+}
+
+/** Content, time and links are the system's own; whose it is, and who may do what with it, is the release's. */
+function withoutMade(finding: Finding): readonly Finding[] {
+  const aspects = finding.aspects.filter((aspect) => !['content', 'target', 'links', 'mtime'].includes(aspect))
+  return finding.kind === 'changed' && aspects.length === 0 ? [] : [{ ...finding, aspects }]
 }
 
 function compareNode(wanted: Node, tree: NodeTree, live: LiveView, shared: SharedInodes): Finding | undefined {
@@ -118,9 +127,10 @@ export async function explainMerged(disk: DiskReader, findings: readonly Finding
 export async function findExtras(
   disk: DiskReader,
   manifests: readonly Manifest[],
-  config: Pick<ClientConfig, 'ignore'>,
+  config: Pick<ClientConfig, 'ignore' | 'generated'>,
 ): Promise<readonly Finding[]> {
   const { excluded } = await planScope(disk, config)
+  const isGenerated = await generatedHere(disk, config)
   const released = manifests.flatMap(({ entries }) => entries.map(({ path }) => path))
   const known = new Set([...released, ...(await readOldNames(disk)).map(({ path }) => path)])
   const folders = new Set(
@@ -132,7 +142,8 @@ export async function findExtras(
     if (stats.get(folder)?.kind !== 'dir') continue
     for (const name of await disk.readdir(folder)) {
       const path = joinPath(folder, name)
-      if (!known.has(path) && !excluded(path) && !isWithin(stateFolder, path)) extras.push({ path, kind: 'extra', aspects: [] })
+      if (!known.has(path) && !excluded(path) && !isGenerated(path) && !isWithin(stateFolder, path))
+        extras.push({ path, kind: 'extra', aspects: [] })
     }
   }
   return extras.sort(byPath)

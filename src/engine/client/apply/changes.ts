@@ -49,6 +49,8 @@ export type ChangeInput = {
   readonly scope: NodeScope
   readonly suffix: '.new' | '.old'
   readonly isProtected: (path: RelPath) => boolean
+  /** Made anew by the system itself. */
+  readonly isGenerated?: ((path: RelPath) => boolean) | undefined
   /** Of a component that this machine may lack: what of it is not here stays away. */
   readonly isOptional?: ((path: RelPath) => boolean) | undefined
   /** Without it nothing is merged. */
@@ -99,13 +101,14 @@ function pathsToLookAt({ base, next, relinked }: ChangeInput): readonly RelPath[
  * Only a file whose content decides something is read. Where the release brings no other content, one that has its size and
  * time is taken for unmodified: a release that was built anew changes the times of thousands.
  */
-function digestGuess({ base, next, relinked, merging }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
+function digestGuess({ base, next, relinked, merging, isGenerated }: ChangeInput): (path: RelPath, stat: Stat) => Sha256 | undefined {
   return (path, stat) => {
     const files = [base.nodes.get(path), next.nodes.get(path)].filter((node) => node?.kind === 'file')
     const [first, second] = files
     const matters = relinked?.has(path) === true || isRelinked(base, next, path) || base.groups.has(path) || next.groups.has(path)
     if (first !== undefined && second !== undefined && sameContent(first, second))
       return !matters && first.size === stat.size && isTimeOf(first, stat) ? first.sha256 : undefined
+    if (isGenerated?.(path) === true) return undefined
     const isMerged = files.length === 2 && stat.size <= maxMergeBytes && merging?.covers(path) === true
     return files.some((file) => file.size === stat.size) || isMerged ? undefined : unreadDigest
   }
@@ -116,7 +119,7 @@ function isTimeOf({ mtime }: Node, stat: Stat): boolean {
 }
 
 function decideOne(
-  { base, next, isProtected, relinked }: ChangeInput,
+  { base, next, isProtected, isGenerated, relinked }: ChangeInput,
   live: LiveView,
   path: RelPath,
   merged: Merged | undefined,
@@ -127,6 +130,7 @@ function decideOne(
     next: next.nodes.get(path),
     live: live.nodes.get(path),
     guarded: isProtected(path),
+    generated: isGenerated?.(path) === true,
     merged,
     relinked: relinked?.has(path) === true,
   })

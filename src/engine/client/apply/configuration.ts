@@ -18,7 +18,12 @@ export function namedConfiguration(records: readonly Update[]): readonly PathPat
   return records.flatMap(({ configuration = [] }) => configuration).map(pathPattern)
 }
 
+/** They are merged by entry. */
+export function isAccounts(path: RelPath): boolean {
+  return matchesAny(accounts, path)
+}
+
 export function isConfiguration(config: Pick<ClientConfig, 'configProtect'>, path: RelPath): boolean {
   if (matchesAny(config.configProtect, path)) return true
-  return matchesAny(places, path) && !generated.test(path) && !matchesAny(accounts, path)
+  return matchesAny(places, path) && !generated.test(path) && !isAccounts(path)
 }

@@ -16,6 +16,8 @@ export type Situation = {
   readonly live?: Node | undefined
   /** By bindery.conf: a new content always comes to lie beside. */
   readonly guarded: boolean
+  /** The system makes it anew by itself: what is there is no local change. */
+  readonly generated?: boolean
   /** The content that holds both the local changes and those of the release, where there is one. */
   readonly merged?: Pick<FileEntry, 'size' | 'sha256' | 'mtime'> | undefined
   /** The file is to be another inode although its content is the same: it leaves or joins a hard-link group. */
@@ -36,6 +38,18 @@ export type Decision =
 const keep: Decision = { kind: 'keep' }
 
 export function decide(at: Situation): Decision {
+  return at.generated === true && at.live?.kind !== 'dir' ? decideGenerated(at) : decideOwn(at)
+}
+
+/** Nothing to do where the release brings nothing new: what was made here is newer. Else it makes room, and is kept like any other version. */
+function decideGenerated(at: Situation): Decision {
+  const { base, next, live } = at
+  if (base !== undefined && next !== undefined && sameContent(base, next) && !at.relinked) return keep
+  if (live !== undefined) return decideOwn({ ...at, base: live })
+  return next === undefined ? keep : { kind: 'add', new: next }
+}
+
+function decideOwn(at: Situation): Decision {
   if (at.next === undefined) return decideRemoval(at)
   if (at.base === undefined) return decideAddition(at, at.next)
   if (sameContent(at.base, at.next) && !at.relinked) return decideAttributes(at, at.base, at.next)

@@ -10,6 +10,7 @@ import { contentsOfParts, joinParts } from './parts.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
+import { generatedHere } from '../generated.ts'
 import { channelFile } from '../state.ts'
 import { runPlan } from './transaction.ts'
 import type { Entry, Manifest } from '../../../base/entry.ts'
@@ -35,7 +36,7 @@ export type InstallInput = {
   readonly together?: readonly Part[] | undefined
   readonly config: Pick<
     ClientConfig,
-    'ignore' | 'protect' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
+    'ignore' | 'protect' | 'generated' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
   >
   readonly clock: Clock
   readonly recovery: RecoveryProgram
@@ -49,6 +50,8 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
   const { disk, config } = input
   const parts = partsOf(input)
   const scope = await planScope(disk, config)
+  const records = parts.flatMap(({ incoming }) => recordsOf(incoming))
+  const isGenerated = await generatedHere(disk, config, records)
   return await metered(input, { label: 'reading the files that change', total: undefined }, async (meter) => {
     const look = { meter, signal: input.signal }
     const { base, next, stateFiles } = await joinParts({ disk, parts, scope, look })
@@ -61,6 +64,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
+      isGenerated,
       isOptional: (path) => matchesAny(config.without, path),
       merging: mergingOf({ ...input, parts, config: withConfiguration(config, parts) }),
       neededOf: async (changes) => await neededLibraries({ disk, base, next, folders: config.programs, signal: input.signal }, changes),

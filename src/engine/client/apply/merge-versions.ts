@@ -1,6 +1,8 @@
 import { collectBytes } from '../../../base/bytes.ts'
-import { isConfiguration } from './configuration.ts'
+import { isAccounts, isConfiguration } from './configuration.ts'
 import { checked, distContents } from './contents.ts'
+import { mergeAccounts } from './merge-accounts.ts'
+import { mergeText } from './merge-text.ts'
 import { maxMergeBytes } from './merges.ts'
 import type { FileEntry, Manifest } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -22,7 +24,8 @@ export type MergingInput = {
 export function mergingOf({ parts, config, clock }: MergingInput): Merging | undefined {
   if (!config.merge) return undefined
   return {
-    covers: (path) => isConfiguration(config, path),
+    covers: (path) => isConfiguration(config, path) || isAccounts(path),
+    merge: (path, versions) => (isConfiguration(config, path) ? mergeText(versions) : mergeAccounts(path, versions)),
     time: Math.floor(clock.now() / 1000),
     versions: async (paths) => {
       const versions = new Map<RelPath, Released>()

@@ -1,7 +1,6 @@
 import { collectBytes } from '../../../base/bytes.ts'
 import { sha256 } from '../../../base/digest.ts'
 import { namesBeside } from './beside.ts'
-import { mergeText } from './merge-text.ts'
 import { sameContent } from './nodes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { FileEntry } from '../../../base/entry.ts'
@@ -9,10 +8,13 @@ import type { RelPath } from '../../../base/path.ts'
 import type { DiskReader } from '../../../port/disk.ts'
 import type { ChangeInput } from './changes.ts'
 import type { LiveView } from './look.ts'
+import type { Versions } from './merge-text.ts'
 
 /** Configuration that was changed both here and in the release: merged while the plan is made, before anything is decided. */
 export type Merging = {
   readonly covers: (path: RelPath) => boolean
+  /** Undefined for a conflict. */
+  readonly merge: (path: RelPath, versions: Versions) => Uint8Array | undefined
   /** Seconds since the epoch: a merged file is as old as the merge, so that programs which look at times read it anew. */
   readonly time: number
   /** The contents of both releases at these paths, as far as they can be had. */
@@ -37,7 +39,7 @@ export async function findMerges(input: ChangeInput, live: LiveView): Promise<Re
     input.signal?.throwIfAborted()
     const released = versions.get(path)
     const ours = await readLive(disk, live.nodes.get(path) as FileEntry)
-    const content = released && ours && mergeText({ base: released.base, ours, theirs: released.next })
+    const content = released && ours && merging.merge(path, { base: released.base, ours, theirs: released.next })
     if (content !== undefined)
       merged.set(path, { size: content.length, sha256: sha256(content), mtime: { sec: merging.time, nsec: 0 }, content })
   }
@@ -45,7 +47,7 @@ export async function findMerges(input: ChangeInput, live: LiveView): Promise<Re
 }
 
 async function candidates(
-  { disk, base, next, isProtected }: ChangeInput,
+  { disk, base, next, isProtected, isGenerated }: ChangeInput,
   { covers }: Merging,
   live: LiveView,
 ): Promise<readonly RelPath[]> {
@@ -54,6 +56,7 @@ async function candidates(
   for (const [path, node] of live.nodes) {
     const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
     if (node.kind !== 'file' || old?.kind !== 'file' || wanted?.kind !== 'file' || !covers(path) || isProtected(path)) continue
+    if (isGenerated?.(path) === true) continue
     if (sameContent(old, wanted) || sameContent(node, old) || sameContent(node, wanted)) continue
     if (base.groups.has(path) || next.groups.has(path) || (await isPending(disk, old))) continue
     const sizes = [node.size, old.size, wanted.size]

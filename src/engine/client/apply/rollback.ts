@@ -10,6 +10,7 @@ import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
 import { runPlan } from './transaction.ts'
+import { generatedHere } from '../generated.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Kept } from '../../../format/journal.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -26,7 +27,7 @@ import type { Done } from './transaction.ts'
 export type RollbackInput = {
   readonly disk: Disk
   readonly goal: Goal
-  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
+  readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'generated' | 'keepReleases'>
   readonly clock: Clock
   readonly recovery: RecoveryProgram
   readonly signal?: AbortSignal | undefined
@@ -52,6 +53,7 @@ export async function planRollback(input: RollbackInput): Promise<Plan> {
     suffix: '.old',
     way: 'rollback',
     isProtected: (path) => matchesAny(config.protect, path),
+    isGenerated: await generatedHere(disk, config),
     originOf: (path) => twins.get(path) ?? originIn(history, path),
     stateFiles: () => [...history.state].map(([path, before]) => stateChange(disk, path, before)),
     header: {

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { utf8 } from '../src/base/bytes.ts'
+import { mergeAccounts } from '../src/engine/client/apply/merge-accounts.ts'
+import { memoryDisk } from '../src/host/memory-disk.ts'
+import { install, machine, release, text } from './helpers/client-world.ts'
+import { plant, relPath } from './helpers/plant.ts'
+
+function merged(file: string, base: string, ours: string, theirs: string): string | undefined {
+  const bytes = mergeAccounts(relPath(`etc/${file}`), { base: utf8(base), ours: utf8(ours), theirs: utf8(theirs) })
+  return bytes && Buffer.from(bytes).toString('utf8')
+}
+
+const passwd = 'root:*:0:0:Charlie:/root:/bin/sh\nwww:*:67:67:Web:/var/www:/sbin/nologin\n'
+const own = 'ann:*:1000:1000:Ann:/home/ann:/bin/ksh\n'
+const fresh = '_ntp:*:83:83:Time:/var/empty:/sbin/nologin\n'
+
+test('users of the release come behind those who are here, with their numbers; nobody goes', () => {
+  assert.equal(merged('passwd', passwd, passwd + own, passwd + fresh), passwd + own + fresh)
+  const without = passwd.split('\n').slice(0, 1).join('\n') + '\n'
+  assert.equal(merged('passwd', passwd, passwd + own, without + fresh), passwd + own + fresh)
+  assert.equal(merged('passwd', passwd, without + own, passwd + fresh), without + own + fresh)
+})
+
+test('fields are merged each on its own, but numbers never change', () => {
+  const shell = passwd.replace('/bin/sh', '/bin/ksh')
+  const named = passwd.replace('Charlie', 'Super User').replace(':67:67:', ':80:80:')
+  assert.equal(merged('passwd', passwd, shell, named), shell.replace('Charlie', 'Super User'))
+  assert.equal(merged('passwd', passwd, shell, passwd.replace('/bin/sh', '/bin/csh')), undefined)
+})
+
+test('a number or a name that is taken otherwise is a conflict', () => {
+  assert.equal(merged('passwd', passwd, `${passwd}bob:*:83:83:Bob:/home/bob:/bin/sh\n`, passwd + fresh), undefined)
+  assert.equal(merged('passwd', passwd, passwd + fresh.replaceAll('83', '99'), passwd + fresh), undefined)
+  assert.equal(merged('passwd', passwd, passwd + fresh.replace('Time', 'Mine'), passwd + fresh), passwd + fresh.replace('Time', 'Mine'))
+})
+
+test('members of groups are those of both sides', () => {
+  const group = 'wheel:*:0:root\nwww:*:67:\n'
+  const [ours, theirs] = ['wheel:*:0:root,ann\nwww:*:67:\nown:*:1000:\n', 'wheel:*:0:root,op\nwww:*:67:_httpd\n_ntp:*:83:\n']
+  assert.equal(merged('group', group, ours, theirs), 'wheel:*:0:root,ann,op\nwww:*:67:_httpd\nown:*:1000:\n_ntp:*:83:\n')
+})
+
+test('comments stay at the top and what asks NIS at the end; passwords stay; other files are none', () => {
+  const head = '# $FreeBSD$\n#\n'
+  assert.equal(
+    merged('passwd', head + passwd, `${head}${passwd}${own}+:::::\n`, head + passwd + fresh),
+    `${head}${passwd}${own}${fresh}+:::::\n`,
+  )
+  const shadow = 'root:*:19000:0:99999:7:::\n'
+  const secret = shadow.replace('*', '$6$salt$hash')
+  assert.equal(merged('shadow', shadow, secret, `${shadow}sshd:!:19500::::::\n`), `${secret}sshd:!:19500::::::\n`)
+  for (const bad of ['', 'no fields\n', 'a:b:c\na:b:c\n', 'a:b:c\nd:e\n']) assert.equal(merged('group', bad, bad, bad), undefined)
+})
+
+test('an install merges them, and keeps both versions where it cannot', async () => {
+  const [old, next] = [await release('1.0', { 'etc/passwd': passwd }), await release('1.1', { 'etc/passwd': passwd + fresh })]
+  const disk = await machine(memoryDisk(), { 'etc/passwd': passwd })
+  await disk.unlink(relPath('etc/passwd'))
+  await plant(disk, { 'etc/passwd': passwd + own })
+  assert.deepEqual((await install(disk, old, next)).kept, [{ path: 'etc/passwd', reason: 'merged' }])
+  assert.equal(await text(disk, 'etc/passwd'), passwd + own + fresh)
+
+  const other = await machine(memoryDisk(), { 'etc/passwd': passwd })
+  await other.unlink(relPath('etc/passwd'))
+  await plant(other, { 'etc/passwd': passwd + fresh.replaceAll('83', '99') })
+  assert.deepEqual((await install(other, old, next)).kept, [{ path: 'etc/passwd', reason: 'modified', beside: 'etc/passwd.new' }])
+})
