@@ -24,17 +24,19 @@ export const check: Command = {
   options: {
     'exit-code': { kind: 'flag', short: 'e', help: 'exit 10 when there are updates' },
     json: sharedFlags.json,
+    cron: sharedFlags.cron,
     upd: { kind: 'value', value: 'FILE', help: 'tell what an .upd list or file of PC-BSD says, and ask nobody' },
     pubkey: { ...sharedFlags.pubkey, help: 'the key, in PEM, that FILE.sha1 is verified with' },
   },
-  examples: ['bindery check', 'bindery -q check -e || echo "there are updates"'],
+  examples: ['bindery check', 'bindery check --cron', 'bindery -q check -e || echo "there are updates"'],
   run: async (context, input) => {
     const upd = updOf(input)
     if (upd !== undefined) return (await checkUpd(context, input, upd)) && input.flag('exit-code') ? updatesAvailable : 0
     const session = await openSession(context)
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
-    // Who may not write the state keeps nothing, and needs no lock.
-    const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
+    const findings = input.flag('cron')
+      ? await (await import('./cron.ts')).unattended(context, session, { verb: 'check', quiet: [] }, checking)
+      : await underLock(context, session, checking)
     for (const finding of findings) await tell(context, input, finding)
     await tellOtherKernel(context, session)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
@@ -42,10 +44,16 @@ export const check: Command = {
   },
 }
 
+/** Who may not write the state keeps nothing, and needs no lock. */
+async function underLock<T>(context: Context, { access }: Session, work: () => Promise<T>): Promise<T> {
+  return access === 'write' ? await withLock(context, 'check', work) : await work()
+}
+
 function updOf(input: Input): string | undefined {
   const upd = input.value('upd')
   if (upd === undefined && input.value('pubkey') !== undefined) throw new BinderyError('usage', '--pubkey goes with --upd')
   if (upd !== undefined && input.operands.length > 0) throw new BinderyError('usage', '--upd takes no channel')
+  if (upd !== undefined && input.flag('cron')) throw new BinderyError('usage', '--upd asks nobody, and has no use for --cron')
   return upd
 }
 

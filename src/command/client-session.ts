@@ -6,6 +6,7 @@ import { parseChannel } from '../base/name.ts'
 import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
 import { listReceipts } from '../engine/client/apply/receipts.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
+import { machineId } from '../engine/client/machine-id.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
@@ -40,6 +41,7 @@ export async function openSession(context: Context): Promise<Session> {
     explain: context.explain,
     signal: context.signal,
     access: mayWrite ? 'write' : 'read',
+    machineId: async () => await machineId(disk, context.random, mayWrite ? 'write' : 'read'),
   }
 }
 

@@ -21,6 +21,7 @@ import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
 import type { Part } from '../engine/client/apply/parts.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
+import type { Finished } from './finish.ts'
 import type { FittingOffers } from '../engine/client/fetch/fitting-offers.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -34,6 +35,7 @@ export const install: Command = {
   options: {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
+    cron: sharedFlags.cron,
     reboot: rebootOption,
     to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
     'config-protect': {
@@ -46,6 +48,7 @@ export const install: Command = {
   examples: [
     'bindery install',
     'bindery install -n',
+    'bindery install --cron',
     'bindery install --reboot=now',
     'bindery install --to 7.6p2',
     'bindery -C /mnt -q install base/amd64',
@@ -58,15 +61,16 @@ export const install: Command = {
     await refuseReader(session)
     const work = async (): Promise<number> => await installAll(context, session, input)
     if (input.flag('dry-run')) return await withLock(context, 'install', work)
-    const { result, reboot } = await withLock(
-      context,
-      'install',
-      async () => await reported(context, session, { verb: 'install', input }, work),
-    )
+    const run = async (): Promise<Finished<number>> => await reported(context, session, { verb: 'install', input }, work)
+    const { result, reboot } = input.flag('cron')
+      ? await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
+      : await withLock(context, 'install', run)
     await rebootAsWished(context, wish, reboot)
     return result
   },
 }
+
+const nothingDone: Finished<number> = { result: 0, reboot: 'none' }
 
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
@@ -118,8 +122,10 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   if (input.flag('dry-run')) return 0
   await explainPlan(context, work, plan)
   const done = await installPlan(work, plan)
+  // Who did not type it should hear that the machine has changed.
+  const tell = input.flag('cron') ? context.say : context.explain
   for (const [i, { old, new: next }] of done.receipt.releases.entries())
-    context.explain(`${formatChannel((all[i] as Incoming).channel)}: ${old} -> ${next}`)
+    tell(`${formatChannel((all[i] as Incoming).channel)}: ${old} -> ${next}`)
   return await conclude(context, session, done)
 }
 

@@ -72,6 +72,14 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
   },
+  jitter: {
+    set: (config, text) => ({ ...config, jitter: wholeNumber(text, 0, 86_400) }),
+    show: ({ jitter }) => [String(jitter)],
+  },
+  'stale-grace': {
+    set: (config, text) => ({ ...config, staleGrace: wholeNumber(text, 0, 365) }),
+    show: ({ staleGrace }) => [String(staleGrace)],
+  },
   report: {
     set: (config, text) => ({ ...config, reports: [...config.reports, reportPlace(text)] }),
     show: ({ reports }) => reports.map((place) => withoutPassword(showReportPlace(place))),

@@ -39,6 +39,10 @@ export type ClientConfig = {
   readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Over how many seconds the machines spread that run by cron(8). */
+  readonly jitter: number
+  /** For how many days metadata that has expired is only warned of, and a network that is away not even that. */
+  readonly staleGrace: number
   /** Where a report of each run is left. */
   readonly reports: readonly ReportPlace[]
   /** What the machine is called there; undefined: as it calls itself. */
@@ -69,6 +73,8 @@ export const defaultConfig: ClientConfig = {
   keepOld: usualKeepOld,
   programs: [],
   keepReleases: 5,
+  jitter: 3600,
+  staleGrace: 3,
   reports: [],
   machine: undefined,
   network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },

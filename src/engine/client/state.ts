@@ -29,6 +29,8 @@ export const statePaths = {
   oldNames: `${stateFolder}/old-names` as RelPath,
   reboot: `${stateFolder}/reboot` as RelPath,
   machineKey: `${stateFolder}/machine.sec` as RelPath,
+  machineId: `${stateFolder}/machine-id` as RelPath,
+  told: `${stateFolder}/told` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */
