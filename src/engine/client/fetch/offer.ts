@@ -1,6 +1,7 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { channelRole, formatChannel } from '../../../base/name.ts'
 import { didYouMean } from '../../../base/suggest.ts'
+import { formatTime } from '../../../format/tuf.ts'
 import { cheapestRoute } from '../../update/route.ts'
 import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
@@ -72,18 +73,34 @@ export function selectChannels(enrolled: readonly Enrolled[], channels: readonly
   })
 }
 
-/** The trusted metadata of the repository that these channels share. */
-export async function openRepository(session: Session, group: readonly Enrolled[]): Promise<Trust> {
+/**
+ * The trusted metadata of the repository that these channels share. `graceDays`: for how long after it has expired; what
+ * comes from it is then told to be stale.
+ */
+export async function openRepository(session: Session, group: readonly Enrolled[], graceDays = session.config.staleGrace): Promise<Trust> {
   const repository = (group[0] as Enrolled).repository
   const store = session.access === 'write' ? diskTrustStore(session.disk, repository) : readingTrustStore(session.disk, repository)
   const urls = [...new Set(group.flatMap((one) => one.urls))]
-  const trust = await openTrust(session, { store, repository, urls, channels: group.map(({ channel }) => channel) })
-  if (trust.clockBehind !== undefined) {
-    session.say(
-      `the clock is ${Math.round(trust.clockBehind / 60_000)} minutes behind the repository's newest signature; its time was used`,
-    )
-  }
+  const grace = graceDays * day
+  const trust = await openTrust(session, { store, repository, urls, channels: group.map(({ channel }) => channel), grace })
+  for (const line of doubtsOf(trust, grace)) session.say(line)
   return trust
+}
+
+const day = 86_400_000
+
+function doubtsOf(trust: Trust, grace: number): readonly string[] {
+  const { clockBehind, now } = trust
+  const stale = trust.staleSince()
+  const refused = Number.isFinite(grace) && stale !== undefined ? `; nothing is installed from it after ${formatTime(stale + grace)}` : ''
+  return [
+    ...(clockBehind === undefined
+      ? []
+      : [
+          `the clock says ${formatTime(now - clockBehind)}, before the repository's newest signature of ${formatTime(now)}; that time is used`,
+        ]),
+    ...(stale === undefined ? [] : [`the repository is stale since ${formatTime(stale)}${refused}`]),
+  ]
 }
 
 async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Promise<Offer> {
