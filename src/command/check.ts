@@ -9,6 +9,7 @@ import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { print } from './output.ts'
+import { tellStandings } from './standing.ts'
 import { pendingText } from './reboot.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -61,8 +62,9 @@ async function findAll({ boot }: Context, session: Session, input: Input): Promi
   const findings: Finding[] = []
   const pending = await pendingReboots(session.disk, boot)
   const offers = await findOffers(session, channelsOf(input))
-  const { keptBack } = await fitOffers(session, offers, (offer) => (offer.isHeld ? [] : offer.updates))
+  const { keptBack } = await fitOffers(session, offers, (offer) => (offer.isHeld ? [] : offer.goals))
   const waits = new Map(keptBack.map(({ channel, unmet }) => [channel, describeUnmet(unmet)]))
+  await tellStandings(session, offers, input.flag('cron'))
   for (const offer of offers) {
     const finding = await findingOf(session, offer, pending)
     const why = waits.get(finding.channel)

@@ -16,11 +16,13 @@ import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
+import { tellStandings } from './standing.ts'
 import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
 import type { Part } from '../engine/client/apply/parts.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
+import type { ClientConfig } from '../format/conf.ts'
 import type { Finished } from './finish.ts'
 import type { FittingOffers } from '../engine/client/fetch/fitting-offers.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
@@ -36,6 +38,7 @@ export const install: Command = {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
     cron: sharedFlags.cron,
+    now: { kind: 'flag', help: 'take releases that are not yet offered to all machines' },
     reboot: rebootOption,
     to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
     'config-protect': {
@@ -55,9 +58,8 @@ export const install: Command = {
   ],
   run: async (context, input) => {
     const wish = rebootWish(context, input)
-    const configProtect = input.list('config-protect').map(pathPattern)
     const opened = await openSession(context)
-    const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
+    const session = { ...opened, config: configOf(opened, input) }
     await refuseReader(session)
     const work = async (): Promise<number> => await installAll(context, session, input)
     if (input.flag('dry-run')) return await withLock(context, 'install', work)
@@ -70,13 +72,24 @@ export const install: Command = {
   },
 }
 
+/** Whoever names a release does not wait for its turn. */
+function configOf({ config }: Session, input: Input): ClientConfig {
+  return {
+    ...config,
+    configProtect: [...config.configProtect, ...input.list('config-protect').map(pathPattern)],
+    rollout: config.rollout && !input.flag('now') && input.value('to') === undefined,
+  }
+}
+
 const nothingDone: Finished<number> = { result: 0, reboot: 'none' }
 
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
   await tellOtherKernel(context, session)
-  const { groups, keptBack } = await fitted(context, session, input)
+  const offers = await findOffers(session, channelsOf(input))
+  const { groups, keptBack } = await fitted(context, session, input, offers)
   for (const group of groups) status = Math.max(status, await installGroup(context, session, input, group))
+  await tellStandings(session, offers, input.flag('cron'))
   const [first] = keptBack
   if (first !== undefined && groups.length === 0) refuseKeptBack(first)
   if (first !== undefined) status = Math.max(status, needsAttention)
@@ -91,11 +104,10 @@ export async function refuseInterrupted({ disk }: Session): Promise<0> {
 }
 
 /** What is to come, and by which plans; says of the other channels why they stay. */
-async function fitted(context: Context, session: Session, input: Input): Promise<FittingOffers> {
-  const offers = await findOffers(session, channelsOf(input))
+async function fitted(context: Context, session: Session, input: Input, offers: readonly Offer[]): Promise<FittingOffers> {
   const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
   const to = input.value('to')
-  const goals = to === undefined ? ({ updates }: Offer) => updates : await goalsNamed(offers, to)
+  const goals = to === undefined ? ({ goals: all }: Offer) => all : await goalsNamed(offers, to)
   for (const offer of offers) {
     const channel = formatChannel(offer.enrolled.channel)
     if (isHeld(offer)) context.explain(`${channel} is held`)

@@ -14,6 +14,7 @@ import { eventsBetween } from '../engine/update/events.ts'
 import { systemOf } from '../engine/update/system.ts'
 import { openComposed } from './composed.ts'
 import { sharedFlags } from './flags.ts'
+import { listingOf, listingOptions } from './listing-options.ts'
 import { makingOf, makingOptions } from './making.ts'
 import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
 import { ruleOptions, rulesOf } from './rules-input.ts'
@@ -50,6 +51,7 @@ export const publish: Command = {
       value: 'NEED',
       help: 'what has to be installed of another channel: PRODUCT>=REVISION; may be given again',
     },
+    ...listingOptions,
     ...lifetimeOptions,
   },
   examples: [
@@ -58,6 +60,7 @@ export const publish: Command = {
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     "bindery publish -r repo -k keys --needs 'kernel-GENERIC?>=7.6p2' base.tar.zst",
+    'bindery publish -r repo -k keys --rollout 10/7d --end-of-life 2027-05-31 base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
   ],
@@ -71,6 +74,8 @@ export const publish: Command = {
 function checkWay(input: Input): void {
   const signed = input.value('signed') !== undefined
   if (signed && input.value('unsigned') !== undefined) throw new BinderyError('usage', '--unsigned and --signed exclude each other')
+  if (input.flag('security') && input.value('rollout') !== undefined)
+    throw new BinderyError('usage', '--security and --rollout exclude each other: what mends a hole is offered to all machines at once')
   if (signed && input.operands.length > 0) throw new BinderyError('usage', '--signed takes no DIST: they are in its folder')
   if (!signed && input.operands.length === 0) throw new BinderyError('usage', 'an operand is missing')
 }
@@ -122,6 +127,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     advisor: advisorOf(context, input),
     upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     needs: input.list('needs').map(parseWantedNeed),
+    listing: listingOf(input),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,

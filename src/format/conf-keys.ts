@@ -72,6 +72,10 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
   },
+  rollout: {
+    set: (config, text) => ({ ...config, rollout: yesOrNo(text) }),
+    show: ({ rollout }) => [rollout ? 'yes' : 'no'],
+  },
   jitter: {
     set: (config, text) => ({ ...config, jitter: wholeNumber(text, 0, 86_400) }),
     show: ({ jitter }) => [String(jitter)],

@@ -39,6 +39,8 @@ export type ClientConfig = {
   readonly programs: readonly RelPath[]
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Whether this machine waits for its turn when a release comes to a part of the machines first. */
+  readonly rollout: boolean
   /** Over how many seconds the machines spread that run by cron(8). */
   readonly jitter: number
   /** For how many days metadata that has expired is only warned of, and a network that is away not even that. */
@@ -73,6 +75,7 @@ export const defaultConfig: ClientConfig = {
   keepOld: usualKeepOld,
   programs: [],
   keepReleases: 5,
+  rollout: true,
   jitter: 3600,
   staleGrace: 3,
   reports: [],

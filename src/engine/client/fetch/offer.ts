@@ -7,6 +7,7 @@ import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
 import { openTrust } from './open-trust.ts'
 import { listReleases, readUpdate } from './releases.ts'
+import { isOffered } from './rollout.ts'
 import { channelFile, channelFiles, keptDeltaFile, readEnrolled, readReleaseState } from '../state.ts'
 import { diskTrustStore, readingTrustStore } from './trust-store.ts'
 import { BinderyError } from '../../../base/error.ts'
@@ -28,6 +29,8 @@ export type Offer = {
   readonly trust: Trust
   /** The records after the installed release, oldest first; empty when it is the newest. */
   readonly updates: readonly Verified<Update>[]
+  /** Those of them that this machine may come to; the others it may only pass. The last is the newest of all. */
+  readonly goals: readonly Verified<Update>[]
   /** The digests of those records. */
   readonly records: readonly Sha256[]
   /** The targets that the channel's role lists, with their digests: what a record names beside them has been pruned. */
@@ -107,8 +110,16 @@ async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Prom
   const { channel, urls } = enrolled
   const installed = await readReleaseState(session.disk, channel)
   const newer = (await listReleases(trust, channel)).filter(({ sequence }) => sequence > installed.sequence).slice(0, maxRecords)
-  const updates: Verified<Update>[] = []
-  for (const listed of newer) updates.unshift(await readUpdate(session, { urls, meter: silentMeter }, trust, listed))
+  const [updates, goals, records]: [Verified<Update>[], Verified<Update>[], Sha256[]] = [[], [], []]
+  for (const listed of newer) {
+    if (listed.withdrawn && goals.length === 0) continue
+    const update = await readUpdate(session, { urls, meter: silentMeter }, trust, listed)
+    const isGoal = await isOffered(session, listed, update.value, trust.now)
+    if (isGoal) goals.unshift(update)
+    if (goals.length === 0) continue
+    updates.unshift(update)
+    records.push(listed.sha256)
+  }
   const listed = new Map((await trust.targetsOf(channelRole(channel))).value.map(({ path, sha256 }) => [path, sha256] as const))
   const names = [formatChannel(channel), 'all']
   return {
@@ -116,7 +127,8 @@ async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Prom
     installed,
     trust,
     updates,
-    records: newer.map(({ sha256 }) => sha256),
+    goals,
+    records,
     listed,
     isHeld: session.config.hold.some((held) => names.includes(held)),
   }
