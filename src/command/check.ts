@@ -35,14 +35,18 @@ export const check: Command = {
     if (upd !== undefined) return (await checkUpd(context, input, upd)) && input.flag('exit-code') ? updatesAvailable : 0
     const session = await openSession(context)
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
-    const findings = input.flag('cron')
-      ? await (await import('./cron.ts')).unattended(context, session, { verb: 'check', quiet: [] }, checking)
-      : await underLock(context, session, checking)
+    const findings = await (input.flag('cron') ? byCron : underLock)(context, session, checking)
     for (const finding of findings) await tell(context, input, finding)
     await tellOtherKernel(context, session)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
   },
+}
+
+async function byCron(context: Context, session: Session, work: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  const { unattended, waitForMoment } = await import('./cron.ts')
+  await waitForMoment(context, session)
+  return await unattended(context, session, { verb: 'check', quiet: [] }, work)
 }
 
 /** Who may not write the state keeps nothing, and needs no lock. */

@@ -15,14 +15,20 @@ export type Unattended<T> = {
   readonly quiet: T
 }
 
-/** Waits for this machine's moment of the day, then does `work` under the lock. */
+/** The machines of a fleet have one crontab, and shall not all come in one minute. The same moment all day long. */
+export async function waitForMoment({ wait, signal }: Context, session: Session): Promise<void> {
+  const { config, clock } = session
+  const machine = (await session.machineId()) ?? hostname()
+  await wait(Math.floor(draw('jitter', machine, dateOf(clock.now())) * config.jitter) * 1000, signal)
+}
+
+/** Does `work` under the lock. */
 export async function unattended<T>(
   context: Context,
   session: Session,
   { verb, quiet }: Unattended<T>,
   work: () => Promise<T>,
 ): Promise<T> {
-  await context.wait(await momentOf(session), context.signal)
   const reaching = async (): Promise<T> => await overlooking(session, quiet, work)
   try {
     return session.access === 'write' ? await withLock(context, verb, reaching) : await reaching()
@@ -31,13 +37,6 @@ export async function unattended<T>(
     context.explain(error.message)
     return quiet
   }
-}
-
-/** The machines of a fleet have one crontab, and shall not all come in one minute. The same moment all day long. */
-async function momentOf(session: Session): Promise<number> {
-  const { config, clock } = session
-  const machine = (await session.machineId()) ?? hostname()
-  return Math.floor(draw('jitter', machine, dateOf(clock.now())) * config.jitter) * 1000
 }
 
 /** A network that is away for a night is nobody's alarm; one that is away for days is. */

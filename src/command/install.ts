@@ -9,7 +9,7 @@ import { readInstalledManifest } from '../engine/client/installed.ts'
 import { findOffers, newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
-import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
@@ -60,15 +60,19 @@ export const install: Command = {
     const wish = rebootWish(context, input)
     const opened = await openSession(context)
     const session = { ...opened, config: configOf(opened, input) }
-    await refuseReader(session)
-    const work = async (): Promise<number> => await installAll(context, session, input)
-    if (input.flag('dry-run')) return await withLock(context, 'install', work)
-    const run = async (): Promise<Finished<number>> => await reported(context, session, { verb: 'install', input }, work)
-    const { result, reboot } = input.flag('cron')
-      ? await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
-      : await withLock(context, 'install', run)
+    if (input.flag('dry-run')) {
+      await refuseReader(session)
+      return await withLock(context, 'install', async () => await installAll(context, session, input))
+    }
+    if (input.flag('cron')) await (await import('./cron.ts')).waitForMoment(context, session)
+    let reboot: Finished<number>['reboot'] = 'none'
+    const status = await changing(context, session, async (changed) => {
+      const done = await installHere(context, changed, input)
+      reboot = done.reboot
+      return done.result
+    })
     await rebootAsWished(context, wish, reboot)
-    return result
+    return status
   },
 }
 
@@ -79,6 +83,14 @@ function configOf({ config }: Session, input: Input): ClientConfig {
     configProtect: [...config.configProtect, ...input.list('config-protect').map(pathPattern)],
     rollout: config.rollout && !input.flag('now') && input.value('to') === undefined,
   }
+}
+
+async function installHere(context: Context, session: Session, input: Input): Promise<Finished<number>> {
+  await refuseReader(session)
+  const work = async (): Promise<number> => await installAll(context, session, input)
+  const run = async (): Promise<Finished<number>> => await reported(context, session, { verb: 'install', input }, work)
+  if (!input.flag('cron')) return await withLock(context, 'install', run)
+  return await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
 }
 
 const nothingDone: Finished<number> = { result: 0, reboot: 'none' }
@@ -133,6 +145,7 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   await explainPlan(context, work, plan)
+  await session.beforeCommit()
   const done = await installPlan(work, plan)
   // Who did not type it should hear that the machine has changed.
   const tell = input.flag('cron') ? context.say : context.explain

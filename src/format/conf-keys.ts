@@ -4,6 +4,7 @@ import {
   absolutePath,
   basisOf,
   channelOrAll,
+  commandOf,
   machineName,
   mirrorOf,
   pathPattern,
@@ -68,6 +69,8 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     show: ({ programs }) => programs.map((path) => `/${showPath(path)}`),
     repeats: true,
   },
+  'before-commit': command('beforeCommit'),
+  'after-commit': command('afterCommit'),
   'keep-releases': {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
@@ -109,6 +112,13 @@ function patterns(field: 'ignore' | 'protect' | 'configProtect'): ConfKey {
     set: (config, text) => ({ ...config, [field]: [...of(config), pathPattern(text)] }),
     show: (config) => of(config).map(({ text }) => text),
     repeats: true,
+  }
+}
+
+function command(field: 'beforeCommit' | 'afterCommit'): ConfKey {
+  return {
+    set: (config, text) => ({ ...config, [field]: commandOf(text) }),
+    show: (config) => (config[field] === undefined ? [] : [config[field]]),
   }
 }
 

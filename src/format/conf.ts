@@ -37,6 +37,9 @@ export type ClientConfig = {
   readonly keepOld: readonly KeepOld[]
   /** Folders with programs of the machine's own, beside the usual ones. */
   readonly programs: readonly RelPath[]
+  /** Run in the root before it is changed, and at the end. */
+  readonly beforeCommit: string | undefined
+  readonly afterCommit: string | undefined
   /** How many releases can be rolled back. */
   readonly keepReleases: number
   /** Whether this machine waits for its turn when a release comes to a part of the machines first. */
@@ -74,6 +77,8 @@ export const defaultConfig: ClientConfig = {
   merge: true,
   keepOld: usualKeepOld,
   programs: [],
+  beforeCommit: undefined,
+  afterCommit: undefined,
   keepReleases: 5,
   rollout: true,
   jitter: 3600,

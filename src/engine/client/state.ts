@@ -30,6 +30,7 @@ export const statePaths = {
   reboot: `${stateFolder}/reboot` as RelPath,
   machineKey: `${stateFolder}/machine.sec` as RelPath,
   machineId: `${stateFolder}/machine-id` as RelPath,
+  commitHooks: `${stateFolder}/commit-hooks` as RelPath,
   told: `${stateFolder}/told` as RelPath,
 } as const
 

@@ -20,6 +20,8 @@ export type Session = {
   readonly signal: AbortSignal
   /** Someone who may not write the state (`check` without root): nothing that is learned is kept. */
   readonly access: 'write' | 'read'
+  /** Makes the root writable where bindery.conf says how; called before whatever changes it. */
+  readonly beforeCommit: () => Promise<void>
   /** What this machine draws by (machine-id.ts); undefined where nobody has given it one yet, and we may not. */
   readonly machineId: () => Promise<string | undefined>
 }
