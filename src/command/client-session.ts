@@ -5,6 +5,7 @@ import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
 import { listReceipts } from '../engine/client/apply/receipts.ts'
+import { throttle } from '../engine/client/fetch/throttle.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { machineId } from '../engine/client/machine-id.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
@@ -33,6 +34,7 @@ export async function openSession(context: Context): Promise<Session> {
   return {
     disk,
     http: httpOf(context, config),
+    throttle: throttle(config.network.rateLimit, context),
     clock: context.clock,
     config,
     mirrors: mirrorOrder(config.mirrors),

@@ -102,6 +102,10 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     set: (config, text) => withNetwork(config, { minimumRate: wholeNumber(text, 0, 2 ** 40) }),
     show: ({ network }) => [String(network.minimumRate)],
   },
+  'rate-limit': {
+    set: (config, text) => withNetwork(config, { rateLimit: wholeNumber(text, 0, 2 ** 40) }),
+    show: ({ network }) => [String(network.rateLimit)],
+  },
   'rate-window': duration('rateWindowMs'),
   'download-deadline': duration('deadlineMs'),
 }

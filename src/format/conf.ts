@@ -61,6 +61,8 @@ export type NetworkLimits = {
   readonly idleMs: number
   /** A download slower than this over a whole window goes on with the next mirror. */
   readonly minimumRate: number
+  /** Bytes a second of all that is downloaded in a run; 0 for as fast as it goes. */
+  readonly rateLimit: number
   readonly rateWindowMs: number
   /** One file from one mirror must not take longer. */
   readonly deadlineMs: number
@@ -85,7 +87,7 @@ export const defaultConfig: ClientConfig = {
   staleGrace: 3,
   reports: [],
   machine: undefined,
-  network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
+  network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateLimit: 0, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
 
 const maxConfBytes = 1 << 20

@@ -24,6 +24,7 @@ export async function testSession(change: Partial<Session> = {}): Promise<TestSe
     explain: (line) => void explained.push(line),
     signal: new AbortController().signal,
     access: 'write',
+    throttle: async () => {},
     beforeCommit: async () => {},
     machineId: async () => '0123456789abcdef0123456789abcdef',
     said,

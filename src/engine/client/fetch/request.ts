@@ -4,7 +4,7 @@ import type { HttpResponse } from '../../../port/http.ts'
 import type { Session } from './session.ts'
 
 /** What a request needs of the session. */
-export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal'>
+export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal' | 'throttle'>
 
 /**
  * One GET within the limits of bindery.conf(5): too long without an answer, too slow over a window, or too long in all
@@ -28,8 +28,12 @@ function paced(session: Requester, body: ByteStream, url: string): ByteStream {
       }
       const next = async (): Promise<IteratorResult<Uint8Array>> => {
         const result = await chunks.next()
-        const fault = result.done === true ? undefined : pace(result.value.length)
-        if (fault === undefined) return result
+        if (result.done === true) return result
+        const fault = pace(result.value.length)
+        if (fault === undefined) {
+          await session.throttle(result.value.length)
+          return result
+        }
         await leave()
         throw new BinderyError('network', fault, { subject: url })
       }
@@ -40,7 +44,9 @@ function paced(session: Requester, body: ByteStream, url: string): ByteStream {
 
 /** Tells when an answer is too slow over a window, or has taken too long in all. */
 function paceOf({ clock, config }: Requester): (bytes: number) => string | undefined {
-  const { minimumRate, rateWindowMs, deadlineMs } = config.network
+  const { rateLimit, rateWindowMs, deadlineMs } = config.network
+  // Whoever is slowed down by us is not slow.
+  const minimumRate = rateLimit === 0 ? config.network.minimumRate : Math.min(config.network.minimumRate, rateLimit / 2)
   const start = clock.now()
   let windowStart = start
   let inWindow = 0

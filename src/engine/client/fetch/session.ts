@@ -3,12 +3,14 @@ import type { Disk } from '../../../port/disk.ts'
 import type { HttpClient } from '../../../port/http.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { MirrorOrder } from './mirror-order.ts'
+import type { Throttle } from './throttle.ts'
 
 /** The world of one client verb. */
 export type Session = {
   /** The root that is updated; the state lies below it. */
   readonly disk: Disk
   readonly http: HttpClient
+  readonly throttle: Throttle
   readonly clock: Clock
   readonly config: ClientConfig
   readonly mirrors: MirrorOrder
