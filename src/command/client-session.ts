@@ -13,6 +13,7 @@ import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
 import { configuredProxy } from '../host/http-proxy.ts'
 import { hostLocker } from '../host/lock.ts'
+import { recoveryProgram } from '../host/recovery-program.ts'
 import { readConfig } from './client-config.ts'
 import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
@@ -36,6 +37,7 @@ export async function openSession(context: Context): Promise<Session> {
     http: httpOf(context, config),
     throttle: throttle(config.network.rateLimit, context),
     clock: context.clock,
+    recovery: recoveryProgram,
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: context.progress,

@@ -2,7 +2,7 @@ import { channelRole, formatChannel, formatDistName } from '../../../base/name.t
 import { showSize } from '../../../base/show-size.ts'
 import { showText } from '../../../base/show-text.ts'
 import { neededList } from './obsolete.ts'
-import { standingOf } from './standing.ts'
+import { prospectsOf } from './prospects.ts'
 import { newestOf, routeOf, seemsToHaveBase } from './offer.ts'
 import { strongestReboot } from '../../../format/update.ts'
 import type { RebootClass } from '../../../format/update.ts'
@@ -43,7 +43,7 @@ export async function findingOf({ disk }: Session, offer: Offer, pending: readon
   const newest = newestOf(offer)?.value
   const route = routeOf(offer, await seemsToHaveBase(disk, enrolled.channel, installed))
   const list = newest === undefined ? undefined : await neededList({ disk }, offer, newest)
-  const { endOfLife, withdrawn } = await standingOf(disk, offer)
+  const { endOfLife, withdrawn } = await prospectsOf(disk, offer)
   const records = updates.map((update) => update.value)
   return {
     channel: formatChannel(enrolled.channel),

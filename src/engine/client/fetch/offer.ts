@@ -1,5 +1,5 @@
 import { isBinderyError } from '../../../base/error.ts'
-import { channelRole, formatChannel } from '../../../base/name.ts'
+import { channelRole, formatChannel, formatDistName } from '../../../base/name.ts'
 import { didYouMean } from '../../../base/suggest.ts'
 import { formatTime } from '../../../format/tuf.ts'
 import { cheapestRoute } from '../../update/route.ts'
@@ -7,6 +7,7 @@ import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
 import { openTrust } from './open-trust.ts'
 import { listReleases, readUpdate } from './releases.ts'
+import { readPhase } from '../phase.ts'
 import { isOffered } from './rollout.ts'
 import { channelFile, channelFiles, keptDeltaFile, readEnrolled, readReleaseState } from '../state.ts'
 import { diskTrustStore, readingTrustStore } from './trust-store.ts'
@@ -109,12 +110,14 @@ function doubtsOf(trust: Trust, grace: number): readonly string[] {
 async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Promise<Offer> {
   const { channel, urls } = enrolled
   const installed = await readReleaseState(session.disk, channel)
+  const begun = await readPhase(session.disk, channel, installed)
   const newer = (await listReleases(trust, channel)).filter(({ sequence }) => sequence > installed.sequence).slice(0, maxRecords)
   const [updates, goals, records]: [Verified<Update>[], Verified<Update>[], Sha256[]] = [[], [], []]
   for (const listed of newer) {
     if (listed.withdrawn && goals.length === 0) continue
     const update = await readUpdate(session, { urls, meter: silentMeter }, trust, listed)
-    const isGoal = await isOffered(session, listed, update.value, trust.now)
+    const isBegun = begun !== undefined && formatDistName(begun.release) === formatDistName(listed.name)
+    const isGoal = await isOffered(session, listed, { security: update.value.security, isBegun, now: trust.now })
     if (isGoal) goals.unshift(update)
     if (goals.length === 0) continue
     updates.unshift(update)

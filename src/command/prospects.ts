@@ -1,23 +1,23 @@
 import { formatChannel } from '../base/name.ts'
-import { daysUntil, stageOf, standingOf } from '../engine/client/fetch/standing.ts'
+import { daysUntil, stageOf, prospectsOf } from '../engine/client/fetch/prospects.ts'
 import { changeTold, readTold } from '../engine/client/told.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
-import type { Standing } from '../engine/client/fetch/standing.ts'
+import type { Prospects } from '../engine/client/fetch/prospects.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { ToldEnd } from '../format/told.ts'
 
 /** Says of what is installed that it was withdrawn, or that its life ends; each stage of that once where `isCron`. */
-export async function tellStandings(session: Session, offers: readonly Offer[], isCron: boolean): Promise<void> {
+export async function tellProspects(session: Session, offers: readonly Offer[], isCron: boolean): Promise<void> {
   const { endOfLife: before } = isCron ? await readTold(session.disk) : { endOfLife: [] }
   const told: ToldEnd[] = []
   for (const offer of offers) {
-    const standing = await standingOf(session.disk, offer)
-    const { channel, endOfLife: date, withdrawn } = standing
-    if (withdrawn) session.say(`${nameOf(standing)} was withdrawn; 'bindery rollback' goes back to what was before`)
+    const prospects = await prospectsOf(session.disk, offer)
+    const { channel, endOfLife: date, withdrawn } = prospects
+    if (withdrawn) session.say(`${nameOf(prospects)} was withdrawn; 'bindery rollback' goes back to what was before`)
     const days = date === undefined ? undefined : stageOf(date, offer.trust.now)
     if (date === undefined || days === undefined) continue
-    const isTold = before.some((one) => isOf(one, standing) && one.date === date && one.days <= days)
-    if (!isTold) session.say(endLine(standing, date, offer.trust.now))
+    const isTold = before.some((one) => isOf(one, prospects) && one.date === date && one.days <= days)
+    if (!isTold) session.say(endLine(prospects, date, offer.trust.now))
     told.push({ channel, date, days })
   }
   if (!isCron) return
@@ -25,16 +25,16 @@ export async function tellStandings(session: Session, offers: readonly Offer[], 
   await changeTold(session, (all) => ({ ...all, endOfLife: [...others(all.endOfLife), ...told] }))
 }
 
-function isOf(one: ToldEnd, { channel }: Pick<Standing, 'channel'>): boolean {
+function isOf(one: ToldEnd, { channel }: Pick<Prospects, 'channel'>): boolean {
   return formatChannel(one.channel) === formatChannel(channel)
 }
 
-function nameOf({ channel, release }: Standing): string {
+function nameOf({ channel, release }: Prospects): string {
   return `${formatChannel(channel)}: ${release}`
 }
 
-function endLine(standing: Standing, date: string, now: number): string {
+function endLine(prospects: Prospects, date: string, now: number): string {
   const days = daysUntil(date, now)
-  if (days <= 0) return `${nameOf(standing)} has had its end of life on ${date}: no more updates are to be expected`
-  return `${nameOf(standing)} has its end of life on ${date}, in ${days === 1 ? '1 day' : `${days} days`}`
+  if (days <= 0) return `${nameOf(prospects)} has had its end of life on ${date}: no more updates are to be expected`
+  return `${nameOf(prospects)} has its end of life on ${date}, in ${days === 1 ? '1 day' : `${days} days`}`
 }

@@ -6,7 +6,7 @@ import type { DiskReader } from '../../../port/disk.ts'
 import type { Offer } from './offer.ts'
 
 /** What a channel says now of the release that is installed. */
-export type Standing = {
+export type Prospects = {
   readonly channel: Channel
   readonly release: string
   readonly endOfLife?: string
@@ -14,7 +14,10 @@ export type Standing = {
 }
 
 /** Nothing of one that the channel does not list any more. */
-export async function standingOf(disk: DiskReader, { enrolled: { channel }, trust }: Pick<Offer, 'enrolled' | 'trust'>): Promise<Standing> {
+export async function prospectsOf(
+  disk: DiskReader,
+  { enrolled: { channel }, trust }: Pick<Offer, 'enrolled' | 'trust'>,
+): Promise<Prospects> {
   const release = formatDistName((await readReleaseState(disk, channel)).name)
   const listed = (await listReleases(trust, channel)).find(({ name }) => formatDistName(name) === release)
   return {
