@@ -7,6 +7,7 @@ import { defaultConfig } from '../src/format/conf.ts'
 import { cachePath, partPath, readPartOrigin, sweepCache } from '../src/engine/client/fetch/cache.ts'
 import { blobUrl } from '../src/engine/client/fetch/download-attempt.ts'
 import { downloadBlob, downloadSmall, readBlob, silentMeter } from '../src/engine/client/fetch/download.ts'
+import { throttle } from '../src/engine/client/fetch/throttle.ts'
 import { statePaths } from '../src/engine/client/state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { testSession } from './helpers/client.ts'
@@ -288,4 +289,28 @@ test('the cache is swept down to what is needed', async () => {
   for (const path of [cachePath(a), partPath(a), cachePath(b), partPath(b)]) await session.disk.create(path, oneChunk(utf8('x')))
   await sweepCache(session.disk, new Set([a]))
   assert.deepEqual([...(await session.disk.readdir(statePaths.cache))].sort(), [a, `${a}.part`])
+})
+
+test('a rate limit holds over all requests of a run, and makes no mirror slow', async () => {
+  let now = 0
+  let waited = 0
+  const signal = new AbortController().signal
+  const wait = async (milliseconds: number): Promise<void> => {
+    waited += milliseconds
+    now += milliseconds
+  }
+  const clock = { now: () => now }
+  const rate = 400
+  const config = { ...defaultConfig, network: { ...defaultConfig.network, rateLimit: rate } }
+  const session = await testSession({ clock, config, throttle: throttle(rate, { clock, wait, signal }) })
+  const site = await goodSite()
+  await download(session, site.base).finally(async () => await site.close())
+  assert.ok(Math.abs(waited - (content.length * 1000) / rate) < 1000, `${waited}`)
+  assert.equal(site.seen.length, 1)
+  const again = throttle(rate, { clock, wait, signal })
+  await again(rate)
+  now -= 3_600_000
+  waited = 0
+  await again(rate)
+  assert.equal(waited, 1000)
 })

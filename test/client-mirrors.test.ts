@@ -80,7 +80,7 @@ const hostile: Readonly<Record<string, { readonly mischief: Mischief; readonly c
 for (const [name, { mischief, code }] of Object.entries(hostile)) {
   test(`a mirror that is ${name} is left`, async () => {
     const server = await hostileServer(mischief)
-    const network = { answerMs: 1000, idleMs: 1000, minimumRate: 1000, rateWindowMs: 200, deadlineMs: 10_000 }
+    const network = { answerMs: 1000, idleMs: 1000, minimumRate: 1000, rateLimit: 0, rateWindowMs: 200, deadlineMs: 10_000 }
     const session = await testSession({ config: { ...defaultConfig, network } })
     await assert.rejects(metadataSource(session, `${server.base}/`).fetch('timestamp.json', 1000), { code })
     await server.close()

@@ -10,7 +10,7 @@ import { neededFiles, planRepair, runRepair } from '../engine/client/apply/repai
 import { openRepairSource } from '../engine/client/fetch/repair-source.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
 import { betweenPhases } from './between-phases.ts'
-import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { change } from './diff-text.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
@@ -43,11 +43,17 @@ export const audit: Command = {
   examples: ['bindery audit', 'bindery audit --extra --json', 'bindery audit --repair'],
   run: async (context, input) => {
     const session = await openSession(context)
-    await refuseReader(session)
-    const work = async (): Promise<number> => await auditAll(context, session, input)
-    if (!input.flag('repair') || input.flag('dry-run')) return await withLock(context, 'audit', work)
-    return (await withLock(context, 'audit', async () => await finishing(context, session, work))).result
+    const repairs = input.flag('repair') && !input.flag('dry-run')
+    const run = async (opened: Session): Promise<number> => await auditHere(context, opened, input, repairs)
+    return repairs ? await changing(context, session, run) : await run(session)
   },
+}
+
+async function auditHere(context: Context, session: Session, input: Input, repairs: boolean): Promise<number> {
+  await refuseReader(session)
+  const work = async (): Promise<number> => await auditAll(context, session, input)
+  if (!repairs) return await withLock(context, 'audit', work)
+  return (await withLock(context, 'audit', async () => await finishing(context, session, work))).result
 }
 
 type Installed = { readonly enrolled: Enrolled; readonly release: ReleaseState; readonly manifest: Manifest }
@@ -130,6 +136,7 @@ async function mend(
   if (input.flag('dry-run')) return different
   const files = neededFiles(plan, manifest)
   const read = await openRepairSource(session, { enrolled, installed: release, manifest, files })
+  await session.beforeCommit()
   const status = await conclude(context, session, await runRepair(work, plan, files, read))
   await sweepCache(disk, new Set())
   return kept.length > 0 ? different : status

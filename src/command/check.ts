@@ -11,6 +11,7 @@ import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { print } from './output.ts'
+import { tellProspects } from './prospects.ts'
 import { pendingText } from './reboot.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -27,17 +28,17 @@ export const check: Command = {
   options: {
     'exit-code': { kind: 'flag', short: 'e', help: 'exit 10 when there are updates' },
     json: sharedFlags.json,
+    cron: sharedFlags.cron,
     upd: { kind: 'value', value: 'FILE', help: 'tell what an .upd list or file of PC-BSD says, and ask nobody' },
     pubkey: { ...sharedFlags.pubkey, help: 'the key, in PEM, that FILE.sha1 is verified with' },
   },
-  examples: ['bindery check', 'bindery -q check -e || echo "there are updates"'],
+  examples: ['bindery check', 'bindery check --cron', 'bindery -q check -e || echo "there are updates"'],
   run: async (context, input) => {
     const upd = updOf(input)
     if (upd !== undefined) return (await checkUpd(context, input, upd)) && input.flag('exit-code') ? updatesAvailable : 0
     const session = await openSession(context)
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
-    // Who may not write the state keeps nothing, and needs no lock.
-    const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
+    const findings = await (input.flag('cron') ? byCron : underLock)(context, session, checking)
     const standing = await betweenPhases(context, session)
     for (const finding of findings) await tell(context, input, finding, standing.get(finding.channel))
     await tellOtherKernel(context, session)
@@ -46,10 +47,22 @@ export const check: Command = {
   },
 }
 
+async function byCron(context: Context, session: Session, work: () => Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  const { unattended, waitForMoment } = await import('./cron.ts')
+  await waitForMoment(context, session)
+  return await unattended(context, session, { verb: 'check', quiet: [] }, work)
+}
+
+/** Who may not write the state keeps nothing, and needs no lock. */
+async function underLock<T>(context: Context, { access }: Session, work: () => Promise<T>): Promise<T> {
+  return access === 'write' ? await withLock(context, 'check', work) : await work()
+}
+
 function updOf(input: Input): string | undefined {
   const upd = input.value('upd')
   if (upd === undefined && input.value('pubkey') !== undefined) throw new BinderyError('usage', '--pubkey goes with --upd')
   if (upd !== undefined && input.operands.length > 0) throw new BinderyError('usage', '--upd takes no channel')
+  if (upd !== undefined && input.flag('cron')) throw new BinderyError('usage', '--upd asks nobody, and has no use for --cron')
   return upd
 }
 
@@ -57,8 +70,9 @@ async function findAll({ boot }: Context, session: Session, input: Input): Promi
   const findings: Finding[] = []
   const pending = await pendingReboots(session.disk, boot)
   const offers = await findOffers(session, channelsOf(input))
-  const { keptBack } = await fitOffers(session, offers, (offer) => (offer.isHeld ? [] : offer.updates))
+  const { keptBack } = await fitOffers(session, offers, (offer) => (offer.isHeld ? [] : offer.goals))
   const waits = new Map(keptBack.map(({ channel, unmet }) => [channel, describeUnmet(unmet)]))
+  await tellProspects(session, offers, input.flag('cron'))
   for (const offer of offers) {
     const finding = await findingOf(session, offer, pending)
     const why = waits.get(finding.channel)

@@ -5,7 +5,9 @@ import { BinderyError } from '../base/error.ts'
 import { parseChannel } from '../base/name.ts'
 import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
 import { listReceipts } from '../engine/client/apply/receipts.ts'
+import { throttle } from '../engine/client/fetch/throttle.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
+import { machineId } from '../engine/client/machine-id.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
@@ -33,6 +35,7 @@ export async function openSession(context: Context): Promise<Session> {
   return {
     disk,
     http: httpOf(context, config),
+    throttle: throttle(config.network.rateLimit, context),
     clock: context.clock,
     recovery: recoveryProgram,
     config,
@@ -42,6 +45,8 @@ export async function openSession(context: Context): Promise<Session> {
     explain: context.explain,
     signal: context.signal,
     access: mayWrite ? 'write' : 'read',
+    beforeCommit: async () => {},
+    machineId: async () => await machineId(disk, context.random, mayWrite ? 'write' : 'read'),
   }
 }
 
@@ -51,13 +56,20 @@ function httpOf({ http, environment }: Context, config: ClientConfig): HttpClien
 }
 
 /** Not on a file system that is mounted read-only either: `check` works there, too. */
-async function mayWriteState(root: string): Promise<boolean> {
+export async function mayWriteState(root: string): Promise<boolean> {
   try {
     await access(join(root, stateFolder), constants.W_OK | constants.X_OK)
     return true
   } catch {
     return false
   }
+}
+
+/** The work of a verb that may change the root, with what bindery.conf runs before and after that. */
+export async function changing(context: Context, session: Session, work: (session: Session) => Promise<number>): Promise<number> {
+  const { beforeCommit, afterCommit } = session.config
+  if (beforeCommit === undefined && afterCommit === undefined) return await work(session)
+  return await (await import('./commit-hooks.ts')).betweenHooks(context, session, work)
 }
 
 /** One verb at a time on a root: `locked` otherwise, `not-enrolled` where there is no state, `permission` without root. */

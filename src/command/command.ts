@@ -1,4 +1,4 @@
-import type { Ask, AskPassphrase, Clock, Progress, Random } from '../port/ambient.ts'
+import type { Ask, AskPassphrase, Clock, Progress, Random, Wait } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
 import type { Boot } from '../port/boot.ts'
@@ -65,6 +65,7 @@ export type Context = {
   readonly progress: Progress
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly clock: Clock
+  readonly wait: Wait
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec

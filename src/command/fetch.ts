@@ -35,7 +35,7 @@ async function fetchAll(context: Context, session: Session, input: Input): Promi
   const offers = await findOffers(session, channelsOf(input))
   const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
   for (const offer of offers) if (isHeld(offer)) context.explain(`${formatChannel(offer.enrolled.channel)} is held`)
-  const { groups, keptBack } = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : offer.updates))
+  const { groups, keptBack } = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : offer.goals))
   for (const one of keptBack) context.say(describeKeptBack(one))
   for (const offer of groups.flat()) if ((await fetchOne(context, session, input, offer, keep)).length > 0) status = needsAttention
   // What a run for other channels left may still be wanted; only a run for all knows.

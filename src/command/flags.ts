@@ -15,5 +15,6 @@ export const sharedFlags = {
   gzip: { kind: 'flag', short: 'z', help: 'a signed gzip file' },
   comment: { kind: 'value', short: 'c', value: 'TEXT', help: 'comment for the untrusted comment line' },
   report: { kind: 'list', value: 'PLACE', help: 'leave a report of this run there (folder, URL, rsync), or none; may be given again' },
+  cron: { kind: 'flag', help: 'for cron(8): wait for a moment of this machine, and print only what somebody should read' },
   noPassphrase: { kind: 'flag', help: 'the secret key is not encrypted' },
 } as const satisfies Readonly<Record<string, Option>>

@@ -29,6 +29,7 @@ export async function finishInstalls(context: Context, session: Session, input: 
     ...found.plan,
     journal: { ...found.plan.journal, kept: found.plan.journal.kept.filter(({ reason }) => reason !== 'needed') },
   }
+  await session.beforeCommit()
   const done = await runPlan(disk, plan, { contents: nothingComes, keepReleases: config.keepReleases, recovery, signal })
   return Math.max(status, left, await conclude(context, session, done))
 }

@@ -10,18 +10,21 @@ import { describeStanding } from '../engine/client/phase.ts'
 import { findOffers, newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
-import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
+import { tellProspects } from './prospects.ts'
 import { betweenPhases } from './between-phases.ts'
 import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
+import type { ClientConfig } from '../format/conf.ts'
+import type { Finished } from './finish.ts'
 import type { Part } from '../engine/client/apply/parts.ts'
 import type { FittingOffers } from '../engine/client/fetch/fitting-offers.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
@@ -40,6 +43,8 @@ export const install: Command = {
   options: {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
+    cron: sharedFlags.cron,
+    now: { kind: 'flag', help: 'take releases that are not yet offered to all machines' },
     reboot: rebootOption,
     finish: { kind: 'flag', help: 'install nothing, and remove former libraries that nothing needs any more; list what needs the others' },
     to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
@@ -53,6 +58,7 @@ export const install: Command = {
   examples: [
     'bindery install',
     'bindery install -n',
+    'bindery install --cron',
     'bindery install --reboot=now',
     'bindery install --finish',
     'bindery install --to 7.6p2',
@@ -60,35 +66,60 @@ export const install: Command = {
   ],
   run: async (context, input) => {
     const wish = rebootWish(context, input)
-    const configProtect = input.list('config-protect').map(pathPattern)
     const opened = await openSession(context)
-    const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
-    await refuseReader(session)
-    const work = async (): Promise<number> =>
-      input.flag('finish')
-        ? await (await import('./install-finish.ts')).finishInstalls(context, session, input)
-        : await installAll(context, session, input)
-    if (input.flag('dry-run')) return await withLock(context, 'install', work)
-    const { result, reboot } = await withLock(
-      context,
-      'install',
-      async () => await reported(context, session, { verb: 'install', input }, work),
-    )
+    const session = { ...opened, config: configOf(opened, input) }
+    if (input.flag('dry-run')) {
+      await refuseReader(session)
+      return await withLock(context, 'install', async () => await workOf(context, session, input))
+    }
+    if (input.flag('cron')) await (await import('./cron.ts')).waitForMoment(context, session)
+    let reboot: Finished<number>['reboot'] = 'none'
+    const status = await changing(context, session, async (changed) => {
+      const done = await installHere(context, changed, input)
+      reboot = done.reboot
+      return done.result
+    })
     await rebootAsWished(context, wish, reboot)
-    return result
+    return status
   },
 }
+
+/** Whoever names a release does not wait for its turn. */
+function configOf({ config }: Session, input: Input): ClientConfig {
+  return {
+    ...config,
+    configProtect: [...config.configProtect, ...input.list('config-protect').map(pathPattern)],
+    rollout: config.rollout && !input.flag('now') && input.value('to') === undefined,
+  }
+}
+
+async function installHere(context: Context, session: Session, input: Input): Promise<Finished<number>> {
+  await refuseReader(session)
+  const work = async (): Promise<number> => await workOf(context, session, input)
+  const run = async (): Promise<Finished<number>> => await reported(context, session, { verb: 'install', input }, work)
+  if (!input.flag('cron')) return await withLock(context, 'install', run)
+  return await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
+}
+
+async function workOf(context: Context, session: Session, input: Input): Promise<number> {
+  if (!input.flag('finish')) return await installAll(context, session, input)
+  return await (await import('./install-finish.ts')).finishInstalls(context, session, input)
+}
+
+const nothingDone: Finished<number> = { result: 0, reboot: 'none' }
 
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
   await tellOtherKernel(context, session)
+  const offers = await findOffers(session, channelsOf(input))
   const standing = await betweenPhases(context, session)
-  const { groups, keptBack } = await fitted(context, session, input, standing)
+  const { groups, keptBack } = await fitted(context, session, input, { offers, standing })
   for (const one of waitingFor(standing, input)) {
     context.say(describeStanding(one))
     status = Math.max(status, needsAttention)
   }
   for (const group of groups) status = Math.max(status, await installGroup(context, session, input, group))
+  await tellProspects(session, offers, input.flag('cron'))
   const [first] = keptBack
   if (first !== undefined && groups.length === 0) refuseKeptBack(first)
   if (first !== undefined) status = Math.max(status, needsAttention)
@@ -109,12 +140,13 @@ export async function refuseInterrupted({ disk }: Session): Promise<0> {
   throw new BinderyError('interrupted', 'an earlier run was interrupted', { hint: "'bindery recover' finishes it" })
 }
 
+type Fitting = { readonly offers: readonly Offer[]; readonly standing: Standings }
+
 /** What is to come, and by which plans; says of the other channels why they stay. */
-async function fitted(context: Context, session: Session, input: Input, standing: Standings): Promise<FittingOffers> {
-  const offers = await findOffers(session, channelsOf(input))
+async function fitted(context: Context, session: Session, input: Input, { offers, standing }: Fitting): Promise<FittingOffers> {
   const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
   const to = input.value('to')
-  const goals = to === undefined ? ({ updates }: Offer) => updates : await goalsNamed(offers, to)
+  const goals = to === undefined ? ({ goals: all }: Offer) => all : await goalsNamed(offers, to)
   for (const offer of offers) {
     const channel = formatChannel(offer.enrolled.channel)
     if (isHeld(offer)) context.explain(`${channel} is held`)
@@ -153,9 +185,12 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
   await explainPlan(context, work, plan)
+  await session.beforeCommit()
   const done = await installPlan(work, plan)
+  // Who did not type it should hear that the machine has changed.
+  const tell = input.flag('cron') ? context.say : context.explain
   for (const [i, { old, new: next }] of done.receipt.releases.entries())
-    context.explain(`${formatChannel((parts[i] as Part).incoming.channel)}: ${old} -> ${next}`)
+    tell(`${formatChannel((parts[i] as Part).incoming.channel)}: ${old} -> ${next}`)
   const status = await conclude(context, session, done)
   return parts.some(({ phase }) => phase !== undefined) ? Math.max(status, await tellPhases(context, session)) : status
 }

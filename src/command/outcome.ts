@@ -3,6 +3,7 @@ import { showLine } from '../base/show-text.ts'
 import { recover } from '../engine/client/apply/recover.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { afterStep, runSteps } from '../engine/client/apply/run-steps.ts'
+import { readJournal } from '../engine/client/apply/receipts.ts'
 import { logPath, readLeft, stepsToRun, updateSteps, withoutSteps } from '../engine/client/apply/steps.ts'
 import { recordReboot } from '../engine/client/reboot.ts'
 import { keptText } from './plan-text.ts'
@@ -121,6 +122,7 @@ export type Catching = {
 /** Before any other change: what killed runs left is finished, or taken back. Answers the exit status of that. */
 export async function catchUp(context: Context, session: Session, { undo, tell, isToRun = everyStep, skip }: Catching): Promise<number> {
   const { disk, config, recovery } = session
+  if ((await readJournal(disk)) !== undefined || (await readLeft(disk)).length > 0) await session.beforeCommit()
   const recovered = await recover(disk, { undo, keepReleases: config.keepReleases, recovery })
   let status = 0
   if (recovered.kind !== 'nothing') {

@@ -15,6 +15,7 @@ import { parseWantedPhases, phasesOfRules } from '../engine/update/phases.ts'
 import { systemOf } from '../engine/update/system.ts'
 import { openComposed } from './composed.ts'
 import { sharedFlags } from './flags.ts'
+import { listingOf, listingOptions } from './listing-options.ts'
 import { makingOf, makingOptions } from './making.ts'
 import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
 import { ruleOptions, rulesOf } from './rules-input.ts'
@@ -51,6 +52,7 @@ export const publish: Command = {
       value: 'NEED',
       help: 'what has to be installed of another channel: PRODUCT>=REVISION; may be given again',
     },
+    ...listingOptions,
     phase: {
       kind: 'list',
       value: 'PHASE',
@@ -64,6 +66,7 @@ export const publish: Command = {
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     "bindery publish -r repo -k keys --needs 'kernel-GENERIC?>=7.6p2' base.tar.zst",
+    'bindery publish -r repo -k keys --rollout 10/7d --end-of-life 2027-05-31 base.tar.zst',
     'bindery publish -r repo -k keys --phase kernel base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
@@ -78,6 +81,8 @@ export const publish: Command = {
 function checkWay(input: Input): void {
   const signed = input.value('signed') !== undefined
   if (signed && input.value('unsigned') !== undefined) throw new BinderyError('usage', '--unsigned and --signed exclude each other')
+  if (input.flag('security') && input.value('rollout') !== undefined)
+    throw new BinderyError('usage', '--security and --rollout exclude each other: what mends a hole is offered to all machines at once')
   if (signed && input.operands.length > 0) throw new BinderyError('usage', '--signed takes no DIST: they are in its folder')
   if (!signed && input.operands.length === 0) throw new BinderyError('usage', 'an operand is missing')
 }
@@ -129,6 +134,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
     advisor: advisorOf(context, input),
     upgrade: upgrade === undefined ? undefined : parseUpgradeSlice(upgrade),
     needs: input.list('needs').map(parseWantedNeed),
+    listing: listingOf(input),
     lifetimes: lifetimesOf(input),
     progress: context.progress,
     signal: context.signal,

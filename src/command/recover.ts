@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
-import { openSession, refuseStranger, withLock } from './client-session.ts'
+import { changing, openSession, refuseStranger, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { catchUp } from './outcome.ts'
@@ -24,12 +24,12 @@ export const recover: Command = {
   examples: ['bindery recover', 'bindery -C /mnt recover --undo', 'bindery recover --skip-step makewhatis'],
   run: async (context, input) => {
     const session = await openSession(context)
-    await refuseStranger(session)
-    return await withLock(
-      context,
-      'recover',
-      async () => await (input.flag('dry-run') ? tell(context, session, input) : mend(context, session, input)),
-    )
+    const work = input.flag('dry-run') ? tell : mend
+    const run = async (opened: Session): Promise<number> => {
+      await refuseStranger(opened)
+      return await withLock(context, 'recover', async () => await work(context, opened, input))
+    }
+    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
   },
 }
 

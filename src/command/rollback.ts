@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { isRepeated } from '../engine/client/apply/history.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
-import { openSession, refuseStranger, withLock } from './client-session.ts'
+import { changing, openSession, refuseStranger, withLock } from './client-session.ts'
 import { reported } from './finish.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
@@ -29,11 +29,16 @@ export const rollback: Command = {
   run: async (context, input) => {
     const goal = goalOf(input)
     const session = await openSession(context)
-    await refuseStranger(session)
-    const work = async (): Promise<number> => await goBack(context, session, input, goal)
-    if (input.flag('dry-run')) return await withLock(context, 'rollback', work)
-    return (await withLock(context, 'rollback', async () => await reported(context, session, { verb: 'rollback', input }, work))).result
+    const run = async (opened: Session): Promise<number> => await goBackHere(context, opened, input, goal)
+    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
   },
+}
+
+async function goBackHere(context: Context, session: Session, input: Input, goal: Goal | undefined): Promise<number> {
+  await refuseStranger(session)
+  const work = async (): Promise<number> => await goBack(context, session, input, goal)
+  if (input.flag('dry-run')) return await withLock(context, 'rollback', work)
+  return (await withLock(context, 'rollback', async () => await reported(context, session, { verb: 'rollback', input }, work))).result
 }
 
 const newest: Goal = { kind: 'steps', count: 1 }
@@ -58,6 +63,7 @@ async function goBack(context: Context, session: Session, input: Input, goal: Go
   const plan = await planRollback(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0
+  await session.beforeCommit()
   const done = await rollbackPlan(work, plan)
   for (const { old, new: next } of done.receipt.releases) context.explain(`${old} -> ${next}`)
   return Math.max(begun.status, await conclude(context, session, done))

@@ -36,6 +36,11 @@ const makerVerbs: readonly Verb[] = [
     summary: 'show, explain, test and learn the rules by which updates get their post-steps and notices',
     load: async () => (await import('./rules.ts')).rules,
   },
+  {
+    name: 'amend',
+    summary: 'withdraw releases, or change to whom they are offered and when their life ends',
+    load: async () => (await import('./amend.ts')).amend,
+  },
   { name: 'publish', summary: 'add releases to their channels', load: async () => (await import('./publish.ts')).publish },
   {
     name: 'bundle',

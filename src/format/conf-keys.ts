@@ -4,6 +4,7 @@ import {
   absolutePath,
   basisOf,
   channelOrAll,
+  commandOf,
   machineName,
   mirrorOf,
   pathPattern,
@@ -69,9 +70,23 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     show: ({ programs }) => programs.map((path) => `/${showPath(path)}`),
     repeats: true,
   },
+  'before-commit': command('beforeCommit'),
+  'after-commit': command('afterCommit'),
   'keep-releases': {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
+  },
+  rollout: {
+    set: (config, text) => ({ ...config, rollout: yesOrNo(text) }),
+    show: ({ rollout }) => [rollout ? 'yes' : 'no'],
+  },
+  jitter: {
+    set: (config, text) => ({ ...config, jitter: wholeNumber(text, 0, 86_400) }),
+    show: ({ jitter }) => [String(jitter)],
+  },
+  'stale-grace': {
+    set: (config, text) => ({ ...config, staleGrace: wholeNumber(text, 0, 365) }),
+    show: ({ staleGrace }) => [String(staleGrace)],
   },
   report: {
     set: (config, text) => ({ ...config, reports: [...config.reports, reportPlace(text)] }),
@@ -88,6 +103,10 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     set: (config, text) => withNetwork(config, { minimumRate: wholeNumber(text, 0, 2 ** 40) }),
     show: ({ network }) => [String(network.minimumRate)],
   },
+  'rate-limit': {
+    set: (config, text) => withNetwork(config, { rateLimit: wholeNumber(text, 0, 2 ** 40) }),
+    show: ({ network }) => [String(network.rateLimit)],
+  },
   'rate-window': duration('rateWindowMs'),
   'download-deadline': duration('deadlineMs'),
 }
@@ -98,6 +117,13 @@ function patterns(field: 'ignore' | 'protect' | 'generated' | 'configProtect'): 
     set: (config, text) => ({ ...config, [field]: [...of(config), pathPattern(text)] }),
     show: (config) => of(config).map(({ text }) => text),
     repeats: true,
+  }
+}
+
+function command(field: 'beforeCommit' | 'afterCommit'): ConfKey {
+  return {
+    set: (config, text) => ({ ...config, [field]: commandOf(text) }),
+    show: (config) => (config[field] === undefined ? [] : [config[field]]),
   }
 }
 

@@ -3,6 +3,7 @@ import { parseChannel } from '../base/name.ts'
 import { pathFromText } from '../base/path.ts'
 import { isRepositoryUrl } from './enrolled.ts'
 import { literal, onceGroups, starred } from './glob.ts'
+import { isCommand } from './post-step.ts'
 import { isMachineName } from './machine-name.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Basis } from './enrolled.ts'
@@ -66,6 +67,12 @@ export function channelOrAll(text: string): string {
 /** Names of machines stand in names of files, and in lines (doc/spec/report.md). */
 export function machineName(text: string): string {
   if (!isMachineName(text)) throw new BinderyError('usage', `'${text}' is no name of letters, digits, dots, - and _`)
+  return text
+}
+
+/** For a shell. */
+export function commandOf(text: string): string {
+  if (!isCommand(text)) throw new BinderyError('usage', 'is no command of one line without control characters')
   return text
 }
 

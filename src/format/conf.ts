@@ -39,8 +39,17 @@ export type ClientConfig = {
   readonly keepOld: readonly KeepOld[]
   /** Folders with programs of the machine's own, beside the usual ones. */
   readonly programs: readonly RelPath[]
+  /** Run in the root before it is changed, and at the end. */
+  readonly beforeCommit: string | undefined
+  readonly afterCommit: string | undefined
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Whether this machine waits for its turn when a release comes to a part of the machines first. */
+  readonly rollout: boolean
+  /** Over how many seconds the machines spread that run by cron(8). */
+  readonly jitter: number
+  /** For how many days metadata that has expired is only warned of, and a network that is away not even that. */
+  readonly staleGrace: number
   /** Where a report of each run is left. */
   readonly reports: readonly ReportPlace[]
   /** What the machine is called there; undefined: as it calls itself. */
@@ -54,6 +63,8 @@ export type NetworkLimits = {
   readonly idleMs: number
   /** A download slower than this over a whole window goes on with the next mirror. */
   readonly minimumRate: number
+  /** Bytes a second of all that is downloaded in a run; 0 for as fast as it goes. */
+  readonly rateLimit: number
   readonly rateWindowMs: number
   /** One file from one mirror must not take longer. */
   readonly deadlineMs: number
@@ -71,10 +82,15 @@ export const defaultConfig: ClientConfig = {
   merge: true,
   keepOld: usualKeepOld,
   programs: [],
+  beforeCommit: undefined,
+  afterCommit: undefined,
   keepReleases: 5,
+  rollout: true,
+  jitter: 3600,
+  staleGrace: 3,
   reports: [],
   machine: undefined,
-  network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
+  network: { answerMs: 30_000, idleMs: 30_000, minimumRate: 512, rateLimit: 0, rateWindowMs: 60_000, deadlineMs: 6 * 3_600_000 },
 }
 
 const maxConfBytes = 1 << 20

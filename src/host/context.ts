@@ -1,7 +1,7 @@
 import { isatty } from 'node:tty'
 import { BinderyError } from '../base/error.ts'
 import { showLine } from '../base/show-text.ts'
-import { systemClock, systemRandom } from './ambient.ts'
+import { systemClock, systemRandom, systemWait } from './ambient.ts'
 import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
 import { hostBoot } from './boot.ts'
@@ -44,6 +44,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     },
     environment: process.env,
     clock: systemClock,
+    wait: systemWait,
     random: systemRandom,
     http: hostHttp(),
     exec: hostExec,

@@ -90,7 +90,14 @@ function isReset(cause: Error): boolean {
 }
 
 function networkError(url: URL, cause: unknown): BinderyError {
-  return new BinderyError('network', reasonOf(cause), { subject: url.href, cause })
+  return new BinderyError('network', reasonOf(cause), { subject: url.href, hint: clockHint(cause), cause })
+}
+
+/** What a machine that comes up in 1970 or 2099 sees of every server. */
+function clockHint(cause: unknown): string | undefined {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code !== 'CERT_NOT_YET_VALID' && code !== 'CERT_HAS_EXPIRED') return undefined
+  return `this machine's clock says ${new Date().toISOString().slice(0, 19)}Z: if that is wrong, set it`
 }
 
 /** A host with several addresses fails with one error for each: the first tells enough. */

@@ -1,5 +1,7 @@
-import { open } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, unlink } from 'node:fs/promises'
 import { constants } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { maxLog, maxStepOutput } from '../port/step-runner.ts'
 import { programPath } from './exec.ts'
@@ -16,8 +18,8 @@ export function hostStepRunner(root: string): StepRunner {
 /** Its output goes into the file itself: through a pipe of ours a service that it leaves would end with us. */
 async function runStep(root: string, job: StepJob): Promise<StepEnd> {
   if (job.signal.aborted) return { kind: 'stopped' }
-  const file = join(root, job.log)
-  const log = await openLog(file)
+  const file = job.log === undefined ? undefined : join(root, job.log)
+  const log = file === undefined ? await openScratch() : await openLog(file)
   try {
     await writeTitle(log, job)
     const begin = (await log.stat()).size
@@ -26,7 +28,7 @@ async function runStep(root: string, job: StepJob): Promise<StepEnd> {
     if (typeof end !== 'number' && end.kind === 'too much output') await log.truncate(begin + maxStepOutput)
     return typeof end === 'number' ? { kind: 'ended', status: end, lastLine: await lastLineOf(log, begin) } : end
   } catch (error) {
-    throw systemError(error, file)
+    throw systemError(error, file ?? job.title)
   } finally {
     await log.close()
   }
@@ -36,6 +38,19 @@ async function openLog(file: string): Promise<FileHandle> {
   const { O_RDWR, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
   try {
     return await open(file, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
+  } catch (cause) {
+    throw systemError(cause, file)
+  }
+}
+
+/** Without a name, so that it goes with its last reader. */
+async function openScratch(): Promise<FileHandle> {
+  const { O_RDWR, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW } = constants
+  const file = join(tmpdir(), `bindery-${randomUUID()}`)
+  try {
+    const log = await open(file, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0o600)
+    await unlink(file)
+    return log
   } catch (cause) {
     throw systemError(cause, file)
   }

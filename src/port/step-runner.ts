@@ -18,8 +18,11 @@ export type StepJob = {
   readonly text: string
   readonly env: Readonly<Record<string, string>>
   readonly seconds: number
-  /** Where its output is added, below the root; made with mode 0600 where it is not there, emptied where it is larger than `maxLog`. */
-  readonly log: RelPath
+  /**
+   * Where its output is added, below the root; made with mode 0600 where it is not there, emptied where it is larger than `maxLog`.
+   * Undefined where nothing can be written yet: then it is kept nowhere.
+   */
+  readonly log: RelPath | undefined
   readonly signal: AbortSignal
 }
 

@@ -52,6 +52,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     progress: { start: () => ({ advance: () => {}, end: () => {} }) },
     environment: {},
     clock: { now: () => Date.now() },
+    wait: async () => {},
     random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
     http: hostHttp(),
     exec: hostExec,

@@ -31,6 +31,9 @@ export const statePaths = {
   oldNames: `${stateFolder}/old-names` as RelPath,
   reboot: `${stateFolder}/reboot` as RelPath,
   machineKey: `${stateFolder}/machine.sec` as RelPath,
+  machineId: `${stateFolder}/machine-id` as RelPath,
+  commitHooks: `${stateFolder}/commit-hooks` as RelPath,
+  told: `${stateFolder}/told` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

@@ -4,6 +4,7 @@ import { BinderyError } from '../../base/error.ts'
 import { formatDistName } from '../../base/name.ts'
 import { encodeFrames } from '../../format/frames.ts'
 import { decodeManifest, encodeManifest } from '../../format/manifest.ts'
+import { decodeListing } from '../../format/listing.ts'
 import { decodeUpdate, updateLimits } from '../../format/update.ts'
 import { readDeltaInfo } from '../delta/apply.ts'
 import { describeDist } from '../dist/read.ts'
@@ -48,7 +49,7 @@ async function checkRecord(
   const update = decoding(path, () => decodeUpdate(bytes))
   if (releaseTargets(update.release.name).update !== path)
     throw new BinderyError('mix-and-match', 'is the record of another release', { subject: path })
-  if (file.custom?.['sequence'] !== update.sequence)
+  if (decodeListing(path, file.custom)?.sequence !== update.sequence)
     throw new BinderyError('mix-and-match', 'is listed with another sequence', { subject: path })
   const full = update.full.flatMap((way) => (way.frames === undefined ? [way] : [way, way.frames]))
   const deltas = update.deltas.flatMap((delta) => (delta.manifest === undefined ? [delta] : [delta, delta.manifest]))

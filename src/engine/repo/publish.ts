@@ -23,6 +23,7 @@ import type { MakerNotes } from '../update/notes.ts'
 import type { ChannelDraft } from './channel-draft.ts'
 import type { Lifetimes, OnlineSigners, RoleFile } from './commit.ts'
 import type { Keyring } from './keyring.ts'
+import type { ListingWish } from './new-listing.ts'
 import type { Signer } from './key-file.ts'
 import type { Advisor, DraftedRelease } from './release-draft.ts'
 import type { Repository } from './repository.ts'
@@ -47,6 +48,7 @@ export type PublishInput = {
   readonly upgrade?: RelPath | undefined
   /** What each of them needs of other channels. */
   readonly needs?: readonly WantedNeed[] | undefined
+  readonly listing?: ListingWish | undefined
   readonly lifetimes: Lifetimes
   readonly progress: Progress
   readonly signal: AbortSignal

@@ -12,6 +12,7 @@ export type Session = {
   readonly start: number
   /** What the clock said then. */
   readonly clockNow: number
+  readonly grace: number
   /** Whether anything was stored. */
   changed: boolean
 }
@@ -26,9 +27,10 @@ export const defaultLimits: Limits = {
   visitedRoles: 32,
 }
 
-export function startSession({ store, source, clock, floor, limits }: RefreshInput): Session {
+export function startSession({ store, source, clock, floor, grace = 0, limits }: RefreshInput): Session {
   const clockNow = clock.now()
-  return { store, source, limits: { ...defaultLimits, ...limits }, start: Math.max(clockNow, floor ?? 0), clockNow, changed: false }
+  const start = Math.max(clockNow, floor ?? 0)
+  return { store, source, limits: { ...defaultLimits, ...limits }, start, clockNow, grace, changed: false }
 }
 
 /** The source is not trusted to keep the limit (endless data, 5.3.3, 5.4.1, 5.5.1, 5.6.1). */
@@ -53,12 +55,19 @@ export async function persist(session: Session, file: string, bytes: Uint8Array)
 }
 
 /** The check for a freeze attack (5.3.10, 5.4.4, 5.5.6, 5.6.5). Throws `expired`. */
-export function checkFresh({ value }: Signed<Metadata>, now: number, subject: string, clause: string): void {
-  if (value.expires > now) return
+export function checkFresh(session: Session, { value }: Signed<Metadata>, now: number, { subject, clause }: Place): void {
+  if (isGood(session, value, now)) return
   throw new BinderyError('expired', `is stale since ${formatTime(value.expires)} (TUF ${clause})`, {
     subject,
-    hint: "either nobody renewed the repository, or somebody keeps its news from us, or this machine's clock is ahead",
+    hint: `either nobody renewed the repository, or somebody keeps its news from us, or this machine's clock is ahead: it says ${formatTime(session.clockNow)}`,
   })
+}
+
+type Place = { readonly subject: string; readonly clause: string }
+
+/** Whether it has not expired, or not longer ago than is forgiven. */
+export function isGood({ grace }: Session, { expires }: Metadata, now: number): boolean {
+  return expires + grace > now
 }
 
 /** Names the file in errors of decoders. */

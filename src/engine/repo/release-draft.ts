@@ -2,6 +2,7 @@ import { BinderyError } from '../../base/error.ts'
 import { formatDistName } from '../../base/name.ts'
 import { encodeFrames } from '../../format/frames.ts'
 import { decodeManifest, encodeManifest } from '../../format/manifest.ts'
+import { encodeListing } from '../../format/listing.ts'
 import { encodeUpdate } from '../../format/update.ts'
 import { describeDist } from '../dist/read.ts'
 import { compress, decompress, listFrames } from '../dist/wire.ts'
@@ -10,6 +11,7 @@ import { addNotes, notesOfAdvice } from '../update/notes.ts'
 import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { blobOfBytes, blobOfSource, putBlob, sourceStream, targetOf } from './blob.ts'
 import { findRelease } from './channel-draft.ts'
+import { newListing } from './new-listing.ts'
 import { readManifestText } from './manifest-text.ts'
 import { obsoleteList } from './obsolete-list.ts'
 import { makeReleaseDeltas } from './release-deltas.ts'
@@ -19,7 +21,7 @@ import type { ByteStream } from '../../base/bytes.ts'
 import type { Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { Update } from '../../format/update.ts'
-import type { Meter, Progress } from '../../port/ambient.ts'
+import type { Clock, Meter, Progress } from '../../port/ambient.ts'
 import type { ByteSource, Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
 import type { Making } from '../delta/make.ts'
@@ -30,6 +32,7 @@ import type { MakerNotes } from '../update/notes.ts'
 import type { FullIngredient, Ingredients, ReleaseTargets, UpdateNotes } from '../update/compose.ts'
 import type { Blob } from './blob.ts'
 import type { ChannelDraft } from './channel-draft.ts'
+import type { ListingWish } from './new-listing.ts'
 import type { ObsoleteInput } from './obsolete-list.ts'
 import type { TarShelf } from './tar-shelf.ts'
 import type { RecordsOf, WantedNeed } from './wanted-need.ts'
@@ -51,6 +54,8 @@ export type ReleaseInput = {
   readonly upgrade?: RelPath | undefined
   readonly needs?: readonly WantedNeed[] | undefined
   readonly recordsOf: RecordsOf
+  readonly listing?: ListingWish | undefined
+  readonly clock: Clock
   readonly progress: Progress
   readonly signal: AbortSignal
   readonly explain: (line: string) => void
@@ -208,7 +213,7 @@ async function codecOf(dist: ByteSource): Promise<WireCodec> {
 async function keepRecord(input: ReleaseInput, draft: ChannelDraft, update: Update): Promise<Update> {
   const blob = blobOfBytes(releaseTargets(update.release.name).update, encodeUpdate(update))
   await putBlob(input.store, blob)
-  draft.targets.set(blob.target, targetOf(blob, { sequence: update.sequence }))
+  draft.targets.set(blob.target, targetOf(blob, encodeListing(newListing(input, draft, update))))
   draft.updates.push(update)
   return update
 }

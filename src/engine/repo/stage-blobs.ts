@@ -1,5 +1,6 @@
 import { digestStream } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
+import { decodeListing, describeListing } from '../../format/listing.ts'
 import { digestOf } from './blob.ts'
 import { blobKey } from './layout.ts'
 import type { TargetFile } from '../../format/tuf.ts'
@@ -16,6 +17,20 @@ export function addedTargets(staged: StagedFile, repository: Repository | undefi
     .map(([path, file]) => ({ path, file, key: blobKey(path, digestOf(path, file)) }))
     .filter(({ path, file }) => before.get(path)?.hashes['sha256'] !== file.hashes['sha256'])
 }
+
+/** Releases of which the channel says something else than before, or something at all where they are new. */
+export function relistedTargets(staged: StagedFile, repository: Repository | undefined): readonly Relisted[] {
+  const before = targetsBefore(staged.role, repository)
+  return [...targetsAfter(staged)].flatMap(([path, { custom }]) => {
+    const listing = decodeListing(path, custom)
+    const old = decodeListing(path, before.get(path)?.custom)
+    if (listing === undefined) return []
+    const [lines, oldLines] = [describeListing(listing), old === undefined ? [] : describeListing(old)]
+    return lines.join() === oldLines.join() ? [] : [{ path, lines, before: oldLines }]
+  })
+}
+
+export type Relisted = { readonly path: string; readonly lines: readonly string[]; readonly before: readonly string[] }
 
 export function removedTargets(staged: StagedFile, repository: Repository | undefined): readonly string[] {
   const after = targetsAfter(staged)

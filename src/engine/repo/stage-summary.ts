@@ -7,7 +7,7 @@ import { decodeUpdate, updateLimits } from '../../format/update.ts'
 import { readTarget } from './blob.ts'
 import { decoding } from './repository.ts'
 import { currentOf } from './stage.ts'
-import { addedTargets, checkBlobs, removedTargets } from './stage-blobs.ts'
+import { addedTargets, checkBlobs, relistedTargets, removedTargets } from './stage-blobs.ts'
 import { keyChangeLines, keyChanges } from './stage-keys.ts'
 import { holdersOf, signingStates } from './stage-signers.ts'
 import { isComplete } from './stage-sign.ts'
@@ -15,7 +15,7 @@ import type { PostStep } from '../../format/post-step.ts'
 import type { Update } from '../../format/update.ts'
 import type { Store } from '../../port/store.ts'
 import type { Repository } from './repository.ts'
-import type { AddedTarget } from './stage-blobs.ts'
+import type { AddedTarget, Relisted } from './stage-blobs.ts'
 import type { Stage, StagedFile } from './stage.ts'
 import type { RoleKeysChange } from './stage-keys.ts'
 import type { SigningState } from './stage-signers.ts'
@@ -41,6 +41,7 @@ export type RoleSummary = {
   readonly signing: readonly SigningState[]
   readonly added: readonly { readonly path: string; readonly length: number; readonly sha256: string }[]
   readonly removed: readonly string[]
+  readonly relisted: readonly Relisted[]
   /** Channels' roles that targets.json begins to trust, with who may sign for them. */
   readonly begun: readonly { readonly role: string; readonly threshold: number; readonly keyIds: readonly string[] }[]
   readonly complete: boolean
@@ -79,6 +80,7 @@ function describeRole(file: StagedFile, stage: Stage): RoleSummary {
     signing: signingStates(file),
     added: addedTargets(file, base).map(({ path, file: { length, hashes } }) => ({ path, length, sha256: hashes['sha256'] ?? '' })),
     removed: removedTargets(file, base),
+    relisted: relistedTargets(file, base),
     begun: begunRoles(file, base),
     complete: isComplete(file),
   }
@@ -150,7 +152,7 @@ function stepText(step: PostStep): string {
 }
 
 function roleLines(summary: RoleSummary, nameOf: (keyId: string) => string): readonly string[] {
-  const { role, version, expires, before, added, removed, begun, complete, keys, signing } = summary
+  const { role, version, expires, before, added, removed, relisted, begun, complete, keys, signing } = summary
   return [
     `role ${role}: version ${version}, good until ${formatTime(expires)}, ${complete ? 'signed' : 'to be signed'}`,
     `  ${before === undefined ? 'the first of its role' : `follows version ${before.version}, good until ${formatTime(before.expires)}`}`,
@@ -159,7 +161,15 @@ function roleLines(summary: RoleSummary, nameOf: (keyId: string) => string): rea
     ...keys.flatMap((change) => keyChangeLines(change, nameOf)),
     ...added.map(({ path, length, sha256: digest }) => `  adds ${path}, ${length} bytes, sha256 ${digest}`),
     ...removed.map((path) => `  removes ${path}`),
+    ...relisted.flatMap(relistedLines),
     ...signing.flatMap((state) => signingLines(state, nameOf)),
+  ]
+}
+
+function relistedLines({ path, lines, before }: Relisted): readonly string[] {
+  return [
+    ...before.filter((line) => !lines.includes(line)).map((line) => `  ${path} no longer: ${line}`),
+    ...lines.filter((line) => !before.includes(line)).map((line) => `  ${path} is now: ${line}`),
   ]
 }
 

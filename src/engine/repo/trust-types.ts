@@ -42,6 +42,8 @@ export type RefreshInput = {
   readonly order?: 'specification' | 'timestamp-first'
   /** The newest time that the caller knows to have passed, in milliseconds: a clock before it is taken to be wrong. */
   readonly floor?: number
+  /** For how many milliseconds what has expired is still taken; what is stale then is told by `staleSince`. None for the specification. */
+  readonly grace?: number
   readonly limits?: Partial<Limits>
 }
 
@@ -83,8 +85,10 @@ export type Trust = {
   targetsOf(role: string): Promise<Verified<readonly TargetInfo[]>>
   /** The roles to which targets.json delegates directly. */
   readonly delegated: readonly string[]
-  /** When the first of root, timestamp, snapshot and targets expires: milliseconds since the epoch. */
-  readonly expires: number
+  /** Since when the first of what was loaded is expired, in milliseconds since the epoch; undefined where nothing is. */
+  staleSince(): number | undefined
+  /** The time, in milliseconds: the clock's, or that of the newest signature. */
+  readonly now: number
   /** Whether this refresh brought anything new. */
   readonly changed: boolean
   /** How many milliseconds the clock is behind the newest trusted time; absent where it is not. */

@@ -4,7 +4,7 @@ import { BinderyError } from '../../base/error.ts'
 import { markVerified } from '../../base/verified.ts'
 import { isRootCheckRecent, loadCheckState, saveCheckState } from './check-state.ts'
 import { covers, delegatedAuthority, searchTarget } from './delegations.ts'
-import { checkFresh, startSession } from './refresh-session.ts'
+import { checkFresh, isGood, startSession } from './refresh-session.ts'
 import { storeName } from './role-files.ts'
 import { askTimestamp, loadTimestamp, timeOf, updateSnapshot, updateTargets, updateTimestamp } from './update-roles.ts'
 import { authorityOf, checkFirstRoot, loadTrustedRoot, updateRoot } from './update-root.ts'
@@ -59,7 +59,7 @@ async function followSpecification(session: Session, trustedRoot: Signed<Root>, 
   const root = await updateRoot(session, trustedRoot)
   const stored = await loadTimestamp(session, root)
   // 5.3.10, after 5.3.11: a time that a stolen timestamp key has signed must not outlive the key.
-  checkFresh(root, timeOf(session, stored?.timestamp), storeName('root'), '5.3.10')
+  checkFresh(session, root, timeOf(session, stored?.timestamp), { subject: storeName('root'), clause: '5.3.10' })
   // An answer from before a new root may be signed by keys that have just gone.
   const { bytes } = root === trustedRoot && answer !== undefined ? answer : await askTimestamp(session)
   return await completeView(session, root, await updateTimestamp(session, root, stored?.timestamp, bytes))
@@ -104,14 +104,15 @@ async function refreshAndNote(session: Session, root: Signed<Root>, state: Check
 
 function isFresh(session: Session, root: Signed<Root>, timestamp: Signed<Timestamp>): boolean {
   const now = timeOf(session, timestamp)
-  return root.value.expires > now && timestamp.value.expires > now
+  return [root, timestamp].every(({ value }) => isGood(session, value, now))
 }
 
 /** Two machines that keep time may differ by this much, in milliseconds. */
 const clockTolerance = 300_000
 
 function trustOf(session: Session, view: View): Trust {
-  const load = cachedRoles(session, view)
+  const seen: { readonly expires: number }[] = [view.root, view.timestamp, view.snapshot, view.targets].map(({ value }) => value)
+  const load = cachedRoles(session, view, (role) => void seen.push(role))
   const top = view.targets.value
   const clockBehind = view.now - session.clockNow
   const findTarget = async (path: string): Promise<Verified<FoundTarget> | undefined> => {
@@ -126,7 +127,11 @@ function trustOf(session: Session, view: View): Trust {
     },
     targetsOf: async (role) => markVerified(await listTargets(role, top, load)),
     delegated: (top.delegations?.roles ?? []).map(({ name }) => name),
-    expires: Math.min(...[view.root, view.timestamp, view.snapshot, view.targets].map(({ value }) => value.expires)),
+    staleSince: () => {
+      const first = Math.min(...seen.map(({ expires }) => expires))
+      return first > view.now ? undefined : first
+    },
+    now: view.now,
     changed: session.changed,
     root: markVerified(view.root.value),
     ...(clockBehind > clockTolerance ? { clockBehind } : {}),
@@ -134,13 +139,14 @@ function trustOf(session: Session, view: View): Trust {
 }
 
 /** Each delegation once: by its object, since another delegation to the same role asks for other signatures. */
-function cachedRoles(session: Session, view: View): LoadRole {
+function cachedRoles(session: Session, view: View, see: (role: Targets) => void): LoadRole {
   const loaded = new Map<RoleKeys, Targets>()
   return async (role, authority) => {
     const known = loaded.get(authority.role)
     if (known !== undefined) return known
     const { value } = await loadRole(session, view, role, authority)
     loaded.set(authority.role, value)
+    see(value)
     return value
   }
 }

@@ -1,7 +1,7 @@
 import { sha256 } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { decodeSnapshot, decodeTargets, decodeTimestamp } from '../../format/tuf.ts'
-import { checkFresh, decodeFile, fetchBytes, fetchFile, loadStored, persist } from './refresh-session.ts'
+import { checkFresh, decodeFile, fetchBytes, fetchFile, isGood, loadStored, persist } from './refresh-session.ts'
 import { checkMetaFile, sourceName, storeName } from './role-files.ts'
 import { authorityOf } from './update-root.ts'
 import { verifySignatures } from './verify-signatures.ts'
@@ -61,7 +61,7 @@ export async function updateTimestamp(
   const decision = trusted === undefined ? 'newer' : compareTimestamps(trusted.value, next.value)
   // 5.4.3.1: an equal version brings nothing new, whatever it says.
   const kept = decision === 'same' && trusted !== undefined ? trusted : next
-  checkFresh(kept, timeOf(session, kept), timestampFile, '5.4.4')
+  checkFresh(session, kept, timeOf(session, kept), { subject: timestampFile, clause: '5.4.4' })
   if (kept === next) await persist(session, timestampFile, bytes)
   return kept
 }
@@ -85,7 +85,8 @@ export async function updateSnapshot(
 ): Promise<Signed<Snapshot>> {
   const meta = timestamp.value.snapshot
   const trusted = await loadStored(session, snapshotFile, (bytes) => ({ bytes, snapshot: readSnapshot(bytes, root) }))
-  if (trusted !== undefined && isCurrent(trusted.bytes, trusted.snapshot, meta, now)) return trusted.snapshot
+  if (trusted !== undefined && isGood(session, trusted.snapshot.value, now) && isCurrent(trusted.bytes, trusted.snapshot, meta))
+    return trusted.snapshot
   const file = sourceName('snapshot', meta.version, root.value.consistentSnapshot)
   // 5.5.1
   const bytes = await fetchBytes(session, file, meta.length ?? session.limits.snapshot)
@@ -93,7 +94,7 @@ export async function updateSnapshot(
   const next = readSnapshot(bytes, root)
   checkVersion(next, meta, snapshotFile, '5.5.4')
   if (trusted !== undefined) checkNothingOlder(trusted.snapshot.value, next.value)
-  checkFresh(next, now, snapshotFile, '5.5.6')
+  checkFresh(session, next, now, { subject: snapshotFile, clause: '5.5.6' })
   await persist(session, snapshotFile, bytes)
   return next
 }
@@ -132,20 +133,21 @@ export async function updateTargets(input: {
     return targets
   }
   const stored = await loadStored(session, file, (bytes) => ({ bytes, targets: read(bytes) }))
-  if (stored !== undefined && isCurrent(stored.bytes, stored.targets, meta, now)) return stored.targets
+  if (stored !== undefined && isGood(session, stored.targets.value, now) && isCurrent(stored.bytes, stored.targets, meta))
+    return stored.targets
   // 5.6.1
   const bytes = await fetchBytes(session, sourceName(role, meta.version, consistent), meta.length ?? session.limits.targets)
   checkMetaFile(bytes, meta, file, '5.6.2')
   const next = read(bytes)
   checkVersion(next, meta, file, '5.6.4')
-  checkFresh(next, now, file, '5.6.5')
+  checkFresh(session, next, now, { subject: file, clause: '5.6.5' })
   await persist(session, file, bytes)
   return next
 }
 
 /** Whether a stored file, already verified by its signatures, is the one that is asked for. */
-function isCurrent(bytes: Uint8Array, { value }: Signed<Metadata>, meta: MetaFile, now: number): boolean {
-  if (value.version !== meta.version || value.expires <= now) return false
+function isCurrent(bytes: Uint8Array, { value }: Signed<Metadata>, meta: MetaFile): boolean {
+  if (value.version !== meta.version) return false
   try {
     checkMetaFile(bytes, meta, '', '')
     return true

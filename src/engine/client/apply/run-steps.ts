@@ -66,7 +66,7 @@ export const stepEnvironment: Readonly<Record<string, string>> = {
   PATH: '/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin',
 }
 
-function failureOf(end: StepEnd): string | undefined {
+export function failureOf(end: StepEnd): string | undefined {
   if (end.kind !== 'ended') return end.kind === 'out of time' ? 'took too long' : 'printed too much'
   if (end.status === 0) return undefined
   const last = end.lastLine.trim().slice(0, mostOfLine)

@@ -2,6 +2,7 @@ import { channelRole, formatChannel, formatDistName } from '../../../base/name.t
 import { showSize } from '../../../base/show-size.ts'
 import { showText } from '../../../base/show-text.ts'
 import { neededList } from './obsolete.ts'
+import { prospectsOf } from './prospects.ts'
 import { newestOf, routeOf, seemsToHaveBase } from './offer.ts'
 import { strongestReboot } from '../../../format/update.ts'
 import type { RebootClass } from '../../../format/update.ts'
@@ -30,6 +31,9 @@ export type Finding = {
   readonly about: readonly { readonly title?: string; readonly url?: string }[]
   readonly notices: readonly string[]
   readonly held: boolean
+  /** Of the installed release, as the channel says it now. */
+  readonly endOfLife?: string
+  readonly withdrawn?: true
   /** Why the newest release is not installed: what it needs of another channel, and what is there instead. */
   readonly waits?: string
 }
@@ -39,6 +43,7 @@ export async function findingOf({ disk }: Session, offer: Offer, pending: readon
   const newest = newestOf(offer)?.value
   const route = routeOf(offer, await seemsToHaveBase(disk, enrolled.channel, installed))
   const list = newest === undefined ? undefined : await neededList({ disk }, offer, newest)
+  const { endOfLife, withdrawn } = await prospectsOf(disk, offer)
   const records = updates.map((update) => update.value)
   return {
     channel: formatChannel(enrolled.channel),
@@ -56,6 +61,8 @@ export async function findingOf({ disk }: Session, offer: Offer, pending: readon
     ),
     notices: records.flatMap((update) => update.notices),
     held: offer.isHeld,
+    ...(endOfLife === undefined ? {} : { endOfLife }),
+    ...(withdrawn === undefined ? {} : { withdrawn }),
   }
 }
 

@@ -57,8 +57,9 @@ function candidateOf({ release, sequence, needs = [] }: Update): Candidate {
 /** As if nothing had come after that release. */
 function offerUpTo(offer: Offer, sequence: number): Offer {
   const updates = offer.updates.filter(({ value }) => value.sequence <= sequence)
+  const goals = offer.goals.filter(({ value }) => value.sequence <= sequence)
   // The digests are those of the records, newest first.
-  return { ...offer, updates, records: offer.records.slice(offer.updates.length - updates.length) }
+  return { ...offer, updates, goals, records: offer.records.slice(offer.updates.length - updates.length) }
 }
 
 export function describeKeptBack({ channel, unmet, release }: KeptBack): string {
@@ -84,7 +85,7 @@ function wayOut({ need, instead, by }: Unmet): string {
 
 /** The release of this name or revision and no other, for the channels that have it. Throws `downgrade`, `not-found`. */
 export async function goalsNamed(offers: readonly Offer[], to: string): Promise<Goals> {
-  const goals = new Map(offers.map((offer) => [offer, offer.updates.findLast(({ value }) => isNamed(value.release, to))]))
+  const goals = new Map(offers.map((offer) => [offer, offer.goals.findLast(({ value }) => isNamed(value.release, to))]))
   const isThere = (offer: Offer): boolean => goals.get(offer) !== undefined || isNamed(offer.installed, to)
   if (!offers.some(isThere)) throw await unknownGoal(offers, to)
   return (offer) => {
@@ -100,7 +101,10 @@ function isNamed({ name }: Pick<Update['release'], 'name'>, to: string): boolean
 async function unknownGoal(offers: readonly Offer[], to: string): Promise<BinderyError> {
   for (const { trust, enrolled, installed } of offers) {
     const older = (await listReleases(trust, enrolled.channel)).find((release) => isNamed(release, to))
-    if (older === undefined || older.sequence > installed.sequence) continue
+    if (older === undefined) continue
+    if (older.withdrawn)
+      return new BinderyError('not-found', `${formatDistName(older.name)} was withdrawn`, { subject: formatChannel(enrolled.channel) })
+    if (older.sequence > installed.sequence) continue
     return new BinderyError(
       'downgrade',
       `${formatDistName(older.name)} is older than ${formatDistName(installed.name)}, which is installed`,

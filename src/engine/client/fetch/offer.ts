@@ -1,11 +1,14 @@
 import { isBinderyError } from '../../../base/error.ts'
-import { channelRole, formatChannel } from '../../../base/name.ts'
+import { channelRole, formatChannel, formatDistName } from '../../../base/name.ts'
 import { didYouMean } from '../../../base/suggest.ts'
+import { formatTime } from '../../../format/tuf.ts'
 import { cheapestRoute } from '../../update/route.ts'
 import { cachedSizes } from './cache.ts'
 import { silentMeter } from './download.ts'
 import { openTrust } from './open-trust.ts'
 import { listReleases, readUpdate } from './releases.ts'
+import { readPhase } from '../phase.ts'
+import { isOffered } from './rollout.ts'
 import { channelFile, channelFiles, keptDeltaFile, readEnrolled, readReleaseState } from '../state.ts'
 import { diskTrustStore, readingTrustStore } from './trust-store.ts'
 import { BinderyError } from '../../../base/error.ts'
@@ -27,6 +30,8 @@ export type Offer = {
   readonly trust: Trust
   /** The records after the installed release, oldest first; empty when it is the newest. */
   readonly updates: readonly Verified<Update>[]
+  /** Those of them that this machine may come to; the others it may only pass. The last is the newest of all. */
+  readonly goals: readonly Verified<Update>[]
   /** The digests of those records. */
   readonly records: readonly Sha256[]
   /** The targets that the channel's role lists, with their digests: what a record names beside them has been pruned. */
@@ -72,26 +77,52 @@ export function selectChannels(enrolled: readonly Enrolled[], channels: readonly
   })
 }
 
-/** The trusted metadata of the repository that these channels share. */
-export async function openRepository(session: Session, group: readonly Enrolled[]): Promise<Trust> {
+/**
+ * The trusted metadata of the repository that these channels share. `graceDays`: for how long after it has expired; what
+ * comes from it is then told to be stale.
+ */
+export async function openRepository(session: Session, group: readonly Enrolled[], graceDays = session.config.staleGrace): Promise<Trust> {
   const repository = (group[0] as Enrolled).repository
   const store = session.access === 'write' ? diskTrustStore(session.disk, repository) : readingTrustStore(session.disk, repository)
   const urls = [...new Set(group.flatMap((one) => one.urls))]
-  const trust = await openTrust(session, { store, repository, urls, channels: group.map(({ channel }) => channel) })
-  if (trust.clockBehind !== undefined) {
-    session.say(
-      `the clock is ${Math.round(trust.clockBehind / 60_000)} minutes behind the repository's newest signature; its time was used`,
-    )
-  }
+  const grace = graceDays * day
+  const trust = await openTrust(session, { store, repository, urls, channels: group.map(({ channel }) => channel), grace })
+  for (const line of doubtsOf(trust, grace)) session.say(line)
   return trust
+}
+
+const day = 86_400_000
+
+function doubtsOf(trust: Trust, grace: number): readonly string[] {
+  const { clockBehind, now } = trust
+  const stale = trust.staleSince()
+  const refused = Number.isFinite(grace) && stale !== undefined ? `; nothing is installed from it after ${formatTime(stale + grace)}` : ''
+  return [
+    ...(clockBehind === undefined
+      ? []
+      : [
+          `the clock says ${formatTime(now - clockBehind)}, before the repository's newest signature of ${formatTime(now)}; that time is used`,
+        ]),
+    ...(stale === undefined ? [] : [`the repository is stale since ${formatTime(stale)}${refused}`]),
+  ]
 }
 
 async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Promise<Offer> {
   const { channel, urls } = enrolled
   const installed = await readReleaseState(session.disk, channel)
+  const begun = await readPhase(session.disk, channel, installed)
   const newer = (await listReleases(trust, channel)).filter(({ sequence }) => sequence > installed.sequence).slice(0, maxRecords)
-  const updates: Verified<Update>[] = []
-  for (const listed of newer) updates.unshift(await readUpdate(session, { urls, meter: silentMeter }, trust, listed))
+  const [updates, goals, records]: [Verified<Update>[], Verified<Update>[], Sha256[]] = [[], [], []]
+  for (const listed of newer) {
+    if (listed.withdrawn && goals.length === 0) continue
+    const update = await readUpdate(session, { urls, meter: silentMeter }, trust, listed)
+    const isBegun = begun !== undefined && formatDistName(begun.release) === formatDistName(listed.name)
+    const isGoal = await isOffered(session, listed, { security: update.value.security, isBegun, now: trust.now })
+    if (isGoal) goals.unshift(update)
+    if (goals.length === 0) continue
+    updates.unshift(update)
+    records.push(listed.sha256)
+  }
   const listed = new Map((await trust.targetsOf(channelRole(channel))).value.map(({ path, sha256 }) => [path, sha256] as const))
   const names = [formatChannel(channel), 'all']
   return {
@@ -99,7 +130,8 @@ async function offerOf(session: Session, enrolled: Enrolled, trust: Trust): Prom
     installed,
     trust,
     updates,
-    records: newer.map(({ sha256 }) => sha256),
+    goals,
+    records,
     listed,
     isHeld: session.config.hold.some((held) => names.includes(held)),
   }

@@ -30,6 +30,8 @@ export type TrustInput = {
   readonly urls: readonly string[]
   /** Their roles are loaded before this returns, so that a mirror that lacks them counts as bad. */
   readonly channels: readonly Channel[]
+  /** For how many milliseconds metadata that has expired is taken where no mirror has any that has not. */
+  readonly grace?: number
 }
 
 /**
@@ -40,17 +42,30 @@ export async function openTrust(session: Session, input: TrustInput): Promise<Tr
   await checkOwnRoot(input)
   const urls = session.mirrors.of(input.urls)
   const failures = mirrorFailures(session, input.repository)
+  const stale: string[] = []
   for (const [i, url] of urls.entries()) {
-    session.signal.throwIfAborted()
-    try {
-      return await trustFrom(session, input, url)
-    } catch (error) {
-      if (!(error instanceof BinderyError) || !mirrorFaults.some((code) => error.code === code)) throw error
-      failures.add(located(error, url), urls[i + 1])
-      session.mirrors.failed(url)
-    }
+    const found = await tryMirror(session, { ...input, grace: 0 }, url)
+    if (!(found instanceof BinderyError)) return found
+    failures.add(found, urls[i + 1])
+    session.mirrors.failed(url)
+    if (found.code === 'expired') stale.push(url)
+  }
+  for (const url of (input.grace ?? 0) > 0 ? stale : []) {
+    const found = await tryMirror(session, input, url)
+    if (!(found instanceof BinderyError)) return found
   }
   throw failures.last()
+}
+
+/** Answers what is wrong with a mirror; throws what is wrong with all of them. */
+async function tryMirror(session: Session, input: TrustInput, url: string): Promise<Trust | BinderyError> {
+  session.signal.throwIfAborted()
+  try {
+    return await trustFrom(session, input, url)
+  } catch (error) {
+    if (!(error instanceof BinderyError) || !mirrorFaults.some((code) => error.code === code)) throw error
+    return located(error, url)
+  }
 }
 
 /** What is wrong with our own root is no mirror's fault. */
@@ -68,8 +83,8 @@ function located({ code, message, subject, hint, cause }: BinderyError, url: str
   return new BinderyError(code, message, { subject: isUrl ? subject : [url, subject].filter(Boolean).join(': '), hint, cause })
 }
 
-async function trustFrom(session: Session, { store, channels }: TrustInput, url: string): Promise<Trust> {
-  const trust = await refreshTrust({ store, clock: session.clock, source: metadataSource(session, url) })
+async function trustFrom(session: Session, { store, channels, grace = 0 }: TrustInput, url: string): Promise<Trust> {
+  const trust = await refreshTrust({ store, clock: session.clock, grace, source: metadataSource(session, url) })
   for (const channel of channels) {
     if (!trust.delegated.includes(channelRole(channel))) throw noChannel(channel, trust.delegated)
     await trust.targetsOf(channelRole(channel))

@@ -1,18 +1,20 @@
 import { BinderyError } from '../../../base/error.ts'
 import { channelOf, channelRole, formatChannel, formatDistName, parseDistName } from '../../../base/name.ts'
+import { decodeListing } from '../../../format/listing.ts'
 import { decodeUpdate, updateLimits } from '../../../format/update.ts'
 import { releaseTargets } from '../../update/compose.ts'
 import { downloadSmall } from './download.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { Channel, DistName } from '../../../base/name.ts'
 import type { Verified } from '../../../base/verified.ts'
+import type { Listing } from '../../../format/listing.ts'
 import type { Update } from '../../../format/update.ts'
 import type { TargetInfo, Trust } from '../../repo/trust-types.ts'
 import type { Place } from './download.ts'
 import type { Session } from './session.ts'
 
 /** A release as its channel's role lists it: its update record, and where that stands in the line. */
-export type ListedRelease = { readonly name: DistName; readonly sequence: number; readonly target: string; readonly sha256: Sha256 }
+export type ListedRelease = Listing & { readonly name: DistName; readonly target: string; readonly sha256: Sha256 }
 
 const suffix = '.update'
 
@@ -27,9 +29,9 @@ export async function listReleases(trust: Trust, channel: Channel): Promise<read
 function listedOf({ path, custom, sha256 }: TargetInfo): ListedRelease | undefined {
   if (!path.endsWith(suffix)) return undefined
   const name = parseDistName(path.slice(path.lastIndexOf('/') + 1, -suffix.length))
-  const sequence = custom?.['sequence']
-  if (name === undefined || typeof sequence !== 'number' || !Number.isSafeInteger(sequence) || sequence < 1) return undefined
-  return releaseTargets(name).update === path ? { name, sequence, target: path, sha256 } : undefined
+  const listing = decodeListing(path, custom)
+  if (name === undefined || listing === undefined || releaseTargets(name).update !== path) return undefined
+  return { ...listing, name, target: path, sha256 }
 }
 
 /** The record of a listed release; `bad-format` when it says something else than the list does. */

@@ -59,7 +59,8 @@ export async function gatherFromBase(
 }
 
 async function gatherFromNetwork(session: Session, { enrolled, installed }: Repair, wanted: readonly Wanted[]): Promise<void> {
-  const trust = await openRepository(session, [enrolled])
+  // What is installed comes back by the digests of its own manifest, however old the news are.
+  const trust = await openRepository(session, [enrolled], Infinity)
   const update = await findRelease(session, trust, enrolled, installed)
   await fetchContents(session, trust, enrolled, { update, wanted })
 }

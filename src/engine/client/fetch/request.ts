@@ -4,7 +4,7 @@ import type { HttpResponse } from '../../../port/http.ts'
 import type { Session } from './session.ts'
 
 /** What a request needs of the session. */
-export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal'>
+export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal' | 'throttle'>
 
 /**
  * One GET within the limits of bindery.conf(5): too long without an answer, too slow over a window, or too long in all
@@ -18,7 +18,10 @@ export async function request(session: Requester, url: string, headers: Readonly
 
 /** Not a generator: leaving it before the first chunk must close the connection, too. */
 function paced(session: Requester, body: ByteStream, url: string): ByteStream {
-  const pace = paceOf(session)
+  // Whoever is slowed down by us is not slow: the time of our own waiting does not count.
+  let waited = 0
+  const { clock, throttle } = session
+  const pace = paceOf(session, () => clock.now() - waited)
   return {
     [Symbol.asyncIterator]: () => {
       const chunks = body[Symbol.asyncIterator]()
@@ -28,10 +31,18 @@ function paced(session: Requester, body: ByteStream, url: string): ByteStream {
       }
       const next = async (): Promise<IteratorResult<Uint8Array>> => {
         const result = await chunks.next()
-        const fault = result.done === true ? undefined : pace(result.value.length)
-        if (fault === undefined) return result
-        await leave()
-        throw new BinderyError('network', fault, { subject: url })
+        if (result.done === true) return result
+        try {
+          const fault = pace(result.value.length)
+          if (fault !== undefined) throw new BinderyError('network', fault, { subject: url })
+          const before = clock.now()
+          await throttle(result.value.length)
+          waited += clock.now() - before
+          return result
+        } catch (error) {
+          await leave()
+          throw error
+        }
       }
       return { next, return: leave }
     },
@@ -39,13 +50,13 @@ function paced(session: Requester, body: ByteStream, url: string): ByteStream {
 }
 
 /** Tells when an answer is too slow over a window, or has taken too long in all. */
-function paceOf({ clock, config }: Requester): (bytes: number) => string | undefined {
+function paceOf({ config }: Requester, time: () => number): (bytes: number) => string | undefined {
   const { minimumRate, rateWindowMs, deadlineMs } = config.network
-  const start = clock.now()
+  const start = time()
   let windowStart = start
   let inWindow = 0
   return (bytes) => {
-    const now = clock.now()
+    const now = time()
     inWindow += bytes
     if (now - start > deadlineMs) return `not done within ${deadlineMs / 1000} s`
     const elapsed = now - windowStart

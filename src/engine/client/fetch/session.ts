@@ -4,12 +4,14 @@ import type { HttpClient } from '../../../port/http.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { MirrorOrder } from './mirror-order.ts'
+import type { Throttle } from './throttle.ts'
 
 /** The world of one client verb. */
 export type Session = {
   /** The root that is updated; the state lies below it. */
   readonly disk: Disk
   readonly http: HttpClient
+  readonly throttle: Throttle
   readonly clock: Clock
   readonly recovery: RecoveryProgram
   readonly config: ClientConfig
@@ -22,4 +24,8 @@ export type Session = {
   readonly signal: AbortSignal
   /** Someone who may not write the state (`check` without root): nothing that is learned is kept. */
   readonly access: 'write' | 'read'
+  /** Makes the root writable where bindery.conf says how; called before whatever changes it. */
+  readonly beforeCommit: () => Promise<void>
+  /** What this machine draws by (machine-id.ts); undefined where nobody has given it one yet, and we may not. */
+  readonly machineId: () => Promise<string | undefined>
 }
