@@ -15,6 +15,7 @@ import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
 import { readFarmConfig } from './farm-open.ts'
 import { addressOf } from './listen.ts'
+import { openTls } from './tls-options.ts'
 import { handOver, publishSigned } from './farm-signing.ts'
 import { hasUnseen, signedFolder, takeBrought, takeSigned } from './farm-take-signed.ts'
 import { visitMirrors } from './farm-watch-mirrors.ts'
@@ -24,6 +25,7 @@ import type { Hold } from '../host/farm/only-one.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
 import type { WantedAnew } from '../port/farm-catalog.ts'
+import type { ServerCertificate } from '../port/server-certificate.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -50,14 +52,14 @@ export const farmRun: Command = {
     const config = await readFarmConfig(folder)
     const builders = config.builders.map((builder) => readLocalBuilder(context, builder))
     const key = await readKeyFile(context, resolve(folder, config.key), decodePublicKey)
-    const address = listenAddress(input)
+    const listen = await readListen(context, input, { folder, config })
     await withHeldFarm(context, { folder, config, verb: 'farm run' }, async ({ farm, hold }) => {
       const ousted = new AbortController()
       const signal = AbortSignal.any([context.signal, ousted.signal])
       const controller: Controller = { context, folder, config, farm, key, turns: inTurn(), done: wakened(), signal }
       await prepare(controller, builders)
       if (input.flag('once')) await runOnce(controller, builders)
-      else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
+      else await Promise.all([runUntilStopped(controller, builders, listen), watchHold(controller, hold, ousted)])
       ousted.signal.throwIfAborted()
     })
     return 0
@@ -123,7 +125,7 @@ function slotsOf({ config: { jobs } }: LocalBuilder): readonly number[] {
   return Array.from({ length: jobs }, (_, index) => index + 1)
 }
 
-async function runUntilStopped(controller: Controller, builders: readonly LocalBuilder[], address: Address | undefined): Promise<void> {
+async function runUntilStopped(controller: Controller, builders: readonly LocalBuilder[], listen: Listen | undefined): Promise<void> {
   const { context, folder, config, farm, signal } = controller
   const looks = new Map(config.branches.map((branch) => [branch.name, wakened()]))
   const hook = async (name: string): Promise<void> => await lookNow(looks, name)
@@ -132,7 +134,7 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
     look: async (name) => await hook(String(name)),
     accept: async (...args) => await acceptNow(controller, args),
   })
-  const web = address === undefined ? undefined : await openWeb(controller, address, hook)
+  const web = listen === undefined ? undefined : await openWeb(controller, listen, hook)
   try {
     context.say(
       `runs: ${config.branches.length} branches, ${builders.length} builders here${web === undefined ? '' : `, pages at ${web.url}`}`,
@@ -152,18 +154,27 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
   }
 }
 
-type Address = ReturnType<typeof addressOf>
+type Listen = { readonly listen: ReturnType<typeof addressOf>; readonly tls: ServerCertificate | undefined }
 
-function listenAddress(input: Input): Address | undefined {
+async function readListen(
+  context: Context,
+  input: Input,
+  { folder, config }: Pick<Controller, 'folder' | 'config'>,
+): Promise<Listen | undefined> {
   const text = input.value('listen')
-  if (text !== undefined && input.flag('once')) throw new BinderyError('usage', '--once and --listen do not go together')
-  return text === undefined ? undefined : addressOf(text)
+  if (text === undefined) return undefined
+  if (input.flag('once')) throw new BinderyError('usage', '--once and --listen do not go together')
+  const { tls } = config.web
+  const files = tls && { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) }
+  return { listen: addressOf(text), tls: files && (await openTls(context, files)) }
 }
 
-async function openWeb(controller: Controller, listen: Address, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
+async function openWeb(controller: Controller, listen: Listen, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
   const { context, folder, config, farm } = controller
   const { web, leaseSeconds } = config
-  return await (await import('./farm-web.ts')).startFarmWeb(context, { folder, farm, listen, web, leaseSeconds, hook, tell: context.say })
+  return await (
+    await import('./farm-web.ts')
+  ).startFarmWeb(context, { folder, farm, ...listen, web, leaseSeconds, hook, tell: context.say })
 }
 
 /** Somebody says that the sources of a branch have changed. */

@@ -59,6 +59,8 @@ export type MirrorsConfig = { readonly bring: readonly string[]; readonly look: 
 export type WebConfig = {
   readonly title: string
   readonly read: 'public' | 'token'
+  /** PEM files; below the farm's folder where they are relative. Without them, plain HTTP. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined
   /** Browsers come by https, through a proxy. */
   readonly https: boolean
   /** Addresses of proxies that are believed. */
@@ -88,7 +90,7 @@ export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
     handoverSeconds: wholeOf(tableIn(table, 'handover', ['after']), 'after', { least: 0, most: 30 * day, usual: 3600 }),
     notify: notifyOf(tableIn(table, 'notify', ['command', 'mail', 'hook'])),
     mirrors: mirrorsOf(tableIn(table, 'mirrors', ['bring', 'look', 'every'])),
-    web: webOf(tableIn(table, 'web', ['title', 'read', 'https', 'proxies', 'enroll', 'repository'])),
+    web: webOf(tableIn(table, 'web', ['title', 'read', 'certificate', 'key', 'https', 'proxies', 'enroll', 'repository'])),
   }
   if (config.branches.length === 0) throw new BinderyError('bad-format', 'has no branch', { hint: 'it begins with [branch.NAME]' })
   refuseTwins(config.branches)
@@ -204,11 +206,19 @@ function webOf(table: Table): WebConfig {
   return {
     title: optionalText(table, 'title') ?? 'bindery',
     read: choiceOf(table, 'read', ['public', 'token']),
+    tls: tlsOf(table),
     https: flagOf(table, 'https'),
     proxies: textsOf(table, 'proxies'),
     enroll: choiceOf(table, 'enroll', ['first-use', 'known']),
     repository: optionalText(table, 'repository'),
   }
+}
+
+function tlsOf(table: Table): WebConfig['tls'] {
+  const [certificate, key] = [optionalText(table, 'certificate'), optionalText(table, 'key')]
+  if (certificate !== undefined && key !== undefined) return { certificate, key }
+  if (certificate === undefined && key === undefined) return undefined
+  throw new BinderyError('bad-format', '[web] certificate and key go together')
 }
 
 /** The first where nothing is said. */
