@@ -1,19 +1,21 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { utf8 } from '../base/bytes.ts'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { packageKey } from '../engine/farm/build/collect.ts'
 import { folderStore, sweepFolder } from '../host/folder-store.ts'
 import { openLog } from '../host/log-file.ts'
-import { openBatchLogs } from './farm-build-logs.ts'
+import { tellingLines } from '../engine/farm/build/telling-lines.ts'
+import { endOf, openBatchLogs } from './farm-build-logs.ts'
 import { buildOptions, readBuildSettings, sourcesEnvironment } from './farm-build-plan.ts'
 import { buildInPlace } from './farm-build-run.ts'
 import { forSlot } from './farm-builder-work.ts'
 import { builtFolder, takeInto } from './farm-built-folder.ts'
 import { keepDoing, lineOf } from './farm-controller.ts'
+import { releaseNamed } from './farm-release-accept.ts'
 import { parseInput } from './parse.ts'
 import type { BuildResult } from '../engine/farm/build/build.ts'
-import type { BuilderConfig } from '../format/farm-config.ts'
+import type { BuilderConfig, ReleaseConfig } from '../format/farm-config.ts'
 import type { LogFile } from '../host/log-file.ts'
 import type { AttemptEnd, Claim, NewPackage } from '../port/farm-queue.ts'
 import type { Context, Input } from './command.ts'
@@ -91,6 +93,8 @@ async function attemptEnd(controller: Controller, work: Work, lease: Lease): Pro
   await mkdir(dirname(file), { recursive: true })
   const log = countedLog(openLog(file), lease)
   try {
+    const line = releaseNamed(controller.config, build.branch)
+    if (line !== undefined) return await releaseEnd(controller, work, { release: line, log, stop: AbortSignal.any([signal, lease.lost]) })
     const output = await outputOf(controller, work)
     const result = await buildIn(controller, work, { output, log, stop: AbortSignal.any([signal, lease.lost]) })
     const [first] = result.failed
@@ -107,9 +111,26 @@ async function attemptEnd(controller: Controller, work: Work, lease: Lease): Pro
     return { kind: 'built', packages: packages.map(newPackage), logSize: log.size() }
   } catch (error) {
     if (signal.aborted || lease.lost.aborted) return { kind: 'released', why: 'the controller was stopped' }
-    return { kind: 'failed', why: lineOf(error), lines: [], logSize: log.size() }
+    return { kind: 'failed', why: lineOf(error), lines: tellingLines(endOf(file)), logSize: log.size() }
   } finally {
     log.close()
+  }
+}
+
+type Making = Pick<Running, 'log' | 'stop'> & { readonly release: ReleaseConfig }
+
+async function releaseEnd({ context, folder: farm }: Controller, { config, slot, claim }: Work, making: Making): Promise<AttemptEnd> {
+  const { release, log, stop } = making
+  const { buildRelease, speakingInto } = await import('./farm-release-build.ts')
+  const work = join(farm, 'work', `${config.name}.${slot}`, claim.build.branch)
+  const into = speakingInto(context, log, AbortSignal.any([stop, log.failed]))
+  try {
+    return { kind: 'built', packages: [await buildRelease(into, { farm, release, claim, work })], logSize: log.size() }
+  } catch (error) {
+    if (isBinderyError(error)) into.say(`${lineOf(error)}${error.hint === undefined ? '' : ` (${error.hint})`}`)
+    throw error
+  } finally {
+    await rm(work, { recursive: true, force: true })
   }
 }
 

@@ -378,7 +378,7 @@ async function addBranch(catalog: Farm['catalog']): Promise<string> {
 
 function branchNamed(name: string, archs: readonly string[]): Branch {
   const source = { kind: 'git', place: '/ports', module: undefined } as const
-  return { name, release: '7.6', source, from: 'a', to: 'b', sqlports: undefined, tags: [], archs }
+  return { name, product: undefined, release: '7.6', source, from: 'a', to: 'b', sqlports: undefined, tags: [], archs }
 }
 
 function idsOf(builds: readonly Build[]): readonly number[] {

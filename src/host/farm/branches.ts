@@ -18,8 +18,9 @@ export async function putBranches(world: World, branches: readonly Branch[], act
   })
 }
 
-async function putBranch(tx: Tx, { name, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {
+async function putBranch(tx: Tx, { name, product, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {
   const facts = {
+    product: product ?? null,
     release,
     source_kind: source.kind,
     source: source.place,
