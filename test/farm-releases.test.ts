@@ -99,6 +99,9 @@ archs = ["amd64"]
 
 [builder.here]
 arch = "amd64"
+
+[mirrors]
+bring = ["${folder}/mirror"]
 `
 }
 
@@ -140,6 +143,7 @@ test('an erratum is captured, cut, signed on another machine and published, and 
     assert.match(first, /errata: 1 updates, 1 builds to do/)
     assert.match(first, /base errata\/amd64: build 1 waits \(security\)/)
     assert.match(first, /base errata\/amd64: build 1: built, 1 packages/)
+    assert.match(first, /mirror: errata\/amd64: current/)
     assert.match(first, /errata\/amd64: handover 1: base-7\.6p1-\d{8}-amd64 to sign/)
     assert.equal(readFileSync(join(at('root'), 'usr/sbin/lampd'), 'utf8'), 'lamp 0\n')
 
@@ -147,11 +151,11 @@ test('an erratum is captured, cut, signed on another machine and published, and 
     cpSync(join(farm, 'request', request), at('stick'), { recursive: true })
     // Signed by nobody yet.
     mkdirSync(join(farm, 'signed'), { recursive: true })
-    cpSync(at('stick'), join(farm, 'signed', 'unsigned'), { recursive: true })
+    cpSync(at('stick'), join(farm, 'signed', 'as-it-was'), { recursive: true })
     await done(sign, ['-k', at('keys'), at('stick')])
     renameSync(at('stick'), join(farm, 'signed', 'brought'))
     const second = await done(farmRun, ['--once', farm])
-    assert.match(second, /has 0 of the 1 signatures/)
+    assert.match(second, /as-it-was\/metadata\/2\.base-amd64\.json: has 0 of the 1 signatures/)
     assert.match(second, /errata\/amd64: handover 1 is signed/)
     assert.match(second, /errata\/amd64: handover 1 is published/)
     assert.deepEqual(readdirSync(join(farm, 'request')), [])
@@ -160,6 +164,7 @@ test('an erratum is captured, cut, signed on another machine and published, and 
     const seen = await runCommand(check, [], { root: at('machine') })
     assert.equal(seen.status, 10, seen.error?.message)
     assert.match(seen.stdout, /7\.6p1/)
+    execFileSync('diff', ['-r', '-x', '.lock', at('repo'), at('mirror/repo')])
   })
 })
 

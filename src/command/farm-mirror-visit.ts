@@ -81,7 +81,7 @@ async function sizesByHttp(context: Context, url: string, wanted: readonly strin
   return sizes
 }
 
-async function bring(context: Context, target: MirrorTarget, folder: string, sets: readonly string[]): Promise<Failed | undefined> {
+export async function bring(context: Context, target: MirrorTarget, folder: string, sets: readonly string[]): Promise<Failed | undefined> {
   if (target.bring === undefined) throw new BinderyError('usage', `'${target.place}' can only be looked at: --check is missing`)
   context.explain(`${target.place}: being brought up to date`)
   return await orFailed(async () => {
@@ -110,7 +110,7 @@ async function look(target: MirrorTarget, folder: string, set: string): Promise<
 }
 
 /** A mirror that cannot be reached hides no other. */
-async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
+export async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
   try {
     return await work()
   } catch (error) {

@@ -1,6 +1,6 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
 import { checkSignedStage } from '../engine/repo/stage-publish.ts'
 import { overlayStore } from '../engine/repo/overlay-store.ts'
 import { folderStore } from '../host/folder-store.ts'
@@ -27,7 +27,11 @@ export function releaseNamed({ releases }: FarmConfig, branch: string): ReleaseC
 /** Its metadata in a new folder, once it is signed by all who have to. */
 export async function acceptStage(output: string, { context, farm, release, request, signed }: SignedStage): Promise<void> {
   const store = await openRepositoryFolder(resolve(farm, release.repository))
-  await checkSignedStage({ store, stage: overlayStore(folderStore(signed), folderStore(request)), clock: context.clock })
+  try {
+    await checkSignedStage({ store, stage: overlayStore(folderStore(signed), folderStore(request)), clock: context.clock })
+  } catch (error) {
+    throw isBinderyError(error) && error.subject?.startsWith('metadata/') === true ? toldOf(error, join(signed, error.subject)) : error
+  }
   if (!(await isThere(output))) await writeNewFolder(output, async (aside) => await copyMetadata(signed, aside))
 }
 

@@ -44,7 +44,7 @@ type SignedFile = { readonly name: string; readonly path: string; readonly stamp
 async function signedFiles(farm: string): Promise<readonly SignedFile[]> {
   const folder = signedFolder(farm)
   await mkdir(folder, { recursive: true })
-  const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && name !== 'accepted')
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && name !== 'accepted').toSorted()
   const found = await Promise.all(names.map(async (name) => await signedFile(join(folder, name), name)))
   return found.filter((file) => file !== undefined)
 }
