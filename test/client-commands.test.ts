@@ -232,5 +232,6 @@ test('killed again and again, a chain of deltas goes on where it was', async () 
   await killedOften(root, 8)
   const { route, steps } = JSON.parse(await good('-C', root, 'fetch', '--json')) as Record<string, unknown>
   assert.deepEqual([route, steps], ['deltas', 2])
-  assert.ok(relay.passed.received >= 2 * payload && relay.passed.received < 2 * payload * 1.25, `${relay.passed.received} bytes`)
+  // What is on its way, in the buffers of sockets, goes with each kill.
+  assert.ok(relay.passed.received >= 2 * payload && relay.passed.received < 2 * payload * 1.5, `${relay.passed.received} bytes`)
 })

@@ -7,6 +7,10 @@ import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
 import { freePort } from './helpers/free-port.ts'
 import { farmMirror } from '../src/command/farm-mirror.ts'
+import { targetAt } from '../src/command/farm-mirror-target.ts'
+import { visitMirror } from '../src/command/farm-mirror-visit.ts'
+import { hostExec } from '../src/host/exec.ts'
+import { memoryHttp } from '../src/host/memory-http.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { writeIndexTxt, writeMirror } from './helpers/openbsd-mirror/mirror.ts'
 import { needs } from './helpers/programs.ts'
@@ -110,6 +114,44 @@ test('a real rsync daemon', needs('rsync'), async () => {
     const away = await runCommand(farmMirror, [pub, `rsync://127.0.0.1:${port}/pub`, join(folder, 'copy')])
     assert.equal(away.status, 6)
     assert.match(away.stdout, /: failed: .*\n.*copy: .*: current\n$/)
+  })
+})
+
+test('of a mirror behind HTTP, what was seen is not asked for at each visit', async () => {
+  await inTemporary(async (folder) => {
+    const url = 'http://mirror.example.org/'
+    const http = memoryHttp()
+    const upload = (name: string): void => void http.pages.set(`${url}${set}/${name}`, { bytes: readFileSync(join(folder, set, name)) })
+    let hours = 0
+    const clock = { now: () => Date.parse('2026-11-20T10:00:00Z') + hours * 3_600_000 }
+    const world = { http, clock, exec: hostExec, environment: {}, signal: new AbortController().signal, explain: () => {} }
+    const target = targetAt(world, url)
+    const visit = async (): Promise<{ readonly kind: string; readonly asked: readonly string[] }> => {
+      http.requests.length = 0
+      let kind = ''
+      await visitMirror(world, { target, ours: folder, sets: [set], bring: false }, async (_, state) => void (kind = state.kind))
+      return { kind, asked: http.requests.map((request) => request.url.split('/').at(-1) as string).filter((name) => name !== 'index.txt') }
+    }
+    await publishAt(folder, '2026-11-20T09:30:15Z', ['curl-8.5.0', 'vim-9.1'])
+    const listed = namesIn(folder).filter((name) => !name.startsWith('.') && name !== 'index.txt')
+    for (const name of [...listed, 'index.txt']) upload(name)
+    assert.deepEqual(await visit(), { kind: 'current', asked: listed })
+    assert.deepEqual(await visit(), { kind: 'current', asked: [] })
+    // Whatever is not as it should be is asked for each time, until it is.
+    writeFileSync(join(folder, set, 'new-1.tgz'), 'new')
+    writeIndexTxt(join(folder, set), [...listed, 'new-1.tgz'])
+    upload('index.txt')
+    assert.deepEqual(await visit(), { kind: 'torn', asked: ['new-1.tgz'] })
+    assert.deepEqual(await visit(), { kind: 'torn', asked: ['new-1.tgz'] })
+    upload('new-1.tgz')
+    assert.deepEqual(await visit(), { kind: 'current', asked: ['new-1.tgz'] })
+    // What went away is found within a day and a half, and not all is asked for at once.
+    http.pages.delete(`${url}${set}/curl-8.5.0.tgz`)
+    const rounds: Awaited<ReturnType<typeof visit>>[] = []
+    for (hours = 1; hours <= 36; hours++) rounds.push(await visit())
+    assert.ok(rounds.every(({ asked }) => asked.length < listed.length))
+    assert.equal(rounds.at(-1)?.kind, 'torn')
+    assert.deepEqual(new Set(rounds.flatMap(({ asked }) => asked)), new Set([...listed, 'new-1.tgz']))
   })
 })
 

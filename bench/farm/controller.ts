@@ -9,8 +9,14 @@ import { sha256 } from '../../src/base/digest.ts'
 import { sendPackage } from '../../src/engine/farm/remote/send.ts'
 import { beatTarget, claimTarget } from '../../src/engine/farm/remote/targets.ts'
 import { encodeBeat, encodeClaim } from '../../src/format/farm-work.ts'
+import { targetAt } from '../../src/command/farm-mirror-target.ts'
+import { visitMirror } from '../../src/command/farm-mirror-visit.ts'
+import { hostExec } from '../../src/host/exec.ts'
+import { hostHttp } from '../../src/host/http.ts'
+import { serveSite } from '../../test/helpers/site.ts'
 import { linkTo, withController } from '../../test/helpers/farm/controller.ts'
 import { farmFolder } from '../../test/helpers/farm-database.ts'
+import { packageKey, writeMirror } from '../../test/helpers/openbsd-mirror/mirror.ts'
 import { packageOf } from '../../test/helpers/openbsd-mirror/package-facts.ts'
 import { unsignedPackage } from '../../test/helpers/openbsd-mirror/package-file.ts'
 import { needsPostgres, startCluster } from '../../test/helpers/postgres.ts'
@@ -25,6 +31,7 @@ const out = (line: string): void => void process.stdout.write(`${line}\n`)
 async function idle(name: string, farm: string, databaseUrl: string | undefined): Promise<void> {
   const config = `key = "signer.pub"\n[branch.stable]\nrelease = "7.6"\ngit = "/nonexistent"\nfrom = "release"\nto = "stable"\narchs = ["amd64"]\npoll = "true"\n`
   writeFileSync(join(farm, 'farm.toml'), config)
+  writeFileSync(join(farm, 'signer.pub'), (await packageKey()).publicKeyFile)
   const env = { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) }
   const words = [resolve('dist/bindery.js'), 'farm', 'run', farm, '--listen', '127.0.0.1:0']
   const child = spawn(process.execPath, words, { stdio: ['ignore', 'ignore', 'pipe'], env })
@@ -87,7 +94,41 @@ async function calls(): Promise<void> {
   })
 }
 
+/** What a visit of a mirror asks for: an index, and of each package that has to be looked at a range. Both sides of it on this machine. */
+async function looks(): Promise<void> {
+  const set = '7.6/packages-stable/amd64'
+  const folder = mkdtempSync(join(tmpdir(), 'bindery-bench-'))
+  const packages = Array.from({ length: 500 }, (_, number) => packageOf({ name: `port${number}-1.0`, pkgpath: `category/port${number}` }))
+  const names = await writeMirror({ folder: join(folder, set), packages })
+  const pages = [...names, 'index.txt'].map((name) => [`/${set}/${name}`, { bytes: readFileSync(join(folder, set, name)) }] as const)
+  const site = await serveSite(new Map(pages))
+  const world = {
+    http: hostHttp(),
+    clock: { now: () => Date.now() },
+    exec: hostExec,
+    environment: {},
+    signal: new AbortController().signal,
+  }
+  const target = targetAt(world, site.base)
+  const visit = async (): Promise<void> =>
+    await visitMirror({ explain: () => {} }, { target, ours: folder, sets: [set], bring: false }, async (_, { kind }) => {
+      if (kind !== 'current') throw new Error(kind)
+    })
+  const first = await seconds(visit)
+  out(`a mirror of ${names.length} files, looked at\t${Math.round(names.length / first)} files/s, one after the other`)
+  out(`again, its index alone\t${Math.round(1000 * (await seconds(visit)))} ms`)
+  await site.close()
+  rmSync(folder, { recursive: true })
+}
+
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return (performance.now() - started) / 1000
+}
+
 await calls()
+await looks()
 const folder = await farmFolder()
 await idle('PGlite', folder, undefined)
 rmSync(folder, { recursive: true })

@@ -1,14 +1,10 @@
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { about } from '../base/about.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { judgeMirror } from '../engine/farm/mirror-state.ts'
 import { decodeIndexTxt } from '../format/openbsd/index-txt.ts'
 import { folderStore } from '../host/folder-store.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
-import { s3Target } from '../host/mirror-s3.ts'
-import { folderTarget, rsyncTarget } from '../host/mirror-target.ts'
-import { s3Bucket } from '../host/s3-bucket.ts'
-import { isUrl, mirrorAt } from './pkgindex-mirror.ts'
 import type { MirrorState } from '../engine/farm/mirror-state.ts'
 import type { MirrorTarget } from '../host/mirror-target.ts'
 import type { Context } from './command.ts'
@@ -25,7 +21,7 @@ export type Standing = MirrorState | Failed
 
 /** Brings a mirror up to date where that is wanted, and tells how it stands. */
 export async function visitMirror(
-  context: Context,
+  context: Pick<Context, 'explain'>,
   { target, ours, sets, bring: isToBring }: Visit,
   tell: (set: string, state: Standing) => Promise<void>,
 ): Promise<void> {
@@ -35,53 +31,15 @@ export async function visitMirror(
 
 type Failed = { readonly kind: 'failed'; readonly why: string }
 
-export function targetAt(context: Context, place: string): MirrorTarget {
-  if (isUrl(place)) return httpTarget(context, place)
-  if (place.startsWith('s3://')) return bucketTarget(context, place)
-  return /^rsync:\/\/|^[^/]+:/.test(place) ? rsyncTarget(context.exec, place) : folderTarget(resolve(place))
-}
-
-function bucketTarget(context: Context, place: string): MirrorTarget {
-  const [, name, folder] = /^s3:\/\/([a-z0-9][a-z0-9.-]*)(?:\/(.*))?$/.exec(place) ?? []
-  if (name === undefined) throw new BinderyError('usage', `'${place}' names no bucket`, { hint: 's3://BUCKET or s3://BUCKET/FOLDER' })
-  const path = (folder ?? '').replaceAll(/^\/+|\/+$/g, '')
-  return s3Target(place, s3Bucket(name, context.environment, context.signal), path === '' ? '' : `${path}/`)
-}
-
+/** Of an index. */
 const maxIndex = 64 << 20
 
-/** Looked at only. */
-function httpTarget(context: Context, place: string): MirrorTarget {
-  const url = place.replace(/\/*$/, '/')
-  return {
-    place,
-    bring: undefined,
-    read: async (name) => {
-      const slash = name.lastIndexOf('/')
-      return await mirrorAt(context, `${url}${name.slice(0, slash)}/`).read(name.slice(slash + 1), maxIndex)
-    },
-    sizes: async (folder, wanted) => await sizesByHttp(context, `${url}${folder}/`, wanted),
-  }
-}
-
-async function sizesByHttp(context: Context, url: string, wanted: readonly string[]): Promise<ReadonlyMap<string, number>> {
-  const mirror = mirrorAt(context, url)
-  const sizes = new Map<string, number>()
-  for (const name of wanted) {
-    try {
-      const opened = await mirror.open({ name, size: undefined, stamp: undefined }, undefined)
-      if (opened === 'unchanged') continue
-      await opened.upTo(1)
-      if (opened.size !== undefined) sizes.set(name, opened.size)
-      await opened.close()
-    } catch (error) {
-      if (!isBinderyError(error) || error.code === 'stopped') throw error
-    }
-  }
-  return sizes
-}
-
-export async function bring(context: Context, target: MirrorTarget, folder: string, sets: readonly string[]): Promise<Failed | undefined> {
+export async function bring(
+  context: Pick<Context, 'explain'>,
+  target: MirrorTarget,
+  folder: string,
+  sets: readonly string[],
+): Promise<Failed | undefined> {
   if (target.bring === undefined) throw new BinderyError('usage', `'${target.place}' can only be looked at: --check is missing`)
   context.explain(`${target.place}: being brought up to date`)
   return await orFailed(async () => {
@@ -98,14 +56,7 @@ async function look(target: MirrorTarget, folder: string, set: string): Promise<
     const theirs = await target.read(`${set}/index.txt`)
     if (theirs === undefined) return { kind: 'missing' }
     const listed = await about(`${target.place}/${set}/index.txt`, () => decodeIndexTxt(theirs))
-    return judgeMirror(
-      index,
-      listed,
-      await target.sizes(
-        set,
-        listed.map(({ name }) => name),
-      ),
-    )
+    return judgeMirror(index, listed, await target.sizes(set, listed))
   })
 }
 

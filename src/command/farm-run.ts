@@ -28,6 +28,7 @@ import type { ServerCertificate } from '../port/server-certificate.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Command, Context, Input } from './command.ts'
+import type { MirrorTargets } from './farm-watch-mirrors.ts'
 import type { Controller } from './farm-controller.ts'
 import type { LocalBuilder } from './farm-local-builder.ts'
 import type { Seen, Taken } from './farm-take-signed.ts'
@@ -131,7 +132,7 @@ async function runOnce(controller: Controller, builders: readonly LocalBuilder[]
   await publishSigned(controller)
   await handOver(controller)
   await handOverReleases(controller)
-  await visitMirrors(controller)
+  await visitMirrors(controller, new Map())
   await dropOld(controller)
 }
 
@@ -298,12 +299,13 @@ async function watchMirrors(controller: Controller): Promise<void> {
   const { config, farm, done, signal, context } = controller
   let visited: string | undefined
   let next = 0
+  const targets: MirrorTargets = new Map()
   await keepDoing(controller, {
     name: 'mirrors',
     work: async () => {
       const published = await farm.catalog.lastPublication()
       if (published === visited && context.clock.now() < next) return
-      await visitMirrors(controller)
+      await visitMirrors(controller, targets)
       visited = published
       next = context.clock.now() + withJitter(context, config.mirrors.everySeconds * 1000)
     },

@@ -13,7 +13,7 @@ export function isUrl(place: string): boolean {
 }
 
 /** A folder here, or one behind HTTP. */
-export function mirrorAt(context: Context, place: string): PackageMirror {
+export function mirrorAt(context: Pick<Context, 'http' | 'signal'>, place: string): PackageMirror {
   if (!isUrl(place)) return mirrorFolder(resolve(place))
   const url = place.endsWith('/') ? place : `${place}/`
   return httpMirror({ url, http: context.http, deadline: () => AbortSignal.any([context.signal, afterSeconds(exchangeSeconds)]) })

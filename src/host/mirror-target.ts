@@ -7,6 +7,7 @@ import { filesOf, inOrder } from './mirror-files.ts'
 import { mirrorFolder } from './mirror-folder.ts'
 import { openInput, writeFileAtomically } from './source.ts'
 import { toolError } from './disk-tools.ts'
+import type { ListedFile } from '../format/openbsd/index-txt.ts'
 import type { Exec } from '../port/exec.ts'
 import type { FileFacts } from './mirror-files.ts'
 
@@ -20,8 +21,8 @@ export type MirrorTarget = {
   readonly bring: ((folder: string, sets: readonly string[]) => Promise<void>) | undefined
   /** Undefined where it has none. */
   read(name: string): Promise<Uint8Array | undefined>
-  /** Sizes of the files of one folder, by name; those of `wanted` at least. */
-  sizes(folder: string, wanted: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** Sizes of the files of one folder, by name; those of `listed` at least, which its index names. */
+  sizes(folder: string, listed: readonly ListedFile[]): Promise<ReadonlyMap<string, number>>
 }
 
 const maxIndex = 64 << 20

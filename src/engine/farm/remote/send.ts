@@ -43,7 +43,8 @@ export type GrowingLog = {
 }
 
 const logPieceBytes = 1 << 20
-const logPauseMs = 500
+/** The pages look once a second. */
+const logPauseMs = 1000
 
 /** Sends what is there, and what comes until `ended`. It stands behind what the controller had before. */
 export async function sendLog(sending: Sending, log: GrowingLog, ended: AbortSignal, wait: Wait): Promise<'sent' | 'lost'> {
