@@ -161,7 +161,7 @@ test('an erratum is captured, cut, signed on another machine and published, and 
     assert.deepEqual(readdirSync(join(farm, 'request')), [])
     assert.ok(!existsSync(join(farm, 'signed/accepted/1/blobs')))
 
-    const seen = await runCommand(check, [], { root: at('machine') })
+    const seen = await runCommand(check, ['-e'], { root: at('machine') })
     assert.equal(seen.status, 10, seen.error?.message)
     assert.match(seen.stdout, /7\.6p1/)
     execFileSync('diff', ['-r', '-x', '.lock', at('repo'), at('mirror/repo')])
@@ -200,6 +200,34 @@ test('what a release cannot be made of is told in one line', asRoot, async (t) =
     )
     mkdirSync(at('empty'))
     assert.equal((await runCommand(farmAccept, [farm, at('empty')])).code, 'not-found')
+  })
+})
+
+test('a release by a command: over a root that is prepared first, with what it is of in the environment', asRoot, async (t) => {
+  await inWorld(t, async ({ farm, at }) => {
+    const [release] = (await readFarmConfig(farm)).releases
+    assert.ok(release)
+    const line = {
+      ...release,
+      base: at('root'),
+      prepare: 'cp "$ROOT/usr/sbin/lampd" "$ROOT/usr/sbin/lampd.orig" && echo ready >&2',
+      work: { kind: 'command', command: 'echo "$BRANCH $REVISION" >/usr/sbin/lampd' },
+    } as const
+    const claim = { build: buildOf('base-7.6p4-20260101-amd64'), revision: { name: 'abc', seconds: undefined } }
+    const said: string[] = []
+    const context = { ...contextOf(), passOn: (bytes: Uint8Array) => void said.push(Buffer.from(bytes).toString()) }
+    const made = await buildRelease(context, { farm, release: line, claim, work: at('work') })
+    assert.equal(made.file, 'base-7.6p4-20260101-amd64.tar.zst')
+    assert.match(said.join(''), /ready/)
+    const dist = join(farm, 'built/errata/amd64', made.file)
+    const inside = execFileSync('sh', ['-c', 'zstd -dc "$0" | tar -xOf - --wildcards "*usr/sbin/lampd*"', dist], { encoding: 'utf8' })
+    assert.deepEqual(inside.split('\n').toSorted(), ['', 'errata abc', 'lamp 0'])
+    const failing = { ...line, prepare: 'echo it is away >&2; exit 3' }
+    await assert.rejects(buildRelease(context, { farm, release: failing, claim, work: at('work') }), (error) => {
+      assert.ok(isBinderyError(error, 'command-failed'), String(error))
+      assert.equal(error.message, 'ended with status 3: it is away')
+      return true
+    })
   })
 })
 

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { oneChunk, utf8 } from '../base/bytes.ts'
+import { latin1, oneChunk, utf8 } from '../base/bytes.ts'
 import { digestStream } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { parseDistName } from '../base/name.ts'
@@ -34,6 +34,7 @@ export async function buildRelease(context: Context, order: ReleaseBuild): Promi
   const name = parseDistName(build.packages[0] as string) as DistName
   await rm(work, { recursive: true, force: true })
   await mkdir(work, { recursive: true })
+  await prepare(context, order)
   const changes = join(work, 'capture')
   const words = [...release.flags.capture, '-o', changes, ...(await captureWords(context, order))]
   await recordCapture(context, await readPlan(context, parseInput(capture, words)))
@@ -47,6 +48,18 @@ export async function buildRelease(context: Context, order: ReleaseBuild): Promi
   const { sha256, size } = await digestStream(await openInput(dist, oneChunk(new Uint8Array(0))))
   await keepAlone(builtFolder(farm, build.branch, arch), dist, distFile(build))
   return { file: distFile(build), pkgpath: build.pkgpath, sha256, size, signature: build.packages[0] as string, reproducible: undefined }
+}
+
+/** On the controller itself. */
+async function prepare(context: Context, { farm, release, claim: { build, revision } }: ReleaseBuild): Promise<void> {
+  if (release.prepare === undefined) return
+  const env = { ...sourcesEnvironment(build.branch, revision), ROOT: placeFor(farm, release.root, build.arch) }
+  const { status, stdout, stderr } = await context.exec.run('sh', ['-c', release.prepare], { env, apart: true })
+  for (const said of [stdout, stderr]) context.passOn(said)
+  context.signal.throwIfAborted()
+  if (status === 0) return
+  const reason = latin1(stderr).trim().split('\n').at(-1) ?? ''
+  throw new BinderyError('command-failed', `ended with status ${status}${reason === '' ? '' : `: ${reason}`}`, { subject: 'prepare' })
 }
 
 export function distFile({ packages }: Pick<Build, 'packages'>): string {

@@ -13,8 +13,14 @@ export async function lookAtRelease(controller: Controller, release: ReleaseConf
   const { from } = release
   const [changes, commits] = await Promise.all([look.source.changes(from, look.to), look.source.commits(from, look.to)])
   const plan = planRelease({
-    ...{ branch: release.name, product: release.product, release: release.release, archs: release.archs, from, to: release.to },
-    ...{ changes, commits },
+    branch: release.name,
+    product: release.product,
+    release: release.release,
+    archs: release.archs,
+    from,
+    to: release.to,
+    changes,
+    commits,
     level: look.level ?? commits.length,
     revision: look.revision ?? { name: look.to, seconds: release.source.kind === 'cvs' ? timeOf(commits) : undefined },
     known: await controller.farm.catalog.known(release.name),

@@ -40,6 +40,8 @@ export type ReleaseConfig = BranchConfig & {
   readonly work: ReleaseWork
   /** A system with sources and what builds them, in which it is built. */
   readonly root: string
+  /** For sh, before each build: what brings `root` to the release again, where builds change it. */
+  readonly prepare: string | undefined
   /** A dist or a tree: what the release is without the changes. */
   readonly base: string
   /** Where it is published; below the farm's folder where it is relative, as the others. */
@@ -200,7 +202,18 @@ function sourceOf(table: Table, module: string): BranchConfig['source'] {
 
 const releaseNames = [
   ...branchNames.filter((name) => name !== 'sqlports' && name !== 'cves'),
-  ...['product', 'errata', 'errata-key', 'command', 'root', 'base', 'repository', 'keys', 'capture', 'cut', 'publish'],
+  'product',
+  'errata',
+  'errata-key',
+  'command',
+  'prepare',
+  'root',
+  'base',
+  'repository',
+  'keys',
+  'capture',
+  'cut',
+  'publish',
 ]
 
 function releaseOf(name: string, facts: Table): ReleaseConfig {
@@ -220,6 +233,7 @@ function releaseOf(name: string, facts: Table): ReleaseConfig {
       everySeconds: wholeOf(table, 'every', { least: 1, most: 30 * day, usual: day / 3 }),
       poll: optionalText(table, 'poll'),
       root: textOf(table, 'root'),
+      prepare: optionalText(table, 'prepare'),
       base: textOf(table, 'base'),
       repository: textOf(table, 'repository'),
       keys: optionalText(table, 'keys'),

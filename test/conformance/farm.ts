@@ -254,6 +254,22 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.ok(await queue.claim('here'))
   })
 
+  check('releases are given to places of the controller alone', async ({ catalog, queue }) => {
+    const branch = {
+      ...branchNamed(`branch${++names}`, ['amd64']),
+      product: 'base',
+      source: { kind: 'errata', place: '/e', module: undefined },
+    } as const
+    await catalog.putBranches([branch], 'test')
+    assert.equal((await catalog.branches()).find(({ name }) => name === branch.name)?.product, 'base')
+    const facts = { arch: 'amd64', releases: [], tags: [], jobs: 1 }
+    await catalog.putBuilder({ name: 'far', publicKey: 'a key', ...facts }, 'test')
+    await catalog.putBuilder({ name: 'near', publicKey: undefined, ...facts }, 'test')
+    await catalog.apply(planOf(branch.name, [update('base')]), 'farm')
+    assert.equal(await queue.claim('far'), undefined)
+    assert.equal((await queue.claim('near'))?.build.pkgpath, 'base')
+  })
+
   check('from a request to the mirrors, and back where it was overtaken', async ({ catalog, queue }) => {
     const branch = await addBranch(catalog)
     await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
