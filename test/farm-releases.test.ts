@@ -149,17 +149,20 @@ test('an erratum is captured, cut, signed on another machine and published, and 
 
     const [request] = readdirSync(join(farm, 'request')) as [string]
     cpSync(join(farm, 'request', request), at('stick'), { recursive: true })
-    // Signed by nobody yet.
-    mkdirSync(join(farm, 'signed'), { recursive: true })
-    cpSync(at('stick'), join(farm, 'signed', 'as-it-was'), { recursive: true })
+    const unsigned = await runCommand(farmAccept, [farm, at('stick')])
+    assert.deepEqual([unsigned.code, unsigned.error?.subject], ['bad-signature', at('stick')])
     await done(sign, ['-k', at('keys'), at('stick')])
     renameSync(at('stick'), join(farm, 'signed', 'brought'))
+    // What a run before was killed in.
+    mkdirSync(join(farm, 'signed', '.accept-0123456789abcdef.part', 'metadata'), { recursive: true })
+    await add(2, 'another lamp', 'lamp 2')
     const second = await done(farmRun, ['--once', farm])
-    assert.match(second, /as-it-was\/metadata\/2\.base-amd64\.json: has 0 of the 1 signatures/)
+    assert.match(second, /base errata\/amd64: build 2: failed: 002_lampd.*: does not fit the sources in \/usr\/src/)
     assert.match(second, /errata\/amd64: handover 1 is signed/)
     assert.match(second, /errata\/amd64: handover 1 is published/)
     assert.deepEqual(readdirSync(join(farm, 'request')), [])
     assert.ok(!existsSync(join(farm, 'signed/accepted/1/blobs')))
+    assert.deepEqual(readdirSync(join(farm, 'signed')), ['accepted'])
 
     const seen = await runCommand(check, ['-e'], { root: at('machine') })
     assert.equal(seen.status, 10, seen.error?.message)
