@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch demo-farm bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build test lint typecheck format demo demo-patch demo-farm rehearse bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -37,6 +37,9 @@ demo-patch: build ## a source patch, captured and shipped to a machine without a
 
 demo-farm: build ## commits become signed packages on a mirror, by a controller and two builders; the dashboard at the end
 	@node tools/demo-farm/run.ts
+
+rehearse: build ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS='--quick --kills 5'
+	@node tools/rehearse/run.ts $(ARGS)
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)
 	@node bench/run.ts

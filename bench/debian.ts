@@ -46,7 +46,7 @@ export function twoVersions(name: string, apt: Apt = native): Versions {
 /** Unpacks packages, each written `name=version`, over each other. */
 export function unpackPackages(specs: readonly string[], tree: string, apt: Apt = native): void {
   const debs = `${tree}.debs`
-  download(specs, debs, apt)
+  downloadPackages(specs, debs, apt)
   for (const deb of readdirSync(debs).toSorted()) execFileSync('dpkg-deb', ['-x', join(debs, deb), tree])
   rmSync(debs, { recursive: true })
 }
@@ -54,13 +54,14 @@ export function unpackPackages(specs: readonly string[], tree: string, apt: Apt 
 /** One package, written `name=version`, as the file that it is. */
 export function downloadPackage(spec: string, file: string, apt: Apt = native): void {
   const folder = `${file}.debs`
-  download([spec], folder, apt)
+  downloadPackages([spec], folder, apt)
   const [deb] = readdirSync(folder) as [string]
   renameSync(join(folder, deb), file)
   rmSync(folder, { recursive: true })
 }
 
-function download(specs: readonly string[], folder: string, apt: Apt): void {
+/** The files of packages, each written `name=version`, into a folder of their own. */
+export function downloadPackages(specs: readonly string[], folder: string, apt: Apt = native): void {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   // apt's own unprivileged user must be able to write there, else it complains on every package.

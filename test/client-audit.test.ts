@@ -13,6 +13,7 @@ import { install, machine, picture, release } from './helpers/client-world.ts'
 import { dir, file, hardlink, symlink } from './helpers/plant.ts'
 import { newTree, oldTree } from './helpers/two-releases.ts'
 import { cases } from './helpers/whole-suite.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Release } from './helpers/client-world.ts'
@@ -21,7 +22,7 @@ const clock = { now: () => 1_700_000_100_000 }
 
 async function repair(disk: Disk, next: Release): Promise<number> {
   const found = await audit({ disk, manifest: next.manifest, config: defaultConfig })
-  const input = { disk, role: 'base-amd64', release: '1.1', config: defaultConfig, clock }
+  const input = { disk, role: 'base-amd64', release: '1.1', config: defaultConfig, recovery, clock }
   const plan = await planRepair(input, found, found.findings)
   const files = neededFiles(plan, next.manifest)
   await runRepair(input, plan, files, ({ path }) => next.disk.read(path))
@@ -45,7 +46,7 @@ test('a repair leaves a protected name of the file that it mends as it is', asyn
   await disk.unlink(b)
   await disk.create(b, oneChunk(utf8('mine')))
   const config = { ...defaultConfig, protect: [pathPattern('/bin/b')] }
-  const input = { disk, role: 'base-amd64', release: '1.0', config, clock }
+  const input = { disk, role: 'base-amd64', release: '1.0', config, recovery, clock }
   const found = await audit({ disk, manifest: next.manifest, config })
   const mendable = found.findings.filter(({ path }) => path !== b)
   const plan = await planRepair(input, found, mendable)
@@ -137,9 +138,9 @@ test('a rollback after a repair goes to the release before, not to the damage', 
   await disk.append('bin/sh' as RelPath, oneChunk(utf8('damage')))
   await disk.append('bin/same' as RelPath, oneChunk(utf8('damage')))
   await repair(disk, next)
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })
   assert.equal(await picture(disk), await picture(old.disk))
-  await assert.rejects(rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock }), (error) =>
+  await assert.rejects(rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock }), (error) =>
     isBinderyError(error, 'not-found'),
   )
 })

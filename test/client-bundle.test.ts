@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { test } from 'node:test'
+import { inflateRawSync } from 'node:zlib'
 import { clientVerbs } from '../src/command/verbs-client.ts'
 import { verbs } from '../src/command/verbs.ts'
 
@@ -44,13 +45,22 @@ test('the client bundle is one file that needs nothing but the runtime', () => {
   assert.ok(statSync('dist/bindery-client.js').size < 1_100_000)
 })
 
+test('the client bundle has the recovery program in itself', () => {
+  const packed = readFileSync('dist/bindery-client.js', 'utf8').matchAll(/"([A-Za-z0-9+/]{10000,}=*)"/g)
+  const programs = [...packed].map(([, text = '']) => inflateRawSync(Buffer.from(text, 'base64')))
+  assert.deepEqual(programs, [readFileSync('dist/bindery-recover')])
+})
+
 test('the verbs of the client bundle are verbs of the whole, in its order and words', () => {
   const names = clientVerbs.map((verb) => verb.name)
   assert.deepEqual(
     clientVerbs.map(({ name, summary }) => ({ name, summary })),
     verbs.filter((verb) => names.includes(verb.name)).map(({ name, summary }) => ({ name, summary })),
   )
-  assert.deepEqual(names, 'scan diff patch verify enroll check fetch install rollback recover list audit config pkgcheck'.split(' '))
+  assert.deepEqual(
+    names,
+    'scan diff patch verify enroll unenroll check fetch install rollback recover list audit config pkgcheck'.split(' '),
+  )
 })
 
 test('whose code is in the bundles is said, with the licence that has to go with it', () => {

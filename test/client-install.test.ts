@@ -17,6 +17,7 @@ import { faultyDisk } from './helpers/faulty-disk.ts'
 import { withBindMount, withImmutableFlags, withoutLinks, withoutRoot } from './helpers/limited-disk.ts'
 import { dir, file, hardlink, symlink } from './helpers/plant.ts'
 import { newTree, oldTree } from './helpers/two-releases.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Action, Kept } from '../src/format/journal.ts'
@@ -26,7 +27,7 @@ import type { Literal } from './helpers/plant.ts'
 
 const clock = { now: () => 1_700_000_100_000 }
 const back = async (disk: Disk, count = 1): Promise<readonly Kept[]> =>
-  (await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, clock })).kept
+  (await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, recovery, clock })).kept
 const at = (path: string): RelPath => path as RelPath
 const write = async (disk: Disk, path: string, content: string): Promise<void> => {
   if ((await disk.lstat(at(path))) !== undefined) await disk.unlink(at(path))
@@ -76,7 +77,13 @@ describe('a whole step', () => {
     await install(faulty, old, next, { incoming: incoming(old, next, { stateFiles: [] }) })
     assert.deepEqual(
       calls.filter((call) => call.startsWith('create')).map((call) => call.replace(/\d+$/, 'N')),
-      ['create var/db/bindery/stage/1/N', 'create var/db/bindery/journal.new'],
+      ['create var/db/bindery/stage/1/N', 'create var/db/bindery/recover.new', 'create var/db/bindery/journal.new'],
+    )
+    const { disk: again, calls: callsAgain } = faultyDisk(disk, { kind: 'none' })
+    await install(again, next, old, { incoming: incoming(next, old, { stateFiles: [] }) })
+    assert.deepEqual(
+      callsAgain.filter((call) => call.includes('recover')),
+      [],
     )
   })
 
@@ -227,6 +234,34 @@ describe('local changes', () => {
     const { disk, kept } = await step({ 'cache/index': '1' }, {}, async (on) => await write(on, 'cache/mine', 'mine'))
     assert.deepEqual(kept, [{ path: 'cache', reason: 'not-empty' }])
     assert.deepEqual(await disk.readdir(at('cache')), ['mine'])
+  })
+
+  test('indexes that depmod made beside the modules of a kernel go with it, and come back with it', async () => {
+    const kernel = (version: string): Literal => ({
+      [`usr/lib/modules/${version}`]: dir(),
+      [`usr/lib/modules/${version}/dummy.ko`]: version,
+    })
+    const [old, next] = [await release('1.0', kernel('6.1.0-47')), await release('1.1', kernel('6.1.0-52'))]
+    const disk = await machine(memoryDisk(), kernel('6.1.0-47'))
+    await write(disk, 'usr/lib/modules/6.1.0-47/modules.dep', 'of 47')
+    const before = await picture(disk)
+    const { receipt } = await install(disk, old, next)
+    assert.deepEqual(receipt.kept, [])
+    assert.equal(await picture(disk), await picture(next.disk))
+    await write(disk, 'usr/lib/modules/6.1.0-52/modules.alias.bin', 'of 52')
+    const back = await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock: { now: () => 0 } })
+    assert.deepEqual(back.receipt.kept, [])
+    assert.equal(await picture(disk), before)
+  })
+
+  test('the modules of a kernel stay where others are among them, with their indexes', async () => {
+    const folder = 'usr/lib/modules/6.1.0-47'
+    const { disk, kept } = await step({ [`${folder}/dummy.ko`]: '47' }, {}, async (on) => {
+      await write(on, `${folder}/modules.dep`, 'of both')
+      await write(on, `${folder}/nvidia.ko`, 'mine')
+    })
+    assert.deepEqual(kept, [{ path: folder, reason: 'not-empty' }])
+    assert.deepEqual([...(await disk.readdir(at(folder)))].sort(), ['modules.dep', 'nvidia.ko'])
   })
 
   test('a folder that becomes something else stays while files of others are in it', async () => {
@@ -550,7 +585,7 @@ describe('receipts', () => {
   test('a release can be named', async () => {
     const disk = await chain(4, 5)
     const to = async (name: string): Promise<unknown> =>
-      await rollback({ disk, goal: { kind: 'release', name }, config: defaultConfig, clock })
+      await rollback({ disk, goal: { kind: 'release', name }, config: defaultConfig, recovery, clock })
     await assert.rejects(to('base-0.9-20260101-amd64'), failing('not-found'))
     await to('base-1.1-20260101-amd64')
     assert.equal(await text(disk, 'f'), '1')
@@ -572,13 +607,13 @@ describe('receipts', () => {
 describe('recover', () => {
   test('without anything to do, it does nothing', async () => {
     const disk = await machine(memoryDisk(), {})
-    assert.deepEqual(await recover(disk, { undo: false, keepReleases: 5 }), { kind: 'nothing' })
+    assert.deepEqual(await recover(disk, { undo: false, keepReleases: 5, recovery }), { kind: 'nothing' })
   })
 
   test('a damaged journal is named and nothing is touched', async () => {
     const disk = await machine(memoryDisk(), { f: '1' })
     await write(disk, 'var/db/bindery/journal', 'bindery-journal 1\ntorn')
-    await assert.rejects(recover(disk, { undo: false, keepReleases: 5 }), failing('bad-format', '/var/db/bindery/journal'))
+    await assert.rejects(recover(disk, { undo: false, keepReleases: 5, recovery }), failing('bad-format', '/var/db/bindery/journal'))
   })
 
   test('what somebody changed between the crash and the recovery is kept', async () => {
@@ -590,7 +625,7 @@ describe('recover', () => {
     await write(disk, 'a', 'mine')
     await write(disk, 'gone', 'mine')
     await write(disk, 'fresh', 'mine')
-    const done = await recover(disk, { undo: false, keepReleases: 5 })
+    const done = await recover(disk, { undo: false, keepReleases: 5, recovery })
     assert.equal(done.kind, 'finished')
     assert.deepEqual(done.kind === 'finished' ? done.kept : [], [
       { path: 'a', reason: 'late', beside: 'a.local' },
@@ -618,8 +653,8 @@ describe('recover', () => {
     const disk = await make()
     await crashes(disk, { kind: 'crash', at: commit, when: 'after' }, run)
     const unmounted: Disk = { ...disk, lstat: async (path) => (path.startsWith('usr/') ? undefined : await disk.lstat(path)) }
-    await assert.rejects(recover(unmounted, { undo: false, keepReleases: 5 }), failing('interrupted', '/usr/.bindery/stage/1'))
-    await recover(disk, { undo: false, keepReleases: 5 })
+    await assert.rejects(recover(unmounted, { undo: false, keepReleases: 5, recovery }), failing('interrupted', '/usr/.bindery/stage/1'))
+    await recover(disk, { undo: false, keepReleases: 5, recovery })
     assert.equal(await picture(disk), await picture(next.disk))
   })
 })

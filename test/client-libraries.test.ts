@@ -7,6 +7,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { elfFile } from './helpers/elf-file.ts'
 import { install, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
 import { file, plant, relPath, symlink } from './helpers/plant.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { ClientConfig } from '../src/format/conf.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Done } from '../src/engine/client/apply/transaction.ts'
@@ -48,7 +49,7 @@ test('a library stays while a program of the machine’s own needs it, and goes 
   assert.equal(await text(disk, stateFile), 'bindery-obsolete 1\nthrough 0\n')
 
   await plant(disk, { 'usr/local/bin/x': program('libfoo.so.1') })
-  await rollback({ disk, goal: { kind: 'steps', count: 3 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 3 }, config: defaultConfig, recovery, clock })
   assert.deepEqual([await picture(disk), await disk.lstat(relPath(stateFile)), await leftovers(disk)], [before, undefined, []])
 })
 

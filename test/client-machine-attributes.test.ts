@@ -8,6 +8,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install, machine, picture, release } from './helpers/client-world.ts'
 import { withImmutableFlags } from './helpers/limited-disk.ts'
 import { file, relPath } from './helpers/plant.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { Disk } from '../src/port/disk.ts'
 
 /** Labels, signatures and flags that say something about the machine (doc/decisions/0012) are nobody's change. */
@@ -51,7 +52,7 @@ test('an install and its rollback set what the release says, and leave labels al
   assert.deepEqual(found.get(ping), new Map([label, signature, capability]))
   assert.deepEqual(found.get(su), new Map([label, signature]))
   assert.equal(await picture(disk), await picture(await machine(memoryDisk(), nextTree)))
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })
   assert.equal(await picture(disk), before)
   assert.deepEqual((await disk.xattrsOf([su])).get(su), new Map([label, signature, capability]))
 })
@@ -62,7 +63,7 @@ test('a repair brings a lost capability back, and takes neither label nor flag',
   const su = relPath('bin/su')
   await disk.setXattrs(su, new Map([label]))
   await disk.setFlags(su, ['nodump', 'uarch'])
-  const work = { disk, role: 'base-amd64', release: 'base-1.0-20260101-amd64', config: defaultConfig, clock }
+  const work = { disk, role: 'base-amd64', release: 'base-1.0-20260101-amd64', config: defaultConfig, recovery, clock }
   const found = await audit({ disk, manifest, config: defaultConfig })
   assert.deepEqual(
     found.findings.map(({ path, aspects }) => [path, aspects]),

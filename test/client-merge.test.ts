@@ -11,6 +11,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { incoming, install, installInput, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
 import { dir, file, hardlink } from './helpers/plant.ts'
 import { cases } from './helpers/whole-suite.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { ClientConfig } from '../src/format/conf.ts'
 import type { Kept } from '../src/format/journal.ts'
@@ -21,7 +22,7 @@ import type { Literal } from './helpers/plant.ts'
 const at = (path: string): RelPath => path as RelPath
 const clock = { now: () => 1_700_000_100_000 }
 const back = async (disk: Disk): Promise<readonly Kept[]> =>
-  (await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })).kept
+  (await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })).kept
 
 /** Ten lines, with some of them changed. */
 function lines(changes: Readonly<Record<number, string>> = {}): string {

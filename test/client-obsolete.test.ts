@@ -17,6 +17,7 @@ import { sha256 } from '../src/base/digest.ts'
 import { encodeManifest } from '../src/format/manifest.ts'
 import { encodeReleaseState } from '../src/format/release-state.ts'
 import { cases } from './helpers/whole-suite.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Entry } from '../src/base/entry.ts'
 import type { ObsoleteItem, ObsoleteList } from '../src/format/obsolete.ts'
@@ -47,7 +48,7 @@ async function update(disk: Disk, old: Release, next: Release, list?: ObsoleteLi
 }
 
 async function back(disk: Disk): Promise<void> {
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })
 }
 
 async function paths(disk: Disk): Promise<readonly string[]> {

@@ -9,12 +9,13 @@ import { applyEdit, arbitraryEdits, arbitraryTree } from './helpers/arbitrary-tr
 import { install, leftovers, machine, picture, release, text } from './helpers/client-world.ts'
 import { dir } from './helpers/plant.ts'
 import { cases } from './helpers/whole-suite.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Disk } from '../src/port/disk.ts'
 
 const clock = { now: () => 1_700_000_100_000 }
 const back = async (disk: Disk, count = 1): Promise<unknown> =>
-  await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, recovery, clock })
 const anyTree = arbitraryTree({ hardlinks: true })
 
 test('between any two trees, an install makes the new one, and a rollback the old one', async () => {

@@ -5,7 +5,7 @@ import { markVerified } from '../src/base/verified.ts'
 import { finishing } from '../src/command/finish.ts'
 import { planLines } from '../src/command/plan-text.ts'
 import { catchUp, conclude, recoverFirst } from '../src/command/outcome.ts'
-import { afterInstall } from '../src/engine/client/apply/install.ts'
+import { afterInstall } from '../src/engine/client/apply/after.ts'
 import { planRollback, rollbackPlan } from '../src/engine/client/apply/rollback.ts'
 import { readLeft } from '../src/engine/client/apply/steps.ts'
 import { readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
@@ -19,6 +19,7 @@ import { incoming, install, machine, picture, release } from './helpers/client-w
 import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import { relPath } from './helpers/plant.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { Context } from '../src/command/command.ts'
 import type { Plan } from '../src/engine/client/apply/plan.ts'
 import type { Journal } from '../src/format/journal.ts'
@@ -76,6 +77,7 @@ async function verb(world: World, work: (context: Context, session: Session) => 
     disk: world.disk,
     config: defaultConfig,
     clock: { now: () => 1_700_000_000_000 },
+    recovery,
     signal: new AbortController().signal,
   } as Session
   try {

@@ -12,6 +12,7 @@ import { decodeJournal, encodeJournal } from '../src/format/journal.ts'
 import { hostDisk } from '../src/host/disk.ts'
 import { install } from './helpers/client-world.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Release } from './helpers/client-world.ts'
 
@@ -206,7 +207,13 @@ async function stoppedRollback(): Promise<string> {
     if (!to.startsWith('var/')) throw new BinderyError('io', 'the disk failed', { subject: from })
     await disk.rename(from, to)
   }
-  const back = rollback({ disk: { ...disk, rename }, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 1e12 } })
+  const back = rollback({
+    disk: { ...disk, rename },
+    goal: { kind: 'steps', count: 1 },
+    config: defaultConfig,
+    recovery,
+    clock: { now: () => 1e12 },
+  })
   await assert.rejects(back, (error) => isBinderyError(error, 'interrupted'))
   return root
 }

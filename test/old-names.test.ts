@@ -16,6 +16,7 @@ import { withFilesOfOtherDevices, withoutLinks } from './helpers/limited-disk.ts
 import { file, symlink } from './helpers/plant.ts'
 import { loggedDisk } from './helpers/power-cut.ts'
 import { cases } from './helpers/whole-suite.ts'
+import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { InstallInput } from '../src/engine/client/apply/install.ts'
 import type { Done } from '../src/engine/client/apply/transaction.ts'
@@ -30,7 +31,7 @@ import type { Literal } from './helpers/plant.ts'
 const at = (path: string): RelPath => path as RelPath
 const config = (lines: string): ClientConfig => decodeConf(utf8(lines))
 const back = async (disk: Disk, count = 1): Promise<readonly Kept[]> =>
-  (await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, clock: { now: () => 1_700_000_100_000 } })).kept
+  (await rollback({ disk, goal: { kind: 'steps', count }, config: defaultConfig, recovery, clock: { now: () => 1_700_000_100_000 } })).kept
 
 async function write(disk: Disk, path: string, content: string): Promise<void> {
   if ((await disk.lstat(at(path))) !== undefined) await disk.unlink(at(path))
@@ -256,8 +257,8 @@ test('on an overlay, where a file is of another device than its directory', asyn
 })
 
 describe('a machine that stops at any call', () => {
-  const finish = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: false, keepReleases: 5 })
-  const undo = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: true, keepReleases: 5 })
+  const finish = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: false, keepReleases: 5, recovery })
+  const undo = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: true, keepReleases: 5, recovery })
 
   /** With one kernel kept already, so that names are added, exchanged and removed. */
   async function second(): Promise<{ fresh(): Promise<Disk>; run(disk: Disk): Promise<unknown> }> {

@@ -71,10 +71,10 @@ test('the list outlives the releases that it is about', async () => {
 
 async function installNewest(session: TestSession): Promise<void> {
   const [offer] = await findOffers(session)
-  const { disk, config, clock } = session
+  const { disk, config, clock, recovery } = session
   await withIncoming(session, offer as never, async (incoming) => {
     const installed = await readInstalledManifest(disk, channel, incoming.installed)
-    return await installIncoming({ disk, incoming, installed, config, clock })
+    return await installIncoming({ disk, incoming, installed, config, clock, recovery })
   })
 }
 

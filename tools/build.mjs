@@ -1,9 +1,11 @@
 // Bundles src: dist/bindery.js with a lazy chunk for each verb, and dist/bindery-client.js, one file with the client's verbs.
-// dist/bindery-sh is the client of machines without Node, put together from share/bundle and share/bindery-sh.
+// dist/bindery-sh is the client of machines without Node, put together from share/bundle and share/bindery-sh; dist/bindery-recover, from
+// share/recover, what the client leaves beside its journal.
 // dist/meta.json and dist/meta-client.json say what went in, dist/LICENSES.txt whose. --clean drops what earlier builds left.
 import { build } from 'esbuild'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
 import { withoutNamespaces } from './builtins.mjs'
 import { sharedChunks } from './chunks.mjs'
 
@@ -31,13 +33,23 @@ const wholeOptions = {
 }
 const { metafile } = await build(wholeOptions)
 const whole = await build({ ...wholeOptions, plugins: [sharedChunks('src/bindery.ts', metafile)] })
-const client = await build({ ...common, entryPoints: ['src/bindery-client.ts'] })
+const recovery = Buffer.from(shellProgram('recover', ['verbs'], 'bindery_recover'), 'latin1')
+// The client is one file and needs no other.
+const hooks = Object.fromEntries(readdirSync('share/boot').map((system) => [system, readFileSync(`share/boot/${system}`, 'latin1')]))
+const define = { packedRecovery: packed(recovery), packedBootHooks: packed(Buffer.from(JSON.stringify(hooks), 'latin1')) }
+const client = await build({ ...common, define, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
 for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(text)))
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))
 put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
-put('dist/bindery-sh', Buffer.from(shellClient(), 'latin1'), 0o755)
+put('dist/bindery-sh', Buffer.from(shellProgram('bindery-sh', ['config', 'download', 'list', 'verbs'], 'bindery_sh'), 'latin1'), 0o755)
+put('dist/bindery-recover', recovery, 0o755)
 put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
+
+// As a literal of the code.
+function packed(bytes) {
+  return JSON.stringify(deflateRawSync(bytes, { level: 9 }).toString('base64'))
+}
 
 // Of every package that went in: its name, its version, the text that has to go with it.
 function licences(inputs) {
@@ -64,10 +76,10 @@ function put(path, contents, mode = 0o644) {
 
 // All code lies in functions, these in one group, and is called on the last line: of a file that was cut off nothing is run, not even a
 // program that is called like the beginning of a function's name.
-function shellClient() {
-  const share = (name) => readFileSync(`share/${name}`, 'latin1')
-  const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}.sh`)).join('')
-  const own = ['config', 'download', 'list', 'verbs'].map((name) => share(`bindery-sh/${name}.sh`)).join('')
-  const text = bundle.replace('@plan.awk@\n', () => share('bundle/plan.awk')) + own
-  return `${share('bindery-sh/head.sh')}{\n${text}}\n\n{ bindery_sh "$@"; exit; }\n`
+function shellProgram(folder, own, entry) {
+  const share = (name) => readFileSync(`share/${name}.sh`, 'latin1')
+  const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}`)).join('')
+  const plan = readFileSync('share/bundle/plan.awk', 'latin1')
+  const text = bundle.replace('@plan.awk@\n', () => plan) + own.map((name) => share(`${folder}/${name}`)).join('')
+  return `${share(`${folder}/head`)}{\n${text}}\n\n{ ${entry} "$@"; exit; }\n`
 }

@@ -12,6 +12,7 @@ settle() {
 '
 	IFS=$blanks
 	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name=''
+	lacking_status=1 keep_releases=5 at_boot='' call=' recover' room_hint='TMPDIR names another folder'
 }
 
 # A path from the root, in $whole; its last bytes may be line ends, which a substitution takes away.
@@ -26,17 +27,22 @@ whole_path() {
 }
 
 find_top() {
+	find_root
+	make_tmp
+	find_touch
+}
+
+find_root() {
 	[ -d "$root" ] || die 1 "$root: is no directory"
 	whole_path "$root"
 	top=$(cd "$whole" && pwd -P && echo /)
 	top=${top%??}
 	[ "$top" != / ] || top=
-	make_tmp
-	find_touch
 }
 
-say() { printf '%s\n' "bindery: $verb: $*" >&2; }
-hint() { printf '%s\n' "bindery: hint: $*" >&2; }
+say() { talk "bindery: $verb: $*"; }
+hint() { talk "bindery: hint: $*"; }
+talk() { printf '%s\n' "$1" >&2; }
 explain() { [ -z "$verbose" ] || say "$@"; }
 
 # die STATUS TEXT [HINT]: before the journal is written, everything is taken back.
@@ -90,23 +96,23 @@ fields() {
 	kind=$1 mode=$2 uid=$3 gid=$4 time=$5 own=${6-} sum=${7-}
 }
 
+tools='awk cat chmod chown cmp cp cut date dd df find grep gzip ln ls mkdir mktemp mv od paste readlink rm rmdir sed sort stat sync tail tar touch tr uname'
+
 # Which tools there are. Each answers the same questions in another way.
 find_tools() {
-	for one in awk cat chmod chown cmp cp cut date dd df find grep gzip ln ls mkdir mktemp mv od paste readlink rm rmdir sed sort stat sync tail tar touch tr uname; do
-		command -v "$one" >/dev/null || die 1 "$one is missing"
-	done
+	for one in $tools; do command -v "$one" >/dev/null || die "$lacking_status" "$one is missing"; done
 	if command -v sha256sum; then hasher=sha256sum
 	elif command -v sha256; then hasher=sha256
 	elif command -v openssl; then hasher=openssl
 	elif echo | cksum -a sha256; then hasher="cksum"
-	else die 1 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
+	else die "$lacking_status" 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
 	fi >/dev/null 2>&1
 	if stat -c %Y / >/dev/null 2>&1; then
 		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
 	elif stat -f %m / >/dev/null 2>&1; then
 		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm %Sf' hex=
 	else
-		die 1 'there is no stat that knows -c or -f'
+		die "$lacking_status" 'there is no stat that knows -c or -f'
 	fi
 	xattrs='' flags=''
 	if [ "$(uname -s)" = Linux ] && command -v getfattr && command -v setfattr; then xattrs=1
@@ -122,7 +128,7 @@ make_tmp() {
 # make_room KILOBYTES STATUS: of a text that is cut off, a part would be done and taken for all. What is written there is a few times
 # what is decided upon.
 make_room() {
-	dd if=/dev/zero of="$tmp/room" bs=1024 count="$1" 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" 'TMPDIR names another folder'
+	dd if=/dev/zero of="$tmp/room" bs=1024 count="$1" 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" "$room_hint"
 	rm -f "$tmp/room"
 }
 

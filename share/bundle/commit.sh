@@ -7,7 +7,7 @@
 read_journal() {
 	read -r first <"$1"
 	[ "$first" = 'bindery-journal 1' ] || die 1 "$1: is no journal that this program knows"
-	[ "$(sed '$d' "$1" | digest)" = "$(sed -n '$s/^end //p' "$1")" ] || die 1 "$1: is torn or changed"
+	[ "$(sed '$d' "$1" | digest)" = "$(sed -n '$s/^end //p' "$1")" ] || die 3 "$1: is torn or changed"
 	tx=$(sed -n 's/^transaction //p;/^time/q' "$1")
 	purpose=$(sed -n 's/^purpose //p;/^time/q' "$1")
 	direction=$(sed -n 's/^direction //p;/^time/q' "$1")
@@ -15,7 +15,7 @@ read_journal() {
 	# shellcheck disable=SC2016
 	awk '$1 ~ /^(mkdir|rmdir|put|drop|swap|attr)$/' "$1" >"$tmp/actions"
 	can_set x "$xattrs" 'extended attributes' 'getfattr and setfattr' && can_set f "$flags" 'file flags' 'chflags' ||
-		die 1 "$1: has $cannot, which cannot be set here: there is no $tool" 'it was made where they could be'
+		die "$lacking_status" "$1: has $cannot, which cannot be set here: there is no $tool" 'it was made where they could be'
 }
 
 can_set() {
@@ -81,7 +81,7 @@ do_batch() {
 
 stopped() {
 	say "stopped in the middle: $1"
-	hint "'sh $self recover' goes on when the cause is gone, 'sh $self recover --undo' goes back"
+	hint "'sh $self$call' goes on when the cause is gone, 'sh $self$call --undo' goes back"
 	staging=
 	leave 4
 }
@@ -453,7 +453,7 @@ expire() {
 			$1 == "purpose" { print n, $2 } $1 == "undoes" { print n, "undoes", $2 } $1 ~ /^(post|reboot|kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit }' "$one"
 	done | sort -n >"$tmp/receipts"
 	set -f
-	awk -v keep=5 '
+	awk -v keep="$keep_releases" '
 		$2 == "undoes" { gone[$3] = 1; next } { n[++count] = $1; what[$1] = $2 }
 		END { for (i = count; i > 0; i--) if (what[n[i]] == "install" && !(n[i] in gone)) { oldest = n[i]; if (++installs == keep) break }
 		      for (i = 1; i <= count; i++) if ((n[i] in gone) || (installs > 0 && n[i] < oldest + 0) || (installs == 0 && i <= count - keep)) print n[i] }' "$tmp/receipts" >"$tmp/expired"
@@ -465,7 +465,7 @@ expire() {
 conclude() {
 	status=0
 	say_kept
-	[ "$direction" = backward ] || run_left "$tx"
+	[ "$direction" = backward ] || [ -n "$at_boot" ] || run_left "$tx"
 	explain "$purpose done"
 }
 

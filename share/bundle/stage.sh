@@ -49,6 +49,8 @@ look_at_lock() {
 	while read -r key value; do
 		case $key in pid) their_pid=$value ;; host) their_host=$value ;; started) their_start=$value ;; verb) their_verb=$value ;; esac
 	done <"$1"
+	# A machine that has just been started may not know its name yet; its state is never on another's file system.
+	case $host in '' | '(none)') their_host=$host ;; esac
 	if [ "$their_host" = "$host" ] || [ -z "$their_verb" ]; then
 		now=$(started_at "${their_pid:-0}")
 		[ -n "$now" ] && [ -n "$their_verb" ] && { [ "$their_start" = - ] || [ "$their_start" = "$now" ]; } || { rm -f "$1"; return; }

@@ -264,6 +264,7 @@ begin() {
 	else
 		expire
 	fi
+	[ -z "$at_boot" ] || return 0
 	status=0
 	run_all_left
 	[ "$status" -le "$first_status" ] || first_status=$status

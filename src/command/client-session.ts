@@ -11,6 +11,7 @@ import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
 import { configuredProxy } from '../host/http-proxy.ts'
 import { hostLocker } from '../host/lock.ts'
+import { recoveryProgram } from '../host/recovery-program.ts'
 import { readConfig } from './client-config.ts'
 import { isTree } from './tree-input.ts'
 import type { Channel } from '../base/name.ts'
@@ -33,6 +34,7 @@ export async function openSession(context: Context): Promise<Session> {
     disk,
     http: httpOf(context, config),
     clock: context.clock,
+    recovery: recoveryProgram,
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: context.progress,

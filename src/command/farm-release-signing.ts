@@ -12,7 +12,7 @@ import { folderStore } from '../host/folder-store.ts'
 import { writeRepositoryFolder } from '../host/repository-folder.ts'
 import { builtFolder } from './farm-built-folder.ts'
 import { distFile } from './farm-release-build.ts'
-import { acceptedFolder, tellSigners } from './farm-signing.ts'
+import { acceptedFolder } from './farm-signing.ts'
 import { parseInput } from './parse.ts'
 import { publish } from './publish.ts'
 import { keyringOf } from './repository-options.ts'
@@ -62,13 +62,19 @@ async function request(controller: Controller, release: ReleaseConfig, build: Bu
   }
   const digest = await stageDigest(stage)
   const file = join('request', `${branch}-${arch}-${digest.slice(0, 12)}`)
-  const text = stageLines(await describeStage(await openStage(stage)), () => undefined).join('\n')
   await rm(join(folder, file), { recursive: true, force: true })
   await rename(aside, join(folder, file))
   const packages = (await farm.catalog.packagesOf(build.id)).map(({ id }) => id)
   const id = await farm.catalog.addHandover({ branch, arch, digest, file, basis: undefined, packages }, 'farm')
   context.say(`${branch}/${arch}: handover ${id}: ${build.packages[0] as string} to sign: ${join(folder, file)}`)
-  await tellSigners(controller, { id, branch, arch, text: `${text}\n`, file: join(folder, file) })
+  // Whoever tells signers.
+  controller.done.wake()
+}
+
+/** What a person reads before signing. */
+export async function stageText(folder: string): Promise<string> {
+  const lines = stageLines(await describeStage(await openStage(folderStore(folder))), () => undefined)
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 async function stageRelease({ context, folder, signal }: Controller, release: ReleaseConfig, build: Build, stage: string): Promise<void> {

@@ -5,11 +5,12 @@ import { inTurn } from '../engine/farm/remote/in-turn.ts'
 import { sweepFolder } from '../host/folder-store.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
+import { databaseAway } from './farm-away.ts'
 import { officeCalls, officeSocket } from './farm-ask.ts'
 import { endClaims, watchClaims } from './farm-claims.ts'
 import { keepDoing, pauseFor } from './farm-controller.ts'
 import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builder.ts'
-import { lookAtSources, mayHaveChanged } from './farm-look.ts'
+import { lookAtSources, mayHaveChanged, noted } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
 import { readFarmConfig, readPackageKey } from './farm-open.ts'
@@ -56,7 +57,17 @@ export const farmRun: Command = {
     await withHeldFarm(context, { folder, config, verb: 'farm run' }, async ({ farm, hold }) => {
       const ousted = new AbortController()
       const signal = AbortSignal.any([context.signal, ousted.signal])
-      const controller: Controller = { context, folder, config, farm, key, turns: inTurn(), done: wakened(), signal }
+      const controller: Controller = {
+        context,
+        folder,
+        config,
+        farm,
+        key,
+        turns: inTurn(),
+        done: wakened(),
+        away: databaseAway(context),
+        signal,
+      }
       await prepare(controller, builders)
       if (input.flag('once')) await runOnce(controller, builders)
       else await Promise.all([runUntilStopped(controller, builders, listen), watchHold(controller, hold, ousted)])
@@ -123,15 +134,17 @@ function tellUnmade({ config: { releases, builders }, context }: Controller): vo
 
 /** All that there is to do, step after step; what fails ends it. */
 async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
-  for (const branch of controller.config.branches) await lookAtSources(controller, branch)
-  for (const release of controller.config.releases) await (await releaseLook()).lookAtRelease(controller, release)
+  for (const branch of controller.config.branches) await noted(controller, branch, async () => await lookAtSources(controller, branch))
+  for (const release of controller.config.releases)
+    await noted(controller, release, async () => await (await releaseLook()).lookAtRelease(controller, release))
   await endClaims(controller)
-  await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
+  const troubles = await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
   controller.signal.throwIfAborted()
+  for (const trouble of troubles) if (trouble !== undefined) throw trouble
   await takeSigned(controller, new Map())
   await publishSigned(controller)
-  await handOver(controller)
   await handOverReleases(controller)
+  await handOver(controller)
   await visitMirrors(controller, new Map())
   await dropOld(controller)
 }
@@ -216,11 +229,12 @@ async function watchSources(controller: Controller, branch: BranchConfig, wake: 
   let isDue = true
   await keepDoing(controller, {
     name: branch.name,
-    work: async () => {
-      isDue ||= await mayHaveChanged(controller, branch)
-      if (isDue) await look()
-      isDue = false
-    },
+    work: async () =>
+      await noted(controller, branch, async () => {
+        isDue ||= await mayHaveChanged(controller, branch)
+        if (isDue) await look()
+        isDue = false
+      }),
     pause: async () => await wake.changed(withJitter(context, branch.everySeconds * 1000), signal),
   })
 }

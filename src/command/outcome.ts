@@ -91,13 +91,13 @@ function failureText({ step, reason }: FailedStep, { transaction }: Left): strin
 
 /** Where that cannot be done, the step has failed like one whose failure is only told. */
 async function takeBack(context: Context, session: Session, left: Left, failure: FailedStep): Promise<number> {
-  const { disk, config, clock, signal } = session
+  const { disk, config, clock, recovery, signal } = session
   const releases = left.releases.map(({ new: next }) => next).join(', ')
-  const work = { disk, config, clock, signal, goal: { kind: 'steps', count: 1 } as const }
+  const work = { disk, config, clock, recovery, signal, goal: { kind: 'steps', count: 1 } as const }
   let done: Done
   try {
     const plan = await planRollback(work)
-    if (plan.journal.undoes.at(-1) !== left.transaction) throw new BinderyError('conflict', 'it is not the newest install')
+    if (!plan.journal.undoes.includes(left.transaction)) throw new BinderyError('conflict', 'it is not the newest install')
     done = await rollbackPlan(work, plan)
   } catch (error) {
     if (!isBinderyError(error) || error.code === 'interrupted' || error.code === 'stopped') throw error
@@ -120,8 +120,8 @@ export type Catching = {
 
 /** Before any other change: what killed runs left is finished, or taken back. Answers the exit status of that. */
 export async function catchUp(context: Context, session: Session, { undo, tell, isToRun = everyStep, skip }: Catching): Promise<number> {
-  const { disk, config } = session
-  const recovered = await recover(disk, { undo, keepReleases: config.keepReleases })
+  const { disk, config, recovery } = session
+  const recovered = await recover(disk, { undo, keepReleases: config.keepReleases, recovery })
   let status = 0
   if (recovered.kind !== 'nothing') {
     tell(describeRecovered(recovered))

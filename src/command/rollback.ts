@@ -49,12 +49,12 @@ function goalOf(input: Input): Goal | undefined {
 }
 
 async function goBack(context: Context, session: Session, input: Input, goal: Goal | undefined): Promise<number> {
-  const { disk, config, clock, signal } = session
+  const { disk, config, clock, recovery, signal } = session
   const begun = input.flag('dry-run')
     ? { status: await refuseInterrupted(session), isAll: false }
     : await finishBegun(context, session, goal)
   if (begun.isAll) return begun.status
-  const work = { disk, config, clock, signal, goal: goal ?? newest }
+  const work = { disk, config, clock, recovery, signal, goal: goal ?? newest }
   const plan = await planRollback(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return 0

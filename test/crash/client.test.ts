@@ -17,6 +17,7 @@ import { withBindMount } from '../helpers/limited-disk.ts'
 import { dir, file, hardlink, symlink } from '../helpers/plant.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
 import { cases } from '../helpers/whole-suite.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Done } from '../../src/engine/client/apply/transaction.ts'
 import type { PostStep } from '../../src/format/post-step.ts'
@@ -28,10 +29,10 @@ import type { Disk } from '../../src/port/disk.ts'
 /** The machine stops at every changing call, and again while it recovers: the whole tree is old or new in the end. */
 
 const clock = { now: () => 1_700_000_100_000 }
-const finish = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: false, keepReleases: 5 })
-const undo = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: true, keepReleases: 5 })
+const finish = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: false, keepReleases: 5, recovery })
+const undo = async (disk: Disk): Promise<unknown> => await recover(disk, { undo: true, keepReleases: 5, recovery })
 const back = async (disk: Disk): Promise<unknown> =>
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })
 
 type World = {
   readonly old: Release
@@ -250,7 +251,7 @@ for (const [turn, [name, { releases: trees, locally = async () => {} }]] of Obje
       return disk
     }
     const goBack = async (disk: Disk): Promise<unknown> =>
-      await rollback({ disk, goal: { kind: 'steps', count: trees.length - 1 }, config: defaultConfig, clock })
+      await rollback({ disk, goal: { kind: 'steps', count: trees.length - 1 }, config: defaultConfig, recovery, clock })
     const clean = await updated()
     const before = await whole(clean)
     const calls = await callsOf(clean, goBack)
@@ -288,7 +289,7 @@ test('steps of an install are never forgotten, and never run for one that was un
       const what = `after a crash before ${call} ${calls[call - 1] ?? ''}`
       const disk = await fresh()
       assert.equal(await crashes(disk, { kind: 'crash', at: call, when: 'before' }, installWithSteps), true)
-      await recover(disk, { undo: goBack, keepReleases: 5 })
+      await recover(disk, { undo: goBack, keepReleases: 5, recovery })
       if ((await whole(disk)) === pictures.new) {
         const left = await readLeft(disk)
         assert.deepEqual(
@@ -298,7 +299,7 @@ test('steps of an install are never forgotten, and never run for one that was un
         )
         await removeSteps(disk, 1)
       }
-      assert.equal((await recover(disk, { undo: false, keepReleases: 5 })).kind, 'nothing', what)
+      assert.equal((await recover(disk, { undo: false, keepReleases: 5, recovery })).kind, 'nothing', what)
       assert.deepEqual(await readLeft(disk), [], what)
     }
   }
@@ -323,7 +324,7 @@ test('what a bind mount makes a copy of is finished or undone, and nobody’s ch
   const [old, next] = [await release('1.0', from), await release('1.1', to)]
   const run = async (disk: Disk): Promise<unknown> => await install(bound(disk), old, next)
   const mend = async (disk: Disk, goBack: boolean): Promise<readonly Kept[]> => {
-    const recovered = await recover(bound(disk), { undo: goBack, keepReleases: 5 })
+    const recovered = await recover(bound(disk), { undo: goBack, keepReleases: 5, recovery })
     return recovered.kind === 'nothing' ? [] : recovered.kept
   }
   const clean = await machine(memoryDisk(), from)

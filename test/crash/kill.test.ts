@@ -11,6 +11,7 @@ import { hostDisk } from '../../src/host/disk.ts'
 import { assertSameTree } from '../acceptance/judge.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { NodeTree } from '../../src/engine/client/apply/nodes.ts'
 
 /** A real process on a real file system, killed at some changing call; other programs judge what recover makes of it. */
@@ -74,7 +75,7 @@ describe('kill -9', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...need
       await assertOldOrNew(root, old, next)
       const wasCommitted = existsSync(join(at(root), 'var/db/bindery/journal'))
       const undo = step % 2 === 1
-      await recover(hostDisk(at(root)), { undo, keepReleases: 5 })
+      await recover(hostDisk(at(root)), { undo, keepReleases: 5, recovery })
       await assertSameTree(at(root), at(wasCommitted && !undo ? 'NEW' : 'OLD'))
       rmSync(at(root), { recursive: true })
     })

@@ -13,6 +13,7 @@ import { install, leftovers, machine, release, text, whole } from '../helpers/cl
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
 import { withBindMount } from '../helpers/limited-disk.ts'
 import { cases } from '../helpers/whole-suite.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Done } from '../../src/engine/client/apply/transaction.ts'
 import type { Kept } from '../../src/format/journal.ts'
@@ -100,7 +101,7 @@ for (const [name, where] of Object.entries(worlds)) {
   ): Promise<void> {
     const earlier = await leftovers(disk)
     await crashes(disk, { kind: 'crash', at, when }, work)
-    await recover(where.on(disk), { undo, keepReleases: 5 })
+    await recover(where.on(disk), { undo, keepReleases: 5, recovery })
     const state = assertOneOf(await whole(disk), pictures, `stopped ${when} ${at}`)
     if (pictures.old !== pictures.new) assert.deepEqual(await leftovers(disk), state === 'new' ? rests : earlier)
     assert.deepEqual(await ownNames(disk), [])
@@ -113,7 +114,13 @@ async function edited(disk: Disk, edits: readonly Edit[]): Promise<Disk> {
 }
 
 async function back(disk: Disk): Promise<Done> {
-  return await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 1_700_000_100_000 } })
+  return await rollback({
+    disk,
+    goal: { kind: 'steps', count: 1 },
+    config: defaultConfig,
+    recovery,
+    clock: { now: () => 1_700_000_100_000 },
+  })
 }
 
 type Contents = ReadonlyMap<string, string>

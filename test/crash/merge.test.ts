@@ -7,6 +7,7 @@ import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { install, machine, release, text, whole } from '../helpers/client-world.ts'
 import { assertOneOf, callsOf, crashes, moments } from '../helpers/crash.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
@@ -15,7 +16,7 @@ import type { Disk } from '../../src/port/disk.ts'
 const path = 'etc/rc.conf' as RelPath
 const trees = [{ [path]: 'a\nb\nc\n' }, { [path]: 'a\nb\nnew\n' }] as const
 const back = async (disk: Disk): Promise<unknown> =>
-  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock: { now: () => 1_700_000_100_000 } })
+  await rollback({ disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock: { now: () => 1_700_000_100_000 } })
 
 async function edited(): Promise<Disk> {
   const disk = await machine(memoryDisk(), trees[0])
@@ -44,7 +45,7 @@ for (const moment of moments) {
       for (let at = 1; at <= calls.length; at++) {
         const disk = await start()
         assert.equal(await crashes(disk, { kind: 'crash', at, when: moment }, work), true)
-        await recover(disk, { undo: at % 2 === 0, keepReleases: 5 })
+        await recover(disk, { undo: at % 2 === 0, keepReleases: 5, recovery })
         assertOneOf(await whole(disk), pictures, `crashed ${moment} ${at} ${calls[at - 1] ?? ''}`)
       }
     }

@@ -13,6 +13,7 @@ import { assertOneOf } from '../helpers/crash.ts'
 import { loggedDisk } from '../helpers/power-cut.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
 import { cases } from '../helpers/whole-suite.ts'
+import { recovery } from '../helpers/recovery.ts'
 import type { Disk } from '../../src/port/disk.ts'
 
 /** The power fails, and what was not synced is lost in part: still the whole tree is old or new after the recovery. */
@@ -40,12 +41,12 @@ test('a power cut in an install or a rollback loses nothing that matters', async
   await install(logged.disk, old, next)
   const installed = logged.length()
   const after = await whole(start)
-  await rollback({ disk: logged.disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, clock })
+  await rollback({ disk: logged.disk, goal: { kind: 'steps', count: 1 }, config: defaultConfig, recovery, clock })
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 0, max: logged.length() }), fc.integer(), fc.boolean(), async (count, seed, undo) => {
       const disk = await machine(memoryDisk(), oldTree)
       await logged.cut(disk, count, luck(seed))
-      await recover(disk, { undo, keepReleases: 5 })
+      await recover(disk, { undo, keepReleases: 5, recovery })
       assertOneOf(
         await whole(disk),
         { old: before, new: after },

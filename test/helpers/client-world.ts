@@ -10,6 +10,7 @@ import { encodeManifest } from '../../src/format/manifest.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { plant } from './plant.ts'
+import { recovery } from './recovery.ts'
 import type { ByteStream } from '../../src/base/bytes.ts'
 import type { Sha256 } from '../../src/base/digest.ts'
 import type { FileEntry, Manifest } from '../../src/base/entry.ts'
@@ -110,6 +111,7 @@ export function installInput(disk: Disk, old: Release, next: Release, changes: P
     installed: old.manifest,
     config: defaultConfig,
     clock: { now: () => 1_700_000_000_000 },
+    recovery,
     ...changes,
   }
 }

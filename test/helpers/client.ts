@@ -3,6 +3,7 @@ import { mirrorOrder } from '../../src/engine/client/fetch/mirror-order.ts'
 import { makeStateFolders } from '../../src/engine/client/state.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
+import { recovery } from './recovery.ts'
 import type { Session } from '../../src/engine/client/fetch/session.ts'
 
 /** A client's world for tests: a root in memory, the real network, and what was said. */
@@ -17,6 +18,7 @@ export async function testSession(change: Partial<Session> = {}): Promise<TestSe
     disk,
     http: hostHttp({}),
     clock: { now: () => Date.now() },
+    recovery,
     config,
     mirrors: mirrorOrder(config.mirrors),
     progress: { start: () => ({ advance: () => {}, end: () => {} }) },

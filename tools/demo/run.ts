@@ -5,7 +5,7 @@ import { assertSameTree } from '../../test/acceptance/judge.ts'
 import { changedPaths, killInstall } from './kill.ts'
 import { programs } from './programs.ts'
 import { startRelay, type Counts, type Relay } from './relay.ts'
-import { bindery, line, megabytes, startBindery, title } from './stage.ts'
+import { bindery, line, megabytes, portOf, startBindery, title } from './stage.ts'
 import { makeSystems } from './system.ts'
 
 /**
@@ -72,21 +72,6 @@ function blobs(pattern: string): readonly string[] {
 
 function sizeOf(files: readonly string[]): number {
   return files.reduce((sum, file) => sum + statSync(join(work, file)).size, 0)
-}
-
-/** `serve` says where it listens, once it does. */
-async function portOf(server: ReturnType<typeof startBindery>): Promise<number> {
-  return await new Promise((found, failed) => {
-    let said = ''
-    const listen = (chunk: Buffer): void => {
-      said += chunk.toString()
-      const port = /http:\/\/[^/\s]*:(\d+)/.exec(said)?.[1]
-      if (port !== undefined) found(Number(port))
-    }
-    server.stdout?.on('data', listen)
-    server.stderr?.on('data', listen)
-    server.once('close', () => failed(new Error(`serve ended: ${said}`)))
-  })
 }
 
 async function takeUpdate(relay: Relay): Promise<void> {

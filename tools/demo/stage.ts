@@ -40,3 +40,18 @@ export async function finish(child: ChildProcess): Promise<Done> {
 export function megabytes(bytes: number): string {
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : bytes >= 1e4 ? `${Math.round(bytes / 1e3)} kB` : `${bytes} bytes`
 }
+
+/** `serve` says where it listens, once it does. */
+export async function portOf(server: ChildProcess): Promise<number> {
+  return await new Promise((found, failed) => {
+    let said = ''
+    const listen = (chunk: Buffer): void => {
+      said += chunk.toString()
+      const port = /http:\/\/[^/\s]*:(\d+)/.exec(said)?.[1]
+      if (port !== undefined) found(Number(port))
+    }
+    server.stdout?.on('data', listen)
+    server.stderr?.on('data', listen)
+    server.once('close', () => failed(new Error(`serve ended: ${said}`)))
+  })
+}

@@ -24,6 +24,8 @@ export const statePaths = {
   store: `${stateFolder}/store` as RelPath,
   receipt: `${stateFolder}/receipt` as RelPath,
   journal: `${stateFolder}/journal` as RelPath,
+  recover: `${stateFolder}/recover` as RelPath,
+  bootHook: `${stateFolder}/boot-hook` as RelPath,
   steps: `${stateFolder}/steps` as RelPath,
   log: `${stateFolder}/log` as RelPath,
   oldNames: `${stateFolder}/old-names` as RelPath,
@@ -38,6 +40,8 @@ export const channelFiles = {
   base: 'base.tar.zst' as RelPath,
   obsolete: 'obsolete' as RelPath,
   terms: 'terms' as RelPath,
+  phase: 'phase' as RelPath,
+  nextManifest: 'next.mtree.zst' as RelPath,
 } as const
 
 export function channelFolder(channel: Channel): RelPath {
@@ -94,9 +98,15 @@ export async function removeStateFolders(disk: Disk, made: readonly RelPath[]): 
 /** The tree around our folders is the administrator's: a comparison must not find that we were there. */
 async function around(disk: Disk, made: readonly RelPath[], path: RelPath, work: () => Promise<void>): Promise<void> {
   const folder = parentPath(path)
-  const before = made.includes(folder) ? undefined : await disk.lstat(folder)
+  if (made.includes(folder) || folder === stateFolder) await work()
+  else await keepingTime(disk, folder, work)
+}
+
+/** Names come and go in the folder, and its time stays. */
+export async function keepingTime(disk: Disk, folder: RelPath, work: () => Promise<void>): Promise<void> {
+  const before = await disk.lstat(folder)
   await work()
-  if (before !== undefined && folder !== stateFolder) await disk.setTimes([{ path: folder, mtime: before.mtime }])
+  if (before !== undefined) await disk.setTimes([{ path: folder, mtime: before.mtime }])
 }
 
 /** A whole small file; undefined where there is none, `over-limit` where it is larger than any that we write. */

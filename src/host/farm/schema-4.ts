@@ -1,10 +1,7 @@
-/** A branch may be a line of releases, out of git, CVS, or a folder of errata patches. */
+/** Branches say whether their sources can be read. */
 export const schema4: readonly string[] = [
-  `alter table farm.branch add column product text`,
-  `comment on column farm.branch.product is 'What it makes releases of; null for a line of packages'`,
-  `alter table farm.branch drop constraint branch_source_kind`,
-  `alter table farm.branch add constraint branch_source_kind check (source_kind in ('cvs', 'git', 'errata'))`,
-  `comment on table farm.branch is 'The packages of a release, or the releases of a product, and who gets them'`,
-  `comment on column farm.branch.source is 'Root of CVS, folder of a clone of git, or folder of errata patches'`,
-  `comment on column farm.package.signature is 'The update signature, as pkg_add prints it; the name of a release'`,
+  `alter table farm.branch add column look_failed_at timestamptz, add column look_why text
+    constraint branch_look check ((look_failed_at is null) = (look_why is null))`,
+  `comment on column farm.branch.look_failed_at is 'Since when looks at its sources fail; null where the last one succeeded'`,
+  `comment on column farm.branch.look_why is 'What the last of them said'`,
 ]

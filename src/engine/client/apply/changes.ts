@@ -2,6 +2,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { parentPath, rootPath, showPath } from '../../../base/path.ts'
 import { findBeside } from './beside.ts'
 import { decide } from './decide.ts'
+import { isIndex } from './indexes.ts'
 import { linkGroups } from './links.ts'
 import { lookAt, unreadDigest } from './look.ts'
 import { findMerges, maxMergeBytes } from './merges.ts'
@@ -79,7 +80,7 @@ export async function findChanges(input: ChangeInput): Promise<Changes> {
     changes: draft.sorted(),
     kept: [...draft.kept.values(), ...[...merges.keys()].map((path) => ({ path, reason: 'merged' as const }))],
     merges,
-    live: { ...live, stats: new Map([...live.stats, ...draft.besideStats]) },
+    live: { ...live, stats: new Map([...live.stats, ...draft.moreStats]) },
   }
 }
 
@@ -137,7 +138,8 @@ class Draft {
   readonly kept = new Map<RelPath, Kept>()
   /** What is to come to lie beside which path. */
   readonly besides = new Map<RelPath, Node>()
-  readonly besideStats = new Map<RelPath, Stat>()
+  /** Of what is changed beside the paths of the releases. */
+  readonly moreStats = new Map<RelPath, Stat>()
   readonly blocked: RelPath[] = []
   readonly #donors: ReadonlyMap<RelPath, RelPath>
   readonly #live: LiveView
@@ -237,18 +239,29 @@ function blockedAncestor(draft: Draft, path: RelPath): RelPath | undefined {
 }
 
 /** A folder goes only when all that is in it goes; one that another file system is mounted on stays. */
-async function keepFullFolders(draft: Draft, { disk, base }: ChangeInput): Promise<void> {
+async function keepFullFolders(draft: Draft, input: ChangeInput): Promise<void> {
+  const { disk, base } = input
   const going = [...draft.changes.values()].filter((change) => 'old' in change && change.old.kind === 'dir' && change.kind !== 'attr')
   for (const change of going.sort((a, b) => (a.path > b.path ? -1 : 1))) {
     const names = await disk.readdir(change.path)
     const staying = names.map((name) => `${change.path}/${name}` as RelPath).filter((path) => draft.changes.get(path)?.kind !== 'remove')
     const isMounted = await isMountPoint(disk, change.path)
     if (staying.length === 0 && !isMounted) continue
+    if (!isMounted && change.kind === 'remove' && staying.every((path) => !base.nodes.has(path) && isIndex(path))) {
+      await removeIndexes(draft, input, staying)
+      continue
+    }
     const isForeign = isMounted || staying.some((path) => !base.nodes.has(path))
     if (change.kind === 'replace') draft.keep(change.path, 'not-empty', change.new)
     else if (isForeign) draft.keep(change.path, 'not-empty')
     else draft.changes.delete(change.path)
   }
+}
+
+async function removeIndexes(draft: Draft, { disk, scope, signal, meter }: ChangeInput, paths: readonly RelPath[]): Promise<void> {
+  const { nodes, stats } = await lookAt(disk, paths, { scope, guess: () => undefined, signal, meter })
+  for (const [path, old] of nodes) draft.set({ kind: 'remove', path, old })
+  for (const [path, stat] of stats) draft.moreStats.set(path, stat)
 }
 
 async function isMountPoint(disk: DiskReader, path: RelPath): Promise<boolean> {
@@ -264,7 +277,7 @@ async function placeBeside(draft: Draft, { disk, base, next, scope, suffix }: Ch
     const kept = draft.kept.get(path) as Kept
     draft.kept.set(path, { ...kept, ...(beside === undefined ? {} : { beside: beside.path }) })
     if (beside === undefined || beside.kind === 'there') continue
-    if (beside.kind === 'replace') draft.besideStats.set(beside.path, beside.stat)
+    if (beside.kind === 'replace') draft.moreStats.set(beside.path, beside.stat)
     const at = { path: beside.path, of: path, new: { ...node, path: beside.path } }
     draft.set(beside.kind === 'add' ? { kind: 'add', ...at } : { kind: 'replace', ...at, old: beside.old })
   }

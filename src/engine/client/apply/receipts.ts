@@ -1,4 +1,4 @@
-import { collectBytes, emptyBytes } from '../../../base/bytes.ts'
+import { collectBytes, emptyBytes, equalBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
@@ -6,6 +6,7 @@ import { readStateFile, statePaths, writeStateFile } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 
 /** The journal while a plan is carried out, and what becomes of it: `receipt/N`, the same text, when it is done. */
 
@@ -19,10 +20,24 @@ export async function readJournal(disk: DiskReader): Promise<Journal | undefined
   return await readJournalAt(disk, statePaths.journal, way)
 }
 
-/** The moment from which there is something to recover. */
-export async function writeJournal(disk: Disk, journal: Journal): Promise<void> {
+/** The moment from which there is something to recover; what does that without us lies ready before. */
+export async function writeJournal(disk: Disk, journal: Journal, recovery: RecoveryProgram): Promise<void> {
+  await layRecovery(disk, await recovery())
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
 }
+
+const maxProgramBytes = 1 << 22
+
+async function layRecovery(disk: Disk, program: Uint8Array): Promise<void> {
+  const stat = await disk.lstat(statePaths.recover)
+  if (stat?.kind === 'file' && stat.mode === programMode && stat.size === program.length) {
+    const laid = await readStateFile(disk, statePaths.recover, maxProgramBytes)
+    if (laid !== undefined && equalBytes(laid, program)) return
+  }
+  await writeStateFile(disk, statePaths.recover, program, programMode)
+}
+
+const programMode = 0o700
 
 /** `way`: out of it, when it is damaged. */
 export async function readJournalAt(disk: DiskReader, path: RelPath, way: string): Promise<Journal | undefined> {
@@ -89,13 +104,33 @@ export async function nextTransaction(disk: DiskReader): Promise<number> {
   return Math.max(0, ...(await listReceipts(disk))) + 1
 }
 
+type Step = Pick<Receipt, 'releases'>
+
+/** Installs as people count them, newest first: a release that came in phases is one. */
+export function stepsAmong<T extends Step>(newestFirst: readonly T[]): readonly (readonly T[])[] {
+  const steps: T[][] = []
+  for (const one of newestFirst) {
+    const last = steps.at(-1)
+    if (last?.some((newer) => isSameRelease(newer, one)) === true) last.push(one)
+    else steps.push([one])
+  }
+  return steps
+}
+
+function isSameRelease({ releases }: Step, { releases: others }: Step): boolean {
+  return releases.some((one) => others.some(({ role, old, new: next }) => role === one.role && old === one.old && next === one.new))
+}
+
 /**
  * Receipts that nobody can ask for any more: those before the `keep` newest installs. A rollback leaves a receipt that
  * only tells of it.
  */
-export function expiredReceipts(receipts: readonly Pick<Receipt, 'transaction' | 'purpose'>[], keep: number): readonly number[] {
-  const installs = receipts.filter(({ purpose }) => purpose === 'install').toReversed()
-  const oldest = keep === 0 ? Infinity : installs[keep - 1]?.transaction
-  const limit = oldest ?? installs.at(-1)?.transaction ?? receipts.at(-keep)?.transaction ?? 0
+export function expiredReceipts(
+  receipts: readonly Pick<Receipt, 'transaction' | 'purpose' | 'releases'>[],
+  keep: number,
+): readonly number[] {
+  const installs = stepsAmong(receipts.filter(({ purpose }) => purpose === 'install').toReversed())
+  const oldest = keep === 0 ? Infinity : installs[keep - 1]?.at(-1)?.transaction
+  const limit = oldest ?? installs.at(-1)?.at(-1)?.transaction ?? receipts.at(-keep)?.transaction ?? 0
   return receipts.map(({ transaction }) => transaction).filter((transaction) => transaction < limit)
 }

@@ -5,6 +5,7 @@ import { stateFolder, statePaths } from '../state.ts'
 import { joinPath } from '../../../base/path.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Receipt } from './receipts.ts'
 import type { Done } from './transaction.ts'
 
@@ -18,13 +19,14 @@ export type RecoverOptions = {
   /** Go back instead of on; one that goes back already goes on going back. */
   readonly undo: boolean
   readonly keepReleases: number
+  readonly recovery: RecoveryProgram
 }
 
 /**
  * Finishes what a killed run left, or takes it back. Everything that is needed lies on the disk: no network, no keys.
  * Without a journal nothing live was changed, and what was being prepared is swept away.
  */
-export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions): Promise<Recovered> {
+export async function recover(disk: Disk, { undo, keepReleases, recovery }: RecoverOptions): Promise<Recovered> {
   if ((await disk.lstat(stateFolder)) === undefined) return { kind: 'nothing' }
   const journal = await readJournal(disk)
   await removeAside(disk)
@@ -36,7 +38,7 @@ export async function recover(disk: Disk, { undo, keepReleases }: RecoverOptions
   }
   const turned = undo && journal.direction === 'forward'
   const current: Receipt = turned ? { ...journal, direction: 'backward' } : journal
-  if (turned) await writeJournal(disk, current)
+  if (turned) await writeJournal(disk, current, recovery)
   const done = await finish(disk, current, { keepReleases })
   return { kind: current.direction === 'forward' ? 'finished' : 'undone', ...done }
 }

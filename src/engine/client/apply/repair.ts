@@ -12,6 +12,7 @@ import type { RelPath } from '../../../base/path.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Clock, Meter } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Audit, Finding } from './audit.ts'
 import type { Contents } from './contents.ts'
 import type { LiveView } from './look.ts'
@@ -26,6 +27,7 @@ export type RepairInput = {
   readonly release: string
   readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined
 }
@@ -82,12 +84,12 @@ export function neededFiles(plan: Plan, manifest: Manifest): readonly FileEntry[
 
 /** `read` gives the content of one of `files`. */
 export async function runRepair(
-  { disk, config, signal, meter }: RepairInput,
+  { disk, config, recovery, signal, meter }: RepairInput,
   plan: Plan,
   files: readonly FileEntry[],
   read: (entry: FileEntry) => ByteStream,
 ): Promise<Done> {
-  return await runPlan(disk, plan, { contents: contentsOf(files, read), keepReleases: config.keepReleases, signal, meter })
+  return await runPlan(disk, plan, { contents: contentsOf(files, read), keepReleases: config.keepReleases, recovery, signal, meter })
 }
 
 function contentsOf(files: readonly FileEntry[], read: (entry: FileEntry) => ByteStream): Contents {

@@ -16,6 +16,7 @@ import type { Node } from '../../../format/journal-node.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Clock } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Goal, History, KeptFile } from './history.ts'
 import type { NodeScope } from './nodes.ts'
 import type { Origin, Plan, StateChange } from './plan.ts'
@@ -27,6 +28,7 @@ export type RollbackInput = {
   readonly goal: Goal
   readonly config: Pick<ClientConfig, 'ignore' | 'protect' | 'keepReleases'>
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly signal?: AbortSignal | undefined
 }
 
@@ -140,8 +142,8 @@ export async function rollback(input: RollbackInput): Promise<Done> {
   return await rollbackPlan(input, await planRollback(input))
 }
 
-export async function rollbackPlan({ disk, config, signal }: RollbackInput, plan: Plan): Promise<Done> {
-  return await runPlan(disk, plan, { contents: noContents, keepReleases: config.keepReleases, signal })
+export async function rollbackPlan({ disk, config, recovery, signal }: RollbackInput, plan: Plan): Promise<Done> {
+  return await runPlan(disk, plan, { contents: noContents, keepReleases: config.keepReleases, recovery, signal })
 }
 
 /** Everything that is needed is kept. */

@@ -14,6 +14,7 @@ import { statePaths, stateFolder } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal, Kept } from '../../../format/journal.ts'
 import type { Disk, Stat } from '../../../port/disk.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Plan } from './plan.ts'
 import type { Receipt } from './receipts.ts'
 import type { StageOptions } from './stage.ts'
@@ -21,6 +22,7 @@ import type { StageOptions } from './stage.ts'
 export type RunOptions = StageOptions & {
   /** How many installs can be taken back. */
   readonly keepReleases: number
+  readonly recovery: RecoveryProgram
 }
 
 /** What was done, and every local change that was respected on the way. */
@@ -57,7 +59,7 @@ async function prepare(disk: Disk, plan: Plan, options: RunOptions): Promise<voi
   await syncAreas(disk, plan.journal)
   await checkUnchanged(disk, plan)
   options.signal?.throwIfAborted()
-  await writeJournal(disk, plan.journal)
+  await writeJournal(disk, plan.journal, options.recovery)
 }
 
 async function checkOwnershipOf(disk: Disk, plan: Plan): Promise<void> {

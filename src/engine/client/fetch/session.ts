@@ -1,6 +1,7 @@
 import type { Clock, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { HttpClient } from '../../../port/http.ts'
+import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { MirrorOrder } from './mirror-order.ts'
 
@@ -10,6 +11,7 @@ export type Session = {
   readonly disk: Disk
   readonly http: HttpClient
   readonly clock: Clock
+  readonly recovery: RecoveryProgram
   readonly config: ClientConfig
   readonly mirrors: MirrorOrder
   readonly progress: Progress

@@ -1,0 +1,96 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** When an install is killed: so long after its start, or after it wrote its nth journal, from which on files change places. */
+export type Moment =
+  | { readonly kind: 'from start'; readonly milliseconds: number }
+  | { readonly kind: 'in commit'; readonly journal: number; readonly milliseconds: number }
+
+/** How long an install takes, and how long each of its journals lay there. */
+export type Course = { readonly milliseconds: number; readonly commits: readonly number[] }
+
+/**
+ * `count` moments: by turns one in its share of the whole run, so that they are spread over all of it, and one in a commit,
+ * which is short and would be missed.
+ */
+export function momentsOf({ milliseconds, commits }: Course, count: number): readonly Moment[] {
+  return Array.from({ length: count }, (_, i): Moment => {
+    const journal = ((i - 1) / 2) % commits.length
+    return i % 2 === 0
+      ? { kind: 'from start', milliseconds: ((i + 2 * Math.random()) / count) * milliseconds }
+      : { kind: 'in commit', journal, milliseconds: Math.random() * (commits[journal] ?? 0) }
+  })
+}
+
+/** An install that is left alone, watched. */
+export async function followInstall(machine: string): Promise<Course> {
+  const started = performance.now()
+  const commits: number[] = []
+  const { ended } = startInstall(machine)
+  let isOver = false
+  const status = ended.finally(() => (isOver = true))
+  while (await journalIs(machine, 'there', () => isOver)) {
+    const written = performance.now()
+    await journalIs(machine, 'gone', () => isOver)
+    commits.push(performance.now() - written)
+  }
+  const { code, text } = await status
+  if (code !== 0) throw new Error(`install: exit status ${String(code)}\n${text}`)
+  return { milliseconds: performance.now() - started, commits }
+}
+
+export type Killed = { readonly isKilled: boolean; readonly hasJournal: boolean }
+
+/** All its processes at once, without warning, as a power cut does; not killed when it was over before. */
+export async function killInstall(machine: string, moment: Moment): Promise<Killed> {
+  const { child, ended } = startInstall(machine)
+  let isOver = false
+  const over = ended.finally(() => (isOver = true))
+  for (let journal = 0; moment.kind === 'in commit' && journal <= moment.journal; journal++) {
+    if (journal > 0) await journalIs(machine, 'gone', () => isOver)
+    await journalIs(machine, 'there', () => isOver)
+  }
+  await Promise.race([sleep(moment.milliseconds), over])
+  if (!isOver && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+  const { code, text } = await over
+  if (code !== null && code !== 0) throw new Error(`install: exit status ${code}\n${text}`)
+  return { isKilled: code === null, hasJournal: existsSync(journalOf(machine)) }
+}
+
+export function showMoment(moment: Moment): string {
+  const at = `${moment.milliseconds.toFixed(0)} ms`
+  return moment.kind === 'from start' ? `${at} after its start` : `${at} after its journal ${moment.journal + 1}`
+}
+
+type Running = { readonly child: ChildProcess; readonly ended: Promise<{ readonly code: number | null; readonly text: string }> }
+
+/** Those that run: whoever ends the rehearsal ends them. */
+const running = new Set<ChildProcess>()
+
+export function endInstalls(): void {
+  for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+}
+
+function startInstall(machine: string): Running {
+  const child = spawn(resolve('bin/bindery'), ['-C', machine, 'install'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+  running.add(child)
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))
+  const ended = new Promise<{ code: number | null; text: string }>((done) => child.once('close', (code) => done({ code, text })))
+  return { child, ended: ended.finally(() => running.delete(child)) }
+}
+
+async function journalIs(machine: string, state: 'there' | 'gone', isOver: () => boolean): Promise<boolean> {
+  const wanted = state === 'there'
+  while (existsSync(journalOf(machine)) !== wanted) {
+    if (isOver()) return false
+    await sleep(1)
+  }
+  return true
+}
+
+function journalOf(machine: string): string {
+  return join(machine, 'var/db/bindery/journal')
+}
