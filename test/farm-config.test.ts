@@ -22,6 +22,7 @@ test('the least farm.toml, and what it leaves to its defaults', () => {
   assert.deepEqual(config.branches, [
     {
       name: 'stable',
+      product: undefined,
       release: '7.6',
       source: { kind: 'git', place: '/ports', module: undefined },
       from: 'release',

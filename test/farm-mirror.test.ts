@@ -5,6 +5,9 @@ import { test } from 'node:test'
 import { farmMirror } from '../src/command/farm-mirror.ts'
 import { targetAt } from '../src/command/farm-mirror-target.ts'
 import { visitMirror } from '../src/command/farm-mirror-visit.ts'
+import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { folderStore } from '../src/host/folder-store.ts'
+import { rsyncTarget } from '../src/host/mirror-target.ts'
 import { hostExec } from '../src/host/exec.ts'
 import { memoryHttp } from '../src/host/memory-http.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
@@ -68,6 +71,26 @@ test('a folder is brought up to date; lag and torn states are told', async () =>
     rmSync(join(copy, set, 'vim-9.1.tgz'))
     writeIndexTxt(join(copy, set), ['curl-8.5.0p0.tgz'])
     assert.equal(await mirror('--check'), 'another index of the same time\n')
+  })
+})
+
+test('a repository by rsync: what it no longer has goes, and what is not ours stays', needs('rsync'), async () => {
+  await inTemporary(async (folder) => {
+    const [repository, mirror] = [join(folder, 'repo'), join(folder, 'mirror')]
+    mkdirSync(mirror)
+    const put = async (key: string, text: string): Promise<void> => await folderStore(repository).put(key, oneChunk(utf8(text)))
+    for (const key of ['blobs/base/amd64/a.tar', 'metadata/1.root.json', 'metadata/timestamp.json']) await put(key, key)
+    const target = rsyncTarget(hostExec, `${mirror}/repo`)
+    const sets = ['metadata', 'blobs/base/amd64']
+    await target.bring?.(repository, sets)
+    await folderStore(repository).delete('blobs/base/amd64/a.tar')
+    await put('blobs/base/amd64/b.tar', 'b')
+    await put('metadata/timestamp.json', 'the next one')
+    await folderStore(join(mirror, 'repo')).put('README', oneChunk(utf8('theirs')))
+    await target.bring?.(repository, sets)
+    const keys = await folderStore(join(mirror, 'repo')).list('')
+    assert.deepEqual(keys, ['README', 'blobs/base/amd64/b.tar', 'metadata/1.root.json', 'metadata/timestamp.json'])
+    assert.equal(readFileSync(join(mirror, 'repo/metadata/timestamp.json'), 'utf8'), 'the next one')
   })
 })
 

@@ -12,24 +12,7 @@ import { farmFolder } from './helpers/farm-database.ts'
 import { openWorkshop, smallDist } from './helpers/repository.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
-import type { Command } from '../src/command/command.ts'
-
-/** Runs a verb that serves, until `work` is through with it. */
-async function whileServing(command: Command, words: readonly string[], work: (url: string) => Promise<void>): Promise<void> {
-  const stop = new AbortController()
-  const told = Promise.withResolvers<string>()
-  const out = async (data: Uint8Array | string): Promise<void> => await Promise.resolve(told.resolve(String(data).trim()))
-  const running = runCommand(command, words, { out, signal: stop.signal })
-  try {
-    const ended = running.then(({ error }) => {
-      throw error ?? new Error('ended before it served')
-    })
-    await work(await Promise.race([told.promise, ended]))
-  } finally {
-    stop.abort()
-    await running
-  }
-}
+import { whileServing } from './helpers/while-serving.ts'
 
 async function statusOf(url: string, headers: Record<string, string> = {}): Promise<number> {
   return (await fetch(url, { headers, redirect: 'manual' })).status

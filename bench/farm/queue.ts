@@ -41,7 +41,17 @@ async function measure(name: string, place: FarmPlace, count: number): Promise<v
 
 async function prepare({ catalog }: Farm): Promise<void> {
   const source = { kind: 'git', place: '/ports', module: undefined } as const
-  const branch = { name: 'stable', release: '7.6', source, from: 'release', to: 'stable', sqlports: undefined, tags: [], archs }
+  const branch = {
+    name: 'stable',
+    product: undefined,
+    release: '7.6',
+    source,
+    from: 'release',
+    to: 'stable',
+    sqlports: undefined,
+    tags: [],
+    archs,
+  }
   await catalog.putBranches([branch], 'bench')
   for (let number = 0; number < builders; number++) {
     const arch = archs[number % archs.length] as string

@@ -1,17 +1,16 @@
-import { mkdir, unlink } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { hex } from '../base/bytes.ts'
 import { BinderyError, toldOf } from '../base/error.ts'
 import { inTurn } from '../engine/farm/remote/in-turn.ts'
-import { decodePublicKey } from '../format/signify.ts'
 import { callOver } from '../host/office-socket.ts'
-import { openInput, writeFileAtomically } from '../host/source.ts'
+import { isFolder, openInput, writeFileAtomically } from '../host/source.ts'
 import { systemError } from '../host/system-error.ts'
 import { actorHere, officeSocket } from './farm-ask.ts'
 import { withHeldFarm } from './farm-hold.ts'
-import { readFarmConfig } from './farm-open.ts'
+import { readFarmConfig, readPackageKey } from './farm-open.ts'
+import { copyMetadata } from './farm-release-accept.ts'
 import { signedFolder, takeBrought } from './farm-take-signed.ts'
-import { readKeyFile } from './signed-files.ts'
 import type { Context } from './command.ts'
 import type { Taken } from './farm-take-signed.ts'
 
@@ -34,21 +33,23 @@ export async function acceptForFarm(context: Context, farm: string, signed: stri
     // Nobody knows the name that it had meanwhile.
     throw error instanceof BinderyError && error.subject?.startsWith(file) === true ? toldOf(error, signed) : error
   } finally {
-    await unlink(file).catch(() => {})
+    await rm(file, { recursive: true, force: true })
   }
 }
 
 async function bring(context: Context, signed: string, file: string): Promise<void> {
-  const content = await openInput(signed, context.stdin)
+  const content = (await isFolder(signed)) ? undefined : await openInput(signed, context.stdin)
   await mkdir(signedFolder(resolve(file, '../..')), { recursive: true }).catch((cause: unknown) => Promise.reject(systemError(cause, file)))
-  await writeFileAtomically(file, content)
+  // The stage of a release is a folder, and large.
+  if (content === undefined) await copyMetadata(signed, file)
+  else await writeFileAtomically(file, content)
 }
 
 async function take(context: Context, folder: string, args: readonly [string, string, string]): Promise<Taken> {
   const answered = await callOver(officeSocket(folder), 'accept', args)
   if (answered !== undefined) return answered.value as Taken
   const config = await readFarmConfig(folder)
-  const key = await readKeyFile(context, resolve(folder, config.key), decodePublicKey)
+  const key = await readPackageKey(context, folder, config)
   return await withHeldFarm(
     context,
     { folder, config, verb: 'farm accept' },

@@ -29,6 +29,7 @@ export const farmBuilder: Command = {
   options: {
     seckey: { ...sharedFlags.seckey, help: 'the secret key of this builder' },
     pubkey: { ...sharedFlags.pubkey, help: "the controller's public key: controller.pub in the folder of the farm" },
+    ca: { kind: 'value', value: 'FILE', help: 'the authority that the certificate of an https URL is from (PEM); no other is believed' },
     enroll: { kind: 'flag', help: 'make the key of this builder where there is none, and print what makes it known to the controller' },
     name: { kind: 'value', value: 'NAME', help: 'with --enroll: what the builder is called (default: the name of this machine)' },
     arch: { kind: 'value', value: 'ARCH', help: 'the architecture that it builds for (default: that of this machine)' },
@@ -63,12 +64,19 @@ async function readSetup(context: Context, input: Input, url: string): Promise<S
   const slots = wholeOf(input, 'jobs', 1, 1000) ?? 1
   const arch = plain(input.value('arch') ?? hostArch(), 'arch')
   checkSettings(context, input, { slots, arch })
-  const post = hostFarmPost(url, context.environment)
+  const post = hostFarmPost(url, context.environment, await authoritiesOf(input, url))
   const signer = await openFarmKey(input.required('seckey'))
   const controller = await readKeyFile(context, input.required('pubkey'), decodePublicKey)
   const { clock, random, say } = context
   const link = openLink({ post, signer, controller, clock, random, wait: systemWait, tell: say })
   return { url, link, arch, slots, work: await workFolder(input.value('work') ?? '/var/db/bindery-builder') }
+}
+
+async function authoritiesOf(input: Input, url: string): Promise<Buffer | undefined> {
+  const file = input.value('ca')
+  if (file === undefined) return undefined
+  if (!url.startsWith('https:')) throw new BinderyError('usage', '--ca goes with an https URL')
+  return (await import('../host/server-certificate.ts')).readAuthorities(file)
 }
 
 /** What is wrong with the flags is said before anything is taken. */

@@ -15,7 +15,7 @@ export type Controller = {
   readonly config: FarmConfig
   readonly farm: Farm
   /** That signs packages. */
-  readonly key: SignifyPublicKey
+  readonly key: SignifyPublicKey | undefined
   /** What two could do at once, and must not. */
   readonly turns: Turns
   /** Something was built, signed or published: whoever goes on with it looks again. */

@@ -1,5 +1,7 @@
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { utf8 } from '../base/bytes.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { endLine, nameOf } from '../engine/farm/attempt-lines.ts'
 import { packageKey } from '../engine/farm/build/collect.ts'
 import { builtOrFailed, troubleMs, whileHeld } from '../engine/farm/build/lease-work.ts'
@@ -13,13 +15,13 @@ import { buildOptions, readBuildSettings, sourcesEnvironment } from './farm-buil
 import { buildInPlace } from './farm-build-run.ts'
 import { forSlot } from './farm-builder-work.ts'
 import { builtFolder, takeInto } from './farm-built-folder.ts'
-import { keepDoing, pauseFor } from './farm-controller.ts'
+import { keepDoing, lineOf, pauseFor } from './farm-controller.ts'
+import { releaseNamed } from './farm-release-accept.ts'
 import { parseInput } from './parse.ts'
 import type { ByteStream } from '../base/bytes.ts'
-import type { BinderyError } from '../base/error.ts'
 import type { BuildEnd, Holding, Made, WorkEnd } from '../engine/farm/build/lease-work.ts'
 import type { BuiltPackage } from '../format/built.ts'
-import type { BuilderConfig } from '../format/farm-config.ts'
+import type { BuilderConfig, ReleaseConfig } from '../format/farm-config.ts'
 import type { LogFile } from '../host/log-file.ts'
 import type { AttemptEnd, Claim, NewPackage } from '../port/farm-queue.ts'
 import type { Context, Input } from './command.ts'
@@ -110,20 +112,61 @@ async function openAttemptLog({ folder }: Controller, { attempt }: Claim): Promi
 
 type Running = { readonly log: LogFile; readonly stop: AbortSignal }
 
-async function buildAndTakeIn(controller: Controller, work: Work, { log, stop }: Running): Promise<WorkEnd> {
+async function buildAndTakeIn(controller: Controller, work: Work, running: Running): Promise<WorkEnd> {
   const { claim } = work
+  const release = releaseNamed(controller.config, claim.build.branch)
+  if (release !== undefined) {
+    const build = async (): Promise<Made<NewPackage>> => await buildReleaseIn(controller, work, release, running)
+    return await settle(controller, claim, running, { build, takeIn: async () => {} })
+  }
   const output = await outputOf(controller, work)
-  const build = async (): Promise<Made<BuiltPackage>> => await buildIn(controller, work, { output, log, stop })
+  return await settle(controller, claim, running, {
+    build: async () => await buildIn(controller, work, { ...running, output }),
+    takeIn: async (packages) => await takeBuilt(controller, claim, output, packages),
+  })
+}
+
+type Steps<P> = { readonly build: () => Promise<Made<P>>; readonly takeIn: (packages: readonly P[]) => Promise<void> }
+
+async function settle<P extends NewPackage>(
+  controller: Controller,
+  claim: Claim,
+  { log, stop }: Running,
+  { build, takeIn }: Steps<P>,
+): Promise<WorkEnd> {
   const lastLines = async (): Promise<readonly string[]> =>
     await Promise.resolve(tellingLines(endOf(join(controller.folder, claim.attempt.logFile))))
   const end = await builtOrFailed({ build, logSize: log.size, lastLines }, stop)
   // A person may have cancelled it since the last beat.
   if ((await beat(controller, claim, log.size(), stop)) === 'lost') return { kind: 'lost' }
-  if (end.kind === 'built') await takeBuilt(controller, claim, output, end.packages)
+  if (end.kind === 'built') await takeIn(end.packages)
   const ended = await finish(controller, claim, attemptEnd(end), stop)
   if (ended === 'lost') return { kind: 'lost' }
   return end.kind === 'built' ? { kind: 'built', packages: end.packages.length } : { kind: 'failed', why: end.why }
 }
+
+/** What a release cannot be made of is no trouble of the machine. */
+async function buildReleaseIn(
+  { context, folder: farm }: Controller,
+  { config, slot, claim }: Work,
+  release: ReleaseConfig,
+  { log, stop }: Running,
+): Promise<Made<NewPackage>> {
+  const { buildRelease, speakingInto } = await import('./farm-release-build.ts')
+  const work = join(farm, 'work', `${config.name}.${slot}`, claim.build.branch)
+  const into = speakingInto(context, log, AbortSignal.any([stop, log.failed]))
+  try {
+    return { packages: [await buildRelease(into, { farm, release, claim, work })], failed: [] }
+  } catch (error) {
+    if (!isBinderyError(error) || stop.aborted || troubles.includes(error.code)) throw error
+    into.say(`${lineOf(error)}${error.hint === undefined ? '' : ` (${error.hint})`}`)
+    throw new BinderyError('command-failed', lineOf(error), { cause: error })
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+const troubles: readonly BinderyError['code'][] = ['stopped', 'io', 'no-space', 'read-only', 'locked']
 
 async function takeBuilt(
   { folder }: Controller,
@@ -136,7 +179,7 @@ async function takeBuilt(
   await takeInto(builtFolder(folder, branch, arch), { release, arch, list, packages, open })
 }
 
-function attemptEnd(end: BuildEnd<BuiltPackage>): AttemptEnd {
+function attemptEnd(end: BuildEnd<NewPackage>): AttemptEnd {
   if (end.kind === 'failed') return { kind: 'failed', why: end.why, lines: end.lines, logSize: end.log }
   return { kind: 'built', packages: end.packages.map(newPackage), logSize: end.log }
 }

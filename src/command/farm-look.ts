@@ -12,6 +12,7 @@ import { lineOf } from './farm-controller.ts'
 import type { Commit } from '../base/source-change.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
+import type { SourcePlan } from '../port/farm-catalog.ts'
 import type { PortsList } from '../port/ports-list.ts'
 import type { SourceControl } from '../port/source-control.ts'
 import type { Controller } from './farm-controller.ts'
@@ -41,8 +42,9 @@ export async function noted(
 }
 
 /** Sources into builds that wait. The same sources again come to nothing. */
-export async function lookAtSources({ context, farm }: Controller, branch: BranchConfig): Promise<void> {
-  const source = sourceOf(context.exec, branch.source)
+export async function lookAtSources(controller: Controller, branch: BranchConfig): Promise<void> {
+  const { context, farm } = controller
+  const source = versionControl(context.exec, branch.source)
   const to = await source.pinned(branch.to)
   const [changes, commits] = await Promise.all([source.changes(branch.from, to), source.commits(branch.from, to)])
   const plan = planBuilds({
@@ -57,6 +59,11 @@ export async function lookAtSources({ context, farm }: Controller, branch: Branc
     cves: await readCves(branch.cves),
     known: await farm.catalog.known(branch.name),
   })
+  await applyLook(controller, branch.name, plan)
+}
+
+/** Into the catalog, and told. */
+export async function applyLook({ context, farm }: Controller, branch: string, plan: SourcePlan): Promise<void> {
   const { updates, queued, superseded } = await farm.catalog.apply(plan, 'farm')
   const told = [
     [updates, 'updates'],
@@ -64,21 +71,22 @@ export async function lookAtSources({ context, farm }: Controller, branch: Branc
     [superseded.length, 'superseded'],
   ] as const
   const line = told.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  if (line.length === 0) return context.explain(`${branch.name}: nothing new`)
-  context.say(`${branch.name}: ${line.join(', ')}`)
-  const named = ({ pkgpath, arch, id }: Build): string => `${pkgpath} ${branch.name}/${arch}: build ${id}`
+  if (line.length === 0) return context.explain(`${branch}: nothing new`)
+  context.say(`${branch}: ${line.join(', ')}`)
+  const named = ({ pkgpath, arch, id }: Build): string => `${pkgpath} ${branch}/${arch}: build ${id}`
   for (const build of superseded) context.say(`${named(build)} is superseded: the sources have changed again`)
   for (const build of queued) context.say(`${named(build)} waits${build.isSecurity ? ' (security)' : ''}`)
 }
 
 /** Of the newest of them: what comes into the branch while we look has a later one. */
-function timeOf(commits: readonly Commit[]): number | undefined {
+export function timeOf(commits: readonly Commit[]): number | undefined {
   return commits.reduce<number | undefined>((last, { seconds }) => Math.max(last ?? seconds, seconds), undefined)
 }
 
 const noList: PortsList = { ports: new Map(), source: 'none' }
 
-function sourceOf(exec: Controller['context']['exec'], { kind, place, module }: BranchConfig['source']): SourceControl {
+/** Of a branch that has one. */
+export function versionControl(exec: Controller['context']['exec'], { kind, place, module }: BranchConfig['source']): SourceControl {
   return kind === 'git' ? gitSource(exec, place) : cvsSource(exec, place, module ?? 'ports')
 }
 

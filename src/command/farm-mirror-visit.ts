@@ -34,7 +34,7 @@ type Failed = { readonly kind: 'failed'; readonly why: string }
 /** Of an index. */
 const maxIndex = 64 << 20
 
-async function bring(
+export async function bring(
   context: Pick<Context, 'explain'>,
   target: MirrorTarget,
   folder: string,
@@ -61,7 +61,7 @@ async function look(target: MirrorTarget, folder: string, set: string): Promise<
 }
 
 /** A mirror that cannot be reached hides no other. */
-async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
+export async function orFailed<T>(work: () => Promise<T>): Promise<T | Failed> {
   try {
     return await work()
   } catch (error) {

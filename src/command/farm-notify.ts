@@ -44,7 +44,7 @@ async function runCommand({ exec }: World, command: string, { branch, arch, file
 
 /** By sendmail, as every system has it; the addresses are in the mail, not in words of a command. */
 async function sendMail({ exec }: World, addresses: readonly string[], { branch, arch, file, text }: SignatureDue): Promise<void> {
-  const head = [`To: ${addresses.map(oneLine).join(', ')}`, `Subject: ${oneLine(`to sign: packages of ${branch} for ${arch}`)}`]
+  const head = [`To: ${addresses.map(oneLine).join(', ')}`, `Subject: ${oneLine(`to sign: ${branch} for ${arch}`)}`]
   const type = ['MIME-Version: 1.0', 'Content-Type: text/plain; charset=utf-8', 'Content-Transfer-Encoding: 8bit']
   const body = `${[...head, ...type].join('\n')}\n\n${file}\n\n${text}`
   const sendmail = (await exec.has('sendmail')) ? 'sendmail' : '/usr/sbin/sendmail'

@@ -1,12 +1,15 @@
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, oneChunk } from '../base/bytes.ts'
 import { loadOptional } from '../base/optional-package.ts'
 import { usualRetries } from '../engine/farm/retry.ts'
 import { farmRules } from '../engine/farm/rules.ts'
 import { decodeFarmConfig } from '../format/farm-config.ts'
+import { decodePublicKey } from '../format/signify.ts'
 import { openInput } from '../host/source.ts'
+import { readKeyFile } from './signed-files.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
+import type { SignifyPublicKey } from '../format/signify.ts'
 import type * as FarmModule from '../host/farm/open.ts'
 import type { Context } from './command.ts'
 
@@ -17,6 +20,14 @@ export async function readFarmConfig(folder: string): Promise<FarmConfig> {
   const file = join(folder, configName)
   const bytes = await collectBytes(await openInput(file, oneChunk(new Uint8Array(0))), maxConfig)
   return await about(file, () => decodeFarmConfig(bytes ?? new Uint8Array(maxConfig + 1)))
+}
+
+export async function readPackageKey(
+  context: Pick<Context, 'stdin'>,
+  folder: string,
+  { key }: FarmConfig,
+): Promise<SignifyPublicKey | undefined> {
+  return key === undefined ? undefined : await readKeyFile(context, resolve(folder, key), decodePublicKey)
 }
 
 /** The farm in a folder, which one process at a time can have, or, where DATABASE_URL says so, the one in a PostgreSQL whose folder this is. */

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeIfThere } from '../host/remove-file.ts'
 import { keepDoing, pauseFor } from './farm-controller.ts'
@@ -45,6 +46,7 @@ export async function dropOld({ config: { keep }, farm: { catalog }, folder, con
 }
 
 async function removeRequest(folder: string, { id, file }: OldFile): Promise<void> {
-  await removeIfThere(join(folder, file))
-  await removeIfThere(join(signedFolder(folder), 'accepted', `${id}.tar`))
+  // That of a release is a folder.
+  for (const one of [join(folder, file), ...['', '.tar'].map((end) => join(signedFolder(folder), 'accepted', `${id}${end}`))])
+    await rm(one, { recursive: true, force: true })
 }

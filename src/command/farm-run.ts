@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { inTurn } from '../engine/farm/remote/in-turn.ts'
-import { decodePublicKey } from '../format/signify.ts'
 import { sweepFolder } from '../host/folder-store.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
@@ -14,17 +13,19 @@ import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builde
 import { lookAtSources, mayHaveChanged, noted } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
-import { readFarmConfig } from './farm-open.ts'
+import { readFarmConfig, readPackageKey } from './farm-open.ts'
 import { addressOf } from './listen.ts'
+import { openTls } from './tls-options.ts'
 import { handOver, publishSigned } from './farm-signing.ts'
 import { hasUnseen, signedFolder, takeBrought, takeSigned } from './farm-take-signed.ts'
 import { visitMirrors } from './farm-watch-mirrors.ts'
 import { dropOld, watchAge } from './farm-prune.ts'
-import { readKeyFile } from './signed-files.ts'
+import type * as ReleaseLook from './farm-release-look.ts'
 import type { Hold } from '../host/farm/only-one.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
 import type { WantedAnew } from '../port/farm-catalog.ts'
+import type { ServerCertificate } from '../port/server-certificate.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Command, Context, Input } from './command.ts'
@@ -51,8 +52,8 @@ export const farmRun: Command = {
     const folder = resolve(input.operands[0] as string)
     const config = await readFarmConfig(folder)
     const builders = config.builders.map((builder) => readLocalBuilder(context, builder))
-    const key = await readKeyFile(context, resolve(folder, config.key), decodePublicKey)
-    const address = listenAddress(input)
+    const key = await readPackageKey(context, folder, config)
+    const listen = await readListen(context, input, { folder, config })
     await withHeldFarm(context, { folder, config, verb: 'farm run' }, async ({ farm, hold }) => {
       const ousted = new AbortController()
       const signal = AbortSignal.any([context.signal, ousted.signal])
@@ -69,7 +70,7 @@ export const farmRun: Command = {
       }
       await prepare(controller, builders)
       if (input.flag('once')) await runOnce(controller, builders)
-      else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
+      else await Promise.all([runUntilStopped(controller, builders, listen), watchHold(controller, hold, ousted)])
       ousted.signal.throwIfAborted()
     })
     return 0
@@ -81,7 +82,7 @@ async function prepare(controller: Controller, builders: readonly LocalBuilder[]
   const { config, farm, context, folder } = controller
   const { catalog, queue } = farm
   await sweepFolder(signedFolder(folder))
-  tellAnew(context, await catalog.putBranches(config.branches, 'farm'))
+  tellAnew(context, await catalog.putBranches([...config.branches, ...config.releases], 'farm'))
   for (const { config: one } of builders) await catalog.putBuilder({ ...one, publicKey: undefined }, 'farm')
   const names = new Set(builders.map(({ config: { name } }) => name))
   const local = (await catalog.builders()).filter(({ publicKey }) => publicKey === undefined)
@@ -92,6 +93,7 @@ async function prepare(controller: Controller, builders: readonly LocalBuilder[]
   )
   const repaired = await queue.repair()
   await tellLoad(controller)
+  tellUnmade(controller)
   if (given.length > 0) context.say(`${given.length} builds that were being built wait again`)
   if (repaired > 0) context.say(`${repaired} builds were in no queue, and are again`)
 }
@@ -118,15 +120,30 @@ async function tellLoad({ farm: { engine, catalog }, context }: Controller): Pro
   )
 }
 
+/** Builders on other machines get no releases to make. */
+function tellUnmade({ config: { releases, builders }, context }: Controller): void {
+  for (const { name, release, archs, tags } of releases)
+    for (const arch of archs) {
+      const able = builders.some(
+        (one) =>
+          one.arch === arch && (one.releases.length === 0 || one.releases.includes(release)) && tags.every((tag) => one.tags.includes(tag)),
+      )
+      if (!able) context.say(`${name}/${arch}: no [builder] of farm.toml is for it, and nobody else makes releases`)
+    }
+}
+
 /** All that there is to do, step after step; what fails ends it. */
 async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
   for (const branch of controller.config.branches) await noted(controller, branch, async () => await lookAtSources(controller, branch))
+  for (const release of controller.config.releases)
+    await noted(controller, release, async () => await (await releaseLook()).lookAtRelease(controller, release))
   await endClaims(controller)
   const troubles = await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
   controller.signal.throwIfAborted()
   for (const trouble of troubles) if (trouble !== undefined) throw trouble
   await takeSigned(controller, new Map())
   await publishSigned(controller)
+  await handOverReleases(controller)
   await handOver(controller)
   await visitMirrors(controller, new Map())
   await dropOld(controller)
@@ -136,25 +153,30 @@ function slotsOf({ config: { jobs } }: LocalBuilder): readonly number[] {
   return Array.from({ length: jobs }, (_, index) => index + 1)
 }
 
-async function runUntilStopped(controller: Controller, builders: readonly LocalBuilder[], address: Address | undefined): Promise<void> {
+async function runUntilStopped(controller: Controller, builders: readonly LocalBuilder[], listen: Listen | undefined): Promise<void> {
   const { context, folder, config, farm, signal } = controller
-  const looks = new Map(config.branches.map((branch) => [branch.name, wakened()]))
+  const looks = new Map([...config.branches, ...config.releases].map((branch) => [branch.name, wakened()]))
   const hook = async (name: string): Promise<void> => await lookNow(looks, name)
   const office = await listenForCalls(officeSocket(folder), {
     ...officeCalls(farmOffice(farm)),
     look: async (name) => await hook(String(name)),
     accept: async (...args) => await acceptNow(controller, args),
   })
-  const web = address === undefined ? undefined : await openWeb(controller, address, hook)
+  const web = listen === undefined ? undefined : await openWeb(controller, listen, hook)
   try {
-    context.say(
-      `runs: ${config.branches.length} branches, ${builders.length} builders here${web === undefined ? '' : `, pages at ${web.url}`}`,
-    )
+    context.say(`runs: ${looks.size} branches, ${builders.length} builders here${web === undefined ? '' : `, pages at ${web.url}`}`)
     await Promise.all([
-      ...config.branches.map(async (branch) => await watchSources(controller, branch, looks.get(branch.name) as Wakened)),
+      ...config.branches.map(async (branch) => {
+        await watchSources(controller, branch, looks.get(branch.name) as Wakened, async () => await lookAtSources(controller, branch))
+      }),
+      ...config.releases.map(async (release) => {
+        const look = async (): Promise<void> => await (await releaseLook()).lookAtRelease(controller, release)
+        await watchSources(controller, release, looks.get(release.name) as Wakened, look)
+      }),
       ...builders.flatMap((builder) => slotsOf(builder).map(async (slot) => await runLocalBuilder(controller, builder, slot))),
       watchClaims(controller),
       watchSigning(controller),
+      watchReleases(controller),
       watchMirrors(controller),
       watchAge(controller),
     ])
@@ -165,18 +187,27 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
   }
 }
 
-type Address = ReturnType<typeof addressOf>
+type Listen = { readonly listen: ReturnType<typeof addressOf>; readonly tls: ServerCertificate | undefined }
 
-function listenAddress(input: Input): Address | undefined {
+async function readListen(
+  context: Context,
+  input: Input,
+  { folder, config }: Pick<Controller, 'folder' | 'config'>,
+): Promise<Listen | undefined> {
   const text = input.value('listen')
-  if (text !== undefined && input.flag('once')) throw new BinderyError('usage', '--once and --listen do not go together')
-  return text === undefined ? undefined : addressOf(text)
+  if (text === undefined) return undefined
+  if (input.flag('once')) throw new BinderyError('usage', '--once and --listen do not go together')
+  const { tls } = config.web
+  const files = tls && { certificate: resolve(folder, tls.certificate), key: resolve(folder, tls.key) }
+  return { listen: addressOf(text), tls: files && (await openTls(context, files)) }
 }
 
-async function openWeb(controller: Controller, listen: Address, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
+async function openWeb(controller: Controller, listen: Listen, hook: (branch: string) => Promise<void>): Promise<RunningWebServer> {
   const { context, folder, config, farm } = controller
   const { web, leaseSeconds } = config
-  return await (await import('./farm-web.ts')).startFarmWeb(context, { folder, farm, listen, web, leaseSeconds, hook, tell: context.say })
+  return await (
+    await import('./farm-web.ts')
+  ).startFarmWeb(context, { folder, farm, ...listen, web, leaseSeconds, hook, tell: context.say })
 }
 
 /** Somebody says that the sources of a branch have changed. */
@@ -193,7 +224,7 @@ async function acceptNow(controller: Controller, [brought, name, actor]: readonl
 }
 
 /** The first look is whole: what the poll command said to a run that was killed, it says to no other. */
-async function watchSources(controller: Controller, branch: BranchConfig, look: Wakened): Promise<void> {
+async function watchSources(controller: Controller, branch: BranchConfig, wake: Wakened, look: () => Promise<void>): Promise<void> {
   const { context, signal } = controller
   let isDue = true
   await keepDoing(controller, {
@@ -201,10 +232,10 @@ async function watchSources(controller: Controller, branch: BranchConfig, look: 
     work: async () =>
       await noted(controller, branch, async () => {
         isDue ||= await mayHaveChanged(controller, branch)
-        if (isDue) await lookAtSources(controller, branch)
+        if (isDue) await look()
         isDue = false
       }),
-    pause: async () => await look.changed(withJitter(context, branch.everySeconds * 1000), signal),
+    pause: async () => await wake.changed(withJitter(context, branch.everySeconds * 1000), signal),
   })
 }
 
@@ -245,6 +276,26 @@ async function watchSigning(controller: Controller): Promise<void> {
     },
     pause: async () => await Promise.race([done.changed(signingMs, signal), farm.queue.changed(signingMs), untilSigned(controller, seen)]),
   })
+}
+
+/** Apart from packages: the deltas of a release take long. */
+async function watchReleases(controller: Controller): Promise<void> {
+  const { config, farm, done, signal } = controller
+  if (config.releases.length === 0) return
+  await keepDoing(controller, {
+    name: 'releases',
+    work: async () => await handOverReleases(controller),
+    pause: async () => await Promise.race([done.changed(signingMs, signal), farm.queue.changed(signingMs)]),
+  })
+}
+
+/** Loaded by farms that make releases. */
+async function releaseLook(): Promise<typeof ReleaseLook> {
+  return await import('./farm-release-look.ts')
+}
+
+async function handOverReleases(controller: Controller): Promise<void> {
+  if (controller.config.releases.length > 0) await (await import('./farm-release-signing.ts')).handOverReleases(controller)
 }
 
 /** What comes into the folder of signed files makes no noise: it is looked for, without asking the database. */

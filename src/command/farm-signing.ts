@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256 } from '../base/digest.ts'
-import { isBinderyError, toldOf } from '../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
 import { isHandoverDue } from '../engine/farm/handover-due.ts'
 import { requestText } from '../engine/farm/sign/request.ts'
 import { encodeHandover } from '../format/handover.ts'
@@ -10,10 +10,12 @@ import { lineOf } from './farm-controller.ts'
 import { draftHandover, writeHandover } from './farm-handover-draft.ts'
 import { notifySigners } from './farm-notify.ts'
 import { publishAccepted } from './farm-publish-accepted.ts'
+import { releaseNamed } from './farm-release-accept.ts'
 import { publishedFolder } from './farm-published.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
-import { openSource } from '../host/source.ts'
-import type { BinderyError } from '../base/error.ts'
+import { isFolder, openSource } from '../host/source.ts'
+import type { ErrorCode } from '../base/error.ts'
+import type { SignifyPublicKey } from '../format/signify.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
 import type { FarmPackage, Handover } from '../port/farm-catalog.ts'
@@ -24,6 +26,12 @@ import type { HandoverDraft } from './farm-handover-draft.ts'
 
 export function publishFolder({ folder, config }: Pick<Controller, 'folder' | 'config'>): string {
   return resolve(folder, config.publish)
+}
+
+/** A farm that makes releases alone has none. */
+export function packageKeyOf({ key }: Pick<Controller, 'key'>): SignifyPublicKey {
+  if (key === undefined) throw new BinderyError('usage', 'key is missing', { subject: 'farm.toml' })
+  return key
 }
 
 export async function handOver(controller: Controller): Promise<void> {
@@ -47,15 +55,21 @@ async function tellSigners(controller: Controller): Promise<void> {
 async function tellOf(controller: Controller, { branch, arch, file: name }: Handover): Promise<readonly BinderyError[]> {
   const file = join(controller.folder, name)
   try {
-    const source = await openSource(file)
-    try {
-      return await notifySigners(controller, { branch, arch, file, text: await requestText(source) })
-    } finally {
-      await source.close()
-    }
+    return await notifySigners(controller, { branch, arch, file, text: await textOf(file) })
   } catch (error) {
     if (!isBinderyError(error)) throw error
     return [toldOf(error, file) as BinderyError]
+  }
+}
+
+/** What a person reads before signing; of a release the request is a folder. */
+async function textOf(file: string): Promise<string> {
+  if (await isFolder(file)) return await (await import('./farm-release-signing.ts')).stageText(file)
+  const source = await openSource(file)
+  try {
+    return await requestText(source)
+  } finally {
+    await source.close()
   }
 }
 
@@ -132,6 +146,11 @@ export function acceptedFolder(folder: string, { id }: Handover): string {
   return join(folder, 'accepted', String(id))
 }
 
+/** What says that another publication was faster; of a release also that it is good no more, or that nobody here can sign its snapshot anew. */
+function overtakenBy({ config }: Controller, { branch }: Handover): readonly ErrorCode[] {
+  return releaseNamed(config, branch) === undefined ? ['downgrade'] : ['conflict', 'expired', 'wrong-key']
+}
+
 /** Answers whether something was. */
 export async function publishSigned(controller: Controller): Promise<boolean> {
   const signed = await controller.farm.catalog.handovers(['signed'])
@@ -139,7 +158,7 @@ export async function publishSigned(controller: Controller): Promise<boolean> {
     try {
       await publishOne(controller, handover)
     } catch (error) {
-      if (!isBinderyError(error, 'downgrade')) throw error
+      if (!isBinderyError(error) || !overtakenBy(controller, handover).includes(error.code)) throw error
       await becomeStale(controller, handover, lineOf(error))
     }
   }
@@ -147,7 +166,15 @@ export async function publishSigned(controller: Controller): Promise<boolean> {
 }
 
 async function publishOne(controller: Controller, handover: Handover): Promise<void> {
-  const { farm, context, config, key, folder } = controller
+  const release = releaseNamed(controller.config, handover.branch)
+  if (release === undefined) return await publishPackages(controller, handover)
+  const { publishRelease } = await import('./farm-release-signing.ts')
+  await publishRelease(controller, release, handover)
+}
+
+async function publishPackages(controller: Controller, handover: Handover): Promise<void> {
+  const { farm, context, config, folder } = controller
+  const key = packageKeyOf(controller)
   const [accepted, output] = [acceptedFolder(folder, handover), publishFolder(controller)]
   await publishAccepted(context, { accepted, output, key, graceSeconds: config.graceHours * 3600 }, async (set, { written }) => {
     const list = (await mirrorFolder(publishedFolder(output, set)).read('SHA256.sig', 64 << 20)) as Uint8Array

@@ -5,13 +5,17 @@ import { sha256 } from '../base/digest.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { maxRecord, member, requestName } from '../engine/farm/sign/request.ts'
 import { openTransport, wholeOf } from '../engine/farm/sign/transport.ts'
+import { stageDigest } from '../engine/repo/stage-digest.ts'
 import { folderOf } from '../format/handover.ts'
-import { isThere, openSource } from '../host/source.ts'
+import { openRepositoryFolder } from '../host/repository-folder.ts'
+import { isFolder, isThere, openSource } from '../host/source.ts'
 import { acceptInto } from './farm-acceptance.ts'
 import { lineOf } from './farm-controller.ts'
 import { readRequest } from './farm-publish-accepted.ts'
-import { acceptedFolder, becomeStale, publishFolder } from './farm-signing.ts'
+import { acceptStage, putStageAway, releaseNamed } from './farm-release-accept.ts'
+import { acceptedFolder, becomeStale, packageKeyOf, publishFolder } from './farm-signing.ts'
 import type { Sha256 } from '../base/digest.ts'
+import type { ReleaseConfig } from '../format/farm-config.ts'
 import type { Handover, HandoverState } from '../port/farm-catalog.ts'
 import type { Controller } from './farm-controller.ts'
 
@@ -40,13 +44,27 @@ type SignedFile = { readonly name: string; readonly path: string; readonly stamp
 async function signedFiles(farm: string): Promise<readonly SignedFile[]> {
   const folder = signedFolder(farm)
   await mkdir(folder, { recursive: true })
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.tar') && !name.startsWith('.'))
-  return await Promise.all(
-    names.map(async (name) => {
-      const { size, mtimeMs } = await stat(join(folder, name))
-      return { name, path: join(folder, name), stamp: `${size} ${mtimeMs}` }
-    }),
-  )
+  const names = (await readdir(folder)).filter((name) => !name.startsWith('.') && name !== 'accepted').toSorted()
+  const found = await Promise.all(names.map(async (name) => await signedFile(join(folder, name), name)))
+  return found.filter((file) => file !== undefined)
+}
+
+/** A tar of packages, or a folder with the stage of a release. */
+async function signedFile(path: string, name: string): Promise<SignedFile | undefined> {
+  const { size, mtimeMs, isFolder } = await stampOf(path)
+  if (!isFolder) return name.endsWith('.tar') ? { name, path, stamp: `${size} ${mtimeMs}` } : undefined
+  // It may have been copied to where it is, file by file.
+  const metadata = join(path, 'metadata')
+  const inside = await readdir(metadata).catch(() => [])
+  const stamps = await Promise.all([metadata, ...inside.map((file) => join(metadata, file))].map(stampOf))
+  return { name, path, stamp: [{ size, mtimeMs }, ...stamps].map((one) => `${one.size} ${one.mtimeMs}`).join(' ') }
+}
+
+type Stamp = { readonly size: number; readonly mtimeMs: number; readonly isFolder: boolean }
+
+async function stampOf(path: string): Promise<Stamp> {
+  const found = await stat(path).catch(() => undefined)
+  return { size: found?.size ?? -1, mtimeMs: found?.mtimeMs ?? 0, isFolder: found?.isDirectory() === true }
 }
 
 export async function takeSigned(controller: Controller, seen: Seen): Promise<void> {
@@ -96,6 +114,7 @@ async function takeInTurn(taking: Taking, { file, actor }: Answer): Promise<Take
 const anyState: readonly HandoverState[] = ['requested', 'signed', 'published', 'withdrawn', 'stale']
 
 async function recordDigest(file: string): Promise<Sha256> {
+  if (await isFolder(file)) return await stageDigest(await openRepositoryFolder(file))
   const source = await openSource(file)
   try {
     return sha256(await wholeOf(member(await openTransport(source), requestName), maxRecord))
@@ -114,7 +133,35 @@ function answeredBy(handovers: readonly Handover[], digest: Sha256): Handover {
 }
 
 async function accept(taking: Taking, handover: Handover, file: string): Promise<Taken['packages']> {
-  const { folder, key, context } = taking
+  const release = releaseNamed(taking.config, handover.branch)
+  return release === undefined
+    ? await acceptPackages(taking, handover, file)
+    : await acceptRelease(taking, release, { handover, signed: file })
+}
+
+type Signed = { readonly handover: Handover; readonly signed: string }
+
+async function acceptRelease(taking: Taking, release: ReleaseConfig, { handover, signed }: Signed): Promise<Taken['packages']> {
+  const {
+    context,
+    folder: farm,
+    farm: { catalog },
+  } = taking
+  const output = acceptedFolder(farm, handover)
+  await mkdir(join(farm, 'accepted'), { recursive: true })
+  try {
+    await acceptStage(output, { context, farm, release, request: join(farm, handover.file), signed })
+  } catch (error) {
+    if (isBinderyError(error, 'conflict') || isBinderyError(error, 'expired')) await becomeStale(taking, handover, lineOf(error))
+    throw error
+  }
+  const builds = await catalog.buildsIn(['handed-over'], { branch: handover.branch, arch: handover.arch })
+  return builds.flatMap((build) => build.packages.map((file) => ({ folder: `${handover.branch}/${handover.arch}`, file })))
+}
+
+async function acceptPackages(taking: Taking, handover: Handover, file: string): Promise<Taken['packages']> {
+  const { folder, context } = taking
+  const key = packageKeyOf(taking)
   const output = acceptedFolder(folder, handover)
   await mkdir(join(folder, 'accepted'), { recursive: true })
   try {
@@ -130,6 +177,7 @@ async function accept(taking: Taking, handover: Handover, file: string): Promise
 
 /** Beside the others that were accepted; the first one that was stays. */
 async function putAway(folder: string, file: string, { id }: Handover): Promise<void> {
+  if (await isFolder(file)) return await putStageAway(file, join(signedFolder(folder), 'accepted', String(id)))
   const place = join(signedFolder(folder), 'accepted', `${id}.tar`)
   if (await isThere(place)) return
   await mkdir(join(signedFolder(folder), 'accepted'), { recursive: true })

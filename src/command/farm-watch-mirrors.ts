@@ -1,8 +1,10 @@
+import { basename, resolve } from 'node:path'
 import { inParallel } from '../base/parallel.ts'
+import { visitRepository } from './farm-mirror-repository.ts'
 import { targetAt } from './farm-mirror-target.ts'
 import { publishedSets, visitMirror } from './farm-mirror-visit.ts'
 import { publishFolder } from './farm-signing.ts'
-import type { BranchConfig } from '../format/farm-config.ts'
+import type { BranchConfig, ReleaseConfig } from '../format/farm-config.ts'
 import type { MirrorTarget } from '../host/mirror-target.ts'
 import type { Controller } from './farm-controller.ts'
 import type { Standing } from './farm-mirror-visit.ts'
@@ -15,25 +17,60 @@ const [bringsAtOnce, looksAtOnce] = [4, 32]
 
 /** Brings mirrors up to date, looks at those that somebody else keeps, and notes how they stand. */
 export async function visitMirrors(controller: Controller, targets: MirrorTargets): Promise<void> {
-  const { config, context, farm, signal } = controller
+  const { config, farm } = controller
+  const before = new Map((await farm.catalog.sightings()).map((one) => [`${one.mirror} ${one.branch}/${one.arch}`, one.state]))
+  const round: Round = { targets, before }
+  await visitPackages(controller, round)
+  for (const release of config.releases) await visitReleases(controller, release, round)
+}
+
+type Round = { readonly targets: MirrorTargets; readonly before: ReadonlyMap<string, Standing['kind']> }
+type Visit = { readonly place: string; readonly bring: boolean }
+
+async function atEach({ config, farm, signal }: Controller, visit: (at: Visit) => Promise<void>): Promise<void> {
+  const visitOne = async (at: Visit): Promise<void> => {
+    if (signal.aborted) return
+    await farm.catalog.putMirror(at.place)
+    await visit(at)
+  }
+  await inParallel(config.mirrors.bring, bringsAtOnce, async (place) => await visitOne({ place, bring: true }))
+  await inParallel(config.mirrors.look, looksAtOnce, async (place) => await visitOne({ place, bring: false }))
+}
+
+function targetFor({ context }: Controller, targets: MirrorTargets, place: string): MirrorTarget {
+  const target = targets.get(place) ?? targetAt(context, place)
+  targets.set(place, target)
+  return target
+}
+
+async function visitPackages(controller: Controller, { targets, before }: Round): Promise<void> {
+  const { config, context } = controller
   const ours = publishFolder(controller)
   const sets = await publishedSets(ours)
   if (sets.length === 0) return
-  const before = new Map((await farm.catalog.sightings()).map((one) => [`${one.mirror} ${one.branch}/${one.arch}`, one.state]))
-  const visit = async (place: string, bring: boolean): Promise<void> => {
-    if (signal.aborted) return
-    await farm.catalog.putMirror(place)
-    const target = targets.get(place) ?? targetAt(context, place)
-    targets.set(place, target)
-    await visitMirror(context, { target, ours, sets, bring }, async (set, state) => {
+  await atEach(controller, async ({ place, bring }) => {
+    await visitMirror(context, { target: targetFor(controller, targets, place), ours, sets, bring }, async (set, state) => {
       const branch = branchOf(config.branches, set)
       if (branch === undefined) return
       const found = { place, branch: branch.name, arch: set.split('/').at(-1) as string, state }
       await note(controller, found, before.get(`${place} ${found.branch}/${found.arch}`))
     })
-  }
-  await inParallel(config.mirrors.bring, bringsAtOnce, async (place) => await visit(place, true))
-  await inParallel(config.mirrors.look, looksAtOnce, async (place) => await visit(place, false))
+  })
+}
+
+/** A repository has a folder of its own name on a mirror. */
+async function visitReleases(
+  controller: Controller,
+  { name, archs, repository: folder }: ReleaseConfig,
+  { targets, before }: Round,
+): Promise<void> {
+  const repository = resolve(controller.folder, folder)
+  await atEach(controller, async ({ place, bring }) => {
+    const target = targetFor(controller, targets, `${place.replace(/\/+$/, '')}/${basename(repository)}`)
+    const state = await visitRepository(controller.context, { target, repository, bring })
+    if (state === undefined) return
+    for (const arch of archs) await note(controller, { place, branch: name, arch, state }, before.get(`${place} ${name}/${arch}`))
+  })
 }
 
 function branchOf(branches: readonly BranchConfig[], set: string): BranchConfig | undefined {

@@ -2,15 +2,17 @@ import { parse as parseToml } from 'smol-toml'
 import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { didYouMean } from '../base/suggest.ts'
+import { formatDistName, isDistName } from '../base/name.ts'
 import { plainName } from './built.ts'
 import type { Branch } from '../base/farm-branch.ts'
 
 /** `farm.toml` (doc/spec/farm.md): what a farm builds, where, and who is told. */
 export type FarmConfig = {
   readonly branches: readonly BranchConfig[]
+  readonly releases: readonly ReleaseConfig[]
   readonly builders: readonly BuilderConfig[]
-  /** The key that signs packages. */
-  readonly key: string
+  /** The key that signs packages; undefined in a farm without a line of packages. */
+  readonly key: string | undefined
   /** Where `VERSION/packages-stable/ARCH` come to lie; below the farm's folder where it is relative. */
   readonly publish: string
   readonly graceHours: number
@@ -31,6 +33,27 @@ export type BranchConfig = Branch & {
   readonly poll: string | undefined
   readonly cves: string | undefined
 }
+
+/** A line of releases, made on the controller. `%a` in paths is the architecture. */
+export type ReleaseConfig = BranchConfig & {
+  readonly product: string
+  readonly work: ReleaseWork
+  /** A system with sources and what builds them, in which it is built. */
+  readonly root: string
+  /** For sh, before each build: what brings `root` to the release again, where builds change it. */
+  readonly prepare: string | undefined
+  /** A dist or a tree: what the release is without the changes. */
+  readonly base: string
+  /** Where it is published; below the farm's folder where it is relative, as the others. */
+  readonly repository: string
+  /** A folder with the keys that are online, for snapshot and timestamp. */
+  readonly keys: string | undefined
+  /** More flags of these verbs. */
+  readonly flags: { readonly capture: readonly string[]; readonly cut: readonly string[]; readonly publish: readonly string[] }
+}
+
+/** By the instructions of errata that this key has signed; or by this, for sh. */
+export type ReleaseWork = { readonly kind: 'errata'; readonly key: string } | { readonly kind: 'command'; readonly command: string }
 
 /** A place on the controller itself. */
 export type BuilderConfig = {
@@ -59,6 +82,8 @@ export type MirrorsConfig = { readonly bring: readonly string[]; readonly look: 
 export type WebConfig = {
   readonly title: string
   readonly read: 'public' | 'token'
+  /** PEM files; below the farm's folder where they are relative. Without them, plain HTTP. */
+  readonly tls: { readonly certificate: string; readonly key: string } | undefined
   /** Browsers come by https, through a proxy. */
   readonly https: boolean
   /** Addresses of proxies that are believed. */
@@ -78,8 +103,9 @@ export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
   const table = tableOf(parsed(fromUtf8(bytes)), 'the file', ['key', 'publish', 'grace-hours', 'lease', ...tables])
   const config: FarmConfig = {
     branches: namedTables(table, 'branch').map(([name, facts]) => branchOf(name, facts)),
+    releases: namedTables(table, 'release').map(([name, facts]) => releaseOf(name, facts)),
     builders: namedTables(table, 'builder').map(([name, facts]) => builderOf(name, facts)),
-    key: textOf(table, 'key'),
+    key: optionalText(table, 'key'),
     publish: optionalText(table, 'publish') ?? 'public',
     graceHours: wholeOf(table, 'grace-hours', { least: 0, most: 100_000, usual: 24 }),
     leaseSeconds: wholeOf(table, 'lease', { least: 10, most: day, usual: 120 }),
@@ -88,10 +114,13 @@ export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
     handoverSeconds: wholeOf(tableIn(table, 'handover', ['after']), 'after', { least: 0, most: 30 * day, usual: 3600 }),
     notify: notifyOf(tableIn(table, 'notify', ['command', 'mail', 'hook'])),
     mirrors: mirrorsOf(tableIn(table, 'mirrors', ['bring', 'look', 'every'])),
-    web: webOf(tableIn(table, 'web', ['title', 'read', 'https', 'proxies', 'enroll', 'repository'])),
+    web: webOf(tableIn(table, 'web', ['title', 'read', 'certificate', 'key', 'https', 'proxies', 'enroll', 'repository'])),
   }
-  if (config.branches.length === 0) throw new BinderyError('bad-format', 'has no branch', { hint: 'it begins with [branch.NAME]' })
+  if (config.branches.length + config.releases.length === 0)
+    throw new BinderyError('bad-format', 'has no branch', { hint: 'it begins with [branch.NAME], or [release.NAME]' })
+  if (config.branches.length > 0 && config.key === undefined) throw new BinderyError('bad-format', 'key is missing')
   refuseTwins(config.branches)
+  refuseNamesakes(config)
   return config
 }
 
@@ -107,7 +136,12 @@ function refuseTwins(branches: readonly BranchConfig[]): void {
     }
 }
 
-const tables = ['branch', 'builder', 'retry', 'keep', 'handover', 'notify', 'mirrors', 'web']
+function refuseNamesakes({ branches, releases }: FarmConfig): void {
+  const twin = releases.find(({ name }) => branches.some((branch) => branch.name === name))
+  if (twin !== undefined) throw new BinderyError('bad-format', `[branch.${twin.name}] and [release.${twin.name}] have one name`)
+}
+
+const tables = ['branch', 'release', 'builder', 'retry', 'keep', 'handover', 'notify', 'mirrors', 'web']
 
 type Table = Readonly<Record<string, unknown>>
 
@@ -145,8 +179,9 @@ function branchOf(name: string, facts: Table): BranchConfig {
   const table = tableOf(facts, `[branch.${name}]`, branchNames)
   return told(`[branch.${name}]`, () => ({
     name,
+    product: undefined,
     release: plainName(textOf(table, 'release'), 'release'),
-    source: sourceOf(table),
+    source: sourceOf(table, 'ports'),
     from: textOf(table, 'from'),
     to: textOf(table, 'to'),
     sqlports: optionalText(table, 'sqlports'),
@@ -158,11 +193,81 @@ function branchOf(name: string, facts: Table): BranchConfig {
   }))
 }
 
-function sourceOf(table: Table): BranchConfig['source'] {
+function sourceOf(table: Table, module: string): BranchConfig['source'] {
   const [cvs, git] = [optionalText(table, 'cvs'), optionalText(table, 'git')]
-  if (cvs !== undefined && git === undefined) return { kind: 'cvs', place: cvs, module: optionalText(table, 'module') ?? 'ports' }
+  if (cvs !== undefined && git === undefined) return { kind: 'cvs', place: cvs, module: optionalText(table, 'module') ?? module }
   if (git !== undefined && cvs === undefined) return { kind: 'git', place: git, module: undefined }
   throw new BinderyError('bad-format', 'one of cvs and git says where its sources are')
+}
+
+const releaseNames = [
+  ...branchNames.filter((name) => name !== 'sqlports' && name !== 'cves'),
+  'product',
+  'errata',
+  'errata-key',
+  'command',
+  'prepare',
+  'root',
+  'base',
+  'repository',
+  'keys',
+  'capture',
+  'cut',
+  'publish',
+]
+
+function releaseOf(name: string, facts: Table): ReleaseConfig {
+  const table = tableOf(facts, `[release.${name}]`, releaseNames)
+  return told(`[release.${name}]`, () => {
+    const release = plainName(textOf(table, 'release'), 'release')
+    const archs = someOf(textsOf(table, 'archs'), 'archs').map((arch) => plainName(arch, 'archs'))
+    return {
+      name,
+      product: productOf(table, release, archs),
+      release,
+      ...releaseSource(table, release),
+      sqlports: undefined,
+      cves: undefined,
+      archs,
+      tags: textsOf(table, 'tags'),
+      everySeconds: wholeOf(table, 'every', { least: 1, most: 30 * day, usual: day / 3 }),
+      poll: optionalText(table, 'poll'),
+      root: textOf(table, 'root'),
+      prepare: optionalText(table, 'prepare'),
+      base: textOf(table, 'base'),
+      repository: textOf(table, 'repository'),
+      keys: optionalText(table, 'keys'),
+      flags: { capture: textsOf(table, 'capture'), cut: textsOf(table, 'cut'), publish: textsOf(table, 'publish') },
+    }
+  })
+}
+
+function productOf(table: Table, release: string, archs: readonly string[]): string {
+  const product = textOf(table, 'product')
+  for (const arch of archs) {
+    const name = { product, revision: `${release}p1`, date: '20000101', arch }
+    if (!isDistName(name)) throw new BinderyError('bad-format', `'${formatDistName(name)}' would be no name of a release`)
+  }
+  return product
+}
+
+function releaseSource(table: Table, release: string): Pick<ReleaseConfig, 'source' | 'work' | 'from' | 'to'> {
+  const folder = optionalText(table, 'errata')
+  const idle = (folder === undefined ? ['errata-key'] : ['cvs', 'git', 'module', 'from', 'to', 'command']).find((one) => one in table)
+  if (idle !== undefined) throw new BinderyError('bad-format', `${idle} says nothing ${folder === undefined ? 'without' : 'with'} errata`)
+  if (folder === undefined)
+    return {
+      source: sourceOf(table, 'src'),
+      work: { kind: 'command', command: textOf(table, 'command') },
+      from: textOf(table, 'from'),
+      to: textOf(table, 'to'),
+    }
+  return {
+    source: { kind: 'errata', place: folder, module: undefined },
+    work: { kind: 'errata', key: textOf(table, 'errata-key') },
+    from: release,
+    to: release,
+  }
 }
 
 function builderOf(name: string, facts: Table): BuilderConfig {
@@ -204,11 +309,19 @@ function webOf(table: Table): WebConfig {
   return {
     title: optionalText(table, 'title') ?? 'bindery',
     read: choiceOf(table, 'read', ['public', 'token']),
+    tls: tlsOf(table),
     https: flagOf(table, 'https'),
     proxies: textsOf(table, 'proxies'),
     enroll: choiceOf(table, 'enroll', ['first-use', 'known']),
     repository: optionalText(table, 'repository'),
   }
+}
+
+function tlsOf(table: Table): WebConfig['tls'] {
+  const [certificate, key] = [optionalText(table, 'certificate'), optionalText(table, 'key')]
+  if (certificate !== undefined && key !== undefined) return { certificate, key }
+  if (certificate === undefined && key === undefined) return undefined
+  throw new BinderyError('bad-format', '[web] certificate and key go together')
 }
 
 /** The first where nothing is said. */

@@ -9,8 +9,8 @@ import type { ProxyEnvironment } from './http-proxy.ts'
 const maxAnswer = 4 << 20
 const idleMs = 30_000
 
-/** Calls the controller at this URL. */
-export function hostFarmPost(base: string, environment: ProxyEnvironment = process.env): FarmPost {
+/** Calls the controller at this URL; over TLS it is known by the usual authorities, or by these alone. */
+export function hostFarmPost(base: string, environment: ProxyEnvironment = process.env, authorities?: Buffer): FarmPost {
   const farm = parseBase(base)
   return async ({ target, headers, body, answerMs, signal }) => {
     const url = new URL(farm.href.replace(/\/$/, '') + target)
@@ -23,6 +23,7 @@ export function hostFarmPost(base: string, environment: ProxyEnvironment = proce
       answerMs,
       signal,
       proxy: proxyFor(url, environment),
+      authorities,
     })
     const answer = await collectBytes(bodyOf(message, { url: url.href, idleMs, signal }), maxAnswer)
     if (answer === undefined) throw new BinderyError('network', `answers with more than ${maxAnswer} bytes`, { subject: farm.href })

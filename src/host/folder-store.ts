@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, stat } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isBinderyError } from '../base/error.ts'
 import { entriesOf } from './folder-entries.ts'
@@ -29,7 +29,9 @@ export function folderStore(folder: string): Store {
 /** Removes what a killed writer left behind. Only whoever holds the repository's lock may call it. */
 export async function sweepFolder(folder: string): Promise<void> {
   for (const name of await readdir(folder, { recursive: true }).catch(() => [])) {
-    if (/(^|\/)\.[^/]+\.part$/.test(name)) await removeIfThere(join(folder, name))
+    if (!/(^|\/)\.[^/]+\.part$/.test(name)) continue
+    const path = join(folder, name)
+    await rm(path, { recursive: true, force: true }).catch((cause: unknown) => Promise.reject(systemError(cause, path)))
   }
 }
 

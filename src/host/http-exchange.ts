@@ -20,6 +20,8 @@ export type Exchange = {
   readonly answerMs: number
   readonly signal: AbortSignal | undefined
   readonly proxy: URL | undefined
+  /** Certificates (PEM) of those who are believed instead of the usual authorities. */
+  readonly authorities?: Buffer | undefined
 }
 
 /** Sends one request and answers with the head of the response, or throws `network` with the URL as subject. */
@@ -107,14 +109,15 @@ function reasonOf(cause: unknown): string {
 }
 
 async function startRequest(exchange: Exchange, stopping: AbortSignal): Promise<ClientRequest> {
-  const { url, headers, method = 'GET', proxy } = exchange
+  const { url, headers, method = 'GET', proxy, authorities } = exchange
   if (url.protocol === 'http:') return plainRequest(exchange)
   const https = builtin('node:https')
-  if (proxy === undefined) return https.request(url, { method, headers, agent: secureAgent() })
+  const trust = authorities === undefined ? {} : { ca: authorities }
+  if (proxy === undefined) return https.request(url, { method, headers, agent: secureAgent(), ...trust })
   const socket = await tunnel(url, proxy, stopping)
   const { connect } = builtin('node:tls')
   // No agent: one that is given would open its own connection past the tunnel.
-  const options: RequestOptions = { method, headers, createConnection: () => connect({ socket, ...serverName(url) }) }
+  const options: RequestOptions = { method, headers, createConnection: () => connect({ socket, ...serverName(url), ...trust }) }
   return https.request(url, options)
 }
 

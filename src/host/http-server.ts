@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -10,12 +9,15 @@ import { systemError } from './system-error.ts'
 import type { FileHandle } from 'node:fs/promises'
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { ServerCertificate } from '../port/server-certificate.ts'
 import type { Representation, Verdict } from './http-conditions.ts'
 
 export type ServeOptions = FolderOptions & {
   readonly host: string
   /** 0 for any free port. */
   readonly port: number
+  /** Absent: without TLS. */
+  readonly tls?: ServerCertificate | undefined
 }
 
 type FolderOptions = {
@@ -35,12 +37,23 @@ export type RunningServer = {
  * (`FILE.zst`, `FILE.gz`), no listing. Answers when it takes connections. Fails with `exists` when the port is taken.
  */
 export async function serveFolder(options: ServeOptions): Promise<RunningServer> {
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 5_000 }, folderHandler(options))
+  const server = makeServer(options)
   // A reader that takes nothing for so long holds a file and a socket for nobody.
   server.timeout = 60_000
   const { address, family, port } = await listen(server, options)
-  const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
+  const url = `${options.tls === undefined ? 'http' : 'https'}://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
   return { url, close: async (graceMs = 5_000) => await close(server, graceMs) }
+}
+
+function makeServer(options: ServeOptions): Server {
+  const { tls } = options
+  const limits = { requestTimeout: 30_000, headersTimeout: 15_000, keepAliveTimeout: 5_000 }
+  const handler = folderHandler(options)
+  if (tls === undefined) return process.getBuiltinModule('node:http').createServer(limits, handler)
+  const { createServer } = process.getBuiltinModule('node:https')
+  const server = createServer({ ...limits, ...tls.pair, handshakeTimeout: 15_000 }, handler)
+  tls.keepNew(server)
+  return server
 }
 
 /** The same for a server that has other things to serve, too. */

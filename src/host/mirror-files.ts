@@ -17,11 +17,12 @@ export async function filesOf(folder: string, sets: readonly string[]): Promise<
   return files
 }
 
-/** Packages first, then what names them, the index last: a mirror that is read meanwhile names nothing that it has not. */
+/** Packages and blobs first, then what names them, the index or the timestamp last: a mirror that is read meanwhile names nothing that it has not. */
 export function inOrder(names: Iterable<string>): readonly string[] {
   return [...names].toSorted((a, b) => rankOf(a) - rankOf(b) || (a < b ? -1 : 1))
 }
 
 function rankOf(name: string): number {
-  return name.endsWith('.tgz') ? 0 : name.endsWith('index.txt') ? 2 : 1
+  if (name.endsWith('.tgz') || name.startsWith('blobs/')) return 0
+  return name.endsWith('index.txt') || name === 'metadata/timestamp.json' ? 2 : 1
 }

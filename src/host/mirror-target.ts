@@ -70,7 +70,7 @@ export function rsyncTarget(exec: Exec, place: string): MirrorTarget {
     place,
     bring: async (folder, sets) => {
       const common = ['-rt', '--chmod=D755,F644', '--exclude=.*']
-      await run([...common, '--include=*/', '--include=*.tgz', '--exclude=*', `${folder}/`, url])
+      await run([...common, '--include=*/', '--include=*.tgz', '--include=/blobs/**', '--exclude=*', `${folder}/`, url])
       for (const set of sets) await run([...common, '--delay-updates', '--delete-after', `${folder}/${set}/`, `${url}${set}/`])
     },
     read: async (name) => await readByRsync(run, url, name),

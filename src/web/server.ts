@@ -2,7 +2,9 @@ import { BinderyError } from '../base/error.ts'
 import { loadOptional } from '../base/optional-package.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type * as Fastify from 'fastify'
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import type { ServerCertificate, TlsServer } from '../port/server-certificate.ts'
 
 /**
  * Routes that belong together, in a scope of their own: content types and hooks of one module reach no other. What is
@@ -21,6 +23,8 @@ export type WebServerOptions = {
   readonly otherwise?: ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   /** Addresses of proxies whose X-Forwarded-For is believed. */
   readonly proxies?: readonly string[] | undefined
+  /** Absent: without TLS. */
+  readonly tls?: ServerCertificate | undefined
 }
 
 export type RunningWebServer = {
@@ -32,15 +36,7 @@ export type RunningWebServer = {
 /** Answers when it takes connections. `exists` when the port is taken, `not-supported` where fastify is not installed. */
 export async function startWebServer(options: WebServerOptions): Promise<RunningWebServer> {
   const { fastify } = await loadOptional(async () => await import('fastify'))
-  const server = fastify({
-    logger: false,
-    bodyLimit: 1 << 20,
-    connectionTimeout: 90_000,
-    forceCloseConnections: 'idle',
-    http: { headersTimeout: 15_000 },
-    trustProxy: options.proxies === undefined || options.proxies.length === 0 ? false : [...options.proxies],
-    routerOptions: { maxParamLength: 1000 },
-  })
+  const server = makeServer(fastify, options)
   server.setErrorHandler<FastifyError>(async (error, request, reply) => {
     const status = statusOf(error)
     if (status >= 500) options.log?.(`${lineOf(request, status)}: ${error.message}`)
@@ -62,6 +58,23 @@ export async function startWebServer(options: WebServerOptions): Promise<Running
     })
   for (const module of options.modules) await server.register(async (scope) => await module(scope))
   return await listen(server, options)
+}
+
+/** Not async: a server that is awaited takes no more routes. */
+function makeServer(fastify: typeof Fastify.fastify, { proxies = [], tls }: WebServerOptions): FastifyInstance {
+  const shared = {
+    logger: false,
+    bodyLimit: 1 << 20,
+    connectionTimeout: 90_000,
+    forceCloseConnections: 'idle',
+    trustProxy: proxies.length === 0 ? false : [...proxies],
+    routerOptions: { maxParamLength: 1000 },
+  } as const
+  const limits = { headersTimeout: 15_000 }
+  if (tls === undefined) return fastify({ ...shared, http: limits })
+  const server = fastify({ ...shared, https: { ...limits, ...tls.pair, handshakeTimeout: 15_000 } })
+  tls.keepNew(server.server satisfies TlsServer)
+  return server
 }
 
 /** Nothing from elsewhere, nothing inline: what a hostile name could smuggle into a page would not run. */
@@ -99,17 +112,18 @@ function lineOf(request: FastifyRequest, status: number): string {
   return `${request.method} ${path} ${status}`
 }
 
-async function listen(server: FastifyInstance, { host, port }: WebServerOptions): Promise<RunningWebServer> {
+async function listen(server: FastifyInstance, { host, port, tls }: WebServerOptions): Promise<RunningWebServer> {
   try {
     await server.listen({ host, port })
   } catch (cause) {
     throw listenError(cause, `${host}:${port}`)
   }
-  return { url: urlOf(server.server.address() as AddressInfo), close: async (graceMs = 5_000) => await close(server, graceMs) }
+  const url = urlOf(tls === undefined ? 'http' : 'https', server.server.address() as AddressInfo)
+  return { url, close: async (graceMs = 5_000) => await close(server, graceMs) }
 }
 
-function urlOf({ family, address, port }: AddressInfo): string {
-  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
+function urlOf(scheme: string, { family, address, port }: AddressInfo): string {
+  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}/`
 }
 
 function listenError(cause: unknown, subject: string): unknown {

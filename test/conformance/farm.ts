@@ -276,6 +276,22 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.ok(await queue.claim('here'))
   })
 
+  check('releases are given to places of the controller alone', async ({ catalog, queue }) => {
+    const branch = {
+      ...branchNamed(`branch${++names}`, ['amd64']),
+      product: 'base',
+      source: { kind: 'errata', place: '/e', module: undefined },
+    } as const
+    await catalog.putBranches([branch], 'test')
+    assert.equal((await catalog.branches()).find(({ name }) => name === branch.name)?.product, 'base')
+    const facts = { arch: 'amd64', releases: [], tags: [], jobs: 1 }
+    await catalog.putBuilder({ name: 'far', publicKey: 'a key', ...facts }, 'test')
+    await catalog.putBuilder({ name: 'near', publicKey: undefined, ...facts }, 'test')
+    await catalog.apply(planOf(branch.name, [update('base')]), 'farm')
+    assert.equal(await queue.claim('far'), undefined)
+    assert.equal((await queue.claim('near'))?.build.pkgpath, 'base')
+  })
+
   check('from a request to the mirrors, and back where it was overtaken', async ({ catalog, queue }) => {
     const branch = await addBranch(catalog)
     await catalog.apply(planOf(branch, [update('net/a')]), 'farm')
@@ -400,7 +416,7 @@ export async function addBranch(catalog: Farm['catalog']): Promise<string> {
 
 function branchNamed(name: string, archs: readonly string[]): Branch {
   const source = { kind: 'git', place: '/ports', module: undefined } as const
-  return { name, release: '7.6', source, from: 'a', to: 'b', sqlports: undefined, tags: [], archs }
+  return { name, product: undefined, release: '7.6', source, from: 'a', to: 'b', sqlports: undefined, tags: [], archs }
 }
 
 function idsOf(builds: readonly Build[]): readonly number[] {

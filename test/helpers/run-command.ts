@@ -38,6 +38,11 @@ export async function runCommand(
   }
 }
 
+/** The same world for what is no verb. */
+export function contextOf(): Context {
+  return contextFor([], [], undefined)
+}
+
 function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | undefined): Context {
   return {
     root: '/',

@@ -31,9 +31,16 @@ export const priorities: { readonly security: number; readonly usual: number } =
  * architectures that it has no build for are new: the same sources planned again come to nothing.
  */
 export function planBuilds(sources: Sources): SourcePlan {
-  const { branch, from, to, revision, known } = sources
-  const selected = selectByPort(sources)
-  const updates = [...selected.values()].map((port) => plannedUpdate(sources, port))
+  return planOf(
+    sources,
+    [...selectByPort(sources).values()].map((port) => plannedUpdate(sources, port)),
+  )
+}
+
+type Looked = Pick<Sources, 'branch' | 'from' | 'to' | 'revision' | 'known'>
+
+/** All updates that the sources come to, against those that are known. */
+export function planOf({ branch, from, to, revision, known }: Looked, updates: readonly PlannedUpdate[]): SourcePlan {
   const newest = new Map(updates.map(({ pkgpath, key }) => [pkgpath, key]))
   const before = new Map(known.map((one) => [one.pkgpath, one]))
   const past = known.filter(({ pkgpath, key }) => newest.get(pkgpath) !== key)
@@ -92,7 +99,8 @@ type Named = {
   readonly commits: readonly Commit[]
 }
 
-function keyOf({ pkgpath, paths, changes, commits }: Named): string {
+/** What names the work. */
+export function keyOf({ pkgpath, paths, changes, commits }: Named): string {
   const lines = [
     ...changes.filter(({ path }) => paths.has(path)).map(({ kind, path }) => `${kind} ${path}`),
     ...commits.map(({ id }) => `commit ${id}`),
@@ -100,7 +108,7 @@ function keyOf({ pkgpath, paths, changes, commits }: Named): string {
   return sha256(fromLatin1([`port ${pkgpath}`, ...lines.toSorted()].join('\n')))
 }
 
-function subjectOf(message: string): string {
+export function subjectOf(message: string): string {
   return message.trim().split('\n')[0]?.slice(0, 200) ?? ''
 }
 

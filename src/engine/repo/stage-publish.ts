@@ -41,12 +41,7 @@ export async function publishStage(input: PublishStageInput): Promise<readonly s
   if (!isCutOff && staged.every((file) => isPublished(file, repository))) return []
   // A root may be there already: what was cut off after it is finished.
   const files = isCutOff ? staged.filter((file) => !isPublished(file, repository)) : staged
-  const names = holdersOf(repository, files)
-  for (const file of files) {
-    checkNext(file, repository)
-    verifyStaged(file, names)
-    checkFresh(file, input.clock)
-  }
+  checkSignedFiles(files, repository, input.clock)
   const added = files.flatMap((file) => addedTargets(file, repository))
   await checkBlobs(overlayStore(stage, store), added)
   const next = withStagedRoot(repository, files)
@@ -55,6 +50,21 @@ export async function publishStage(input: PublishStageInput): Promise<readonly s
   await copyBlobs(stage, store, added)
   await putMetadata(store, files, online)
   return staged.map(({ role }) => role)
+}
+
+/** What can be said without its blobs: that it is signed, and follows what the repository has. */
+export async function checkSignedStage({ store, stage, clock }: Pick<PublishStageInput, 'store' | 'stage' | 'clock'>): Promise<void> {
+  const repository = await loadRepository(store)
+  checkSignedFiles(await loadStagedFiles(stage, repository), repository, clock)
+}
+
+function checkSignedFiles(files: readonly StagedFile[], repository: Repository, clock: Clock): void {
+  const names = holdersOf(repository, files)
+  for (const file of files) {
+    checkNext(file, repository)
+    verifyStaged(file, names)
+    checkFresh(file, clock)
+  }
 }
 
 function isPublished({ role, file }: StagedFile, repository: Repository): boolean {

@@ -25,8 +25,9 @@ export function lookFailure({ look_failed_at, look_why }: Pick<BranchRow, 'look_
   return look_failed_at === null ? undefined : { since: look_failed_at.getTime(), why: look_why ?? '' }
 }
 
-async function putBranch(tx: Tx, { name, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {
+async function putBranch(tx: Tx, { name, product, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {
   const facts = {
+    product: product ?? null,
     release,
     source_kind: source.kind,
     source: source.place,

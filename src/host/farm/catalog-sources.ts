@@ -48,6 +48,7 @@ async function readBranches({ db }: World): Promise<readonly KnownBranch[]> {
   const rows = await db.selectFrom('farm.branch').selectAll().where('retired', '=', false).orderBy('name').execute()
   return rows.map((row) => ({
     name: row.name,
+    product: row.product ?? undefined,
     release: row.release,
     source: { kind: row.source_kind, place: row.source, module: row.module ?? undefined },
     from: row.from_tag,

@@ -44,10 +44,11 @@ async function openAttempts(tx: Tx, builder: string): Promise<number> {
 
 type BuilderRow = Selectable<Tables['farm.builder']>
 
-async function linesFor(tx: Tx, { arch, releases, tags }: BuilderRow): Promise<readonly Line[]> {
+/** Releases are made by places of the controller alone: what they are made of is there. */
+async function linesFor(tx: Tx, { arch, releases, tags, public_key }: BuilderRow): Promise<readonly Line[]> {
   const branches = await tx
     .selectFrom('farm.branch')
-    .select(['name', 'release', 'archs', 'tags'])
+    .select(['name', 'product', 'release', 'archs', 'tags'])
     .where('paused', '=', false)
     .where('retired', '=', false)
     .orderBy('name', 'desc')
@@ -55,6 +56,7 @@ async function linesFor(tx: Tx, { arch, releases, tags }: BuilderRow): Promise<r
   return branches.filter(
     (branch) =>
       branch.archs.includes(arch) &&
+      (branch.product === null || public_key === null) &&
       (releases.length === 0 || releases.includes(branch.release)) &&
       branch.tags.every((tag) => tags.includes(tag)),
   )

@@ -24,7 +24,8 @@ export type Tables = {
 type BranchTable = {
   readonly name: string
   readonly release: string
-  readonly source_kind: 'cvs' | 'git'
+  readonly product: string | null
+  readonly source_kind: 'cvs' | 'git' | 'errata'
   readonly source: string
   readonly module: string | null
   readonly from_tag: string

@@ -4,6 +4,7 @@ import {
   action,
   age,
   isoTime,
+  isProduct,
   madeOf,
   packageLink,
   progressOf,
@@ -27,10 +28,15 @@ export function buildPage(context: PageContext, build: BuildDetails, log: LogPar
 ${about(build, now)}
 ${actions(context, build)}</div>
 ${section('attempts', 'Tries', attempts(build.attempts, now))}
-${section('made', 'Packages', build.made.length === 0 ? html`<p class="none">None yet: ${build.packages.length} are expected.</p>` : madeOf(build.made))}
+${section('made', isProduct(build.pkgpath) ? 'Release' : 'Packages', build.made.length === 0 ? expected(build) : madeOf(build.made))}
 ${log !== undefined && logSection(build, log)}
 ${section('trail', 'Trail', trail(build))}`
   return { title: `${build.pkgpath} ${build.branch} ${build.arch}`, path: `/builds/${build.id}`, live: true, main }
+}
+
+function expected({ pkgpath, packages }: BuildDetails): Html {
+  if (isProduct(pkgpath)) return html`<p class="none">Not yet: it is to be <code>${packages.join(' ')}</code>.</p>`
+  return html`<p class="none">None yet: ${packages.length} are expected.</p>`
 }
 
 function about({ cves, messages, packages, priority, notBefore, state }: BuildDetails, now: number): Html {

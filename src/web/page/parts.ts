@@ -49,7 +49,12 @@ function pathSegments(pkgpath: string): string {
 }
 
 export function buildLink({ id, pkgpath }: { readonly id: number; readonly pkgpath: string }): Html {
-  return html`<a href="/builds/${id}">${breakable(pkgpath)}</a>`
+  return html`<a href="/builds/${id}">${breakable(pkgpath)}</a>${isProduct(pkgpath) && html` <span class="dim">release</span>`}`
+}
+
+/** What releases are made of has no category, as ports have. */
+export function isProduct(pkgpath: string): boolean {
+  return !pkgpath.includes('/')
 }
 
 export function securityMark(isSecurity: boolean): Html | undefined {
