@@ -1,6 +1,6 @@
 import { matchesAny } from '../../format/conf.ts'
 import { coveredBy } from './phase.ts'
-import { readEnrolled, readReleaseState } from './state.ts'
+import { channelFile, channelFiles, readEnrolled, readReleaseState } from './state.ts'
 import { readTerms } from './terms.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { ClientConfig } from '../../format/conf.ts'
@@ -18,6 +18,7 @@ export async function generatedHere(
 ): Promise<(path: RelPath) => boolean> {
   const patterns = new Set(coming.flatMap(({ generated = [] }) => generated))
   for (const { channel } of await readEnrolled(disk)) {
+    if ((await disk.lstat(channelFile(channel, channelFiles.terms))) === undefined) continue
     const { generated } = await readTerms(disk, channel, await readReleaseState(disk, channel))
     for (const pattern of generated) patterns.add(pattern)
   }
