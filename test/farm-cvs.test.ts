@@ -4,6 +4,8 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { DatabaseSync } from 'node:sqlite'
+import { farmStatus } from '../src/command/farm-status.ts'
+import { askHere } from './helpers/farm/enroll.ts'
 import { farmWorld, port } from './helpers/farm/farm-world.ts'
 import { needs } from './helpers/programs.ts'
 import { needsPostgres, startCluster } from './helpers/postgres.ts'
@@ -97,7 +99,7 @@ test(
         assert.equal(answer.status, 202)
       }
       await run.heard(/stable: \S+cvs: cvs rdiff ended with status 1: cvs: connection lost\n/)
-      assert.match(await ask(world, 'status', world.farm), /they cannot be read: .*connection lost$/m)
+      assert.match(await askHere(farmStatus, world.farm), /they cannot be read: .*connection lost$/m)
       rmSync(at('half'))
       await run.heard(/stable: its sources can be read again/)
       await run.heard(/net\/a stable\/amd64: build 1 waits \(security\)/)

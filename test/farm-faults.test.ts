@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { farmPause } from '../src/command/farm-pause.ts'
 import { databaseAway, untilAnswered } from '../src/command/farm-away.ts'
+import { farmStatus } from '../src/command/farm-status.ts'
 import { usualRetries } from '../src/engine/farm/retry.ts'
 import { farmRules } from '../src/engine/farm/rules.ts'
 import { systemRandom } from '../src/host/ambient.ts'
@@ -119,16 +120,16 @@ test('sources that cannot be read are shown until they can be', onServer, async 
     rmSync(head)
     await run.heard(/: stable: .*ports: has no commit 'stable'\n/)
     assert.match(
-      await ask(world, 'status'),
+      await askHere(farmStatus, world.farm),
       /^branch stable: sources last changed .*; for \d+ s they cannot be read: .*has no commit 'stable'$/m,
     )
     assert.match(
-      await ask(world, 'status', '--json'),
+      await askHere(farmStatus, '--json', world.farm),
       /^\{"kind":"branch","name":"stable".*"failure":\{"since":\d+,"why":".*has no commit 'stable'"/m,
     )
     writeFileSync(head, text)
     await run.heard(/stable: its sources can be read again/)
-    assert.doesNotMatch(await ask(world, 'status'), /cannot be read/)
+    assert.doesNotMatch(await askHere(farmStatus, world.farm), /cannot be read/)
   })
 })
 
