@@ -57,7 +57,10 @@ test('the verbs of the client bundle are verbs of the whole, in its order and wo
     clientVerbs.map(({ name, summary }) => ({ name, summary })),
     verbs.filter((verb) => names.includes(verb.name)).map(({ name, summary }) => ({ name, summary })),
   )
-  assert.deepEqual(names, 'scan diff patch verify enroll check fetch install rollback recover list audit config pkgcheck'.split(' '))
+  assert.deepEqual(
+    names,
+    'scan diff patch verify enroll unenroll check fetch install rollback recover list audit config pkgcheck'.split(' '),
+  )
 })
 
 test('whose code is in the bundles is said, with the licence that has to go with it', () => {

@@ -1,42 +1,19 @@
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { farmBuilder } from '../src/command/farm-builder.ts'
 import { farmBuilders } from '../src/command/farm-builders.ts'
 import { farmPause } from '../src/command/farm-pause.ts'
 import { farmWorld, port } from './helpers/farm/farm-world.ts'
-import { portsEnvironment } from './helpers/ports-tree/plant.ts'
+import { askHere as ask, enroll } from './helpers/farm/enroll.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
-import type { Command } from '../src/command/command.ts'
-import type { FarmWorld, Running } from './helpers/farm/farm-world.ts'
+import type { Running } from './helpers/farm/farm-world.ts'
 
 /** Goes on for ever, the first time that it is built in a tree. */
 const stuckOnce = 'if [ ! -e "$PORTSDIR/stuck" ]; then : >"$PORTSDIR/stuck"; exec sleep 6788; fi\nmkdir -p "$WRKINST/usr/local"\n'
-
-/** As somebody types it beside the controller. */
-async function ask(command: Command, ...words: readonly string[]): Promise<string> {
-  const { status, stdout, error } = await runCommand(command, words)
-  assert.equal(status, 0, error?.message)
-  return stdout
-}
-
-/** Another machine with a clone of the ports tree, known to the running controller. */
-async function enroll(world: FarmWorld, name: string): Promise<readonly string[]> {
-  const folder = join(world.folder, name)
-  cpSync(join(world.folder, 'ports'), join(folder, 'ports'), { recursive: true })
-  const secret = join(folder, `${name}.sec`)
-  const line = await ask(farmBuilder, '--enroll', '-s', secret, '--name', name, '--arch', 'amd64')
-  const key = /'(\S+)'/.exec(line)?.[1] as string
-  await ask(farmBuilders, world.farm, 'add', name, key, '--arch', 'amd64', '--release', '7.6')
-  const keys = ['-s', secret, '-p', join(world.farm, 'controller.pub')]
-  const env = portsEnvironment('amd64').flatMap((setting) => ['--env', setting])
-  const prepare = ['--prepare', `git fetch -q ${join(world.folder, 'ports')} stable && git checkout -q -f FETCH_HEAD`]
-  return [...keys, '--arch', 'amd64', '--ports', join(folder, 'ports'), '--work', join(folder, 'work'), ...env, ...prepare]
-}
 
 test('a machine that the controller knows builds for it, is killed, and loses nothing', needs('make', 'git'), async () => {
   const world = await farmWorld(undefined)

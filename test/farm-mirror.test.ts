@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { test } from 'node:test'
-import { freePort } from './helpers/free-port.ts'
 import { farmMirror } from '../src/command/farm-mirror.ts'
 import { targetAt } from '../src/command/farm-mirror-target.ts'
 import { visitMirror } from '../src/command/farm-mirror-visit.ts'
@@ -14,6 +10,7 @@ import { memoryHttp } from '../src/host/memory-http.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { writeIndexTxt, writeMirror } from './helpers/openbsd-mirror/mirror.ts'
 import { needs } from './helpers/programs.ts'
+import { withRsyncDaemon } from './helpers/rsync-daemon.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
 
@@ -79,16 +76,7 @@ test('a real rsync daemon', needs('rsync'), async () => {
     const [pub, module] = [join(folder, 'pub'), join(folder, 'module')]
     plantBeside(module)
     await publishAt(pub, '2026-11-20T09:30:15Z', ['curl-8.5.0', 'vim-9.1'])
-    const port = await freePort()
-    const conf = join(folder, 'rsyncd.conf')
-    const owner = process.getuid?.() === 0 ? 'uid = 0\ngid = 0\n' : ''
-    writeFileSync(conf, `use chroot = no\nlog file = ${folder}/log\n[pub]\npath = ${module}\nread only = no\n${owner}`)
-    const daemon = spawn('rsync', ['--daemon', '--no-detach', `--config=${conf}`, `--port=${port}`, '--address=127.0.0.1'], {
-      stdio: 'ignore',
-    })
-    try {
-      const target = `rsync://127.0.0.1:${port}/pub`
-      await answers(target)
+    const url = await withRsyncDaemon({ folder, module }, async (target) => {
       const mirror = async (...words: readonly string[]): Promise<string> => (await runCommand(farmMirror, [...words, pub, target])).stdout
       assert.equal(await mirror('--check'), `${target}: ${set}: has no index.txt\n`)
       assert.equal(await mirror(), `${target}: ${set}: current\n`)
@@ -106,12 +94,10 @@ test('a real rsync daemon', needs('rsync'), async () => {
       assert.equal(readFileSync(join(module, beside), 'utf8'), 'z')
       rmSync(join(module, set, 'curl-8.5.0p0.tgz'))
       assert.equal(await mirror('--check'), `${target}: ${set}: torn: curl-8.5.0p0.tgz\n`)
-    } finally {
-      daemon.kill()
-      await once(daemon, 'exit')
-    }
+      return target
+    })
     // A mirror that is away hides no other.
-    const away = await runCommand(farmMirror, [pub, `rsync://127.0.0.1:${port}/pub`, join(folder, 'copy')])
+    const away = await runCommand(farmMirror, [pub, url, join(folder, 'copy')])
     assert.equal(away.status, 6)
     assert.match(away.stdout, /: failed: .*\n.*copy: .*: current\n$/)
   })
@@ -154,11 +140,3 @@ test('of a mirror behind HTTP, what was seen is not asked for at each visit', as
     assert.deepEqual(new Set(rounds.flatMap(({ asked }) => asked)), new Set([...listed, 'new-1.tgz']))
   })
 })
-
-async function answers(target: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (spawnSync('rsync', ['--list-only', `${target}/`]).status === 0) return
-    await setTimeout(50)
-  }
-  throw new Error('the rsync daemon does not answer')
-}

@@ -16,6 +16,7 @@ import { decodeReport, encodeReport } from '../src/format/report.ts'
 import { decodePublicKeyLine, encodePublicKey, encodeSignedMessage } from '../src/format/signify.ts'
 import { systemRandom } from '../src/host/ambient.ts'
 import { needs } from './helpers/programs.ts'
+import { withRsyncDaemon } from './helpers/rsync-daemon.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { startDashboard } from './helpers/dashboard.ts'
 import type { Command, Context } from '../src/command/command.ts'
@@ -96,6 +97,19 @@ test('an install leaves a report that signify verifies, by a key that only root 
   assert.deepEqual([later.last.verb, later.releases[0]?.release], ['rollback', 'base-1.0-20260101-amd64'])
   await good(install, ['--report', 'none'], { root })
   assert.equal(decodeReport(readFileSync(join(reports, file))).report.last.verb, 'rollback')
+})
+
+test('a report goes to a real rsync daemon, and takes the place of the one before', needs('rsync'), async () => {
+  const [own, module] = [folder(), folder()]
+  await withRsyncDaemon({ folder: own, module }, async (url) => {
+    const { root } = await machine('far', `report ${url}/`)
+    await good(install, [], { root })
+    clock += 1000
+    await good(rollback, [], { root })
+    const [file = '', ...others] = readdirSync(module)
+    assert.deepEqual(others, [])
+    assert.equal(decodeReport(readFileSync(join(module, file))).report.last.verb, 'rollback')
+  })
 })
 
 test('signify believes a report', needs('signify-openbsd'), async () => {

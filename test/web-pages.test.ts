@@ -115,7 +115,10 @@ test('the overview says what waits for a person, and that nothing does', async (
   const lost = { ...facts, builders: facts.builders.map((builder) => ({ ...builder, seen: facts.now - 3_600_000 })) }
   assert.match(await textOf(lost), /Builder amd64-1 was last heard of 60 min ago\./)
   assert.equal(await textOf(generatedFacts(0)).then((text) => /torn|Mirror/.test(text)), true)
-  assert.equal((await textOf({ ...generatedFacts(0), sightings: [] })).trim(), 'Nothing waits for a person.')
+  assert.match(busy, /The sources of 7\.7 cannot be read, for 7 min by now: \/cvs: has no tag 'OPENBSD_7_7'/)
+  const idle = generatedFacts(0)
+  const calm = { ...idle, sightings: [], branches: idle.branches.map((one) => ({ ...one, failure: undefined })) }
+  assert.equal((await textOf(calm)).trim(), 'Nothing waits for a person.')
 })
 
 test('of a mirror the worst is shown', () => {

@@ -218,6 +218,7 @@ test('feeds, figures, the hook', async () => {
   }
   const figures = await (await ask(dashboard, '/metrics')).text()
   assert.match(figures, /^bindery_farm_builds\{branch="7.7",arch="amd64",state="waiting"\} 2$/m)
+  assert.match(figures, /^bindery_farm_sources_readable\{branch="7.6"\} 1\nbindery_farm_sources_readable\{branch="7.7"\} 0$/m)
   assert.match(figures, /^bindery_farm_mirror_current\{mirror="\/mnt\/backup\/OpenBSD",branch="7.7",arch="amd64"\} 0$/m)
   assert.equal((await ask(dashboard, '/hook/7.7', { body: '{}' })).status, 403)
   assert.equal(

@@ -35,7 +35,8 @@ const { metafile } = await build(wholeOptions)
 const whole = await build({ ...wholeOptions, plugins: [sharedChunks('src/bindery.ts', metafile)] })
 const recovery = Buffer.from(shellProgram('recover', ['verbs'], 'bindery_recover'), 'latin1')
 // The client is one file and needs no other.
-const define = { packedRecovery: JSON.stringify(deflateRawSync(recovery, { level: 9 }).toString('base64')) }
+const hooks = Object.fromEntries(readdirSync('share/boot').map((system) => [system, readFileSync(`share/boot/${system}`, 'latin1')]))
+const define = { packedRecovery: packed(recovery), packedBootHooks: packed(Buffer.from(JSON.stringify(hooks), 'latin1')) }
 const client = await build({ ...common, define, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
 for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(text)))
@@ -44,6 +45,11 @@ put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
 put('dist/bindery-sh', Buffer.from(shellProgram('bindery-sh', ['config', 'download', 'list', 'verbs'], 'bindery_sh'), 'latin1'), 0o755)
 put('dist/bindery-recover', recovery, 0o755)
 put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
+
+// As a literal of the code.
+function packed(bytes) {
+  return JSON.stringify(deflateRawSync(bytes, { level: 9 }).toString('base64'))
+}
 
 // Of every package that went in: its name, its version, the text that has to go with it.
 function licences(inputs) {

@@ -38,6 +38,7 @@ tools='
 	rsync:rsync
 	shellcheck:shellcheck
 	signify-openbsd:signify-openbsd
+	systemd:systemd-analyze
 	strace:strace
 	time:/usr/bin/time
 	tnftp:tnftp

@@ -29,6 +29,9 @@ async function measure(name: string, place: FarmPlace, count: number): Promise<v
     out(`${name}\t${count} builds queued\t${queued.toFixed(1)} s\t${Math.round(count / queued)}/s`)
     const drained = await seconds(async () => await drain(farm))
     out(`${name}\tdrained by ${builders} builders\t${drained.toFixed(1)} s\t${Math.round(count / drained)}/s`)
+    const asked = 1000
+    const idle = await seconds(async () => await askInVain(farm, asked))
+    out(`${name}\tnothing to build, asked\t${((1000 * idle) / asked).toFixed(2)} ms each`)
     await check(farm, count)
     out(`${name}\t${await bytesPerBuild(farm, count)} bytes of the database for each`)
   } finally {
@@ -84,6 +87,12 @@ async function drain({ queue }: Farm): Promise<void> {
     }
   }
   await Promise.all(Array.from({ length: builders }, async (_, number) => await work(builderName(number))))
+}
+
+/** What a builder costs that waits. */
+async function askInVain({ queue }: Farm, times: number): Promise<void> {
+  for (let turn = 0; turn < times; turn++)
+    if ((await queue.claim(builderName(turn % builders))) !== undefined) throw new Error('something was left to build')
 }
 
 /** Each of them once. */

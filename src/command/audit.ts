@@ -1,13 +1,15 @@
+import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { channelRole, formatDistName } from '../base/name.ts'
 import { matchesAny } from '../format/conf.ts'
 import { audit as auditTree, explainMerged, findExtras } from '../engine/client/apply/audit.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
-import { readInstalledManifest } from '../engine/client/installed.ts'
+import { describeStanding, readPresentManifest } from '../engine/client/phase.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { neededFiles, planRepair, runRepair } from '../engine/client/apply/repair.ts'
 import { openRepairSource } from '../engine/client/fetch/repair-source.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
+import { betweenPhases } from './between-phases.ts'
 import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { change } from './diff-text.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
@@ -53,6 +55,7 @@ type Installed = { readonly enrolled: Enrolled; readonly release: ReleaseState; 
 async function auditAll(context: Context, session: Session, input: Input): Promise<number> {
   const repairs = input.flag('repair') && !input.flag('dry-run')
   let status = repairs ? await recoverFirst(context, session) : await refuseInterrupted(session)
+  if (input.flag('repair')) await refuseBetweenPhases(context, session)
   const all = await readInstalled(session)
   const selected = new Set(
     selectChannels(
@@ -71,11 +74,20 @@ async function auditAll(context: Context, session: Session, input: Input): Promi
   return extras.length > 0 ? Math.max(status, different) : status
 }
 
+/** What would be put back is of two releases. */
+async function refuseBetweenPhases(context: Context, session: Session): Promise<void> {
+  for (const [channel, standing] of await betweenPhases(context, session))
+    throw new BinderyError('conflict', 'a release has come in part, and is not repaired', {
+      subject: channel,
+      hint: describeStanding(standing),
+    })
+}
+
 async function readInstalled({ disk }: Session): Promise<readonly Installed[]> {
   const installed: Installed[] = []
   for (const enrolled of await readEnrolled(disk)) {
     const release = await readReleaseState(disk, enrolled.channel)
-    installed.push({ enrolled, release, manifest: await readInstalledManifest(disk, enrolled.channel, release) })
+    installed.push({ enrolled, release, manifest: await readPresentManifest(disk, enrolled.channel, release) })
   }
   return installed
 }

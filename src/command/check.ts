@@ -3,7 +3,9 @@ import { describeFinding, findingOf } from '../engine/client/fetch/check.ts'
 import { describeUnmet } from '../engine/client/fetch/fitting.ts'
 import { fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
+import { describeStanding, standingJson } from '../engine/client/phase.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
+import { betweenPhases } from './between-phases.ts'
 import { checkUpd } from './check-upd.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
@@ -12,6 +14,7 @@ import { print } from './output.ts'
 import { pendingText } from './reboot.ts'
 import type { Finding } from '../engine/client/fetch/check.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { Standing } from '../engine/client/phase.ts'
 import type { Command, Context, Input } from './command.ts'
 
 const updatesAvailable = 10
@@ -35,7 +38,8 @@ export const check: Command = {
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
     // Who may not write the state keeps nothing, and needs no lock.
     const findings = session.access === 'write' ? await withLock(context, 'check', checking) : await checking()
-    for (const finding of findings) await tell(context, input, finding)
+    const standing = await betweenPhases(context, session)
+    for (const finding of findings) await tell(context, input, finding, standing.get(finding.channel))
     await tellOtherKernel(context, session)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
@@ -63,12 +67,14 @@ async function findAll({ boot }: Context, session: Session, input: Input): Promi
   return findings
 }
 
-async function tell(context: Context, input: Input, finding: Finding): Promise<void> {
+async function tell(context: Context, input: Input, finding: Finding, phase: Standing | undefined): Promise<void> {
   if (input.flag('json')) {
-    await print(context, `${JSON.stringify(finding)}\n`)
+    await print(context, `${JSON.stringify({ ...finding, ...(phase === undefined ? {} : { phase: standingJson(phase) }) })}\n`)
     return
   }
-  if (finding.pendingReboot !== 'none') await print(context, `${pendingText(finding.channel, finding.installed, finding.pendingReboot)}\n`)
+  if (phase !== undefined) await print(context, `${describeStanding(phase)}\n`)
+  else if (finding.pendingReboot !== 'none')
+    await print(context, `${pendingText(finding.channel, finding.installed, finding.pendingReboot)}\n`)
   if (finding.route === 'current') context.explain(`${finding.channel}: ${finding.installed} is the newest`)
   else for (const line of describeFinding(finding)) await print(context, `${line}\n`)
 }

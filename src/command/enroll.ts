@@ -6,8 +6,10 @@ import { makeStateFolders, removeStateFolders } from '../engine/client/state.ts'
 import { checkFirstRoot } from '../engine/repo/update-root.ts'
 import { basisOf, repositoryUrl } from '../format/conf.ts'
 import { systemError } from '../host/system-error.ts'
+import { agreedBootHook, bootHookOptions, layBootHook } from './boot-hook.ts'
 import { openSession, withLock } from './client-session.ts'
 import { parseChannelOrKernel } from './kernel-channel.ts'
+import { needsAttention } from './outcome.ts'
 import type { EnrollInput } from '../engine/client/fetch/enroll.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { ClientConfig } from '../format/conf.ts'
@@ -25,23 +27,27 @@ export const enroll: Command = {
     basis: { kind: 'value', value: 'BASIS', help: "where the old bytes of updates come from: 'tar' (kept, default) or 'installed'" },
     release: { kind: 'value', value: 'NAME', help: 'the installed release, instead of finding it out' },
     force: { kind: 'flag', help: 'enroll anew what is enrolled or damaged' },
+    ...bootHookOptions,
   },
   examples: [
     'bindery enroll https://updates.example.org/ root.json base/amd64',
     'bindery enroll https://updates.example.org/ root.json base/amd64 kernel/amd64',
-    'bindery -C /mnt enroll https://updates.example.org/ root.json base/amd64 comp/amd64 --basis installed',
+    'bindery -C /mnt enroll https://updates.example.org/ root.json base/amd64 comp/amd64 --basis installed --boot-hook',
   ],
   run: async (context, input) => {
     const session = await openSession(context)
     const request = await requestOf(context, input, session.config)
+    const hook = await agreedBootHook(context, input, session.disk)
     const made = await makeStateFolders(session.disk)
     try {
-      await withLock(context, 'enroll', async () => await enrolling(context, session, request))
+      return await withLock(context, 'enroll', async () => {
+        await enrolling(context, session, request)
+        return hook === undefined || (await layBootHook(context, session.disk, hook)) ? 0 : needsAttention
+      })
     } catch (error) {
       await removeStateFolders(session.disk, made)
       throw error
     }
-    return 0
   },
 }
 

@@ -5,6 +5,7 @@ import { builtKey, decodeBuilt } from '../format/built.ts'
 import { portLogs } from '../engine/farm/build/port-logs.ts'
 import { tellingLines } from '../engine/farm/build/telling-lines.ts'
 import { openLog } from '../host/log-file.ts'
+import { systemError } from '../host/system-error.ts'
 import type { LogFile } from '../host/log-file.ts'
 
 /** The logs of one batch: all that was printed, and each port's part of it. Those of earlier batches stay, and go by their number. */
@@ -23,21 +24,26 @@ export type BatchLogs = {
 export type LogPlan = { readonly output: string; readonly list: readonly string[]; readonly keptBatches: number }
 
 export function openBatchLogs({ output, list, keptBatches }: LogPlan): BatchLogs {
-  const number = rotate(output, keptBatches)
+  const number = newBatch(output, keptBatches)
   const folder = join(output, 'log', String(number))
-  mkdirSync(folder, { recursive: true })
   const file = join(folder, 'build.log')
   const whole = openLog(file)
   const ports = new Map<string, LogFile>()
   const fileOf = (pkgpath: string): string => join(folder, `${pkgpath}.log`)
+  const failed = new AbortController()
   const parts = portLogs(new Set(list), (pkgpath, bytes) => {
-    const log = ports.get(pkgpath) ?? openPort(fileOf(pkgpath))
-    ports.set(pkgpath, log)
-    log.write(bytes)
+    try {
+      const log = ports.get(pkgpath) ?? openPort(fileOf(pkgpath))
+      ports.set(pkgpath, log)
+      log.write(bytes)
+    } catch (cause) {
+      // Whoever prints cannot be told.
+      failed.abort(systemError(cause, fileOf(pkgpath)))
+    }
   })
   return {
     file,
-    failed: whole.failed,
+    failed: AbortSignal.any([whole.failed, failed.signal]),
     add: (bytes) => {
       whole.write(bytes)
       parts.add(bytes)
@@ -57,6 +63,17 @@ export function openBatchLogs({ output, list, keptBatches }: LogPlan): BatchLogs
 function openPort(file: string): LogFile {
   mkdirSync(dirname(file), { recursive: true })
   return openLog(file)
+}
+
+function newBatch(output: string, keptBatches: number): number {
+  const folder = join(output, 'log')
+  try {
+    const number = rotate(output, keptBatches)
+    mkdirSync(join(folder, String(number)), { recursive: true })
+    return number
+  } catch (cause) {
+    throw systemError(cause, folder)
+  }
 }
 
 /** The number of the batch to come. Older ones go, but for those that a package or a failure in the manifest was told by. */

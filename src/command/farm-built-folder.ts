@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { takeIn } from '../engine/farm/build/take-in.ts'
-import { folderStore } from '../host/folder-store.ts'
+import { folderStore, makeFolder } from '../host/folder-store.ts'
 import { hostLocker } from '../host/lock.ts'
 import type { TakenIn } from '../engine/farm/build/take-in.ts'
 
@@ -14,7 +13,7 @@ const turns = new Map<string, Promise<void>>()
 
 /** Packages into such a folder: one build after the other in this process, and none while another process writes there. */
 export async function takeInto(output: string, taken: TakenIn): Promise<void> {
-  await mkdir(join(output, '.lock'), { recursive: true })
+  await makeFolder(join(output, '.lock'))
   const before = turns.get(output) ?? Promise.resolve()
   const turn = before.then(async () => await takeLocked(output, taken))
   turns.set(

@@ -17,7 +17,10 @@ export async function watchClaims(controller: Controller): Promise<void> {
     name: 'claims',
     work: async () => {
       const now = context.clock.now()
-      if (now - looked > awayMs) {
+      const isAnew = now - looked > awayMs
+      // Until this look has an answer: a database that was away heard nobody.
+      looked = -Infinity
+      if (isAnew) {
         await farm.queue.renew()
         renewed = now
       }

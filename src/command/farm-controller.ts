@@ -1,4 +1,5 @@
 import { isBinderyError } from '../base/error.ts'
+import type { Away } from './farm-away.ts'
 import type { Turns } from '../engine/farm/remote/in-turn.ts'
 import type { FarmConfig } from '../format/farm-config.ts'
 import type { SignifyPublicKey } from '../format/signify.ts'
@@ -19,6 +20,7 @@ export type Controller = {
   readonly turns: Turns
   /** Something was built, signed or published: whoever goes on with it looks again. */
   readonly done: Wakened
+  readonly away: Away
   readonly signal: AbortSignal
 }
 
@@ -29,21 +31,25 @@ const longestPause = 60_000
  * again, later each time: a database or a mirror that is away comes back.
  */
 export async function keepDoing(
-  { context, done, signal }: Pick<Controller, 'context' | 'done' | 'signal'>,
+  { context, done, away, signal }: Pick<Controller, 'context' | 'done' | 'away' | 'signal'>,
   duty: { readonly name: string; readonly work: () => Promise<void>; readonly pause: () => Promise<void> },
 ): Promise<void> {
   let told = ''
+  let wasAway = false
   for (let failures = 0; !signal.aborted;) {
     try {
       await duty.work()
+      if (wasAway) away.over()
+      wasAway = false
       failures = 0
       told = ''
       if (!signal.aborted) await duty.pause()
     } catch (error) {
       if (signal.aborted) return
       failures++
-      const line = lineOf(error)
-      if (line !== told) context.say(`${duty.name}: ${line}`)
+      wasAway = away.isTold(error)
+      const line = wasAway ? '' : lineOf(error)
+      if (line !== '' && line !== told) context.say(`${duty.name}: ${line}`)
       told = line
       await done.changed(Math.min(longestPause, 500 * 2 ** failures), signal)
     }

@@ -1,18 +1,24 @@
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { utf8 } from '../base/bytes.ts'
-import { BinderyError } from '../base/error.ts'
+import { endLine, nameOf } from '../engine/farm/attempt-lines.ts'
 import { packageKey } from '../engine/farm/build/collect.ts'
-import { folderStore, sweepFolder } from '../host/folder-store.ts'
+import { builtOrFailed, troubleMs, whileHeld } from '../engine/farm/build/lease-work.ts'
+import { tellingLines } from '../engine/farm/build/telling-lines.ts'
+import { systemWait } from '../host/ambient.ts'
+import { folderStore, makeFolder, sweepFolder } from '../host/folder-store.ts'
 import { openLog } from '../host/log-file.ts'
-import { openBatchLogs } from './farm-build-logs.ts'
+import { untilAnswered } from './farm-away.ts'
+import { endOf, openBatchLogs } from './farm-build-logs.ts'
 import { buildOptions, readBuildSettings, sourcesEnvironment } from './farm-build-plan.ts'
 import { buildInPlace } from './farm-build-run.ts'
 import { forSlot } from './farm-builder-work.ts'
 import { builtFolder, takeInto } from './farm-built-folder.ts'
-import { keepDoing, lineOf } from './farm-controller.ts'
+import { keepDoing, pauseFor } from './farm-controller.ts'
 import { parseInput } from './parse.ts'
-import type { BuildResult } from '../engine/farm/build/build.ts'
+import type { ByteStream } from '../base/bytes.ts'
+import type { BinderyError } from '../base/error.ts'
+import type { BuildEnd, Holding, Made, WorkEnd } from '../engine/farm/build/lease-work.ts'
+import type { BuiltPackage } from '../format/built.ts'
 import type { BuilderConfig } from '../format/farm-config.ts'
 import type { LogFile } from '../host/log-file.ts'
 import type { AttemptEnd, Claim, NewPackage } from '../port/farm-queue.ts'
@@ -33,127 +39,132 @@ export function readLocalBuilder(context: Context, config: BuilderConfig): Local
 /** Until the controller ends. */
 export async function runLocalBuilder(controller: Controller, builder: LocalBuilder, slot: number): Promise<void> {
   const { farm, done, signal } = controller
+  let isInTrouble = false
   await keepDoing(controller, {
     name: builder.config.name,
-    work: async () => await buildAll(controller, builder, slot),
-    pause: async () => await Promise.race([farm.queue.changed(idleMs), done.changed(idleMs, signal)]),
+    work: async () => void (isInTrouble = (await buildAll(controller, builder, slot)) !== undefined),
+    pause: async () => {
+      if (isInTrouble) await pauseFor(done, troubleMs, signal)
+      else await Promise.race([farm.queue.changed(idleMs), done.changed(idleMs, signal)])
+    },
   })
 }
 
-/** Whatever this builder can do now. */
-export async function buildAll(controller: Controller, builder: LocalBuilder, slot: number): Promise<void> {
+/** Whatever this builder can do now; what is wrong with this machine ends it. */
+export async function buildAll(controller: Controller, builder: LocalBuilder, slot: number): Promise<BinderyError | undefined> {
   const { farm, signal } = controller
   while (!signal.aborted) {
     const claim = await farm.queue.claim(builder.config.name)
-    if (claim === undefined) return
-    await buildClaim(controller, { ...builder, slot, claim })
+    if (claim === undefined) return undefined
+    const end = await buildClaim(controller, { ...builder, slot, claim })
+    if (end.kind === 'trouble') return end.error
   }
+  return undefined
 }
 
 const idleMs = 10_000
 
 type Work = LocalBuilder & { readonly slot: number; readonly claim: Claim }
 
-async function buildClaim(controller: Controller, work: Work): Promise<void> {
-  const { context, farm, done } = controller
-  const { build, attempt } = work.claim
-  const named = `${build.pkgpath} ${build.branch}/${build.arch}: build ${build.id}`
-  context.say(`${named} is being built by ${work.config.name}`)
-  const lease = holdLease(controller, attempt.id)
-  try {
-    const end = await attemptEnd(controller, work, lease)
-    if (lease.lost.aborted || (await farm.queue.finish(attempt.id, end)) === 'lost') context.say(`${named}: nobody waits for it any more`)
-    else context.say(`${named}: ${end.kind}${end.kind === 'built' ? `, ${end.packages.length} packages` : `: ${end.why}`}`)
-  } finally {
-    lease.close()
+async function buildClaim(controller: Controller, work: Work): Promise<WorkEnd> {
+  const { context, config, done, signal } = controller
+  const { claim } = work
+  context.say(`${nameOf(claim.build)} is being built by ${work.config.name}`)
+  let logSize = (): number => 0
+  const holding: Holding = {
+    seconds: config.leaseSeconds,
+    wait: systemWait,
+    beat: async (until) => await beat(controller, claim, logSize(), until),
+    giveBack: async (why, until) => void (await finish(controller, claim, { kind: 'released', why }, until)),
+    signal,
   }
+  const end = await whileHeld(holding, async (stop) => {
+    const log = await openAttemptLog(controller, claim)
+    logSize = log.size
+    try {
+      return await buildAndTakeIn(controller, work, { log, stop })
+    } finally {
+      log.close()
+    }
+  })
+  if (end.kind === 'lost') context.say(endLine(claim.build, 'lost'))
   done.wake()
+  return end
 }
 
-type Lease = { readonly lost: AbortSignal; setLogSize(size: number): void; close(): void }
-
-/** Signs of life, as long as the build goes on. */
-function holdLease({ farm, config, context }: Controller, attempt: number): Lease {
-  const lost = new AbortController()
-  let size = 0
-  const beat = async (): Promise<void> => {
-    if ((await farm.queue.beat(attempt, { size })) === 'lost') lost.abort(new BinderyError('stopped', 'nobody waits for it any more'))
-  }
-  // A database that is away for a moment ends no build: the lease lasts four times as long.
-  const timer = setInterval(() => void beat().catch((error: unknown) => context.explain(lineOf(error))), (config.leaseSeconds * 1000) / 4)
-  return { lost: lost.signal, setLogSize: (bytes) => (size = bytes), close: () => clearInterval(timer) }
+async function beat(controller: Controller, { attempt }: Claim, size: number, signal: AbortSignal): Promise<'held' | 'lost'> {
+  return await untilAnswered(controller, async () => await controller.farm.queue.beat(attempt.id, { size }), signal)
 }
 
-async function attemptEnd(controller: Controller, work: Work, lease: Lease): Promise<AttemptEnd> {
-  const { folder, signal } = controller
-  const { build, attempt } = work.claim
+async function finish(controller: Controller, { build, attempt }: Claim, how: AttemptEnd, signal: AbortSignal): Promise<'ended' | 'lost'> {
+  const ended = await untilAnswered(controller, async () => await controller.farm.queue.finish(attempt.id, how), signal)
+  if (ended === 'ended') controller.context.say(endLine(build, how))
+  return ended
+}
+
+async function openAttemptLog({ folder }: Controller, { attempt }: Claim): Promise<LogFile> {
   const file = join(folder, attempt.logFile)
-  await mkdir(dirname(file), { recursive: true })
-  const log = countedLog(openLog(file), lease)
-  try {
-    const output = await outputOf(controller, work)
-    const result = await buildIn(controller, work, { output, log, stop: AbortSignal.any([signal, lease.lost]) })
-    const [first] = result.failed
-    if (first !== undefined) return { kind: 'failed', why: first.why, lines: first.lines, logSize: log.size() }
-    const packages = result.built.packages.filter((one) => result.files.includes(one.file))
-    const { release } = work.claim
-    await takeInto(builtFolder(folder, build.branch, build.arch), {
-      release,
-      arch: build.arch,
-      list: build.packages,
-      packages,
-      open: (name) => folderStore(output).stream(packageKey(name)),
-    })
-    return { kind: 'built', packages: packages.map(newPackage), logSize: log.size() }
-  } catch (error) {
-    if (signal.aborted || lease.lost.aborted) return { kind: 'released', why: 'the controller was stopped' }
-    return { kind: 'failed', why: lineOf(error), lines: [], logSize: log.size() }
-  } finally {
-    log.close()
-  }
+  await makeFolder(dirname(file))
+  return openLog(file)
 }
 
-type CountedLog = Pick<LogFile, 'failed' | 'close' | 'write'> & { size(): number }
+type Running = { readonly log: LogFile; readonly stop: AbortSignal }
 
-function countedLog(log: LogFile, lease: Lease): CountedLog {
-  let size = 0
-  return {
-    failed: log.failed,
-    close: log.close,
-    size: () => size,
-    write: (bytes) => {
-      log.write(bytes)
-      size += bytes.length
-      lease.setLogSize(size)
-    },
-  }
+async function buildAndTakeIn(controller: Controller, work: Work, { log, stop }: Running): Promise<WorkEnd> {
+  const { claim } = work
+  const output = await outputOf(controller, work)
+  const build = async (): Promise<Made<BuiltPackage>> => await buildIn(controller, work, { output, log, stop })
+  const lastLines = async (): Promise<readonly string[]> =>
+    await Promise.resolve(tellingLines(endOf(join(controller.folder, claim.attempt.logFile))))
+  const end = await builtOrFailed({ build, logSize: log.size, lastLines }, stop)
+  // A person may have cancelled it since the last beat.
+  if ((await beat(controller, claim, log.size(), stop)) === 'lost') return { kind: 'lost' }
+  if (end.kind === 'built') await takeBuilt(controller, claim, output, end.packages)
+  const ended = await finish(controller, claim, attemptEnd(end), stop)
+  if (ended === 'lost') return { kind: 'lost' }
+  return end.kind === 'built' ? { kind: 'built', packages: end.packages.length } : { kind: 'failed', why: end.why }
+}
+
+async function takeBuilt(
+  { folder }: Controller,
+  { build, release }: Claim,
+  output: string,
+  packages: readonly BuiltPackage[],
+): Promise<void> {
+  const { branch, arch, packages: list } = build
+  const open = (name: string): ByteStream => folderStore(output).stream(packageKey(name))
+  await takeInto(builtFolder(folder, branch, arch), { release, arch, list, packages, open })
+}
+
+function attemptEnd(end: BuildEnd<BuiltPackage>): AttemptEnd {
+  if (end.kind === 'failed') return { kind: 'failed', why: end.why, lines: end.lines, logSize: end.log }
+  return { kind: 'built', packages: end.packages.map(newPackage), logSize: end.log }
 }
 
 /** One for each builder, job and branch: what was built there by a run that was killed is found again. */
 async function outputOf({ folder }: Controller, { config, slot, claim }: Work): Promise<string> {
   const output = join(folder, 'work', `${config.name}.${slot}`, claim.build.branch)
-  await mkdir(join(output, '.lock'), { recursive: true })
+  await makeFolder(join(output, '.lock'))
   await sweepFolder(output)
   return output
 }
 
-type Running = { readonly output: string; readonly log: CountedLog; readonly stop: AbortSignal }
-
 async function buildIn(
   { context }: Controller,
   { config, input, slot, claim }: Work,
-  { output, log, stop }: Running,
-): Promise<BuildResult> {
+  { output, log, stop }: Running & { readonly output: string },
+): Promise<Made<BuiltPackage>> {
   const { build, release, revision } = claim
   const settings = readBuildSettings(context, forSlot(input, slot), { arch: config.arch, output })
   const env = { ...sourcesEnvironment(build.branch, revision), ...settings.batch.env }
   const plan = { ...settings, batch: { ...settings.batch, env }, list: build.packages, release, keptBatches: 1 }
-  const logs = openBatchLogs(plan)
   // In the log, beside what the ports print.
   const say = (line: string): void => log.write(utf8(`bindery: ${line}\n`))
+  const logs = openBatchLogs(plan)
   try {
     const caller = { say, explain: say, passOn: log.write, signal: AbortSignal.any([stop, log.failed]) }
-    return await buildInPlace(caller, plan, logs)
+    const { built, files, failed } = await buildInPlace(caller, plan, logs)
+    return { packages: built.packages.filter(({ file }) => files.includes(file)), failed }
   } finally {
     logs.close()
   }

@@ -3,10 +3,12 @@ import { collectBytes, latin1, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { planBuilds } from '../engine/farm/plan.ts'
 import { decodeCveList } from '../format/cve-list.ts'
+import { isPassing } from '../host/farm/database-error.ts'
 import { openInput } from '../host/source.ts'
 import { cvsSource } from '../host/source-cvs.ts'
 import { gitSource } from '../host/source-git.ts'
 import { readSqlports } from '../host/sqlports.ts'
+import { lineOf } from './farm-controller.ts'
 import type { Commit } from '../base/source-change.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
@@ -21,6 +23,21 @@ export async function mayHaveChanged({ context }: Pick<Controller, 'context'>, {
   if (status === 0) return stdout.some((byte) => byte > 0x20)
   const reason = latin1(stderr).trim().split('\n').at(-1) ?? ''
   throw new BinderyError('command-failed', `ended with status ${status}${reason === '' ? '' : `: ${reason}`}`, { subject: 'poll' })
+}
+
+/** What a look comes to is noted in the catalog, for the pages. Of a database that is away nothing can be. */
+export async function noted(
+  { context, farm, signal }: Controller,
+  { name }: Pick<BranchConfig, 'name'>,
+  look: () => Promise<void>,
+): Promise<void> {
+  try {
+    await look()
+  } catch (error) {
+    if (!signal.aborted && !isPassing(error)) await farm.catalog.noteLook(name, lineOf(error))
+    throw error
+  }
+  if (await farm.catalog.noteLook(name, undefined)) context.say(`${name}: its sources can be read again`)
 }
 
 /** Sources into builds that wait. The same sources again come to nothing. */

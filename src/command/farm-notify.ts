@@ -1,5 +1,5 @@
 import { latin1, utf8 } from '../base/bytes.ts'
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { hostHook } from '../host/hook.ts'
 import type { Controller } from './farm-controller.ts'
 
@@ -12,12 +12,27 @@ export type SignatureDue = {
   readonly text: string
 }
 
-/** Whoever signs is told by a command, by mail, by a call of a URL: whatever farm.toml names. */
-export async function notifySigners({ context, config: { notify } }: Controller, due: SignatureDue): Promise<void> {
-  if (notify.command !== undefined) await runCommand(context, notify.command, due)
-  if (notify.mail.length > 0) await sendMail(context, notify.mail, due)
-  if (notify.hook !== undefined)
-    await hostHook(notify.hook, { event: 'signature-due', ...due }, { environment: context.environment, signal: context.signal })
+/** Whoever signs is told by a command, by mail, by a call of a URL: whatever farm.toml names. Answers those ways that failed; the others went. */
+export async function notifySigners({ context, config: { notify } }: Controller, due: SignatureDue): Promise<readonly BinderyError[]> {
+  const { command, mail, hook } = notify
+  const { environment, signal } = context
+  return [
+    ...(command === undefined ? [] : await failureOf(async () => await runCommand(context, command, due))),
+    ...(mail.length === 0 ? [] : await failureOf(async () => await sendMail(context, mail, due))),
+    ...(hook === undefined
+      ? []
+      : await failureOf(async () => await hostHook(hook, { event: 'signature-due', ...due }, { environment, signal }))),
+  ]
+}
+
+async function failureOf(tell: () => Promise<void>): Promise<readonly BinderyError[]> {
+  try {
+    await tell()
+    return []
+  } catch (error) {
+    if (!isBinderyError(error)) throw error
+    return [error]
+  }
 }
 
 type World = Controller['context']

@@ -1,7 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import type { Farm } from '../host/farm/open.ts'
 import type { Build } from '../port/farm-build.ts'
-import type { BuildCount, FarmCatalog, Handover, KnownBuilder, Sighting } from '../port/farm-catalog.ts'
+import type { BuildCount, FarmCatalog, Handover, KnownBuilder, LookFailure, Sighting } from '../port/farm-catalog.ts'
 import type { FarmQueue } from '../port/farm-queue.ts'
 
 /** What a person asks of a farm at a terminal, whether its controller runs or not. */
@@ -20,6 +20,8 @@ export type FarmStatus = {
     readonly release: string
     readonly paused: boolean
     readonly seen: number | undefined
+    /** Of looks at its sources. */
+    readonly failure: LookFailure | undefined
   }[]
   readonly counts: readonly BuildCount[]
   /** Waiting, being built, failed and quarantined ones. */
@@ -35,7 +37,7 @@ export function farmOffice({ catalog, queue }: Farm): Office {
       const branches = await catalog.branches()
       const seen = await Promise.all(branches.map(async ({ name }) => (await catalog.lastSource(name))?.seen))
       return {
-        branches: branches.map(({ name, release, paused }, index) => ({ name, release, paused, seen: seen[index] })),
+        branches: branches.map(({ name, release, paused, failure }, index) => ({ name, release, paused, seen: seen[index], failure })),
         counts: await catalog.counts(),
         builds: await catalog.buildsIn(['waiting', 'building', 'failed', 'quarantined']),
         handovers: await catalog.handovers(['requested', 'signed']),

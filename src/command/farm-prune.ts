@@ -17,7 +17,18 @@ export async function watchAge(controller: Controller): Promise<void> {
   })
 }
 
-export async function dropOld({ config: { keep }, farm: { catalog }, folder, context, signal }: Controller): Promise<void> {
+/** What the work needs of a controller. */
+export type Pruned = {
+  readonly config: Pick<Controller['config'], 'keep'>
+  readonly farm: {
+    readonly catalog: Pick<Controller['farm']['catalog'], 'dropEvents' | 'oldLogs' | 'forgetLogs' | 'oldRequests' | 'forgetRequests'>
+  }
+  readonly folder: string
+  readonly context: Pick<Controller['context'], 'say'>
+  readonly signal: AbortSignal
+}
+
+export async function dropOld({ config: { keep }, farm: { catalog }, folder, context, signal }: Pruned): Promise<void> {
   const events = await catalog.dropEvents(keep.eventDays)
   let logs = 0
   for (let old = await catalog.oldLogs(keep.logDays, logsAtOnce); old.length > 0; old = await catalog.oldLogs(keep.logDays, logsAtOnce)) {

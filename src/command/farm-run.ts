@@ -6,11 +6,12 @@ import { decodePublicKey } from '../format/signify.ts'
 import { sweepFolder } from '../host/folder-store.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
+import { databaseAway } from './farm-away.ts'
 import { officeCalls, officeSocket } from './farm-ask.ts'
 import { endClaims, watchClaims } from './farm-claims.ts'
 import { keepDoing, pauseFor } from './farm-controller.ts'
 import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builder.ts'
-import { lookAtSources, mayHaveChanged } from './farm-look.ts'
+import { lookAtSources, mayHaveChanged, noted } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
 import { readFarmConfig } from './farm-open.ts'
@@ -55,7 +56,17 @@ export const farmRun: Command = {
     await withHeldFarm(context, { folder, config, verb: 'farm run' }, async ({ farm, hold }) => {
       const ousted = new AbortController()
       const signal = AbortSignal.any([context.signal, ousted.signal])
-      const controller: Controller = { context, folder, config, farm, key, turns: inTurn(), done: wakened(), signal }
+      const controller: Controller = {
+        context,
+        folder,
+        config,
+        farm,
+        key,
+        turns: inTurn(),
+        done: wakened(),
+        away: databaseAway(context),
+        signal,
+      }
       await prepare(controller, builders)
       if (input.flag('once')) await runOnce(controller, builders)
       else await Promise.all([runUntilStopped(controller, builders, address), watchHold(controller, hold, ousted)])
@@ -109,10 +120,11 @@ async function tellLoad({ farm: { engine, catalog }, context }: Controller): Pro
 
 /** All that there is to do, step after step; what fails ends it. */
 async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
-  for (const branch of controller.config.branches) await lookAtSources(controller, branch)
+  for (const branch of controller.config.branches) await noted(controller, branch, async () => await lookAtSources(controller, branch))
   await endClaims(controller)
-  await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
+  const troubles = await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
   controller.signal.throwIfAborted()
+  for (const trouble of troubles) if (trouble !== undefined) throw trouble
   await takeSigned(controller, new Map())
   await publishSigned(controller)
   await handOver(controller)
@@ -186,11 +198,12 @@ async function watchSources(controller: Controller, branch: BranchConfig, look: 
   let isDue = true
   await keepDoing(controller, {
     name: branch.name,
-    work: async () => {
-      isDue ||= await mayHaveChanged(controller, branch)
-      if (isDue) await lookAtSources(controller, branch)
-      isDue = false
-    },
+    work: async () =>
+      await noted(controller, branch, async () => {
+        isDue ||= await mayHaveChanged(controller, branch)
+        if (isDue) await lookAtSources(controller, branch)
+        isDue = false
+      }),
     pause: async () => await look.changed(withJitter(context, branch.everySeconds * 1000), signal),
   })
 }

@@ -1,9 +1,9 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256 } from '../base/digest.ts'
-import { isBinderyError } from '../base/error.ts'
+import { isBinderyError, toldOf } from '../base/error.ts'
 import { isHandoverDue } from '../engine/farm/handover-due.ts'
-import { handoverText } from '../engine/farm/sign/summary.ts'
+import { requestText } from '../engine/farm/sign/request.ts'
 import { encodeHandover } from '../format/handover.ts'
 import { builtFolder } from './farm-built-folder.ts'
 import { lineOf } from './farm-controller.ts'
@@ -12,6 +12,8 @@ import { notifySigners } from './farm-notify.ts'
 import { publishAccepted } from './farm-publish-accepted.ts'
 import { publishedFolder } from './farm-published.ts'
 import { mirrorFolder } from '../host/mirror-folder.ts'
+import { openSource } from '../host/source.ts'
+import type { BinderyError } from '../base/error.ts'
 import type { BranchConfig } from '../format/farm-config.ts'
 import type { Build } from '../port/farm-build.ts'
 import type { FarmPackage, Handover } from '../port/farm-catalog.ts'
@@ -29,6 +31,32 @@ export async function handOver(controller: Controller): Promise<void> {
   for (const branch of controller.config.branches)
     for (const arch of branch.archs)
       if (!open.some((one) => one.branch === branch.name && one.arch === arch)) await handOverOne(controller, branch, arch)
+  await tellSigners(controller)
+}
+
+/** Of each request once, also of one that a controller made which was killed then. Who cannot be reached hears of it when it goes on. */
+async function tellSigners(controller: Controller): Promise<void> {
+  const { farm, context } = controller
+  for (const handover of await farm.catalog.handovers(['requested'])) {
+    if (handover.notified !== undefined) continue
+    for (const failure of await tellOf(controller, handover)) context.say(`handover ${handover.id}: a notice was lost: ${lineOf(failure)}`)
+    await farm.catalog.noteNotified(handover.id)
+  }
+}
+
+async function tellOf(controller: Controller, { branch, arch, file: name }: Handover): Promise<readonly BinderyError[]> {
+  const file = join(controller.folder, name)
+  try {
+    const source = await openSource(file)
+    try {
+      return await notifySigners(controller, { branch, arch, file, text: await requestText(source) })
+    } finally {
+      await source.close()
+    }
+  } catch (error) {
+    if (!isBinderyError(error)) throw error
+    return [toldOf(error, file) as BinderyError]
+  }
 }
 
 async function handOverOne(controller: Controller, branch: BranchConfig, arch: string): Promise<void> {
@@ -89,20 +117,6 @@ async function request(controller: Controller, { draft, branch, arch, asked }: A
   const basis = draft.handover.sets[0]?.basis
   const id = await farm.catalog.addHandover({ branch, arch, digest, file, basis, packages: asked.map((one) => one.id) }, 'farm')
   context.say(`${branch}/${arch}: handover ${id}: ${asked.length} packages to sign: ${join(folder, file)}`)
-  await notify(controller, { id, branch, arch, text: handoverText(draft.handover), file: join(folder, file) })
-}
-
-type Notice = Parameters<typeof notifySigners>[1] & { readonly id: number }
-
-/** Who cannot be reached hears of it when it goes on: a request is a request all the same. */
-async function notify(controller: Controller, notice: Notice): Promise<void> {
-  try {
-    await notifySigners(controller, notice)
-    await controller.farm.catalog.noteNotified(notice.id)
-  } catch (error) {
-    if (!isBinderyError(error)) throw error
-    controller.context.say(`handover ${notice.id}: nobody was told: ${lineOf(error)}`)
-  }
 }
 
 export async function becomeStale(

@@ -39,13 +39,18 @@ function jsonLines(status: FarmStatus): readonly string[] {
 function textLines({ branches, counts, builds, handovers, builders, mirrors }: FarmStatus, now: number): readonly string[] {
   const since = (time: number | undefined): string => (time === undefined ? 'never' : `${showSpan(now - time)} ago`)
   return [
-    ...branches.map(({ name, paused, seen }) => `branch ${name}${paused ? ' (paused)' : ''}: sources last changed ${since(seen)}`),
+    ...branches.map((one) => `branch ${branchText(one, since, now)}`),
     ...counts.map(({ branch, arch, state, count }) => `  ${branch}/${arch}: ${count} ${state}`),
     ...builds.map((build) => `build ${buildText(build, now)}`),
     ...handovers.map((one) => `handover ${handoverText(one, since)}`),
     ...builders.map((one) => `builder ${builderText(one, since)}`),
     ...mirrors.map((one) => `mirror ${mirrorText(one, since)}`),
   ]
+}
+
+function branchText({ name, paused, seen, failure }: FarmStatus['branches'][number], since: Since, now: number): string {
+  const unread = failure === undefined ? '' : `; for ${showSpan(now - failure.since)} they cannot be read: ${failure.why}`
+  return `${name}${paused ? ' (paused)' : ''}: sources last changed ${since(seen)}${unread}`
 }
 
 type Since = (time: number | undefined) => string

@@ -5,7 +5,8 @@ import { pathPattern } from '../format/conf.ts'
 import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { describeKeptBack, fitOffers, goalsNamed, refuseKeptBack } from '../engine/client/fetch/fitting-offers.ts'
 import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
-import { readInstalledManifest } from '../engine/client/installed.ts'
+import { nextParts } from '../engine/client/apply/phases.ts'
+import { describeStanding } from '../engine/client/phase.ts'
 import { findOffers, newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
@@ -16,14 +17,19 @@ import { tellOtherKernel } from './kernel-channel.ts'
 import { conclude, needsAttention, recoverFirst } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
+import { betweenPhases } from './between-phases.ts'
 import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
-import type { Part } from '../engine/client/apply/parts.ts'
 import type { Plan } from '../engine/client/apply/plan.ts'
+import type { Part } from '../engine/client/apply/parts.ts'
 import type { FittingOffers } from '../engine/client/fetch/fitting-offers.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { Standing } from '../engine/client/phase.ts'
+import type { Verified } from '../base/verified.ts'
+import type { Update } from '../format/update.ts'
+import type { Standings } from './between-phases.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const install: Command = {
@@ -35,6 +41,7 @@ export const install: Command = {
     'dry-run': sharedFlags.dryRun,
     json: sharedFlags.json,
     reboot: rebootOption,
+    finish: { kind: 'flag', help: 'install nothing, and remove former libraries that nothing needs any more; list what needs the others' },
     to: { kind: 'value', value: 'RELEASE', help: 'bring the channels that have it to this release, or revision, and no further' },
     'config-protect': {
       kind: 'list',
@@ -47,6 +54,7 @@ export const install: Command = {
     'bindery install',
     'bindery install -n',
     'bindery install --reboot=now',
+    'bindery install --finish',
     'bindery install --to 7.6p2',
     'bindery -C /mnt -q install base/amd64',
   ],
@@ -56,7 +64,10 @@ export const install: Command = {
     const opened = await openSession(context)
     const session = { ...opened, config: { ...opened.config, configProtect: [...opened.config.configProtect, ...configProtect] } }
     await refuseReader(session)
-    const work = async (): Promise<number> => await installAll(context, session, input)
+    const work = async (): Promise<number> =>
+      input.flag('finish')
+        ? await (await import('./install-finish.ts')).finishInstalls(context, session, input)
+        : await installAll(context, session, input)
     if (input.flag('dry-run')) return await withLock(context, 'install', work)
     const { result, reboot } = await withLock(
       context,
@@ -71,13 +82,25 @@ export const install: Command = {
 async function installAll(context: Context, session: Session, input: Input): Promise<number> {
   let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
   await tellOtherKernel(context, session)
-  const { groups, keptBack } = await fitted(context, session, input)
+  const standing = await betweenPhases(context, session)
+  const { groups, keptBack } = await fitted(context, session, input, standing)
+  for (const one of waitingFor(standing, input)) {
+    context.say(describeStanding(one))
+    status = Math.max(status, needsAttention)
+  }
   for (const group of groups) status = Math.max(status, await installGroup(context, session, input, group))
   const [first] = keptBack
   if (first !== undefined && groups.length === 0) refuseKeptBack(first)
   if (first !== undefined) status = Math.max(status, needsAttention)
-  if (!input.flag('dry-run') && input.operands.length === 0) await sweepCache(session.disk, new Set())
+  const isOpen = (await betweenPhases(context, session)).size > 0
+  if (!input.flag('dry-run') && input.operands.length === 0 && !isOpen) await sweepCache(session.disk, new Set())
   return status
+}
+
+/** Of the channels that are asked for those that are not gone on with before the machine has started again. */
+function waitingFor(standing: Standings, input: Input): readonly Standing[] {
+  const asked = channelsOf(input).map(formatChannel)
+  return [...standing].flatMap(([channel, one]) => (one.waits === 'reboot' && (asked.length === 0 || asked.includes(channel)) ? [one] : []))
 }
 
 /** What would be done cannot be said while something is half done, and a dry run does not finish it. */
@@ -87,7 +110,7 @@ export async function refuseInterrupted({ disk }: Session): Promise<0> {
 }
 
 /** What is to come, and by which plans; says of the other channels why they stay. */
-async function fitted(context: Context, session: Session, input: Input): Promise<FittingOffers> {
+async function fitted(context: Context, session: Session, input: Input, standing: Standings): Promise<FittingOffers> {
   const offers = await findOffers(session, channelsOf(input))
   const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
   const to = input.value('to')
@@ -97,9 +120,23 @@ async function fitted(context: Context, session: Session, input: Input): Promise
     if (isHeld(offer)) context.explain(`${channel} is held`)
     else if (newestOf(offer) === undefined) context.explain(`${channel}: ${formatDistName(offer.installed.name)} is the newest`)
   }
-  const found = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : goals(offer)))
+  const found = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : goingOn(standing, offer, goals(offer), to)))
   if (found.groups.length > 0) for (const one of found.keptBack) context.say(describeKeptBack(one))
   return found
+}
+
+/** A release that has come in part is what comes next, if it is still there. */
+function goingOn(
+  standing: Standings,
+  { enrolled }: Offer,
+  goals: readonly Verified<Update>[],
+  to: string | undefined,
+): readonly Verified<Update>[] {
+  const one = standing.get(formatChannel(enrolled.channel))
+  if (one === undefined) return goals
+  if (one.waits === 'reboot') return []
+  const begun = goals.filter(({ value }) => formatDistName(value.release.name) === formatDistName(one.state.release))
+  return to === undefined && begun.length > 0 ? begun : goals
 }
 
 async function installGroup(context: Context, session: Session, input: Input, offers: readonly Offer[]): Promise<number> {
@@ -109,8 +146,7 @@ async function installGroup(context: Context, session: Session, input: Input, of
 
 async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<number> {
   const { disk, config, clock, recovery, progress, signal } = session
-  const parts: Part[] = []
-  for (const incoming of all) parts.push({ incoming, installed: await readInstalledManifest(disk, incoming.channel, incoming.installed) })
+  const parts = await nextParts(disk, all, await context.boot.id())
   const [first, ...together] = parts as [Part, ...Part[]]
   const work: InstallInput = { disk, ...first, together, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
@@ -119,8 +155,14 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   await explainPlan(context, work, plan)
   const done = await installPlan(work, plan)
   for (const [i, { old, new: next }] of done.receipt.releases.entries())
-    context.explain(`${formatChannel((all[i] as Incoming).channel)}: ${old} -> ${next}`)
-  return await conclude(context, session, done)
+    context.explain(`${formatChannel((parts[i] as Part).incoming.channel)}: ${old} -> ${next}`)
+  const status = await conclude(context, session, done)
+  return parts.some(({ phase }) => phase !== undefined) ? Math.max(status, await tellPhases(context, session)) : status
+}
+
+async function tellPhases(context: Context, session: Session): Promise<number> {
+  for (const one of (await betweenPhases(context, session)).values()) context.say(describeStanding(one))
+  return needsAttention
 }
 
 async function explainPlan(context: Context, work: InstallInput, plan: Plan): Promise<void> {

@@ -7,8 +7,10 @@ import { readReceiptHeads } from '../engine/client/apply/receipts.ts'
 import { replacedFiles } from '../engine/client/apply/replaced.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
+import { describeStanding, standingJson } from '../engine/client/phase.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
 import { readToRemove } from '../engine/client/to-remove.ts'
+import { betweenPhases } from './between-phases.ts'
 import { channelsOf, hasHistory, openSession } from './client-session.ts'
 import { staleText } from './finish.ts'
 import { sharedFlags } from './flags.ts'
@@ -18,6 +20,7 @@ import type { RelPath } from '../base/path.ts'
 import type { ReceiptHead } from '../engine/client/apply/receipts.ts'
 import type { Left } from '../engine/client/apply/steps.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { Standing } from '../engine/client/phase.ts'
 import type { Enrolled } from '../format/enrolled.ts'
 import type { KeptBase, ReleaseState } from '../format/release-state.ts'
 import type { RebootClass } from '../format/update.ts'
@@ -44,7 +47,7 @@ export const list: Command = {
     const [line, receiptLine] = input.flag('json') ? [channelJson, receiptJson] : [channelText, receiptText]
     for (const one of enrolled) {
       const state = await readReleaseState(session.disk, one.channel)
-      await context.out(`${line(one, state, await standingOf(context, session, one.channel))}\n`)
+      await context.out(`${line(one, state, await restOf(context, session, one.channel))}\n`)
     }
     for (const shown of await receiptsOf(context, session)) await context.out(`${receiptLine(shown)}\n`)
     return 0
@@ -76,18 +79,21 @@ async function receiptsOf(context: Context, { disk }: Session): Promise<readonly
   }
 }
 
-/** What is not at rest yet: former libraries that something needs, and the class of a reboot that has not been. */
-type Standing = { readonly needed: readonly RelPath[]; readonly reboot: RebootClass }
+/** What is not at rest yet: former libraries that something needs, the class of a reboot that has not been, a release that came in part. */
+type AtRest = { readonly needed: readonly RelPath[]; readonly reboot: RebootClass; readonly phase: Standing | undefined }
 
-async function standingOf({ boot }: Context, { disk }: Session, channel: Channel): Promise<Standing> {
-  const pending = (await pendingReboots(disk, boot)).find(({ role }) => role === channelRole(channel))
-  return { needed: (await readToRemove(disk, channel)).items.map(({ path }) => path), reboot: pending?.class ?? 'none' }
+async function restOf(context: Context, session: Session, channel: Channel): Promise<AtRest> {
+  const { disk } = session
+  const pending = (await pendingReboots(disk, context.boot)).find(({ role }) => role === channelRole(channel))
+  const needed = (await readToRemove(disk, channel)).items.map(({ path }) => path)
+  return { needed, reboot: pending?.class ?? 'none', phase: (await betweenPhases(context, session)).get(formatChannel(channel)) }
 }
 
-function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, { needed, reboot }: Standing): string {
+function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, { needed, reboot, phase }: AtRest): string {
   const lines = [
     ...needed.map((path) => `\n${formatChannel(channel)}: /${showPath(path)} is still needed`),
-    ...(reboot === 'none' ? [] : [`\n${pendingText(formatChannel(channel), formatDistName(name), reboot)}`]),
+    ...(phase === undefined ? [] : [`\n${describeStanding(phase)}`]),
+    ...(reboot === 'none' || phase !== undefined ? [] : [`\n${pendingText(formatChannel(channel), formatDistName(name), reboot)}`]),
   ]
   return `${formatChannel(channel)}: ${formatDistName(name)}, basis ${basis}${base === undefined ? '' : ` (${showSize(keptBytes(base))})`}${lines.join('')}`
 }
@@ -95,7 +101,7 @@ function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState,
 function channelJson(
   { channel, basis, urls, repository }: Enrolled,
   { name, sequence, tar, base }: ReleaseState,
-  { needed, reboot }: Standing,
+  { needed, reboot, phase }: AtRest,
 ): string {
   const kept = base === undefined ? {} : { keptBytes: keptBytes(base), keptDeltas: base.deltas.length }
   return JSON.stringify({
@@ -107,6 +113,7 @@ function channelJson(
     ...kept,
     ...(needed.length === 0 ? {} : { needed: needed.map(showPath) }),
     pendingReboot: reboot,
+    ...(phase === undefined ? {} : { phase: standingJson(phase) }),
     repository,
     urls,
   })

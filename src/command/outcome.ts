@@ -97,7 +97,7 @@ async function takeBack(context: Context, session: Session, left: Left, failure:
   let done: Done
   try {
     const plan = await planRollback(work)
-    if (plan.journal.undoes.at(-1) !== left.transaction) throw new BinderyError('conflict', 'it is not the newest install')
+    if (!plan.journal.undoes.includes(left.transaction)) throw new BinderyError('conflict', 'it is not the newest install')
     done = await rollbackPlan(work, plan)
   } catch (error) {
     if (!isBinderyError(error) || error.code === 'interrupted' || error.code === 'stopped') throw error

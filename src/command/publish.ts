@@ -11,6 +11,7 @@ import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-
 import { openSource, spoolToSource } from '../host/source.ts'
 import { advise } from '../engine/update/advise.ts'
 import { eventsBetween } from '../engine/update/events.ts'
+import { parseWantedPhases, phasesOfRules } from '../engine/update/phases.ts'
 import { systemOf } from '../engine/update/system.ts'
 import { openComposed } from './composed.ts'
 import { sharedFlags } from './flags.ts'
@@ -50,6 +51,11 @@ export const publish: Command = {
       value: 'NEED',
       help: 'what has to be installed of another channel: PRODUCT>=REVISION; may be given again',
     },
+    phase: {
+      kind: 'list',
+      value: 'PHASE',
+      help: 'NAME or NAME=PATTERN: comes before the rest, with a reboot behind it; may be given again',
+    },
     ...lifetimeOptions,
   },
   examples: [
@@ -58,6 +64,7 @@ export const publish: Command = {
     'bindery publish -r repo -k keys --post-step /usr/libexec/reorder_kernel base.tar.zst',
     'bindery publish -r repo -k keys --upgrade /usr/share/upgrade base.tar.zst',
     "bindery publish -r repo -k keys --needs 'kernel-GENERIC?>=7.6p2' base.tar.zst",
+    'bindery publish -r repo -k keys --phase kernel base.tar.zst',
     'bindery publish -r repo --unsigned outbox base.tar.zst',
     'bindery publish -r repo -k online-keys --signed outbox',
   ],
@@ -84,14 +91,14 @@ function wayOf(input: Input): Way {
 
 async function publishHere(context: Context, input: Input, store: Store): Promise<void> {
   const keyring = await keyringOf(context, input.required('keys'))
-  await withSources(input.operands, async (dists, composed) => {
+  await withSources(input, async (dists, composed) => {
     tell(context, await publishDists({ ...publishInput(context, input, store), dists, composed, keyring }))
   })
 }
 
 async function publishUnsigned(context: Context, input: Input, store: Store): Promise<void> {
   const stage = folderStore(input.required('unsigned'))
-  await withSources(input.operands, async (dists, composed) => {
+  await withSources(input, async (dists, composed) => {
     tell(context, await stageReleases({ ...publishInput(context, input, store), dists, composed, stage }))
   })
 }
@@ -132,24 +139,29 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
 /** What the rules of the dist's system say. */
 function advisorOf(context: Context, input: Input): Advisor {
   const answers = answersOf(input)
+  const phases = parseWantedPhases(input.list('phase'))
   return async (old, next) => {
     const rules = await rulesOf(context, input, systemOf(next.entries.map(({ path }) => path)))
-    return advise(rules, eventsBetween(old, next), answers)
+    const events = eventsBetween(old, next)
+    const advice = advise(rules, events, answers)
+    return phases.length === 0 ? advice : { ...advice, phases: phasesOfRules(phases, rules, { events, answers }) }
   }
 }
 
 type Sources = (sources: readonly ByteSource[], composed: ReadonlyMap<ByteSource, UpdateNotes>) => Promise<void>
 
 /** Dists, and updates that were composed: these are folders. */
-async function withSources(operands: readonly string[], work: Sources): Promise<void> {
+async function withSources(input: Input, work: Sources): Promise<void> {
   const sources: OpenSource[] = []
   const composed = new Map<ByteSource, UpdateNotes>()
   try {
-    for (const operand of operands) {
+    for (const operand of input.operands) {
       if (!isTree(operand)) {
         sources.push(await openSource(operand))
         continue
       }
+      if (input.list('phase').length > 0)
+        throw new BinderyError('usage', '--phase goes with a dist, not with an update', { subject: operand })
       const { source, notes } = await openComposed(operand)
       sources.push(source)
       composed.set(source, notes)

@@ -97,18 +97,26 @@ function matchJson(path: RelPath, { rule, pattern, silenced }: Match): string {
   return JSON.stringify({ path: `/${showPath(path)}`, rule: rule.name, from: rule.file, pattern, silenced, ...asks(rule) })
 }
 
-type Asks = Pick<Rule, 'on' | 'reboot' | 'notice' | 'steps' | 'configuration'>
+type Asks = Pick<Rule, 'on' | 'reboot' | 'notice' | 'steps' | 'configuration' | 'phase'>
 
-function asks({ on, reboot, notice, steps, configuration }: Placed<Rule>): Asks {
-  return { on, reboot, steps, ...(notice === undefined ? {} : { notice }), ...(configuration === undefined ? {} : { configuration }) }
+function asks({ on, reboot, notice, steps, configuration, phase }: Placed<Rule>): Asks {
+  return {
+    on,
+    reboot,
+    steps,
+    ...(notice === undefined ? {} : { notice }),
+    ...(configuration === undefined ? {} : { configuration }),
+    ...(phase === undefined ? {} : { phase }),
+  }
 }
 
-function askText({ reboot, notice, steps, configuration }: Placed<Rule>): string {
+function askText({ reboot, notice, steps, configuration, phase }: Placed<Rule>): string {
   const said = [
     ...(reboot === 'none' ? [] : [rebootText[reboot]]),
     ...steps.map((step) => `step ${step}`),
     ...(configuration === undefined ? [] : [configuration ? 'merged as configuration' : 'not merged']),
     ...(notice === undefined ? [] : [`notice '${notice}'`]),
+    ...(phase === undefined ? [] : [`of the phase ${phase}`]),
   ]
   return said.length === 0 ? 'asks for nothing' : said.join('; ')
 }

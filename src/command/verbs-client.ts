@@ -11,6 +11,11 @@ export const clientVerbs: readonly Verb[] = [
     load: async () => (await import('./verify.ts')).verify,
   },
   { name: 'enroll', summary: 'tie a root to channels of a repository', load: async () => (await import('./enroll.ts')).enroll },
+  {
+    name: 'unenroll',
+    summary: 'follow channels no longer, and leave the tree as it is',
+    load: async () => (await import('./unenroll.ts')).unenroll,
+  },
   { name: 'check', summary: 'ask whether there are updates', load: async () => (await import('./check.ts')).check },
   { name: 'fetch', summary: 'download updates, to be installed later', load: async () => (await import('./fetch.ts')).fetch },
   { name: 'install', summary: 'bring channels to their newest release', load: async () => (await import('./install.ts')).install },

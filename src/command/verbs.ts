@@ -156,7 +156,7 @@ const makerVerbs: readonly Verb[] = [
 
 /** As bindery(1) lists them. */
 const order =
-  'scan diff capture cut delta patch keygen sign verify compose rules init keys publish bundle prune fsck refresh enroll check fetch install rollback recover list audit config pkgcheck pkgindex pbi farm tuf serve'.split(
+  'scan diff capture cut delta patch keygen sign verify compose rules init keys publish bundle prune fsck refresh enroll unenroll check fetch install rollback recover list audit config pkgcheck pkgindex pbi farm tuf serve'.split(
     ' ',
   )
 

@@ -5,6 +5,7 @@ import { pathFromText } from '../base/path.ts'
 import { isPlainLine } from '../base/show-text.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { glob } from './glob.ts'
+import { isPhaseName } from './phase.ts'
 import type { Glob } from './glob.ts'
 import type { RebootClass } from './update.ts'
 import type { RelPath } from '../base/path.ts'
@@ -36,6 +37,8 @@ export type Rule = {
   readonly steps: readonly string[]
   /** Whether clients merge it when it was changed on both sides. */
   readonly configuration?: boolean
+  /** The phase to which its paths belong where a maker publishes with that one. */
+  readonly phase?: string
   /** Paths that it speaks of, and such that it leaves alone: its test. */
   readonly yes: readonly RelPath[]
   readonly no: readonly RelPath[]
@@ -96,10 +99,12 @@ function lineOf(error: unknown): string {
 function ruleOf(values: Readonly<Record<string, unknown>>, at: number): Rule {
   const rule = new Table(`rule ${at + 1}`, values)
   const name = rule.name()
-  rule.allow(['name', 'off', 'match', 'except', 'on', 'instead-of', 'reboot', 'notice', 'steps', 'configuration', 'yes', 'no'])
+  rule.allow(['name', 'off', 'match', 'except', 'on', 'instead-of', 'reboot', 'notice', 'steps', 'configuration', 'phase', 'yes', 'no'])
   const off = rule.flag('off') ?? false
   const notice = rule.line('notice')
   const configuration = rule.flag('configuration')
+  const phase = rule.text('phase')
+  if (phase !== undefined && !isPhaseName(phase)) throw wrong(`rule '${name}': 'phase' is not of a-z, 0-9 and -`)
   const match = rule.globs('match')
   if (!off && match.length === 0) throw wrong(`rule '${name}' matches nothing: 'match' is missing`)
   return {
@@ -113,6 +118,7 @@ function ruleOf(values: Readonly<Record<string, unknown>>, at: number): Rule {
     ...(notice === undefined ? {} : { notice }),
     steps: rule.texts('steps'),
     ...(configuration === undefined ? {} : { configuration }),
+    ...(phase === undefined ? {} : { phase }),
     yes: rule.paths('yes'),
     no: rule.paths('no'),
   }

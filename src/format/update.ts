@@ -4,11 +4,13 @@ import { isPlainLine } from '../base/show-text.ts'
 import { channelOf, formatChannel, formatDistName, parseDistName } from '../base/name.ts'
 import { pathPattern } from './conf.ts'
 import { decodeNeeds, jsonOfNeeds } from './need.ts'
+import { decodePhases, jsonOfPhases } from './phase.ts'
 import { decodePostSteps } from './post-step.ts'
 import { asBoolean, asList, asObject, asText, asWhole, decodeJson, encodeJson } from './record-json.ts'
 import type { Sha256 } from '../base/digest.ts'
 import type { DistName } from '../base/name.ts'
 import type { Need } from './need.ts'
+import type { Phase } from './phase.ts'
 import type { PostStep } from './post-step.ts'
 import type { Json, JsonObject } from './record-json.ts'
 
@@ -41,6 +43,8 @@ export type Update = {
   readonly configuration?: readonly string[]
   /** What has to be installed of other channels; absent where that is nothing. */
   readonly needs?: readonly Need[]
+  /** What comes before the rest, each with a reboot behind it; absent where all comes at once. */
+  readonly phases?: readonly Phase[]
 }
 
 export type Release = {
@@ -89,10 +93,10 @@ export const updateLimits = {
 } as const
 
 /** Fields that a record may demand to be understood (`must`); a later version of this file knows more. */
-const understood: ReadonlySet<string> = new Set(['needs'])
+const understood = ['needs', 'phases'] as const
 
 export function encodeUpdate(update: Update): Uint8Array {
-  const must = update.needs === undefined ? [] : ['needs']
+  const must = understood.filter((name) => update[name] !== undefined)
   const bytes = encodeJson({ bindery: marker, version, must, ...jsonOfUpdate(update) })
   decodeUpdate(bytes)
   return bytes
@@ -115,6 +119,7 @@ function jsonOfUpdate(update: Update): JsonObject {
     security: update.security,
     configuration: update.configuration,
     needs: update.needs && jsonOfNeeds(update.needs),
+    phases: update.phases && jsonOfPhases(update.phases),
   }
 }
 
@@ -139,6 +144,7 @@ export function decodeUpdate(bytes: Uint8Array): Update {
   const release = releaseOf(asObject(record['release'], 'release'))
   const prefix = `${formatChannel(channelOf(release.name))}/`
   const previous = record['previous'] === undefined ? undefined : siblingOf(record['previous'], 'previous', release.name)
+  const postSteps = decodePostSteps(record['postSteps'])
   return {
     sequence: asWhole(record['sequence'], 'sequence', 1, updateLimits.sequence),
     release,
@@ -150,11 +156,12 @@ export function decodeUpdate(bytes: Uint8Array): Update {
     ...(record['title'] === undefined ? {} : { title: titleOf(record['title']) }),
     ...(record['url'] === undefined ? {} : { url: urlOf(record['url']) }),
     notices: asList(record['notices'], 'notices', updateLimits.notices).map((text) => asText(text, 'a notice', updateLimits.text)),
-    postSteps: decodePostSteps(record['postSteps']),
+    postSteps,
     reboot: rebootOf(record['reboot']),
     security: asBoolean(record['security'], 'security'),
     ...(record['configuration'] === undefined ? {} : { configuration: configurationOf(record['configuration']) }),
     ...(record['needs'] === undefined ? {} : { needs: decodeNeeds(record['needs'], release.name) }),
+    ...(record['phases'] === undefined ? {} : { phases: decodePhases(record['phases'], postSteps) }),
   }
 }
 
@@ -163,7 +170,7 @@ function checkVersion(record: JsonObject): void {
   if (record['version'] !== version) throw fromTheFuture(`version ${String(record['version'])}`)
   for (const name of asList(record['must'], 'must', updateLimits.must)) {
     const field = asText(name, 'a name in must', updateLimits.text)
-    if (!understood.has(field)) throw fromTheFuture(`field '${field}'`)
+    if (!(understood as readonly string[]).includes(field)) throw fromTheFuture(`field '${field}'`)
   }
 }
 

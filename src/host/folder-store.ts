@@ -63,7 +63,7 @@ async function sizeIfThere(file: string): Promise<number | undefined> {
 }
 
 /** A new name is durable only when the directory that holds it is synced. */
-async function makeFolder(folder: string): Promise<void> {
+export async function makeFolder(folder: string): Promise<void> {
   try {
     const first = await mkdir(folder, { recursive: true })
     if (first === undefined) return

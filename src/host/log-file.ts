@@ -12,6 +12,8 @@ export type LogFile = {
   readonly failed: AbortSignal
   /** Whether nothing was printed. */
   isEmpty(): boolean
+  /** In bytes. */
+  size(): number
   /** What was written until now, whatever became of the file's name. */
   read(): ByteStream
   /** Where nothing was printed, there is no file afterwards. */
@@ -41,15 +43,15 @@ export function logTo(handle: number, file: string, size = 0): Pick<LogFile, 'wr
 export function openLog(file: string): LogFile {
   removeEarlier(file)
   const handle = told(file, () => openSync(file, 'wx+'))
-  const { size, ...log } = logTo(handle, file)
+  const log = logTo(handle, file)
   const remove = (): void => removeIfThere(file)
   return {
     ...log,
-    isEmpty: () => size() === 0,
+    isEmpty: () => log.size() === 0,
     read: () => contentOf(handle, file),
     close: () => {
       closeSync(handle)
-      if (size() === 0) remove()
+      if (log.size() === 0) remove()
     },
     remove,
   }

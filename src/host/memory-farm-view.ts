@@ -199,7 +199,6 @@ function overviewOf(facts: FarmFacts): Awaited<ReturnType<FarmView['overview']>>
   const newest = new Map(facts.publications.map((one) => [`${one.branch} ${one.arch}`, one]))
   return {
     ...figuresOf(facts),
-    branches: facts.branches,
     building: rows(inState('building').slice(0, rowsOfOverview.building)),
     queue: rows(queue.slice(0, rowsOfOverview.queue)),
     failures: rows(failures.slice(0, rowsOfOverview.failures)),
@@ -223,6 +222,7 @@ function figuresOf(facts: FarmFacts): Figures {
     publishedToday: facts.builds.filter(({ state, since }) => state === 'published' && since > facts.now - day).length,
     oldestWaiting: least(facts.builds.filter(({ state }) => state === 'waiting').map(({ since }) => since)),
     oldestHandover: least(facts.handovers.filter(({ state }) => state === 'requested').map(({ made }) => made)),
+    branches: facts.branches,
     builders: facts.builders,
     sightings: facts.sightings,
   }

@@ -1,6 +1,7 @@
 import { BinderyError } from '../base/error.ts'
 import { decodeRlog } from '../format/cvs-log.ts'
 import { decodeRdiff } from '../format/cvs-rdiff.ts'
+import type { SourceChange } from '../base/source-change.ts'
 import type { Exec } from '../port/exec.ts'
 import type { SourceControl } from '../port/source-control.ts'
 
@@ -16,13 +17,23 @@ export function cvsSource(exec: Exec, root: string | undefined, module: string):
     if (path.startsWith(`${module}/`)) return path.slice(module.length + 1)
     throw new BinderyError('bad-format', `cvs names '${path.slice(0, 80)}', which is not in '${module}'`)
   }
+  const rdiff = async (between: readonly string[]): Promise<readonly SourceChange[]> =>
+    decodeRdiff(await cvs(['rdiff', '-s', ...between, module])).map(({ kind, path }) => ({ kind, path: below(path) }))
+  const checkNamesFiles = async (name: string): Promise<void> => {
+    if ((await rdiff(['-D', '1970-01-02', '-r', tag(name)])).length === 0) throw noTag(name, root)
+  }
   return {
     pinned: async (name) => await Promise.resolve(name),
-    changes: async (from, to) =>
-      decodeRdiff(await cvs(['rdiff', '-s', '-r', tag(from), '-r', tag(to), module])).map(({ kind, path }) => ({
-        kind,
-        path: below(path),
-      })),
+    changes: async (from, to) => {
+      const changes = await rdiff(['-r', tag(from), '-r', tag(to)])
+      // cvs remembers the names of tags: one that was removed since names no file, and each file would be new.
+      for (const [kind, name] of [
+        ['added', from],
+        ['removed', to],
+      ] as const)
+        if (changes.length > 0 && changes.every((one) => one.kind === kind)) await checkNamesFiles(name)
+      return changes
+    },
     commits: async (from, to) =>
       decodeRlog(await cvs(['rlog', '-S', '-N', `-r${tag(from)}::${tag(to)}`, module]), module).map((commit) => ({
         ...commit,
@@ -40,7 +51,11 @@ function tag(name: string): string {
 function failureOf(verb: string, status: number, said: string, root: string | undefined): BinderyError {
   const subject = root ?? 'cvs'
   const missing = /no such tag [`']?([^`'\n]+)/.exec(said)?.[1]
-  if (missing !== undefined) return new BinderyError('not-found', `has no tag '${missing}'`, { subject })
+  if (missing !== undefined) return noTag(missing, root)
   const reason = said.trim().split('\n').at(-1) || 'it said nothing'
   return new BinderyError('command-failed', `cvs ${verb} ended with status ${status}: ${reason}`, { subject })
+}
+
+function noTag(name: string, root: string | undefined): BinderyError {
+  return new BinderyError('not-found', `has no tag '${name}'`, { subject: root ?? 'cvs' })
 }

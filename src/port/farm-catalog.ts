@@ -10,9 +10,11 @@ import type { Actor, Attempt, Build, BuildState } from './farm-build.ts'
 export type FarmCatalog = {
   /** These and no others. Builds that no branch wants any more are cancelled, and wait again when one does. */
   putBranches(branches: readonly Branch[], actor: Actor): Promise<WantedAnew>
-  branches(): Promise<readonly (Branch & { readonly paused: boolean })[]>
+  branches(): Promise<readonly KnownBranch[]>
   pauseBranch(name: string, paused: boolean, actor: Actor): Promise<void>
 
+  /** What a look at the sources came to: nothing, or why it failed. Answers whether that is another thing than before, which is an event then. */
+  noteLook(branch: string, failure: string | undefined): Promise<boolean>
   /** The digest of the newest state of a branch's sources, undefined where none was seen. */
   lastSource(branch: string): Promise<{ readonly digest: string; readonly seen: number } | undefined>
   /** What the plan is made against: the newest update of each port of the branch, with its builds. */
@@ -76,6 +78,11 @@ export type FarmCatalog = {
 }
 
 export type WantedAnew = { readonly cancelled: readonly Build[]; readonly waiting: readonly Build[] }
+
+export type KnownBranch = Branch & { readonly paused: boolean; readonly failure: LookFailure | undefined }
+
+/** Looks at the sources fail since then; `why` is what the last one said. */
+export type LookFailure = { readonly since: number; readonly why: string }
 
 export type KnownUpdate = {
   readonly pkgpath: string

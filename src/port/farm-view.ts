@@ -1,5 +1,5 @@
 import type { Attempt, Build, BuildState } from './farm-build.ts'
-import type { BuildCount, FarmEvent, Handover, KnownBuilder, Report, Sighting } from './farm-catalog.ts'
+import type { BuildCount, FarmEvent, Handover, KnownBranch, KnownBuilder, Report, Sighting } from './farm-catalog.ts'
 
 /**
  * What people read of a farm: its pages, its feeds, its figures. Lists come newest first and are paged by key (`before`
@@ -113,10 +113,9 @@ export type FleetPage = {
   readonly releases: readonly { readonly channel: string; readonly release: string; readonly machines: number }[]
 }
 
-export type BranchRow = { readonly name: string; readonly release: string; readonly archs: readonly string[]; readonly paused: boolean }
+export type BranchRow = Pick<KnownBranch, 'name' | 'release' | 'archs' | 'paused' | 'failure'>
 
 export type Overview = Figures & {
-  readonly branches: readonly BranchRow[]
   readonly building: readonly BuildRow[]
   /** What is taken next. */
   readonly queue: readonly BuildRow[]
@@ -138,6 +137,7 @@ export type Figures = {
   readonly publishedToday: number
   readonly oldestWaiting: number | undefined
   readonly oldestHandover: number | undefined
+  readonly branches: readonly BranchRow[]
   readonly builders: readonly KnownBuilder[]
   readonly sightings: readonly Sighting[]
 }

@@ -144,6 +144,28 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     assert.equal((await catalog.build(b.id))?.state, 'cancelled')
   })
 
+  check('a look that failed is a state of its branch, and an event where it is another', async ({ catalog }) => {
+    const branch = await addBranch(catalog)
+    const failure = async (): Promise<string | undefined> => (await catalog.branches())[0]?.failure?.why
+    const changes = [undefined, 'no tag', 'no tag', 'no cvs', undefined, undefined]
+    const noted: unknown[] = []
+    for (const why of changes) noted.push([await catalog.noteLook(branch, why), await failure()])
+    assert.deepEqual(noted, [
+      [false, undefined],
+      [true, 'no tag'],
+      [false, 'no tag'],
+      [true, 'no cvs'],
+      [true, undefined],
+      [false, undefined],
+    ])
+    const told = (await catalog.events({ limit: 3 })).map(({ subject, what }) => `${subject}: ${what}`)
+    assert.deepEqual(told, [
+      `${branch}: its sources can be read again`,
+      `${branch}: its sources cannot be read: no cvs`,
+      `${branch}: its sources cannot be read: no tag`,
+    ])
+  })
+
   check('a build is of the state of the sources that it was planned for', async ({ catalog, queue }) => {
     const branch = await addBranch(catalog)
     const of = (name: string, seconds: number): object => ({ revision: { name, seconds } })
@@ -369,7 +391,7 @@ export async function fillFarm({ catalog, queue }: Farm): Promise<void> {
 
 let names = 0
 
-async function addBranch(catalog: Farm['catalog']): Promise<string> {
+export async function addBranch(catalog: Farm['catalog']): Promise<string> {
   const branch = branchNamed(`branch${++names}`, ['amd64'])
   await catalog.putBranches([branch], 'test')
   await catalog.putBuilder({ name: 'here', publicKey: undefined, arch: 'amd64', releases: [], tags: [], jobs: 100 }, 'test')
@@ -385,17 +407,17 @@ function idsOf(builds: readonly Build[]): readonly number[] {
   return builds.map(({ id }) => id)
 }
 
-function planOf(branch: string, updates: readonly PlannedUpdate[]): SourcePlan {
+export function planOf(branch: string, updates: readonly PlannedUpdate[]): SourcePlan {
   const digest = sha256(utf8(JSON.stringify(updates)))
   return { branch, digest, from: 'a', to: 'b', revision: { name: 'b', seconds: undefined }, updates, superseded: { builds: [], from: [] } }
 }
 
-function update(pkgpath: string, { key = 'first', isSecurity = false, arch = 'amd64' } = {}): PlannedUpdate {
+export function update(pkgpath: string, { key = 'first', isSecurity = false, arch = 'amd64' } = {}): PlannedUpdate {
   const build = { arch, packages: [pkgpath], priority: isSecurity ? 100 : 0 }
   return { pkgpath, key: sha256(utf8(`${pkgpath} ${key}`)), isSecurity, cves: [], messages: ['why'], builds: [build] }
 }
 
-function packageNamed(file: string): NewPackage {
+export function packageNamed(file: string): NewPackage {
   return { file, pkgpath: 'net/a', sha256: sha256(utf8(file)), size: 7, signature: file, reproducible: undefined }
 }
 
@@ -415,7 +437,7 @@ async function makeDue({ queueDb }: Farm['engine']): Promise<void> {
 }
 
 /** As if nothing had been heard for an hour. */
-async function silence({ queueDb }: Farm['engine']): Promise<void> {
+export async function silence({ queueDb }: Farm['engine']): Promise<void> {
   await queueDb.executeSql("update farm_queue.job set heartbeat_on = now() - interval '1 hour' where state = 'active'")
   await queueDb.executeSql("update farm.attempt set heartbeat_at = now() - interval '1 hour' where ended_at is null")
   await queueDb.executeSql('update farm_queue.queue set monitor_on = null, monitor_claim_on = null')

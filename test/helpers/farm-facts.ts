@@ -52,8 +52,14 @@ export function generatedFacts(builds: number): FarmFacts {
   const facts: FarmFacts = {
     now: factsStart,
     branches: [
-      { name: '7.6', release: '7.6', archs: ['amd64', 'arm64'], paused: false },
-      { name: '7.7', release: '7.7', archs, paused: false },
+      { name: '7.6', release: '7.6', archs: ['amd64', 'arm64'], paused: false, failure: undefined },
+      {
+        name: '7.7',
+        release: '7.7',
+        archs,
+        paused: false,
+        failure: { since: factsStart - 7 * minute, why: "/cvs: has no tag 'OPENBSD_7_7'" },
+      },
     ],
     updates: [],
     builds: [],

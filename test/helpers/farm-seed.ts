@@ -19,7 +19,15 @@ export async function seedFarm(db: Kysely<Tables>, facts: FarmFacts, folder: str
   }
   await put(
     'farm.branch',
-    facts.branches.map(({ name, release, archs, paused }) => ({ name, release, archs, paused, ...sources })),
+    facts.branches.map(({ name, release, archs, paused, failure }) => ({
+      name,
+      release,
+      archs,
+      paused,
+      ...sources,
+      look_failed_at: failure === undefined ? null : new Date(failure.since),
+      look_why: failure?.why ?? null,
+    })),
   )
   await put('farm.source_state', [{ branch: '7.7', digest: digestOf('source'), from_tag: 'a', to_tag: 'b' }])
   await put('farm.update', updateRows(facts))

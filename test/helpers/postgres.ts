@@ -11,8 +11,8 @@ export type Cluster = {
   /** A new and empty database. */
   database(): Promise<string>
   stop(): Promise<void>
-  /** As after a power cut of the server, or an upgrade. */
-  restart(): Promise<void>
+  /** As after a power cut of the server, or an upgrade; what happens meanwhile. */
+  restart(meanwhile?: () => Promise<void>): Promise<void>
 }
 
 export function needsPostgres(): { readonly skip?: string } {
@@ -48,8 +48,9 @@ export async function startCluster({ durable = false } = {}): Promise<Cluster> {
       await stopServer(server)
       rmSync(folder, { recursive: true, force: true })
     },
-    restart: async () => {
+    restart: async (meanwhile) => {
       await stopServer(server)
+      await meanwhile?.()
       server = await startServer(bin, folder, durable)
     },
   }

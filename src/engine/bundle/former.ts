@@ -3,7 +3,7 @@ import { escapeWord } from '../../format/journal-node.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { obsoleteLine } from '../../format/obsolete.ts'
 import { isLibraryPath, providedName, providedNames, targetOf } from '../client/apply/needed-libraries.ts'
-import { installRank } from '../tree/critical.ts'
+import { commitRank } from '../tree/commit-order.ts'
 import { readObsoleteList } from '../repo/obsolete-list.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
 import { readManifestText } from '../repo/manifest-text.ts'
@@ -45,7 +45,7 @@ export function goingPaths({ base, next }: Trees, items: readonly ObsoleteItem[]
 
 /** A line of the list of former files, behind its rank in the order of removal. */
 export function formerLine(item: ObsoleteItem): string {
-  return `former ${installRank({ path: item.path, kind: item.kind })} ${obsoleteLine(item)}`
+  return `former ${commitRank({ path: item.path, kind: item.kind })} ${obsoleteLine(item)}`
 }
 
 export type Elsewhere = ReadonlyMap<string, readonly RelPath[]>

@@ -2,7 +2,7 @@ import { comparePaths, isWithin, parentPath, rootPath } from '../../base/path.ts
 import { encodeNode, escapeWord } from '../../format/journal-node.ts'
 import { encodeStep } from '../../format/journal-step.ts'
 import { changedPaths, isRelinked, nodeTree, sameContent } from '../client/apply/nodes.ts'
-import { installRank } from '../tree/critical.ts'
+import { commitRank } from '../tree/commit-order.ts'
 import { formerLine, libraryLines } from './former.ts'
 import { isOwnState } from '../tree/scan.ts'
 import type { Sha256 } from '../../base/digest.ts'
@@ -11,7 +11,7 @@ import type { RelPath } from '../../base/path.ts'
 import type { Node } from '../../format/journal-node.ts'
 import type { KeepOld } from '../../format/keep-old.ts'
 import type { ObsoleteItem } from '../../format/obsolete.ts'
-import type { After } from '../client/apply/install.ts'
+import type { After } from '../client/apply/after.ts'
 import type { NodeScope, NodeTree } from '../client/apply/nodes.ts'
 import type { Elsewhere, Trees } from './former.ts'
 import type { MergeBases } from './merge-bases.ts'
@@ -81,7 +81,7 @@ function pathsOf({ base, next }: Trees): readonly RelPath[] {
 function keepOldLines(keepOld: readonly KeepOld[], { base, next }: Trees, paths: readonly RelPath[]): readonly string[] {
   return keepOld
     .filter(({ path, old }) => paths.some((one) => isWithin(one, path)) && !base.nodes.has(old) && !next.nodes.has(old))
-    .map(({ path, old }) => ['keep-old', escapeWord(path), escapeWord(old), installRank({ path: old, kind: 'file' })].join(' '))
+    .map(({ path, old }) => ['keep-old', escapeWord(path), escapeWord(old), commitRank({ path: old, kind: 'file' })].join(' '))
 }
 
 /** Their times change with the names in them, and each must be a folder and no link. */
@@ -93,7 +93,7 @@ function foldersAbove(paths: readonly RelPath[]): ReadonlySet<RelPath> {
 
 function pathLine({ base, next }: Trees, path: RelPath, member: number | undefined): string {
   const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
-  const rank = installRank({ path, kind: (wanted ?? old)?.kind ?? 'file' })
+  const rank = commitRank({ path, kind: (wanted ?? old)?.kind ?? 'file' })
   const group = (tree: NodeTree): string => escapeWord(tree.groups.get(path)?.[0] ?? '-')
   return ['path', escapeWord(path), rank, nodeWord(old), nodeWord(wanted), group(base), group(next), member ?? '-', '-'].join(' ')
 }

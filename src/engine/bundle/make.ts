@@ -7,7 +7,7 @@ import { keepOldOfProduct, usualKeepOld } from '../../format/keep-old.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { describeNeed } from '../../format/need.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
-import { afterInstall } from '../client/apply/install.ts'
+import { afterInstall } from '../client/apply/after.ts'
 import { compress, decompress } from '../dist/wire.ts'
 import { openTarget, digestOf } from '../repo/blob.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
@@ -28,7 +28,7 @@ import type { PostStep } from '../../format/post-step.ts'
 import type { Update } from '../../format/update.ts'
 import type { Spool } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
-import type { After } from '../client/apply/install.ts'
+import type { After } from '../client/apply/after.ts'
 import type { BundleList } from './list.ts'
 import type { Trees } from './former.ts'
 import type { MergeBases } from './merge-bases.ts'
@@ -64,6 +64,7 @@ export type BundleFile = { readonly step: BundleStep; readonly open: () => ByteS
 /** From two releases of a repository, which is verified as far as it is read. */
 export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const released = await releasesOf(input)
+  refusePhases(released.records)
   const { targets, old, next } = released
   const manifest = await manifestOf(input, targets, next)
   const trees = bundleTrees(old === undefined ? undefined : await manifestOf(input, targets, old), manifest)
@@ -86,6 +87,16 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
       for (const { payload } of [whole, ...patches]) await payload.close()
     },
   }
+}
+
+/** Its program knows no start of the machine. */
+function refusePhases(records: readonly Update[]): void {
+  const first = records.find(({ phases = [] }) => phases.length > 0)
+  if (first === undefined) return
+  throw new BinderyError('not-supported', `comes in phases, with a reboot between them, and a bundle is installed at once`, {
+    subject: formatDistName(first.release.name),
+    hint: 'publish what comes first as a release of its own, and the rest as the next one',
+  })
 }
 
 /** A bundle knows no other channels: whoever runs it is told. */

@@ -1,5 +1,5 @@
 import { channelRole } from '../../base/name.ts'
-import { readInstalledManifest } from './installed.ts'
+import { readPresentManifest } from './phase.ts'
 import { readEnrolled, readReleaseState } from './state.ts'
 import type { Channel } from '../../base/name.ts'
 import type { RelPath } from '../../base/path.ts'
@@ -11,7 +11,7 @@ export async function pathsOfOthers(disk: DiskReader, channels: readonly Channel
   const own = new Set(channels.map(channelRole))
   for (const { channel: other } of await readEnrolled(disk)) {
     if (own.has(channelRole(other))) continue
-    const manifest = await readInstalledManifest(disk, other, await readReleaseState(disk, other))
+    const manifest = await readPresentManifest(disk, other, await readReleaseState(disk, other))
     for (const { path } of manifest.entries) paths.add(path)
   }
   return paths

@@ -40,6 +40,8 @@ export const channelFiles = {
   base: 'base.tar.zst' as RelPath,
   obsolete: 'obsolete' as RelPath,
   terms: 'terms' as RelPath,
+  phase: 'phase' as RelPath,
+  nextManifest: 'next.mtree.zst' as RelPath,
 } as const
 
 export function channelFolder(channel: Channel): RelPath {

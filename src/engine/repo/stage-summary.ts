@@ -113,13 +113,24 @@ function releaseLines(update: Update): readonly string[] {
 }
 
 /** All that a client will be told to do: who signs it answers for it. */
-function noteLines({ title, url, notices, postSteps, reboot, security, configuration = [], needs = [] }: Update): readonly string[] {
+function noteLines({
+  title,
+  url,
+  notices,
+  postSteps,
+  reboot,
+  security,
+  configuration = [],
+  needs = [],
+  phases = [],
+}: Update): readonly string[] {
   return [
     ...(title === undefined ? [] : [`  title: ${title}`]),
     ...(url === undefined ? [] : [`  details: ${url}`]),
     ...(security ? ['  a security update'] : []),
     ...(reboot === 'none' ? [] : [`  needs: ${reboot}`]),
     ...needs.map((need) => `  needs: ${describeNeed(need)}${need.optional ? ', where that is followed' : ''}`),
+    ...phases.map(({ name, paths }) => `  first, with a reboot behind it: ${name}, ${paths.join(' ')}`),
     ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
     ...postSteps.map((step) => `  then: ${stepText(step)}`),
     ...configuration.map((path) => `  configuration: ${path}`),

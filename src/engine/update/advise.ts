@@ -4,6 +4,7 @@ import { quoted } from '../../base/shell-word.ts'
 import { strongestReboot, updateLimits } from '../../format/update.ts'
 import { speakingOf } from './rules.ts'
 import type { RelPath } from '../../base/path.ts'
+import type { Phase } from '../../format/phase.ts'
 import type { RebootClass } from '../../format/update.ts'
 import type { Step } from '../../format/rules.ts'
 import type { Event, Placed, Rules } from './rules.ts'
@@ -16,6 +17,8 @@ export type Advice = {
   readonly steps: readonly AdvisedStep[]
   /** Paths that clients merge. */
   readonly configuration: readonly string[]
+  /** What the maker wants to come before the rest. */
+  readonly phases?: readonly Phase[]
 }
 
 export type AdvisedStep = Pick<Step, 'name' | 'seconds' | 'failure' | 'afterRollback'> & { readonly command: string }

@@ -4,7 +4,10 @@ import type { DeltaInfo } from '../../format/delta.ts'
 import type { DeltaWay, FullWay, Release, TargetRef, Update } from '../../format/update.ts'
 
 /** What the maker says about a step, beside what the dists say themselves. */
-export type UpdateNotes = Pick<Update, 'title' | 'url' | 'notices' | 'postSteps' | 'reboot' | 'security' | 'configuration' | 'needs'>
+export type UpdateNotes = Pick<
+  Update,
+  'title' | 'url' | 'notices' | 'postSteps' | 'reboot' | 'security' | 'configuration' | 'needs' | 'phases'
+>
 
 export const noNotes: UpdateNotes = { notices: [], postSteps: [], reboot: 'none', security: false }
 

@@ -6,8 +6,9 @@ import type { UpdateNotes } from './compose.ts'
 /** What a maker says of an update; which class it has may be left to the rules. */
 export type MakerNotes = Omit<UpdateNotes, 'reboot'> & { readonly reboot?: RebootClass }
 
-export function notesOfAdvice({ reboot, notices, steps, configuration }: Advice): UpdateNotes {
-  return { notices, reboot, security: false, configuration, postSteps: steps.map((step) => ({ kind: 'run', ...step })) }
+export function notesOfAdvice({ reboot, notices, steps, configuration, phases }: Advice): UpdateNotes {
+  const postSteps = steps.map((step): PostStep => ({ kind: 'run', ...step }))
+  return { notices, reboot, security: false, configuration, postSteps, ...(phases === undefined ? {} : { phases }) }
 }
 
 /** The maker comes behind the rules, or behind what was composed before, and has the last word. */

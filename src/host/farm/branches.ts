@@ -2,11 +2,14 @@ import { sql } from 'kysely'
 import { openQueue, queueName } from './boss.ts'
 import { dequeue, enqueue } from './jobs.ts'
 import { addEvents, buildColumns, buildOf, endAttempts, inTransaction, moveBuilds } from './world.ts'
-import type { RawBuilder } from 'kysely'
+import type { RawBuilder, Selectable } from 'kysely'
 import type { Branch } from '../../base/farm-branch.ts'
 import type { Actor, Build } from '../../port/farm-build.ts'
-import type { WantedAnew } from '../../port/farm-catalog.ts'
+import type { LookFailure, WantedAnew } from '../../port/farm-catalog.ts'
+import type { Tables } from './tables.ts'
 import type { Tx, World } from './world.ts'
+
+type BranchRow = Selectable<Tables['farm.branch']>
 
 /** What farm.toml says of branches, into the catalog, and what that means for builds. */
 export async function putBranches(world: World, branches: readonly Branch[], actor: Actor): Promise<WantedAnew> {
@@ -16,6 +19,10 @@ export async function putBranches(world: World, branches: readonly Branch[], act
     for (const branch of branches) await putBranch(tx, branch, actor)
     return { cancelled: await cancelUnwanted(tx, world, actor), waiting: await reviveWanted(tx, world, actor) }
   })
+}
+
+export function lookFailure({ look_failed_at, look_why }: Pick<BranchRow, 'look_failed_at' | 'look_why'>): LookFailure | undefined {
+  return look_failed_at === null ? undefined : { since: look_failed_at.getTime(), why: look_why ?? '' }
 }
 
 async function putBranch(tx: Tx, { name, release, source, from, to, sqlports, archs, tags }: Branch, actor: Actor): Promise<void> {

@@ -1,14 +1,13 @@
 import { sql } from 'kysely'
 import { dequeue, enqueue } from './jobs.ts'
 import { addEvents, buildColumns, buildOf, endAttempts, inTransaction, moveBuilds } from './world.ts'
-import { putBranches } from './branches.ts'
-import type { Applied, FarmCatalog, SourcePlan } from '../../port/farm-catalog.ts'
-import type { Branch } from '../../base/farm-branch.ts'
+import { lookFailure, putBranches } from './branches.ts'
+import type { Applied, FarmCatalog, KnownBranch, SourcePlan } from '../../port/farm-catalog.ts'
 import type { Actor, Build } from '../../port/farm-build.ts'
 import type { Tx, World } from './world.ts'
 
 /** Branches, and what their sources come to. */
-type Part = Pick<FarmCatalog, 'putBranches' | 'branches' | 'pauseBranch' | 'lastSource' | 'known' | 'apply'>
+type Part = Pick<FarmCatalog, 'putBranches' | 'branches' | 'pauseBranch' | 'noteLook' | 'lastSource' | 'known' | 'apply'>
 
 export function catalogSources(world: World): Part {
   return {
@@ -25,6 +24,7 @@ export function catalogSources(world: World): Part {
       })
       world.wake()
     },
+    noteLook: async (branch, failure) => await inTransaction(world, async (tx) => await noteLook(tx, branch, failure)),
     lastSource: async (branch) => {
       const row = await world.db
         .selectFrom('farm.source_state')
@@ -44,7 +44,7 @@ export function catalogSources(world: World): Part {
   }
 }
 
-async function readBranches({ db }: World): Promise<readonly (Branch & { readonly paused: boolean })[]> {
+async function readBranches({ db }: World): Promise<readonly KnownBranch[]> {
   const rows = await db.selectFrom('farm.branch').selectAll().where('retired', '=', false).orderBy('name').execute()
   return rows.map((row) => ({
     name: row.name,
@@ -56,7 +56,28 @@ async function readBranches({ db }: World): Promise<readonly (Branch & { readonl
     archs: row.archs,
     tags: row.tags,
     paused: row.paused,
+    failure: lookFailure(row),
   }))
+}
+
+async function noteLook(tx: Tx, branch: string, failure: string | undefined): Promise<boolean> {
+  const anew =
+    failure === undefined
+      ? { look_failed_at: null, look_why: null }
+      : { look_failed_at: sql<Date>`coalesce(look_failed_at, now())`, look_why: failure }
+  const changed = await tx
+    .updateTable('farm.branch')
+    .set(anew)
+    .where('name', '=', branch)
+    .where(sql<boolean>`look_why is distinct from ${failure ?? null}::text`)
+    .returning('name')
+    .execute()
+  const what = failure === undefined ? 'its sources can be read again' : `its sources cannot be read: ${failure}`
+  await addEvents(
+    tx,
+    changed.map(({ name }) => ({ actor: 'farm', kind: 'branch', subject: name, what })),
+  )
+  return changed.length > 0
 }
 
 async function readKnown({ db }: World, branch: string): ReturnType<FarmCatalog['known']> {

@@ -88,6 +88,8 @@ async function openPostgres(url: string): Promise<Engine> {
   })
   // A connection that breaks while nobody uses it is opened anew by whoever needs one.
   pool.on('error', () => {})
+  // One that breaks between two statements of a transaction says so to nobody; the next statement does.
+  pool.on('connect', (client) => void client.on('error', () => {}))
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
   try {
     await pool.query('select 1')

@@ -4,12 +4,13 @@ import { BinderyError } from '../../base/error.ts'
 import { schema1 } from './schema-1.ts'
 import { schema2 } from './schema-2.ts'
 import { schema3 } from './schema-3.ts'
+import { schema4 } from './schema-4.ts'
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { Tables } from './tables.ts'
 
 /** In their order; a version that was released is never changed. */
-const versions: Readonly<Record<string, readonly string[]>> = { '1': schema1, '2': schema2, '3': schema3 }
+const versions: Readonly<Record<string, readonly string[]>> = { '1': schema1, '2': schema2, '3': schema3, '4': schema4 }
 
 /** Brings the schema `farm` to the newest version; two processes that try take turns. Throws `not-supported` for a newer one. */
 export async function migrate(db: Kysely<Tables>): Promise<void> {

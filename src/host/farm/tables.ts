@@ -34,6 +34,8 @@ type BranchTable = {
   readonly tags: Generated<readonly string[]>
   readonly paused: Generated<boolean>
   readonly retired: Generated<boolean>
+  readonly look_failed_at: Date | null
+  readonly look_why: string | null
 }
 
 type SourceStateTable = {

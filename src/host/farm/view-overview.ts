@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { rowsOfOverview } from '../../port/farm-view.ts'
+import { lookFailure } from './branches.ts'
 import { buildRows, publicationRows, updateRows } from './view-rows.ts'
 import type { Kysely } from 'kysely'
 import type { BuildCount } from '../../port/farm-catalog.ts'
@@ -23,7 +24,6 @@ async function overview(input: ViewInput): Promise<Overview> {
   const { building, queue, failures, updates } = rowsOfOverview
   return {
     ...(await figures(input)),
-    branches: await branches(input),
     building: await buildRows(db, sql`select id, id as place from farm.build where state = 'building' order by id limit ${building}`),
     queue: await buildRows(
       db,
@@ -47,14 +47,15 @@ async function overview(input: ViewInput): Promise<Overview> {
 async function branches({ db }: ViewInput): Promise<readonly BranchRow[]> {
   const rows = await db
     .selectFrom('farm.branch')
-    .select(['name', 'release', 'archs', 'paused'])
+    .select(['name', 'release', 'archs', 'paused', 'look_failed_at', 'look_why'])
     .where('retired', '=', false)
     .orderBy('name')
     .execute()
-  return rows
+  return rows.map(({ name, release, archs, paused, ...look }) => ({ name, release, archs, paused, failure: lookFailure(look) }))
 }
 
-async function figures({ db, catalog, clock }: ViewInput): Promise<Figures> {
+async function figures(input: ViewInput): Promise<Figures> {
+  const { db, catalog, clock } = input
   const at = clock.now()
   const { rows } = await sql<{ readonly today: number; readonly waiting: Date | null; readonly handover: Date | null }>`select
     (select count(*)::integer from farm.build where state = 'published' and since > ${new Date(at - day)}) as today,
@@ -67,6 +68,7 @@ async function figures({ db, catalog, clock }: ViewInput): Promise<Figures> {
     publishedToday: row?.today ?? 0,
     oldestWaiting: row?.waiting?.getTime(),
     oldestHandover: row?.handover?.getTime(),
+    branches: await branches(input),
     builders: await catalog.builders(),
     sightings: await catalog.sightings(),
   }

@@ -58,6 +58,7 @@ function needsYou(overview: Overview, now: number): Html {
   const wants = [
     ...signaturesDue(overview, now),
     ...brokenBuilds(overview),
+    ...unreadSources(overview, now),
     ...sleepingBuilders(overview, now),
     ...missingBuilders(overview),
     ...mirrorTroubles(overview),
@@ -84,6 +85,14 @@ function brokenBuilds(overview: Overview): Html[] {
   return [
     html`<a href="/builds?state=quarantined">${count === 1 ? '1 build is' : `${count} builds are`} quarantined</a>: failed too often to be tried again.`,
   ]
+}
+
+function unreadSources({ branches }: Overview, now: number): Html[] {
+  return branches.flatMap(({ name, failure }) =>
+    failure === undefined
+      ? []
+      : [html`<a href="#branches">The sources of ${name}</a> cannot be read, for ${age(failure.since, now)} by now: ${failure.why}`],
+  )
 }
 
 function sleepingBuilders({ builders }: Overview, now: number): Html[] {
@@ -203,7 +212,7 @@ function mirrors({ sightings }: Overview, now: number): Html {
 }
 
 function branches(context: PageContext, { branches }: Overview): Html {
-  const rows = branches.map(({ name, release, archs, paused }) => {
+  const rows = branches.map(({ name, release, archs, paused, failure }) => {
     const path = `/branches/${encodeURIComponent(name)}`
     const button = paused ? action(context, `${path}/resume`, 'Resume', name) : action(context, `${path}/pause`, 'Pause', name)
     return {
@@ -211,7 +220,7 @@ function branches(context: PageContext, { branches }: Overview): Html {
       cells: [
         html`<b>${name}</b> <span class="dim">release ${release}</span>`,
         html`<span class="where">${archs.join(' ')}</span>`,
-        html`${paused && stateOf('paused')}${button}`,
+        html`${failure !== undefined && stateOf('unread')}${paused && stateOf('paused')}${button}`,
       ],
     }
   })

@@ -9,7 +9,9 @@ import type { PageContext } from './frame.ts'
 /** Pieces that several pages have. */
 
 /** Colour and shape say it again, the word says it. */
-export function stateOf(state: BuildState | 'paused' | 'lost' | 'ready' | 'current' | 'behind' | 'torn' | 'missing' | 'other'): Html {
+export function stateOf(
+  state: BuildState | 'paused' | 'unread' | 'lost' | 'ready' | 'current' | 'behind' | 'torn' | 'missing' | 'other',
+): Html {
   return html`<span class="state s-${state}">${state}</span>`
 }
 

@@ -31,6 +31,7 @@ function farmGauges(registry: Registry, make: MakeGauge) {
     publishedToday: gauge('builds_published_day', 'Builds published within a day'),
     oldestWaiting: gauge('oldest_waiting_seconds', 'For how long the oldest build waits; 0 where none does'),
     oldestHandover: gauge('oldest_request_seconds', 'For how long the oldest request waits for a signature; 0 where none does'),
+    sourcesReadable: gauge('sources_readable', 'Whether the last look at the sources of the branch succeeded', 'branch'),
     builderUp: gauge('builder_up', 'Whether the builder was heard of lately', 'builder', 'arch'),
     builderLoad: gauge('builder_load', 'Load of the builder', 'builder', 'arch'),
     mirrorCurrent: gauge('mirror_current', 'Whether the mirror has what is published', 'mirror', 'branch', 'arch'),
@@ -38,13 +39,15 @@ function farmGauges(registry: Registry, make: MakeGauge) {
   }
 }
 
-function setGauges(gauges: Gauges, { at, counts, publishedToday, oldestWaiting, oldestHandover, builders, sightings }: Figures): void {
+function setGauges(gauges: Gauges, figures: Figures): void {
+  const { at, counts, publishedToday, oldestWaiting, oldestHandover, branches, builders, sightings } = figures
   // What is gone must not stay.
   for (const gauge of Object.values(gauges)) gauge.reset()
   for (const { branch, arch, state, count } of counts) gauges.builds.set({ branch, arch, state }, count)
   gauges.publishedToday.set(publishedToday)
   gauges.oldestWaiting.set(oldestWaiting === undefined ? 0 : (at - oldestWaiting) / 1000)
   gauges.oldestHandover.set(oldestHandover === undefined ? 0 : (at - oldestHandover) / 1000)
+  for (const { name, failure } of branches) gauges.sourcesReadable.set({ branch: name }, failure === undefined ? 1 : 0)
   for (const { name, arch, seen, load } of builders) {
     gauges.builderUp.set({ builder: name, arch }, seen !== undefined && at - seen <= lostAfterMs ? 1 : 0)
     if (load !== undefined) gauges.builderLoad.set({ builder: name, arch }, load)

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { basename, join, resolve } from 'node:path'
 import { sign } from '../../../src/command/sign.ts'
 import { packageKey } from '../openbsd-mirror/mirror.ts'
@@ -25,7 +26,8 @@ export type FarmWorld = {
   requests(): number
   /** Names of the published packages. */
   published(): readonly string[]
-  start(words: readonly string[]): Running
+  /** With `path` before the programs of the system. */
+  start(words: readonly string[], path?: string): Running
   remove(): void
 }
 
@@ -33,7 +35,7 @@ export type Running = {
   readonly child: ChildProcess
   /** All that it has said until now. */
   said(): string
-  /** Resolves when it has said something that matches; rejects when it ends before. */
+  /** Resolves when it has said something that matches; rejects when it ends before, or has not by and by. */
   heard(pattern: RegExp): Promise<void>
   ended(): Promise<number | NodeJS.Signals | null>
 }
@@ -67,7 +69,7 @@ export async function farmWorld(databaseUrl: string | undefined, more = ''): Pro
         ? readdirSync(join(at('farm'), 'request')).filter((name) => /^[^.].*\.tar$/.test(name)).length
         : 0,
     published: () => packagesIn(join(at('farm'), 'public/7.6/packages-stable/amd64')),
-    start: (words) => start(words, databaseUrl),
+    start: (words, path) => start(words, databaseUrl, path),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -150,10 +152,17 @@ function packagesIn(folder: string): readonly string[] {
   }
 }
 
-function start(words: readonly string[], databaseUrl: string | undefined): Running {
+/** A test that hangs says what for. */
+const mostWaitMs = 90_000
+
+function start(words: readonly string[], databaseUrl: string | undefined, path: string | undefined): Running {
   const child = spawn(process.execPath, [resolve('dist/bindery.js'), ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }) },
+    env: {
+      ...process.env,
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      ...(path === undefined ? {} : { PATH: `${path}:${process.env['PATH'] ?? ''}` }),
+    },
   })
   let text = ''
   const listeners = new Set<() => void>()
@@ -174,8 +183,14 @@ function start(words: readonly string[], databaseUrl: string | undefined): Runni
         listeners.add(look)
         look()
       })
-      const status = await Promise.race([heard, ended])
-      if (!pattern.test(text)) throw new Error(`ended with ${String(status)} before it said ${String(pattern)}:\n${text}`)
+      const waited = new AbortController()
+      const tooLong = sleep(mostWaitMs, 'too long', waited).catch(() => {})
+      const status = await Promise.race([heard, ended, tooLong])
+      waited.abort()
+      if (!pattern.test(text))
+        throw new Error(
+          `${status === 'too long' ? 'took too long' : `ended with ${String(status)}`} before it said ${String(pattern)}:\n${text}`,
+        )
     },
     ended: async () => await ended,
   }

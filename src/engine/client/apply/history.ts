@@ -2,7 +2,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { isWithin } from '../../../base/path.ts'
 import { storeSlot } from './area.ts'
 import { sameContent } from './nodes.ts'
-import { readReceipt, readReceiptHeads } from './receipts.ts'
+import { readReceipt, readReceiptHeads, stepsAmong } from './receipts.ts'
 import { stateFolder } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal, ReleaseChange } from '../../../format/journal.ts'
@@ -10,7 +10,7 @@ import type { Node } from '../../../format/journal-node.ts'
 import type { DiskReader } from '../../../port/disk.ts'
 import type { NodeTree } from './nodes.ts'
 import type { Origin } from './plan.ts'
-import type { Receipt } from './receipts.ts'
+import type { Receipt, ReceiptHead } from './receipts.ts'
 
 /** How far to go back: so many installs, or until a release is the installed one. */
 export type Goal = { readonly kind: 'steps'; readonly count: number } | { readonly kind: 'release'; readonly name: string }
@@ -18,9 +18,10 @@ export type Goal = { readonly kind: 'steps'; readonly count: number } | { readon
 /** The receipts to undo, newest first; repairs that came after the oldest of them go with it. Throws `not-found`. */
 export async function receiptsBackTo(disk: DiskReader, goal: Goal): Promise<readonly Receipt[]> {
   const heads = (await readReceiptHeads(disk)).filter(({ purpose }) => purpose !== 'rollback').toReversed()
-  const installs = heads.filter(({ purpose }) => purpose === 'install')
-  const oldest =
-    goal.kind === 'steps' ? installs[goal.count - 1] : installs.find(({ releases }) => releases.some(({ old }) => old === goal.name))
+  const installs = stepsAmong(heads.filter(({ purpose }) => purpose === 'install'))
+  const isFrom = (name: string, step: readonly ReceiptHead[]): boolean =>
+    step.some(({ releases }) => releases.some(({ old }) => old === name))
+  const oldest = (goal.kind === 'steps' ? installs[goal.count - 1] : installs.find((step) => isFrom(goal.name, step)))?.at(-1)
   if (oldest === undefined)
     throw new BinderyError('not-found', whyNot(goal, installs.length), { hint: "'bindery list' shows what can be rolled back" })
   const receipts: Receipt[] = []
@@ -45,7 +46,7 @@ export async function isRepeated(disk: DiskReader, journal: Journal, goal: Goal 
   if (goal === undefined) return true
   if (goal.kind === 'release') return releases.some((release) => release.new === goal.name)
   const undone = (await readReceiptHeads(disk)).filter(({ transaction }) => undoes.includes(transaction))
-  return undone.filter((head) => head.purpose === 'install').length === goal.count
+  return stepsAmong(undone.filter(({ purpose: what }) => what === 'install').toReversed()).length === goal.count
 }
 
 /** Several receipts as one step: what is there because of the newest, and what was there before the oldest. */

@@ -1,9 +1,8 @@
 import { channelRole, formatDistName } from '../../../base/name.ts'
 import { matchesAny } from '../../../format/conf.ts'
-import { encodeStep } from '../../../format/journal-step.ts'
 import { keepOldOfProduct } from '../../../format/keep-old.ts'
-import { strongestReboot } from '../../../format/update.ts'
 import { isOwnState } from '../../tree/scan.ts'
+import { afterInstall, recordsOf } from './after.ts'
 import { namedConfiguration } from './configuration.ts'
 import { mergingOf } from './merge-versions.ts'
 import { neededLibraries } from './needed-libraries.ts'
@@ -16,21 +15,22 @@ import { runPlan } from './transaction.ts'
 import type { Entry, Manifest } from '../../../base/entry.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Journal } from '../../../format/journal.ts'
-import type { PostStep } from '../../../format/post-step.ts'
-import type { RebootClass, Update } from '../../../format/update.ts'
 import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Incoming } from '../incoming.ts'
 import type { Part } from './parts.ts'
+import type { PartPhase } from './phases.ts'
 import type { Plan, Source } from './plan.ts'
 import type { Done } from './transaction.ts'
 
 export type InstallInput = {
   readonly disk: Disk
   readonly incoming: Incoming
-  /** The manifest of the release that is replaced. */
+  /** The manifest of the release that is replaced, with what has come of the next one. */
   readonly installed: Manifest
+  /** What of the release comes; all of it where it has no phases, or these are in place. */
+  readonly phase?: PartPhase | undefined
   /** Releases of other channels that come by the same plan. */
   readonly together?: readonly Part[] | undefined
   readonly config: Pick<
@@ -67,8 +67,8 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       originOf: (path) => ({ kind: 'content', path: next.leaders.get(path) ?? path }),
       stateFiles: (found) => [
         ...stateFiles(found),
-        ...parts.flatMap(({ incoming: { channel, stateFiles: files } }) =>
-          files.map((file) => ({ ...file, path: channelFile(channel, file.path) })),
+        ...parts.flatMap(({ incoming: { channel, stateFiles: whole }, phase }) =>
+          (phase?.stateFiles ?? whole).map((file) => ({ ...file, path: channelFile(channel, file.path) })),
         ),
       ],
       keepOld: [...new Set(parts.flatMap(({ incoming }) => keepOldOfProduct(config.keepOld, incoming.channel.product)))],
@@ -77,14 +77,14 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
   })
 }
 
-function partsOf({ incoming, installed, together = [] }: InstallInput): readonly Part[] {
-  return [{ incoming, installed }, ...together]
+function partsOf({ incoming, installed, phase, together = [] }: InstallInput): readonly Part[] {
+  return [{ incoming, installed, phase }, ...together]
 }
 
 async function headerOf(input: InstallInput): Promise<Omit<Journal, 'areas' | 'kept' | 'actions'>> {
   const { disk, clock } = input
-  const all = partsOf(input).map(({ incoming }) => ({
-    ...afterInstall(recordsOf(incoming)),
+  const all = partsOf(input).map(({ incoming, phase }) => ({
+    ...(phase?.after ?? afterInstall(recordsOf(incoming))),
     role: channelRole(incoming.channel),
     old: formatDistName(incoming.installed.name),
     new: formatDistName(incoming.update.value.release.name),
@@ -99,27 +99,6 @@ async function headerOf(input: InstallInput): Promise<Omit<Journal, 'areas' | 'k
     postSteps: all.flatMap(({ postSteps }) => postSteps),
     reboot: all.flatMap(({ role, reboot }) => (reboot === 'none' ? [] : [{ role, class: reboot }])),
   }
-}
-
-/** What is left to do when the tree is the new one, also when it is recover that makes it so. */
-export type After = Pick<Journal, 'postSteps'> & { readonly reboot: RebootClass }
-
-/**
- * Of all records of a step, oldest first: a release that is passed over may have moved what the next one builds upon. A record
- * that asks for the same as the one before it adds nothing, since each step bears being run again; nor does a notice said once.
- */
-export function afterInstall(records: readonly Update[]): After {
-  const texts = records.map(({ postSteps }) => postSteps.map(encodeStep).join('\n'))
-  const steps = records.filter((_, i) => i === 0 || texts[i] !== texts[i - 1]).flatMap(({ postSteps }) => postSteps)
-  const notices = new Set(records.flatMap((record) => record.notices))
-  return {
-    postSteps: [...steps, ...[...notices].map((text): PostStep => ({ kind: 'notice', text }))],
-    reboot: strongestReboot(records.map(({ reboot }) => reboot)),
-  }
-}
-
-function recordsOf({ passed, update }: Incoming): readonly Update[] {
-  return [...passed, update].map(({ value }) => value)
 }
 
 /** What the records call configuration is merged like what bindery.conf calls so. */

@@ -1,5 +1,5 @@
 import { baseName, isWithin, parentPath, parseRelPath } from '../../../base/path.ts'
-import { installClass } from '../../tree/critical.ts'
+import { commitClass } from '../../tree/commit-order.ts'
 import { findLibraryUsers, readLinks } from './library-users.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -21,8 +21,8 @@ export type LibraryInput = {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Who needs it; undefined where the tree is too large to know. */
-export type Need = { readonly path: RelPath; readonly by: RelPath | undefined }
+/** Who needs it, the first and all; nobody where the tree is too large to know. */
+export type Need = { readonly path: RelPath; readonly by: RelPath | undefined; readonly users: readonly RelPath[] }
 
 /** Those of the removals that something needs. `changes`: all that is planned, by path. */
 export async function neededLibraries(input: LibraryInput, changes: ReadonlyMap<RelPath, Change>): Promise<readonly Need[]> {
@@ -32,7 +32,7 @@ export async function neededLibraries(input: LibraryInput, changes: ReadonlyMap<
     ...input,
     isOurs: (path, stat) => changes.get(path)?.kind === 'remove' || isOfRelease(input, path, stat),
   })
-  if (!isComplete) return [...libraries.keys()].map((path) => ({ path, by: undefined }))
+  if (!isComplete) return [...libraries.keys()].map((path) => ({ path, by: undefined, users: [] }))
   return whoNeeds(libraries, users)
 }
 
@@ -56,7 +56,7 @@ async function librariesOf(input: LibraryInput, changes: ReadonlyMap<RelPath, Ch
 
 /** As systems name them: libc.so.7, libfoo.so.1.2, and the run-time linkers, which have no version everywhere. */
 export function isLibraryPath(path: RelPath): boolean {
-  return /^lib.+\.so(?:\.[0-9]+)+$/.test(baseName(path)) || installClass({ path, kind: 'file' }) === 'linker'
+  return /^lib.+\.so(?:\.[0-9]+)+$/.test(baseName(path)) || commitClass({ path, kind: 'file' }) === 'linker'
 }
 
 async function libraryAt({ disk, next }: LibraryInput, path: RelPath, old: Node): Promise<Library | undefined> {
@@ -107,17 +107,17 @@ function whoNeeds(
 ): readonly Need[] {
   const byName = new Map<string, RelPath[]>()
   for (const [path, { names }] of libraries) for (const name of names) byName.set(name, [...(byName.get(name) ?? []), path])
-  const needs = new Map<RelPath, RelPath>()
+  const needs = new Map<RelPath, Set<RelPath>>()
   const open = users.toSorted((a, b) => (a.path < b.path ? -1 : 1))
   const add = (path: RelPath, by: RelPath): void => {
     const library = libraries.get(path)
-    if (library === undefined || needs.has(path)) return
-    needs.set(path, by)
+    if (library === undefined || needs.get(path)?.add(by) !== undefined) return
+    needs.set(path, new Set([by]))
     open.push({ path, links: library.links })
     if (library.target !== undefined) add(library.target, by)
   }
   for (const { path, links } of open) for (const name of namesIn(links)) for (const library of byName.get(name) ?? []) add(library, path)
-  return [...needs].map(([path, by]) => ({ path, by }))
+  return [...needs].map(([path, by]) => ({ path, by: [...by][0], users: [...by] }))
 }
 
 /** As file names: a path among them says where it was on the machine that linked it. */

@@ -1,5 +1,5 @@
 import { isWithin } from '../../../base/path.ts'
-import { installRank } from '../../tree/critical.ts'
+import { commitRank } from '../../tree/commit-order.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Change } from './changes.ts'
 
@@ -7,7 +7,8 @@ import type { Change } from './changes.ts'
  * The order in which changes are made, so that dynamically linked programs start at every moment:
  *
  * 1. new folders, from the top;
- * 2. what comes or is exchanged, by install rank: run-time linker, libc, libraries, the rest, kernel and boot files.
+ * 2. what comes or is exchanged, by rank: run-time linker, libc and its peers, libraries, programs, databases, kernel and
+ *    boot files, of each class the links last.
  *    On the way back the libraries that come again are first and those that are exchanged last: a program never meets
  *    a library older than itself;
  * 3. folders that become something else, each with what was in it;
@@ -64,7 +65,7 @@ function leaving(going: readonly Change[]): readonly Step[] {
 
 function rankOf(change: Change): number {
   const kind = 'new' in change ? change.new.kind : change.old.kind
-  return installRank({ path: change.path, kind })
+  return commitRank({ path: change.path, kind })
 }
 
 function order(a: RelPath, b: RelPath): number {

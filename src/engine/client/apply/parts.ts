@@ -11,9 +11,10 @@ import type { Incoming } from '../incoming.ts'
 import type { Contents } from './contents.ts'
 import type { Former, FormerInput } from './former.ts'
 import type { NodeTree } from './nodes.ts'
+import type { PartPhase } from './phases.ts'
 
 /** A channel's next release, and the manifest of the one that it replaces. Several are installed by one plan when they need each other. */
-export type Part = { readonly incoming: Incoming; readonly installed: Manifest }
+export type Part = { readonly incoming: Incoming; readonly installed: Manifest; readonly phase?: PartPhase | undefined }
 
 export type JoinedParts = Former & { readonly next: NodeTree }
 
@@ -21,12 +22,22 @@ type Input = Pick<FormerInput, 'disk' | 'scope' | 'look'> & { readonly parts: re
 
 /** What all of them have, as if it were one release. A path that is of several belongs to the first. Throws `conflict`. */
 export async function joinParts({ parts, ...input }: Input): Promise<JoinedParts> {
-  const nexts = parts.map(({ incoming }) => nodeTree(incoming.manifest.value, input.scope))
+  const nexts = parts.map(({ incoming, phase }) => nodeTree(phase?.wanted ?? incoming.manifest.value, input.scope))
   const next = joinTrees(nexts)
   const together = parts.map(({ incoming }) => incoming.channel)
   const formers: Former[] = []
-  for (const { incoming, installed } of parts)
-    formers.push(await withFormer({ ...input, incoming, together, base: nodeTree(installed, input.scope), next }))
+  for (const { incoming, installed, phase } of parts) {
+    const { obsolete: _, ...partly } = incoming
+    formers.push(
+      await withFormer({
+        ...input,
+        incoming: phase === undefined ? incoming : partly,
+        together,
+        base: nodeTree(installed, input.scope),
+        next,
+      }),
+    )
+  }
   const bases = formers.map(({ base }) => base)
   if (parts.length > 1) refuseCollisions(parts, bases, nexts)
   return {
@@ -37,7 +48,7 @@ export async function joinParts({ parts, ...input }: Input): Promise<JoinedParts
 }
 
 /** `ownerOf`: whose node counts, where it has one; the first one's otherwise. */
-function joinTrees(trees: readonly NodeTree[], ownerOf: (path: RelPath) => number = () => -1): NodeTree {
+export function joinTrees(trees: readonly NodeTree[], ownerOf: (path: RelPath) => number = () => -1): NodeTree {
   const [first] = trees
   if (first !== undefined && trees.length === 1) return first
   const [nodes, groups, leaders] = [new Map<RelPath, Node>(), new Map<RelPath, readonly RelPath[]>(), new Map<RelPath, RelPath>()]

@@ -104,13 +104,33 @@ export async function nextTransaction(disk: DiskReader): Promise<number> {
   return Math.max(0, ...(await listReceipts(disk))) + 1
 }
 
+type Step = Pick<Receipt, 'releases'>
+
+/** Installs as people count them, newest first: a release that came in phases is one. */
+export function stepsAmong<T extends Step>(newestFirst: readonly T[]): readonly (readonly T[])[] {
+  const steps: T[][] = []
+  for (const one of newestFirst) {
+    const last = steps.at(-1)
+    if (last?.some((newer) => isSameRelease(newer, one)) === true) last.push(one)
+    else steps.push([one])
+  }
+  return steps
+}
+
+function isSameRelease({ releases }: Step, { releases: others }: Step): boolean {
+  return releases.some((one) => others.some(({ role, old, new: next }) => role === one.role && old === one.old && next === one.new))
+}
+
 /**
  * Receipts that nobody can ask for any more: those before the `keep` newest installs. A rollback leaves a receipt that
  * only tells of it.
  */
-export function expiredReceipts(receipts: readonly Pick<Receipt, 'transaction' | 'purpose'>[], keep: number): readonly number[] {
-  const installs = receipts.filter(({ purpose }) => purpose === 'install').toReversed()
-  const oldest = keep === 0 ? Infinity : installs[keep - 1]?.transaction
-  const limit = oldest ?? installs.at(-1)?.transaction ?? receipts.at(-keep)?.transaction ?? 0
+export function expiredReceipts(
+  receipts: readonly Pick<Receipt, 'transaction' | 'purpose' | 'releases'>[],
+  keep: number,
+): readonly number[] {
+  const installs = stepsAmong(receipts.filter(({ purpose }) => purpose === 'install').toReversed())
+  const oldest = keep === 0 ? Infinity : installs[keep - 1]?.at(-1)?.transaction
+  const limit = oldest ?? installs.at(-1)?.at(-1)?.transaction ?? receipts.at(-keep)?.transaction ?? 0
   return receipts.map(({ transaction }) => transaction).filter((transaction) => transaction < limit)
 }

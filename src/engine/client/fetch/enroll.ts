@@ -20,7 +20,7 @@ import {
   writeStateFile,
 } from '../state.ts'
 import { termsOf } from '../terms.ts'
-import { diskTrustStore, emptyTrustStore, passingTrustStore } from './trust-store.ts'
+import { diskTrustStore, emptyTrustStore, passingTrustStore, sweepTrust } from './trust-store.ts'
 import type { Channel } from '../../../base/name.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Basis, Enrolled } from '../../../format/enrolled.ts'
@@ -68,7 +68,7 @@ export async function enrollChannels(session: Session, input: EnrollInput): Prom
     for (const draft of drafts) await saveChannel(session, draft)
     const added = drafts.map(({ channel }) => ({ channel, repository, basis: input.basis, urls: input.urls }))
     await writeEnrolled(session.disk, [...before, ...added])
-    await sweepTrust(session, [...before, ...added])
+    await sweepTrust(session.disk, [...before, ...added])
     return drafts.map((draft, i) => enrollmentOf(draft, added[i] as Enrolled))
   } catch (error) {
     await takeBack(session, before, input.channels, repository)
@@ -157,13 +157,6 @@ async function saveTrust(session: Session, repository: string, changed: Readonly
     if (bytes === undefined) await store.remove(file)
     else await store.save(file, bytes)
   }
-}
-
-/** Trust in a repository that no channel follows any more. */
-async function sweepTrust({ disk }: Session, enrolled: readonly Enrolled[]): Promise<void> {
-  const used = new Set(enrolled.map(({ repository }) => repository))
-  for (const name of await disk.readdir(statePaths.trust))
-    if (!used.has(name)) await removeStateFolder(disk, joinPath(statePaths.trust, name))
 }
 
 /**

@@ -1,7 +1,8 @@
 import { joinPath, pathFromText } from '../../../base/path.ts'
 import { BinderyError } from '../../../base/error.ts'
-import { readStateFile, statePaths, writeStateFile } from '../state.ts'
+import { readStateFile, removeStateFolder, statePaths, writeStateFile } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
+import type { Enrolled } from '../../../format/enrolled.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
 import type { TrustStore } from '../../repo/trust-types.ts'
 
@@ -22,6 +23,13 @@ export function diskTrustStore(disk: Disk, repository: string): TrustStore {
       if ((await disk.lstat(path)) !== undefined) await disk.unlink(path)
     },
   }
+}
+
+/** Trust in a repository that no channel follows any more. */
+export async function sweepTrust(disk: Disk, enrolled: readonly Enrolled[]): Promise<void> {
+  const used = new Set(enrolled.map(({ repository }) => repository))
+  for (const name of await disk.readdir(statePaths.trust))
+    if (!used.has(name)) await removeStateFolder(disk, joinPath(statePaths.trust, name))
 }
 
 /** Nothing in a folder is durable before its own name is. */

@@ -1,9 +1,10 @@
 import { encodeClaim } from '../../../format/farm-work.ts'
+import { troubleMs, troubleText } from '../build/lease-work.ts'
 import { claimTarget } from './targets.ts'
 import type { Lease } from '../../../format/farm-work.ts'
 import type { Wait } from '../../../port/ambient.ts'
+import type { WorkEnd } from '../build/lease-work.ts'
 import type { Link } from './link.ts'
-import type { WorkEnd } from './work.ts'
 
 /** A builder as a whole: takes what there is to build, as much at once as it has slots, until it is to stop. */
 export type BuilderOrder = {
@@ -21,8 +22,6 @@ export type BuilderOrder = {
 
 const claimSeconds = 25
 const claimMs = 60_000
-/** So that a machine with a full disk does not try all builds of a farm in a minute. */
-const troubleMs = 60_000
 
 export async function runBuilder(order: BuilderOrder): Promise<void> {
   const running = new Map<number, Running>()
@@ -92,6 +91,6 @@ function textOf(end: WorkEnd): string {
     case 'lost':
       return 'is no longer ours, dropped'
     case 'trouble':
-      return `given back: ${end.error.subject === undefined ? '' : `${end.error.subject}: `}${end.error.message}`
+      return `given back: ${troubleText(end.error)}`
   }
 }

@@ -1,5 +1,6 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
+import { endLine, nameOf } from '../attempt-lines.ts'
 import { checkPackage } from '../build/check-package.ts'
 import { inTurn } from './in-turn.ts'
 import { addPackagePiece, addPiece, dropIncoming, pathInFarm, sizeOf } from './receive.ts'
@@ -112,8 +113,8 @@ async function claim(
   return { kind: 'nothing' }
 }
 
-/** A build can come to be allowed without coming into the queue: a pause ends. */
-const lookEveryMs = 2000
+/** A build can come to be allowed without coming into the queue: its time has come to be tried again. */
+const lookEveryMs = 10_000
 
 /** Who asked may have gone meanwhile. */
 async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found: Claim, signal: AbortSignal): Promise<FarmAnswer> {
@@ -121,7 +122,7 @@ async function giveOrTakeBack(world: DeskWorld, given: Map<number, Claim>, found
   if (found.attempt.number > 1) await sweepIncoming(world)
   if (!signal.aborted) {
     given.set(found.attempt.id, found)
-    world.tell(`${nameOf(found)} is being built by ${found.attempt.builder}`)
+    world.tell(`${nameOf(found.build)} is being built by ${found.attempt.builder}`)
     return await leaseAnswer(world, found)
   }
   await world.queue.finish(found.attempt.id, { kind: 'released', why: 'the builder went away before it had it' })
@@ -201,17 +202,9 @@ function newPackage({ file, pkgpath, size, sha256, signature, reproducible }: Bu
 async function finish(world: DeskWorld, claim: Claim, how: AttemptEnd): Promise<FarmAnswer> {
   const attempt = claim.attempt.id
   const ended = await world.queue.finish(attempt, how)
-  world.tell(`${nameOf(claim)}: ${ended === 'ended' ? endText(how) : 'nobody waits for it any more'}`)
+  world.tell(endLine(claim.build, ended === 'ended' ? how : 'lost'))
   await dropIncoming(world.disk, incomingOf(attempt))
   return { kind: ended === 'ended' ? 'held' : 'lost' }
-}
-
-function nameOf({ build: { id, pkgpath, branch, arch } }: Claim): string {
-  return `${pkgpath} ${branch}/${arch}: build ${id}`
-}
-
-function endText(how: AttemptEnd): string {
-  return how.kind === 'built' ? `built, ${how.packages.length} packages` : `${how.kind}: ${how.why}`
 }
 
 async function drop({ disk }: DeskWorld, attempt: number): Promise<FarmAnswer> {

@@ -3,6 +3,7 @@ import { sha256 } from '../../../base/digest.ts'
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { answerText, callHeaders, callText, decodeAnswerHeaders } from '../../../format/farm-call.ts'
 import { decodeAnswer } from '../../../format/farm-work.ts'
+import { pauseAfter } from '../back-off.ts'
 import { verifyEd25519 } from '../../repo/ed25519.ts'
 import type { CallHead, SignedAnswer } from '../../../format/farm-call.ts'
 import type { FarmAnswer } from '../../../format/farm-work.ts'
@@ -40,8 +41,6 @@ export type LinkWorld = {
 }
 
 const usualAnswerMs = 30_000
-const firstPauseMs = 250
-const longestPauseMs = 30_000
 /** Beyond this somebody should set a clock. */
 const toldClockMs = 10_000
 
@@ -164,10 +163,4 @@ function tellAnswers({ tell }: LinkWorld, state: LinkState): void {
 function tellTrouble({ tell }: LinkWorld, state: LinkState, message: string): void {
   if (state.trouble !== message) tell(`the controller does not answer: ${message}; trying on`)
   state.trouble = message
-}
-
-/** Twice as long each time, and not all builders at once. */
-function pauseAfter(tries: number, random: Random): number {
-  const most = Math.min(longestPauseMs, firstPauseMs * 2 ** tries)
-  return most / 2 + ((random.bytes(1)[0] as number) / 255) * (most / 2)
 }

@@ -50,11 +50,16 @@ export type Request = {
   readonly fileOf: (set: HandedSet, one: HandedPackage) => ByteSource
 }
 
+/** What a person reads before signing. The packages are not looked at. */
+export async function requestText(source: ByteSource): Promise<string> {
+  const { handover } = await recordOf(await openTransport(source))
+  return handoverText(handover)
+}
+
 /** Holds exactly what its record says, and every package and list with its digest. Throws `bad-format`, `bad-digest`. */
 export async function openRequest(source: ByteSource): Promise<Request> {
   const files = await openTransport(source)
-  const record = await wholeOf(member(files, requestName), maxRecord)
-  const handover = await about(requestName, () => decodeHandover(record))
+  const { record, handover } = await recordOf(files)
   const readme = await wholeOf(member(files, readmeName), maxRecord)
   if (!equalBytes(readme, utf8(handoverText(handover))))
     throw new BinderyError('bad-format', 'tells something else than is to be signed', { subject: readmeName })
@@ -67,6 +72,11 @@ export async function openRequest(source: ByteSource): Promise<Request> {
   }
   for (const set of handover.sets) await checkSet(request, set)
   return request
+}
+
+async function recordOf(files: Awaited<ReturnType<typeof openTransport>>): Promise<Pick<Request, 'record' | 'handover'>> {
+  const record = await wholeOf(member(files, requestName), maxRecord)
+  return { record, handover: await about(requestName, () => decodeHandover(record)) }
 }
 
 function namesOf(set: HandedSet): readonly string[] {

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { latin1 } from '../src/base/bytes.ts'
+import { bootHookOf, checkBootHook, installBootHook, readBootHook, removeBootHook } from '../src/engine/client/boot-hook.ts'
+import { bootSystemOf } from '../src/engine/client/boot-system.ts'
+import { makeStateFolders } from '../src/engine/client/state.ts'
+import { scanTree } from '../src/engine/tree/scan.ts'
+import { bootSystems, decodeBootHook } from '../src/format/boot-hook.ts'
+import { encodeManifest } from '../src/format/manifest.ts'
+import { bootHookText } from '../src/host/boot-hook.ts'
+import { memoryDisk } from '../src/host/memory-disk.ts'
+import { dir, file, plant, relPath, symlink } from './helpers/plant.ts'
+import { needs, needsRoot } from './helpers/programs.ts'
+import { inTemporary } from './helpers/temporary.ts'
+import type { BootHook } from '../src/engine/client/boot-hook.ts'
+import type { BootSystem } from '../src/format/boot-hook.ts'
+import type { Disk } from '../src/port/disk.ts'
+import type { Literal } from './helpers/plant.ts'
+
+/** What of a root tells its system, and what else matters to its hook. */
+const roots: Readonly<Record<BootSystem, Literal>> = {
+  openbsd: { 'usr/libexec/ld.so': 'linker', 'etc/rc': 'rc' },
+  freebsd: { 'libexec/ld-elf.so.1': 'linker', 'etc/rc.d/cron': 'cron', 'usr/local': dir() },
+  netbsd: { 'libexec/ld.elf_so': 'linker', 'etc/rc.d/cron': 'cron' },
+  dragonfly: { 'libexec/ld-elf.so.2': 'linker', 'libexec/ld-elf.so.1': 'of old programs', 'etc/rc.d/cron': 'cron' },
+  systemd: { sbin: symlink('usr/sbin'), 'usr/sbin/init': symlink('../lib/systemd/systemd'), 'etc/rcS.d': dir(), 'etc/init.d': dir() },
+  sysv: { 'sbin/init': 'init', 'etc/init.d/mountall.sh': 'mount -a', 'etc/rcS.d/S10mountall.sh': symlink('../init.d/mountall.sh') },
+}
+
+async function rootOf(literal: Literal): Promise<Disk> {
+  const disk = memoryDisk()
+  await plant(disk, literal)
+  await makeStateFolders(disk)
+  return disk
+}
+
+async function treeOf(disk: Disk): Promise<string> {
+  return latin1(encodeManifest(await scanTree(disk)))
+}
+
+async function hookFor(disk: Disk, system: BootSystem): Promise<BootHook> {
+  return await bootHookOf(disk, system, await bootHookText(system))
+}
+
+async function textOf(disk: Disk, path: string): Promise<string> {
+  let text = ''
+  for await (const chunk of disk.read(relPath(path))) text += latin1(chunk)
+  return text
+}
+
+for (const system of bootSystems) {
+  test(`${system}: the hook is put where the system looks, and is taken away without a trace`, async () => {
+    const disk = await rootOf(roots[system])
+    assert.equal(await bootSystemOf(disk), system)
+    const before = await treeOf(disk)
+    const hook = await hookFor(disk, system)
+    await installBootHook(disk, hook)
+    const installed = await treeOf(disk)
+    for (const part of hook.parts) assert.match(installed, new RegExp(`^\\./${part.path.replaceAll('.', '\\.')} `, 'm'))
+    await installBootHook(disk, await hookFor(disk, system))
+    assert.equal(await treeOf(disk), installed)
+    assert.deepEqual(await removeBootHook(disk), [])
+    assert.equal(await treeOf(disk), before)
+    assert.equal(await readBootHook(disk), undefined)
+  })
+}
+
+test('what is neither says nothing', async () => {
+  assert.equal(await bootSystemOf(await rootOf({ 'bin/sh': 'sh' })), undefined)
+})
+
+test('lines in a file of the administrator come first, and leave the rest as it is', async () => {
+  const theirs = '#!/bin/sh\nsysctl kern.securelevel=2\n'
+  const disk = await rootOf({ ...roots.openbsd, 'etc/rc.securelevel': file(theirs, { mode: 0o750 }) })
+  const hook = await hookFor(disk, 'openbsd')
+  await installBootHook(disk, hook)
+  const lines = await bootHookText('openbsd')
+  assert.equal(await textOf(disk, 'etc/rc.securelevel'), `#!/bin/sh\n${lines}sysctl kern.securelevel=2\n`)
+  assert.equal((await disk.lstat(relPath('etc/rc.securelevel')))?.mode, 0o750)
+  await removeBootHook(disk)
+  assert.equal(await textOf(disk, 'etc/rc.securelevel'), theirs)
+})
+
+test('what somebody made of the hook stays, and is told', async () => {
+  const disk = await rootOf(roots.systemd)
+  const unit = relPath('etc/systemd/system/bindery-recover.service')
+  await installBootHook(disk, await hookFor(disk, 'systemd'))
+  await disk.unlink(unit)
+  await plant(disk, { [unit]: '# mine\n' })
+  await installBootHook(disk, await hookFor(disk, 'systemd'))
+  assert.equal(await textOf(disk, unit), '# mine\n')
+  assert.deepEqual(await removeBootHook(disk), [unit])
+})
+
+test('a stranger at the place of the hook is not replaced', async () => {
+  const disk = await rootOf({ ...roots.netbsd, 'etc/rc.d/bindery_recover': 'theirs' })
+  await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), { code: 'exists' })
+})
+
+test('a link that insserv has renumbered is taken away as well', async () => {
+  const disk = await rootOf(roots.sysv)
+  const before = await treeOf(disk)
+  await installBootHook(disk, await hookFor(disk, 'sysv'))
+  assert.equal(await disk.readlink(relPath('etc/rcS.d/S11bindery-recover')), '../init.d/bindery-recover')
+  await disk.rename(relPath('etc/rcS.d/S11bindery-recover'), relPath('etc/rcS.d/S13bindery-recover'))
+  await installBootHook(disk, await hookFor(disk, 'sysv'))
+  assert.equal(await disk.lstat(relPath('etc/rcS.d/S11bindery-recover')), undefined)
+  await removeBootHook(disk)
+  assert.equal((await treeOf(disk)).includes('bindery'), before.includes('bindery'))
+})
+
+test('a record that leads out of the root, or says what no record says, is refused', () => {
+  const record = (...lines: readonly string[]): Uint8Array => new TextEncoder().encode(`${['bindery-boot-hook 1', ...lines].join('\n')}\n`)
+  const digest = 'a'.repeat(64)
+  assert.equal(decodeBootHook(record('system netbsd', 'made etc', `file ${digest} etc/x`)).parts.length, 1)
+  for (const lines of [
+    [],
+    ['system plan9'],
+    ['system netbsd', `file ${digest} ../x`],
+    ['system netbsd', 'made /etc'],
+    ['system netbsd', `file ${digest.slice(1)} etc/x`],
+    ['system netbsd', 'link etc/x'],
+    ['system netbsd', `file ${digest} etc/x`, 'made etc'],
+  ])
+    assert.throws(() => decodeBootHook(record(...lines)), { code: 'bad-format' }, lines.join())
+})
+
+describe('judged by the systems’ own rules', () => {
+  test('systemd takes the unit as it is', needs('systemd-analyze'), async () => {
+    await inTemporary(async (folder) => {
+      const unit = join(folder, 'bindery-recover.service')
+      copyFileSync('share/boot/systemd', unit)
+      const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' })
+      assert.deepEqual([status, stderr], [0, ''])
+    })
+  })
+
+  test('sh reads the scripts, and shellcheck finds nothing', needs('dash', 'mksh', 'shellcheck'), () => {
+    for (const system of bootSystems.filter((one) => one !== 'systemd')) {
+      for (const shell of ['dash', 'mksh']) assert.equal(spawnSync(shell, ['-n', `share/boot/${system}`]).status, 0)
+      // What rc.subr reads of a script, it does not read itself; its own place is no file here.
+      const { stdout } = spawnSync('shellcheck', ['-s', 'sh', '-e', 'SC1091,SC2034', `share/boot/${system}`], { encoding: 'utf8' })
+      assert.equal(stdout, '')
+    }
+  })
+
+  test('the headers that rcorder and insserv read are theirs', () => {
+    const headers = (system: BootSystem, pattern: RegExp): Readonly<Record<string, string>> =>
+      Object.fromEntries(
+        [...readFileSync(`share/boot/${system}`, 'utf8').matchAll(pattern)].map(([, key = '', value = '']) => [key, value.trim()]),
+      )
+    const rcorder = /^# (PROVIDE|REQUIRE|BEFORE|KEYWORD): (.*)$/gm
+    assert.deepEqual(headers('freebsd', rcorder), { PROVIDE: 'bindery_recover', REQUIRE: 'FILESYSTEMS', BEFORE: 'ldconfig NETWORKING' })
+    assert.deepEqual(headers('dragonfly', rcorder), {
+      PROVIDE: 'bindery_recover',
+      REQUIRE: 'FILESYSTEMS mountcritlocal',
+      BEFORE: 'NETWORKING',
+    })
+    assert.deepEqual(headers('netbsd', rcorder), { PROVIDE: 'bindery_recover', REQUIRE: 'mountcritremote', BEFORE: 'sysdb SERVERS' })
+    const lsb = headers('sysv', /^# ([A-Z][A-Za-z-]+):(.*)$/gm)
+    assert.deepEqual(
+      [lsb['Provides'], lsb['Required-Start'], lsb['Default-Start'], lsb['Default-Stop']],
+      ['bindery-recover', '$local_fs', 'S', ''],
+    )
+  })
+})
+
+describe('at a start', { ...needs('busybox', 'chroot'), ...needsRoot() }, () => {
+  /** As rc.subr(8) documents it, for a script that has a start_cmd. */
+  const rcSubr = 'load_rc_config() { :; }\nrun_rc_command() { [ "$1" = faststart ] && $start_cmd; }\n'
+  const calls: Readonly<Record<Exclude<BootSystem, 'systemd'>, string>> = {
+    openbsd: 'sh /etc/rc.securelevel',
+    freebsd: '(set faststart; . /usr/local/etc/rc.d/bindery_recover)',
+    netbsd: '(set faststart; . /etc/rc.d/bindery_recover)',
+    dragonfly: '(set faststart; . /etc/rc.d/bindery_recover)',
+    sysv: '/etc/rcS.d/S11bindery-recover start',
+  }
+
+  for (const [system, call] of Object.entries(calls) as [Exclude<BootSystem, 'systemd'>, string][]) {
+    test(`${system} runs the program once it is there`, async () => {
+      await inTemporary(async (folder) => {
+        const put = (path: string, text: string, mode = 0o644): void => {
+          mkdirSync(dirname(join(folder, path)), { recursive: true })
+          writeFileSync(join(folder, path), text)
+          chmodSync(join(folder, path), mode)
+        }
+        put('etc/rc.subr', rcSubr)
+        mkdirSync(join(folder, 'bin'))
+        copyFileSync(resolve('/bin/busybox'), join(folder, 'bin/sh'))
+        for (const part of (await hookFor(await rootOf(roots[system]), system)).parts) {
+          if (part.kind !== 'link') put(part.path, part.text, part.mode)
+          else {
+            mkdirSync(dirname(join(folder, part.path)))
+            symlinkSync(part.target, join(folder, part.path))
+          }
+        }
+        const start = (): string => spawnSync('chroot', [folder, '/bin/sh', '-c', call], { encoding: 'utf8' }).stdout
+        assert.equal(start(), '')
+        put('var/db/bindery/recover', 'echo "called with $*"\n', 0o700)
+        assert.equal(start(), 'called with --boot\n')
+      })
+    })
+  }
+})
