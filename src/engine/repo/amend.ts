@@ -12,7 +12,8 @@ import type { Repository } from './repository.ts'
 
 /** What is said anew of releases that are published; what is absent stays as it is. */
 export type Amendment = {
-  readonly endOfLife?: string | 'none'
+  /** A day, or `none`. */
+  readonly endOfLife?: string
   readonly rollout?: WantedRollout
   readonly withdrawn?: boolean
 }
