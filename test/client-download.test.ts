@@ -304,7 +304,11 @@ test('a rate limit holds over all requests of a run, and makes no mirror slow', 
   const config = { ...defaultConfig, network: { ...defaultConfig.network, rateLimit: rate } }
   const session = await testSession({ clock, config, throttle: throttle(rate, { clock, wait, signal }) })
   const site = await goodSite()
-  await download(session, site.base).finally(async () => await site.close())
+  try {
+    await download(session, site.base)
+  } finally {
+    await site.close()
+  }
   assert.ok(Math.abs(waited - (content.length * 1000) / rate) < 1000, `${waited}`)
   assert.equal(site.seen.length, 1)
   const again = throttle(rate, { clock, wait, signal })
