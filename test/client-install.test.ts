@@ -254,6 +254,22 @@ describe('local changes', () => {
     assert.equal(await picture(disk), before)
   })
 
+  test('indexes of a kernel that came and went in between do not come back', async () => {
+    const kernel = (version: string): Literal => ({
+      [`usr/lib/modules/${version}`]: dir(),
+      [`usr/lib/modules/${version}/dummy.ko`]: version,
+    })
+    const releases = [await release('1.0', kernel('47')), await release('1.1', kernel('52')), await release('1.2', kernel('56'))] as const
+    const disk = await machine(memoryDisk(), kernel('47'))
+    const before = await picture(disk)
+    await install(disk, releases[0], releases[1])
+    await write(disk, 'usr/lib/modules/52/modules.dep', 'of 52')
+    await install(disk, releases[1], releases[2])
+    const back = await rollback({ disk, goal: { kind: 'steps', count: 2 }, config: defaultConfig, recovery, clock: { now: () => 0 } })
+    assert.deepEqual(back.receipt.kept, [])
+    assert.equal(await picture(disk), before)
+  })
+
   test('the modules of a kernel stay where others are among them, with their indexes', async () => {
     const folder = 'usr/lib/modules/6.1.0-47'
     const { disk, kept } = await step({ [`${folder}/dummy.ko`]: '47' }, {}, async (on) => {

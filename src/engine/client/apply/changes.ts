@@ -220,7 +220,10 @@ class Draft {
  */
 function checkParents(draft: Draft, { next, base }: ChangeInput, live: LiveView): void {
   for (const [path, change] of [...draft.changes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (change.kind === 'add' && path !== rootPath && draft.folderAt(parentPath(path)) === 'nothing') draft.keep(path, 'removed')
+    if (change.kind !== 'add' || path === rootPath || draft.folderAt(parentPath(path)) !== 'nothing') continue
+    // Of a kernel that came and went in between: a way back over both has no folder for them.
+    if (isIndex(path)) draft.changes.delete(path)
+    else draft.keep(path, 'removed')
   }
   const wanted = [...next.nodes.keys()].filter((path) => !live.stats.has(path) && isContentChanged(base, next, path))
   const blocked = [...draft.blocked, ...wanted.flatMap((path) => blockedAncestor(draft, path) ?? [])].sort()
