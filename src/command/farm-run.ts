@@ -1,38 +1,32 @@
 import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { BinderyError, isBinderyError } from '../base/error.ts'
+import { BinderyError } from '../base/error.ts'
 import { inTurn } from '../engine/farm/remote/in-turn.ts'
-import { sweepFolder } from '../host/folder-store.ts'
 import { listenForCalls } from '../host/office-socket.ts'
 import { wakened } from '../host/wakened.ts'
 import { databaseAway } from './farm-away.ts'
 import { officeCalls, officeSocket } from './farm-ask.ts'
 import { endClaims, watchClaims } from './farm-claims.ts'
-import { keepDoing, pauseFor } from './farm-controller.ts'
+import { watchHold, watchMirrors, watchReleases, watchSigning, watchSources } from './farm-duties.ts'
 import { buildAll, readLocalBuilder, runLocalBuilder } from './farm-local-builder.ts'
-import { lookAtSources, mayHaveChanged, noted } from './farm-look.ts'
+import { lookAtSources, noted } from './farm-look.ts'
 import { farmOffice } from './farm-office.ts'
 import { withHeldFarm } from './farm-hold.ts'
 import { readFarmConfig, readPackageKey } from './farm-open.ts'
+import { prepareFarm } from './farm-prepare.ts'
+import { dropOld, watchAge } from './farm-prune.ts'
+import { handOverReleases, lookAtRelease } from './farm-releases.ts'
+import { handOver, publishSigned } from './farm-signing.ts'
+import { takeBrought, takeSigned } from './farm-take-signed.ts'
+import { visitMirrors } from './farm-watch-mirrors.ts'
 import { addressOf } from './listen.ts'
 import { openTls } from './tls-options.ts'
-import { handOver, publishSigned } from './farm-signing.ts'
-import { hasUnseen, signedFolder, takeBrought, takeSigned } from './farm-take-signed.ts'
-import { visitMirrors } from './farm-watch-mirrors.ts'
-import { dropOld, watchAge } from './farm-prune.ts'
-import type * as ReleaseLook from './farm-release-look.ts'
-import type { Hold } from '../host/farm/only-one.ts'
-import type { BranchConfig } from '../format/farm-config.ts'
-import type { Build } from '../port/farm-build.ts'
-import type { WantedAnew } from '../port/farm-catalog.ts'
 import type { ServerCertificate } from '../port/server-certificate.ts'
 import type { Wakened } from '../host/wakened.ts'
 import type { RunningWebServer } from '../web/server.ts'
 import type { Command, Context, Input } from './command.ts'
-import type { MirrorTargets } from './farm-watch-mirrors.ts'
 import type { Controller } from './farm-controller.ts'
 import type { LocalBuilder } from './farm-local-builder.ts'
-import type { Seen, Taken } from './farm-take-signed.ts'
+import type { Taken } from './farm-take-signed.ts'
 
 export const farmRun: Command = {
   name: 'farm run',
@@ -68,7 +62,7 @@ export const farmRun: Command = {
         away: databaseAway(context),
         signal,
       }
-      await prepare(controller, builders)
+      await prepareFarm(controller, builders)
       if (input.flag('once')) await runOnce(controller, builders)
       else await Promise.all([runUntilStopped(controller, builders, listen), watchHold(controller, hold, ousted)])
       ousted.signal.throwIfAborted()
@@ -77,66 +71,10 @@ export const farmRun: Command = {
   },
 }
 
-/** What farm.toml says, into the catalog. Places of the controller build nothing yet, whatever the catalog says. */
-async function prepare(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
-  const { config, farm, context, folder } = controller
-  const { catalog, queue } = farm
-  await sweepFolder(signedFolder(folder))
-  tellAnew(context, await catalog.putBranches([...config.branches, ...config.releases], 'farm'))
-  for (const { config: one } of builders) await catalog.putBuilder({ ...one, publicKey: undefined }, 'farm')
-  const names = new Set(builders.map(({ config: { name } }) => name))
-  const local = (await catalog.builders()).filter(({ publicKey }) => publicKey === undefined)
-  for (const { name } of local) if (!names.has(name)) await catalog.removeBuilder(name, 'farm')
-  const given = await queue.releaseAll(
-    local.map(({ name }) => name),
-    'the controller was started anew',
-  )
-  const repaired = await queue.repair()
-  await tellLoad(controller)
-  tellUnmade(controller)
-  if (given.length > 0) context.say(`${given.length} builds that were being built wait again`)
-  if (repaired > 0) context.say(`${repaired} builds were in no queue, and are again`)
-}
-
-function tellAnew({ say }: Context, { cancelled, waiting }: WantedAnew): void {
-  for (const [line, builds] of byLine(cancelled)) say(`${line}: no longer in farm.toml: ${builds.length} builds are cancelled`)
-  for (const [line, builds] of byLine(waiting)) say(`${line}: in farm.toml again: ${builds.length} builds wait`)
-}
-
-function byLine(builds: readonly Build[]): ReadonlyMap<string, readonly Build[]> {
-  return Map.groupBy(builds, ({ branch, arch }) => `${branch}/${arch}`)
-}
-
-/** Beyond this, pages and claims of PGlite take long: it has one connection. */
-const comfortable = { builds: 200_000, builders: 8 }
-
-async function tellLoad({ farm: { engine, catalog }, context }: Controller): Promise<void> {
-  if (engine.kind !== 'pglite') return
-  const builds = (await catalog.counts()).reduce((sum, { count }) => sum + count, 0)
-  const builders = (await catalog.builders()).length
-  if (builds <= comfortable.builds && builders <= comfortable.builders) return
-  context.say(
-    `the database in the folder has ${builds} builds and ${builders} builders: a PostgreSQL serves so many better (farm export, DATABASE_URL)`,
-  )
-}
-
-/** Builders on other machines get no releases to make. */
-function tellUnmade({ config: { releases, builders }, context }: Controller): void {
-  for (const { name, release, archs, tags } of releases)
-    for (const arch of archs) {
-      const able = builders.some(
-        (one) =>
-          one.arch === arch && (one.releases.length === 0 || one.releases.includes(release)) && tags.every((tag) => one.tags.includes(tag)),
-      )
-      if (!able) context.say(`${name}/${arch}: no [builder] of farm.toml is for it, and nobody else makes releases`)
-    }
-}
-
 /** All that there is to do, step after step; what fails ends it. */
 async function runOnce(controller: Controller, builders: readonly LocalBuilder[]): Promise<void> {
   for (const branch of controller.config.branches) await noted(controller, branch, async () => await lookAtSources(controller, branch))
-  for (const release of controller.config.releases)
-    await noted(controller, release, async () => await (await releaseLook()).lookAtRelease(controller, release))
+  for (const release of controller.config.releases) await noted(controller, release, async () => await lookAtRelease(controller, release))
   await endClaims(controller)
   const troubles = await Promise.all(builders.flatMap((one) => slotsOf(one).map(async (slot) => await buildAll(controller, one, slot))))
   controller.signal.throwIfAborted()
@@ -170,7 +108,7 @@ async function runUntilStopped(controller: Controller, builders: readonly LocalB
         await watchSources(controller, branch, looks.get(branch.name) as Wakened, async () => await lookAtSources(controller, branch))
       }),
       ...config.releases.map(async (release) => {
-        const look = async (): Promise<void> => await (await releaseLook()).lookAtRelease(controller, release)
+        const look = async (): Promise<void> => await lookAtRelease(controller, release)
         await watchSources(controller, release, looks.get(release.name) as Wakened, look)
       }),
       ...builders.flatMap((builder) => slotsOf(builder).map(async (slot) => await runLocalBuilder(controller, builder, slot))),
@@ -221,108 +159,4 @@ async function acceptNow(controller: Controller, [brought, name, actor]: readonl
   const taken = await takeBrought(controller, brought, name, actor)
   controller.done.wake()
   return taken
-}
-
-/** The first look is whole: what the poll command said to a run that was killed, it says to no other. */
-async function watchSources(controller: Controller, branch: BranchConfig, wake: Wakened, look: () => Promise<void>): Promise<void> {
-  const { context, signal } = controller
-  let isDue = true
-  await keepDoing(controller, {
-    name: branch.name,
-    work: async () =>
-      await noted(controller, branch, async () => {
-        isDue ||= await mayHaveChanged(controller, branch)
-        if (isDue) await look()
-        isDue = false
-      }),
-    pause: async () => await wake.changed(withJitter(context, branch.everySeconds * 1000), signal),
-  })
-}
-
-/** A tenth more or less, so that farms do not all ask at once. */
-function withJitter({ random }: Context, milliseconds: number): number {
-  const [high = 0, low = 0] = random.bytes(2)
-  return milliseconds * (0.9 + ((high << 8) | low) / 65_536 / 5)
-}
-
-const sweepMs = 15_000
-
-/** A server that was restarted has forgotten who looks after the farm: where somebody else does by now, this controller ends. */
-async function watchHold(controller: Controller, hold: Hold, ousted: AbortController): Promise<void> {
-  const { done, signal } = controller
-  await keepDoing(controller, {
-    name: 'database',
-    work: async () => {
-      await hold.check().catch((error: unknown) => {
-        if (!isBinderyError(error, 'locked')) throw error
-        ousted.abort(error)
-      })
-    },
-    pause: async () => await pauseFor(done, sweepMs, signal),
-  })
-}
-
-const signingMs = 30_000
-
-async function watchSigning(controller: Controller): Promise<void> {
-  const { farm, done, signal } = controller
-  const seen: Seen = new Map()
-  await keepDoing(controller, {
-    name: 'signing',
-    work: async () => {
-      await takeSigned(controller, seen)
-      if (await publishSigned(controller)) done.wake()
-      await handOver(controller)
-    },
-    pause: async () => await Promise.race([done.changed(signingMs, signal), farm.queue.changed(signingMs), untilSigned(controller, seen)]),
-  })
-}
-
-/** Apart from packages: the deltas of a release take long. */
-async function watchReleases(controller: Controller): Promise<void> {
-  const { config, farm, done, signal } = controller
-  if (config.releases.length === 0) return
-  await keepDoing(controller, {
-    name: 'releases',
-    work: async () => await handOverReleases(controller),
-    pause: async () => await Promise.race([done.changed(signingMs, signal), farm.queue.changed(signingMs)]),
-  })
-}
-
-/** Loaded by farms that make releases. */
-async function releaseLook(): Promise<typeof ReleaseLook> {
-  return await import('./farm-release-look.ts')
-}
-
-async function handOverReleases(controller: Controller): Promise<void> {
-  if (controller.config.releases.length > 0) await (await import('./farm-release-signing.ts')).handOverReleases(controller)
-}
-
-/** What comes into the folder of signed files makes no noise: it is looked for, without asking the database. */
-const lookMs = 2000
-
-async function untilSigned({ folder, signal }: Controller, seen: Seen): Promise<void> {
-  for (let waited = 0; waited < signingMs && !signal.aborted; waited += lookMs) {
-    await sleep(lookMs, undefined, { signal }).catch(() => {})
-    if (await hasUnseen(folder, seen)) return
-  }
-}
-
-/** At their time, and as soon as something was published. */
-async function watchMirrors(controller: Controller): Promise<void> {
-  const { config, farm, done, signal, context } = controller
-  let visited: string | undefined
-  let next = 0
-  const targets: MirrorTargets = new Map()
-  await keepDoing(controller, {
-    name: 'mirrors',
-    work: async () => {
-      const published = await farm.catalog.lastPublication()
-      if (published === visited && context.clock.now() < next) return
-      await visitMirrors(controller, targets)
-      visited = published
-      next = context.clock.now() + withJitter(context, config.mirrors.everySeconds * 1000)
-    },
-    pause: async () => await done.changed(sweepMs, signal),
-  })
 }
