@@ -41,12 +41,14 @@ export function decide(at: Situation): Decision {
   return at.generated === true && at.live?.kind !== 'dir' ? decideGenerated(at) : decideOwn(at)
 }
 
-/** Nothing to do where the release brings nothing new: what was made here is newer. Else it makes room, and is kept like any other version. */
+/** What was made here is newer than a content that the release does not change; another one makes it room, and it is kept like any other version. */
 function decideGenerated(at: Situation): Decision {
   const { base, next, live } = at
-  if (base !== undefined && next !== undefined && sameContent(base, next) && !at.relinked) return keep
-  if (live !== undefined) return decideOwn({ ...at, base: live })
-  return next === undefined ? keep : { kind: 'add', new: next }
+  if (base !== undefined && next !== undefined && sameContent(base, next) && !at.relinked)
+    return live?.kind === next.kind ? withAttributes(base, next, live) : keep
+  if (live === undefined) return next === undefined ? keep : { kind: 'add', new: next }
+  // Attributes are compared with what they were: a mode that was set here is no part of what the system makes.
+  return decideOwn({ ...at, base: base?.kind === live.kind ? withAttributesOf(live, base) : live })
 }
 
 function decideOwn(at: Situation): Decision {
