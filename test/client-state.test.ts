@@ -219,7 +219,14 @@ download-deadline 60
     { url: 'https://second.example.org/', priority: 150 },
   ])
   assert.deepEqual([config.basis, config.hold, config.keepReleases], ['installed', ['kernel-GENERIC/amd64', 'comp/amd64', 'all'], 2])
-  assert.deepEqual(config.network, { answerMs: 5000, idleMs: 6000, minimumRate: 1000, rateWindowMs: 10_000, deadlineMs: 60_000 })
+  assert.deepEqual(config.network, {
+    answerMs: 5000,
+    idleMs: 6000,
+    minimumRate: 1000,
+    rateLimit: 0,
+    rateWindowMs: 10_000,
+    deadlineMs: 60_000,
+  })
   assert.ok(matchesAny(config.ignore, 'etc/motd' as RelPath))
 })
 

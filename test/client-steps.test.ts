@@ -79,6 +79,7 @@ async function verb(world: World, work: (context: Context, session: Session) => 
     clock: { now: () => 1_700_000_000_000 },
     recovery,
     signal: new AbortController().signal,
+    beforeCommit: async () => {},
   } as Session
   try {
     const { result, reboot } = await finishing(context, session, async () => await work(context, session))
