@@ -177,7 +177,7 @@ test('whoever signs is told by a command, by mail and by a call of a URL, of eac
     assert.match(readFileSync(told, 'utf8'), new RegExp(`^stable amd64 ${request}\n[^]*a-1\\.1`))
     assert.match(
       readFileSync(mail, 'utf8'),
-      /^-t -oi\nTo: signer@example\.org\nSubject: to sign: packages of stable for amd64\n[^]*\n\n[^]*a-1\.1/,
+      /^-t -oi\nTo: signer@example\.org\nSubject: to sign: stable for amd64\n[^]*\n\n[^]*a-1\.1/,
     )
     const record = JSON.parse(posted[0] as string) as Readonly<Record<string, string>>
     assert.deepEqual([record['event'], record['branch'], record['arch'], record['file']], ['signature-due', 'stable', 'amd64', request])
