@@ -175,10 +175,7 @@ test('whoever signs is told by a command, by mail and by a call of a URL, of eac
     assert.match(run.said(), /handover 1: a notice was lost: notify command: ended with status 3\n/)
     const request = /to sign: (\S+)/.exec(run.said())?.[1] as string
     assert.match(readFileSync(told, 'utf8'), new RegExp(`^stable amd64 ${request}\n[^]*a-1\\.1`))
-    assert.match(
-      readFileSync(mail, 'utf8'),
-      /^-t -oi\nTo: signer@example\.org\nSubject: to sign: stable for amd64\n[^]*\n\n[^]*a-1\.1/,
-    )
+    assert.match(readFileSync(mail, 'utf8'), /^-t -oi\nTo: signer@example\.org\nSubject: to sign: stable for amd64\n[^]*\n\n[^]*a-1\.1/)
     const record = JSON.parse(posted[0] as string) as Readonly<Record<string, string>>
     assert.deepEqual([record['event'], record['branch'], record['arch'], record['file']], ['signature-due', 'stable', 'amd64', request])
     assert.match(record['text'] as string, /CVE-2026-1234/)
