@@ -3,12 +3,12 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, beforeEach, describe, test } from 'node:test'
+import { after, before, beforeEach, describe } from 'node:test'
 import { baseTools } from '../helpers/base-tools.ts'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { isWholeSuite, testsByDay } from '../helpers/whole-suite.ts'
 import { assertSameTree } from './judge.ts'
 
 /** A bundle on machines that lack something, are full, lie, or have names that sh would take apart: all of it or nothing is done. */
@@ -52,9 +52,10 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
     makeBundleSite(work)
     mkdirSync(join(work, 'small'))
   })
+  const road = testsByDay()
   beforeEach(() => rmSync(join(work, 'root'), { recursive: true, force: true }))
 
-  test('where a tool is missing names it, before anything is touched', async () => {
+  road('where a tool is missing names it, before anything is touched', async () => {
     sh('cp -a OLD root')
     const tools = [
       'sh',
@@ -91,7 +92,7 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
     sh('rm -r root')
   })
 
-  test('in folders with strange names', async () => {
+  road('in folders with strange names', async () => {
     const names = ['with space\nnew line\n', '-back\\slash\\040%s%n', `*?[a]quote'"$(touch x)\`touch y\``]
     for (const name of isWholeSuite ? names : [names.toReversed().join('')]) {
       const folder = join(work, 'odd', name)
@@ -114,7 +115,7 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
     ['temporary files', [4, 280, 2048]],
     ['root', [8, 120, 4096]],
   ] as const)
-    test(`that has no room for its ${what} does nothing`, async (t) => {
+    road(`that has no room for its ${what} does nothing`, async (t) => {
       const statuses = new Set<number | null>()
       const isRoot = what === 'root'
       const root = isRoot ? 'small/root' : 'root'
@@ -140,7 +141,7 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
       assert.deepEqual(statuses, new Set([0, 1]))
     })
 
-  test('over a folder that is mounted read-only does nothing', async (t) => {
+  road('over a folder that is mounted read-only does nothing', async (t) => {
     sh('cp -a OLD root')
     if (spawnSync('bash', ['-c', 'mount --bind root/etc root/etc && mount -o remount,ro,bind root/etc'], { cwd: work }).status !== 0)
       return t.skip('cannot mount')
@@ -154,7 +155,7 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
     sh('rm -r root')
   })
 
-  test('twice at once is one install', async () => {
+  road('twice at once is one install', async () => {
     sh('cp -a OLD root')
     const runs = [0, 1, 2].map(() => spawn('/bin/sh', [join(work, 'update.sh'), '-R', 'root'], { cwd: work, stdio: 'ignore' }))
     const statuses = await Promise.all(runs.map(async (run) => (await once(run, 'close'))[0] as number))
@@ -167,7 +168,7 @@ describe('a bundle', { ...needs('mtree', 'getfattr', 'setfattr', 'dash'), ...nee
     sh('rm -r root')
   })
 
-  test('with a clock that is wrong installs, and with one that says nothing does not', async () => {
+  road('with a clock that is wrong installs, and with one that says nothing does not', async () => {
     const path = baseTools(join(work, 'tools'), 'dash', [])
     for (const [said, wanted] of [
       ['0', 0],

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
+import { testsByDay } from '../helpers/whole-suite.ts'
 import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
 import type { Ran } from './bash-in.ts'
@@ -88,21 +89,22 @@ const changed = `echo mine >obsd; echo mine >boot/kernel.old/kernel.new && mv bo
 
 describe('the second name of a kernel', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
   before(makeReleases)
+  const road = testsByDay()
 
-  test('is kept by a bundle under busybox and then by the client, and goes back by the other', async () => {
+  road('is kept by a bundle under busybox and then by the client, and goes back by the other', async () => {
     const spoil = 'echo mine >boot/kernel/mine.ko; setfattr -n user.mine -v 1 bsd'
     const path = busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr'])
     await assertAlike([{ to: 2, spoil }, { to: 3 }], { there: ['bundle', 'client'], back: ['bundle', 'client'], path, but: ['time'] })
     assert.equal(run('sh to-2.sh -R mine && cat mine/obsd mine/boot/kernel.old/kernel').out, '1\n1\n')
   })
 
-  test('has three states like every path, where the client has put it as well', async () => {
+  road('has three states like every path, where the client has put it as well', async () => {
     const steps = [{ to: 2 }, { to: 3, spoil: changed, wanted: 6 }]
     const said = await assertAlike(steps, { there: ['client', 'bundle'], back: ['bundle'] })
     assert.ok(said.includes('bindery: install: /obsd was modified here; the other version is /obsd.new'))
   })
 
-  test('is left to what somebody has put there', async () => {
+  road('is left to what somebody has put there', async () => {
     const steps = [{ to: 2, spoil: 'echo mine >obsd; mkdir boot/kernel.old', wanted: 6 }]
     const said = await assertAlike(steps, { there: ['bundle'], back: ['client'] })
     assert.deepEqual(
@@ -111,7 +113,7 @@ describe('the second name of a kernel', { ...needs('mtree', 'diff', 'getfattr', 
     )
   })
 
-  test('is in its place after a stop in the middle, whoever goes on, and gone after a way back', () => {
+  road('is in its place after a stop in the middle, whoever goes on, and gone after a way back', () => {
     run(
       'rm -rf mine && cp -a enrolled before && sh to-2.sh -R before && cp -a before done && sh to-3.sh -R done && bindery -C done audit --extra',
     )
@@ -129,7 +131,7 @@ describe('the second name of a kernel', { ...needs('mtree', 'diff', 'getfattr', 
     run('rm -r before done')
   })
 
-  test('is not given where the list of them is damaged', () => {
+  road('is not given where the list of them is damaged', () => {
     run('rm -rf mine && cp -a enrolled mine && sh to-2.sh -R mine && cp -a mine before')
     for (const damage of ['s/^path obsd/path ..\\/obsd/', 's/^path obsd/path \\\\056\\\\056/', '$d']) {
       run(`sed -i '${damage}' mine/var/db/bindery/old-names`)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { elfFile } from '../helpers/elf-file.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { isWholeSuite, testsByDay } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
@@ -97,14 +97,15 @@ async function assertSameBut(actual: string, expected: string, but: readonly str
 
 describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'dash', 'busybox'), ...needsRoot() }, () => {
   before(makeReleases)
+  const road = testsByDay()
 
-  test('a bundle brings extended attributes, and keeps those of the machine', async () => {
+  road('a bundle brings extended attributes, and keeps those of the machine', async () => {
     const spoil = `setfattr -n user.mine -v 1 bin/tool; setfattr -n user.a -v mine etc/clash; setfattr -n user.mine -v 1 etc/local
       setfattr -n user.mine -v 1 'dir ectory'; setfattr -n user.mine -v $'1\\n' etc/new`
     await assertAlikeUnder('busybox', spoil, 6)
   })
 
-  test('where they cannot be set, that is said, and those that are here are not lost', async () => {
+  road('where they cannot be set, that is said, and those that are here are not lost', async () => {
     const path = baseTools(join(work, 'tools'), 'dash', [])
     run('cp -a R1 root && echo mine >root/bin/tool')
     assert.deepEqual(
@@ -115,7 +116,7 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     run('rm -r root')
   })
 
-  test('files of former releases go, and what somebody made of them stays', async () => {
+  road('files of former releases go, and what somebody made of them stays', async () => {
     const spoil = `mkdir -p share/former/deep; echo gone >share/former/deep/gone; echo mine >share/former/own; ln -s x share/former/link; echo back >share/back
       touch -d 2026-01-01 share/former/deep share/former/link share/back`
     await assertAlike(spoil, 0)
@@ -125,12 +126,12 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     run('sh update.sh -R root rollback && test -e root/share/former/deep/gone && rm -r root')
   })
 
-  test('versions come to lie beside long names as they do for bindery, each under one of its own', async () => {
+  road('versions come to lie beside long names as they do for bindery, each under one of its own', async () => {
     const spoil = `for name in long/*; do echo mine >$name; done; echo mine >"long/$(printf 'n%.0s' $(seq 251)).new"`
     await assertAlikeUnder('sh', spoil, 6)
   })
 
-  test('a tar that makes no links, or not these, is not needed for them', () => {
+  road('a tar that makes no links, or not these, is not needed for them', () => {
     for (const name of isWholeSuite ? ['second', 'var/db/bindery/st*/*'] : ['var/db/bindery/st*/*']) {
       run(`mkdir -p odd-tar && printf '%s\\n' '#!/bin/sh' 'exec ${whole('tar')} --exclude="${name}" "$@"' >odd-tar/tar && chmod 755 odd-tar/tar
         cp -a R1 root && PATH="$PWD/odd-tar:$PATH" sh update.sh -R root && diff -r --no-dereference -x bindery root R2
@@ -139,7 +140,7 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     }
   })
 
-  test('libraries stay while something here needs them', async () => {
+  road('libraries stay while something here needs them', async () => {
     plantElf('program', { needed: ['libfoo.so.1', 'libtop.so.1'] })
     plantElf('stranger', { needed: ['libfoo.so.11', 'xlibalone.so.33'] })
     const spoil = `mkdir -p usr/local/bin opt/bin && cp ../program 'usr/local/bin/a program' && cp ../stranger opt/bin && echo libalone.so.3 >opt/bin/text && chmod 755 opt/bin/text`
@@ -148,12 +149,12 @@ describe('like bindery install', { ...needs('mtree', 'diff', 'getfattr', 'setfat
     assert.deepEqual(await assertAlike('true', 0), [])
   })
 
-  test('the list of what is still to go changes in its place', async () => {
+  road('the list of what is still to go changes in its place', async () => {
     const list = 'bindery-obsolete 1\\nthrough 0\\n1 symlink x usr/lib/libgone.so.1\\n'
     await assertAlike(`printf '${list}' >var/db/bindery/channel/base-amd64/obsolete`, 0)
   })
 
-  test('what another channel has taken over is not removed', () => {
+  road('what another channel has taken over is not removed', () => {
     run(`mkdir -p C/share && echo moved >C/share/moved && echo comp >C/share/comp && cp -a R2 R3 && echo moved >R3/share/moved && cp -a R3 R4 && rm R4/share/moved
       bindery cut C -o c.tar.zst --product comp --revision 1.0 --date 20260101 --arch amd64 && bindery publish -r repo -k keys c.tar.zst
       for n in 3 4; do bindery cut R$n -o r.tar.zst --product base --revision 1.$n --date 20260101 --arch amd64 && bindery publish -r repo -k keys r.tar.zst; done

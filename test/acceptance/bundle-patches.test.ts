@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
+import { testsByDay } from '../helpers/whole-suite.ts'
 import { assertSameTree } from './judge.ts'
 
 /** A bundle of patches for bspatch(1), whose fall-back is the bundle of whole files beside it. */
@@ -51,8 +52,9 @@ describe(
   { ...needs('mtree', 'getfattr', 'setfattr', 'dash', 'busybox', 'bspatch', 'signify-openbsd'), ...needsRoot() },
   () => {
     before(makeSite)
+    const road = testsByDay()
 
-    test('is much smaller, and brings the same tree', async () => {
+    road('is much smaller, and brings the same tree', async () => {
       assert.ok(statSync(join(work, patches)).size < statSync(join(work, 'whole', whole)).size / 2)
       for (const path of [
         baseTools(join(work, 'tools-dash'), 'dash', ['bspatch']),
@@ -78,7 +80,7 @@ describe(
       ['takes the old file', 'ln -f "$1" "$2"'],
       ['makes a link', 'ln -sf /etc/passwd "$2"'],
     ]
-    test('where bspatch does not do its work nothing happens, or what the whole files make', async () => {
+    road('where bspatch does not do its work nothing happens, or what the whole files make', async () => {
       run('rm -rf root && cp -a OLD root')
       for (const [name, script] of bad) {
         const told = run(`sh ${patches} -R root`, 1, pathWith(script))
@@ -90,7 +92,7 @@ describe(
       await assertSameTree(join(work, 'root'), join(work, 'NEW'))
     })
 
-    test('what was changed here comes whole beside, as bindery has it', async () => {
+    road('what was changed here comes whole beside, as bindery has it', async () => {
       run(`cp -a OLD mine && bindery -C mine enroll file://$PWD/repo/ repo/metadata/1.root.json base/amd64
       (cd mine && echo mine >>bin/tool && rm lib/other && echo mine >lib/other) && cp -a mine theirs`)
       run(`sh ${patches} -R mine`, 1)
@@ -100,7 +102,7 @@ describe(
       await assertSameTree(join(work, 'mine'), join(work, 'theirs'))
     })
 
-    test('a fall-back that is another file is none', async () => {
+    road('a fall-back that is another file is none', async () => {
       mkdirSync(join(work, 'other'))
       run(
         `rm -rf root && cp -a OLD root && cp ${patches} other && { cat whole/${whole}; echo; } >other/${whole} && echo mine >root/bin/tool`,
@@ -109,7 +111,7 @@ describe(
       run(`test "$(cat root/bin/tool)" = mine && test ! -e root/var/db/bindery && rm -r root`)
     })
 
-    test('bindery-sh takes it where there is bspatch, and the whole files where it does not do', async () => {
+    road('bindery-sh takes it where there is bspatch, and the whole files where it does not do', async () => {
       mkdirSync(join(work, 'conf'))
       writeFileSync(
         join(work, 'conf/bindery-sh.conf'),

@@ -1,3 +1,6 @@
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+
 /**
  * Where starting a program is slow, going every road with every shell, tool and moment takes an hour: `make test` and CI go each once,
  * in turn with one or another of them. `make test-heavy` goes all of them, `make test-shells` those of the programs in sh.
@@ -23,5 +26,17 @@ const today = Math.floor(Date.now() / 86_400_000)
 
 /** Of long roads that are alike and do not need each other: all, or every other one, the rest of them tomorrow. */
 export function halfToday<T>(all: readonly T[]): readonly T[] {
-  return isWholeSuite ? all : all.filter((_, i) => (i + today) % 2 === 0)
+  return all.filter((_, i) => isHere(i))
+}
+
+/** `test` for such roads: each of a file, or every other one. */
+export function testsByDay(): (name: string, road: (t: TestContext) => void | Promise<void>) => void {
+  let count = 0
+  return (name, road) => {
+    if (isHere(count++)) test(name, road)
+  }
+}
+
+function isHere(i: number): boolean {
+  return isWholeSuite || (i + today) % 2 === 0
 }
