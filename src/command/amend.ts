@@ -1,11 +1,10 @@
 import { BinderyError } from '../base/error.ts'
 import { draftAmendment } from '../engine/repo/amend.ts'
-import { commitKeyDrafts, stageKeyDrafts } from '../engine/repo/key-commit.ts'
-import { folderStore } from '../host/folder-store.ts'
 import { writeRepositoryFolder } from '../host/repository-folder.ts'
 import { sharedFlags } from './flags.ts'
 import { listingOf, listingOptions } from './listing-options.ts'
-import { keyringOf, lifetimeOptions, lifetimesOf } from './repository-options.ts'
+import { lifetimeOptions } from './repository-options.ts'
+import { signOrStage } from './sign-drafts.ts'
 import type { Amendment } from '../engine/repo/amend.ts'
 import type { MakeDrafts } from '../engine/repo/key-commit.ts'
 import type { Command, Input } from './command.ts'
@@ -33,15 +32,7 @@ export const amend: Command = {
   run: async (context, input) => {
     const amendment = amendmentOf(input)
     const make: MakeDrafts = (repository, drafting) => draftAmendment(repository, drafting, input.operands, amendment)
-    const unsigned = input.value('unsigned')
-    await writeRepositoryFolder(input.required('repo'), 'amend', async (store) => {
-      const drafting = { store, make, clock: context.clock, lifetimes: lifetimesOf(input) }
-      const roles =
-        unsigned === undefined
-          ? await commitKeyDrafts({ ...drafting, keyring: await keyringOf(context, input.required('keys')) })
-          : await stageKeyDrafts({ ...drafting, stage: folderStore(unsigned) })
-      context.explain(`${unsigned === undefined ? 'signed' : 'to be signed'}: ${roles.join(', ')}`)
-    })
+    await writeRepositoryFolder(input.required('repo'), 'amend', async (store) => await signOrStage(context, input, store, make))
     return 0
   },
 }

@@ -1,16 +1,15 @@
 import { BinderyError } from '../base/error.ts'
 import { keyAccount } from '../engine/repo/key-account.ts'
 import { draftKeyChange, draftRenewal } from '../engine/repo/key-change.ts'
-import { commitKeyDrafts, stageKeyDrafts } from '../engine/repo/key-commit.ts'
 import { channelsRole } from '../engine/repo/key-table.ts'
 import { emptyKeyring } from '../engine/repo/keyring.ts'
 import { loadRepository } from '../engine/repo/repository.ts'
 import { publishStage } from '../engine/repo/stage-publish.ts'
 import { topRoles } from '../format/tuf.ts'
-import { folderStore } from '../host/folder-store.ts'
 import { openRepositoryFolder, writeRepositoryFolder } from '../host/repository-folder.ts'
 import { findRoleKey, readPublicKey } from './key-operands.ts'
 import { keyringOf, lifetimesOf } from './repository-options.ts'
+import { signOrStage } from './sign-drafts.ts'
 import { wholeOf } from './whole-number.ts'
 import type { RoleAccount } from '../engine/repo/key-account.ts'
 import type { KeyChange, NamedKey } from '../engine/repo/key-change.ts'
@@ -29,13 +28,7 @@ export async function changeKeys(action: ChangeAction, context: Context, input: 
   if (signed === undefined && operands.length === 0) throw new BinderyError('usage', `'${action}' takes a role`)
   await writeRepositoryFolder(input.required('repo'), `keys ${action}`, async (store) => {
     if (signed !== undefined) return await finish(context, input, store, signed)
-    const make = await draftsOf(action, { context, input, store, operands })
-    const drafting = { store, make, clock: context.clock, lifetimes: lifetimesOf(input) }
-    const roles =
-      unsigned === undefined
-        ? await commitKeyDrafts({ ...drafting, keyring: await keyringOf(context, input.required('keys')) })
-        : await stageKeyDrafts({ ...drafting, stage: folderStore(unsigned) })
-    context.explain(`${unsigned === undefined ? 'signed' : 'to be signed'}: ${roles.join(', ')}`)
+    await signOrStage(context, input, store, await draftsOf(action, { context, input, store, operands }))
   })
   return 0
 }
