@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { BinderyError } from '../src/base/error.ts'
 import { audit } from '../src/command/audit.ts'
 import { check } from '../src/command/check.ts'
+import { enroll } from '../src/command/enroll.ts'
+import { fetch } from '../src/command/fetch.ts'
 import { install } from '../src/command/install.ts'
 import { recover } from '../src/command/recover.ts'
 import { rollback } from '../src/command/rollback.ts'
+import { unenroll } from '../src/command/unenroll.ts'
+import { hostHttp } from '../src/host/http.ts'
 import { hostLocker } from '../src/host/lock.ts'
 import { openFleet } from './helpers/fleet.ts'
-import type { Command } from '../src/command/command.ts'
+import type { TestContext } from 'node:test'
+import type { Command, Context } from '../src/command/command.ts'
 import type { StepRunner } from '../src/port/step-runner.ts'
 import type { Fleet, Machine } from './helpers/fleet.ts'
 import type { Outcome } from './helpers/run-command.ts'
@@ -47,11 +53,17 @@ async function running(
   return { ...(await machine.run(command, words, { steps })), titles }
 }
 
+async function machineWith(conf: string): Promise<Machine> {
+  const machine = await fleet.machine()
+  machine.write('etc/bindery.conf', conf)
+  return machine
+}
+
 const both = ['before-commit', 'after-commit']
 const note = (machine: Machine): boolean => existsSync(join(machine.root, 'var/db/bindery/commit-hooks'))
 
 test('the hooks enclose the change and its steps, and nothing else', async () => {
-  const machine = await fleet.machine({ 'etc/bindery.conf': 'before-commit true\nafter-commit true\n' })
+  const machine = await machineWith('before-commit true\nafter-commit true\n')
   assert.deepEqual((await running(machine, install)).titles, [])
   assert.equal((await fleet.release('2', '--post-step', 'makewhatis')).status, 0)
   assert.deepEqual((await running(machine, install, ['-n'])).titles, [])
@@ -67,7 +79,7 @@ test('the hooks enclose the change and its steps, and nothing else', async () =>
 })
 
 test('what was left open by a killed run is closed by the next, unless another run is in the middle', async () => {
-  const machine = await fleet.machine({ 'etc/bindery.conf': 'before-commit true\nafter-commit true\n' })
+  const machine = await machineWith('before-commit true\nafter-commit true\n')
   machine.write('var/db/bindery/commit-hooks', 'bindery-commit-hooks 1\n')
   const lock = await hostLocker(join(machine.root, 'var/db/bindery/lock')).take('install')
   assert.deepEqual((await running(machine, recover)).titles, ['before-commit'])
@@ -77,7 +89,7 @@ test('what was left open by a killed run is closed by the next, unless another r
 })
 
 test('a hook before that fails ends the run with nothing changed, one after is told and tried again', async () => {
-  const machine = await fleet.machine({ 'etc/bindery.conf': 'before-commit echo no such device >&2; exit 3\nafter-commit true\n' })
+  const machine = await machineWith('before-commit echo no such device >&2; exit 3\nafter-commit true\n')
   const seen = await running(machine, install)
   assert.deepEqual([seen.status, seen.code, seen.titles, machine.version()], [1, 'command-failed', both, '1'])
   assert.match(seen.error?.message ?? '', /^before-commit of bindery\.conf failed with status 3: no such device$/)
@@ -93,35 +105,104 @@ test('a hook before that fails ends the run with nothing changed, one after is t
   assert.equal(note(machine), false)
 })
 
-test('a root that is read-only, the state in it too, is writable for the install alone', async (t) => {
+/** A machine whose root is mounted read-only, and a look at whether it is so. Undefined where nothing can be mounted. */
+async function readOnlyMachine(t: TestContext): Promise<(Machine & { readonly isReadOnly: () => boolean }) | undefined> {
   const machine = await fleet.machine()
   const { root } = machine
-  if (process.getuid?.() !== 0 || spawnSync('mount', ['--bind', root, root]).status !== 0) return t.skip('cannot mount here')
-  try {
-    const remount = (how: string): string => `mount -o remount,bind,${how} '${root}'`
-    assert.equal(spawnSync('sh', ['-c', remount('ro')]).status, 0)
-    assert.equal((await running(machine, install)).code, 'read-only')
-    assert.equal(spawnSync('sh', ['-c', remount('rw')]).status, 0)
-    machine.write('etc/bindery.conf', `before-commit ${remount('rw')}\nafter-commit ${remount('ro')}\n`)
-    assert.equal(spawnSync('sh', ['-c', remount('ro')]).status, 0)
-    assert.equal((await running(machine, check)).status, 0)
-    const isReadOnly = (): boolean =>
-      readFileSync('/proc/self/mounts', 'utf8')
-        .split('\n')
-        .some((line) => line.includes(` ${root} `) && / ro[, ]/.test(line))
-    for (const [command, version] of [
-      [install, '2'],
-      [rollback, '1'],
-    ] as const) {
-      const seen = await running(machine, command)
-      assert.deepEqual(
-        [seen.error?.message, seen.titles.filter((title) => title !== 'step-1'), machine.version()],
-        [undefined, both, version],
-      )
-      assert.ok(isReadOnly())
-    }
-    assert.equal(note(machine), false)
-  } finally {
-    spawnSync('umount', ['-l', root])
+  if (process.getuid?.() !== 0 || spawnSync('mount', ['--bind', root, root]).status !== 0) {
+    t.skip('cannot mount here')
+    return undefined
   }
+  t.after(() => void spawnSync('umount', ['-l', root]))
+  const remount = (how: string): string => `mount -o remount,bind,${how} '${root}'`
+  assert.equal(spawnSync('sh', ['-c', remount('ro')]).status, 0)
+  assert.equal((await running(machine, install)).code, 'read-only')
+  assert.equal(spawnSync('sh', ['-c', remount('rw')]).status, 0)
+  machine.write('etc/bindery.conf', `before-commit ${remount('rw')}\nafter-commit ${remount('ro')}\n`)
+  assert.equal(spawnSync('sh', ['-c', remount('ro')]).status, 0)
+  const isReadOnly = (): boolean =>
+    readFileSync('/proc/self/mounts', 'utf8')
+      .split('\n')
+      .some((line) => line.includes(` ${root} `) && / ro[, ]/.test(line))
+  return { ...machine, isReadOnly }
+}
+
+test('a root that is read-only, the state in it too, is writable for the install alone', async (t) => {
+  const machine = await readOnlyMachine(t)
+  if (machine === undefined) return
+  assert.equal((await running(machine, check)).status, 0)
+  for (const [command, version] of [
+    [install, '2'],
+    [rollback, '1'],
+  ] as const) {
+    const seen = await running(machine, command)
+    assert.deepEqual(
+      [seen.error?.message, seen.titles.filter((title) => title !== 'step-1'), machine.version()],
+      [undefined, both, version],
+    )
+    assert.ok(machine.isReadOnly())
+  }
+  assert.equal(note(machine), false)
+})
+
+test('so it is for what else writes into it: a download, leaving, and coming anew', async (t) => {
+  const machine = await readOnlyMachine(t)
+  if (machine === undefined) return
+  const { root } = machine
+  const enrolling = [
+    `file://${fleet.at('repo')}/`,
+    fleet.at('repo/metadata/1.root.json'),
+    'base/amd64',
+    '--release',
+    'base-1-20260101-amd64',
+  ]
+  for (const [command, words, isDone] of [
+    [fetch, [], () => readdirSync(join(root, 'var/db/bindery/cache')).length > 0],
+    [unenroll, ['--all'], () => !existsSync(join(root, 'var/db/bindery/enrolled'))],
+    [enroll, enrolling, () => existsSync(join(root, 'var/db/bindery/enrolled'))],
+  ] as const) {
+    const seen = await running(machine, command, words)
+    assert.deepEqual([seen.error?.message, seen.titles, isDone(), machine.isReadOnly()], [undefined, both, true, true])
+    assert.equal(note(machine), false)
+  }
+  assert.deepEqual((await running(machine, unenroll, ['-n', '--all'])).titles, [])
+})
+
+test('a root that was never enrolled is writable for it alone, and is left as it was where that fails', async (t) => {
+  const machine = await readOnlyMachine(t)
+  if (machine === undefined) return
+  const { root } = machine
+  const [rw, ro] = ['rw', 'ro'].map((how) => ['-o', `remount,bind,${how}`, root])
+  spawnSync('mount', rw)
+  rmSync(join(root, 'var'), { recursive: true })
+  spawnSync('mount', ro)
+  const enrolling = [`file://${fleet.at('repo')}/`, fleet.at('repo/metadata/1.root.json'), 'base/amd64', '--release']
+  const failed = await running(machine, enroll, [...enrolling, 'base-7-20260101-amd64'])
+  assert.deepEqual([failed.status, failed.titles, existsSync(join(root, 'var')), machine.isReadOnly()], [1, both, false, true])
+  let noted: string | undefined
+  const http: Context['http'] = {
+    get: async (request) => {
+      noted ??= readFileSync(join(root, 'var/db/bindery/commit-hooks'), 'utf8')
+      return await hostHttp().get(request)
+    },
+  }
+  const { titles, steps } = watched()
+  const done = await machine.run(enroll, [...enrolling, 'base-1-20260101-amd64'], { steps, http })
+  assert.deepEqual([done.error?.message, titles, machine.isReadOnly()], [undefined, both, true])
+  const remounts = ['before', 'after'].map((key, i) => `${key} mount -o remount,bind,${['rw', 'ro'][i]} '${root}'\n`)
+  assert.equal(noted, `bindery-commit-hooks 1\n${remounts.join('')}`)
+})
+
+test('a stopped run puts the root back as well', async (t) => {
+  const machine = await readOnlyMachine(t)
+  if (machine === undefined) return
+  const controller = new AbortController()
+  const { titles, steps } = watched()
+  const run: StepRunner['run'] = async (step) => {
+    controller.abort(new BinderyError('stopped', 'stopped by SIGINT'))
+    return await steps.run(step)
+  }
+  const seen = await machine.run(install, [], { steps: { run }, signal: controller.signal })
+  assert.deepEqual([seen.status, seen.code, titles, machine.version(), machine.isReadOnly()], [1, 'stopped', both, '1', true])
+  assert.equal(note(machine), false)
 })

@@ -11,7 +11,7 @@ settle() {
 	blanks=' 	
 '
 	IFS=$blanks
-	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name=''
+	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name='' closing='' closed=0
 	lacking_status=1 keep_releases=5 at_boot='' call=' recover' room_hint='TMPDIR names another folder'
 }
 
@@ -58,7 +58,8 @@ leave() {
 	[ -z "$lock" ] || rm -f "$lock"
 	[ -z "$made" ] || unmake_state
 	[ -z "$tmp" ] || rm -rf "$tmp"
-	exit "$1"
+	[ -z "$closing" ] || $closing
+	exit $(($1 > closed ? $1 : closed))
 }
 
 exists() { [ -e "$1" ] || [ -L "$1" ]; }

@@ -55,8 +55,8 @@ look_at_lock() {
 		now=$(started_at "${their_pid:-0}")
 		[ -n "$now" ] && [ -n "$their_verb" ] && { [ "$their_start" = - ] || [ "$their_start" = "$now" ]; } || { rm -f "$1"; return; }
 	fi
-	# The folders are theirs, too.
-	made=''
+	# The folders are theirs, too, and so is what is still to be done.
+	made='' closing=''
 	die 5 "$locks: '$their_verb' is running as process $their_pid on $their_host"
 }
 

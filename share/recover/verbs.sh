@@ -33,7 +33,7 @@ read_options() {
 
 # A machine that starts calls this each time: where nothing is left, no other program is.
 is_anything_left() {
-	[ ! -f "$state/journal" ] || return 0
+	[ ! -f "$state/journal" ] && [ ! -f "$state/commit-hooks" ] || return 0
 	set +f
 	set -- "$state"/recovering.* "$state"/stage/*
 	[ -n "$at_boot" ] || set -- "$@" "$state"/steps/*
@@ -52,6 +52,46 @@ check_form() {
 	'bindery-journal '*) die 1 "$state/journal: is of a newer bindery than this program" 'the bindery that wrote it finishes it; nothing was changed' ;;
 	*) die 3 "$state/journal: is torn or changed" 'put it back from a backup; nothing was changed' ;;
 	esac
+}
+
+# A root that is mounted read-only but for a commit is so again when the machine starts. What makes it writable, and puts it back, was
+# written down by the run that was killed (doc/spec/client-state.md).
+open_root() {
+	[ -f "$state/commit-hooks" ] || return 0
+	first=
+	IFS= read -r first <"$state/commit-hooks"
+	[ "$first" = 'bindery-commit-hooks 1' ] || { say "$state/commit-hooks: is of another bindery than this program, and is left alone"; return; }
+	hook_of before
+	before_commit=$path
+	hook_of after
+	after_commit=$path closing=close_root
+	run_hook "$before_commit" || say "before-commit of bindery.conf failed with status $ended"
+}
+
+hook_of() { unword "$(sed -n "s/%/\\\\045/g; s/^$1 //p" "$state/commit-hooks")"; }
+
+# In the root, as a step is run, and with what it prints.
+run_hook() {
+	ended=0 hook=$1
+	[ -n "$hook" ] || return 0
+	set -- env -i HOME=/root LC_ALL=C PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+	! timeout -k 1 5 true 2>/dev/null || set -- "$@" timeout -k 5 300
+	[ -z "$top" ] || set -- "$@" chroot "$top"
+	(begin_step "$@" /bin/sh -c "$hook") </dev/null >&2 || ended=$?
+	return "$ended"
+}
+
+# Whatever came of the rest. The file goes while it can, and comes back where it is still to be done.
+close_root() {
+	closing=''
+	# Programs of our own have gone with the temporary folder.
+	hash -r
+	due=$(cat "$state/commit-hooks" && echo /)
+	rm -f "$state/commit-hooks" && sync_files "$state"
+	run_hook "$after_commit" && return
+	say "after-commit of bindery.conf failed with status $ended; the next run tries it again"
+	printf '%s' "${due%/}" >"$state/commit-hooks.new" && write_state "$state/commit-hooks"
+	closed=6
 }
 
 # Where the library of all programs is what was being replaced, one that needs none takes their place. $busybox is empty else.
@@ -108,6 +148,7 @@ sweep_own() {
 tell_left() {
 	[ ! -f "$state/journal" ] || tell_one "$state/journal"
 	[ -z "$at_boot" ] || return 0
+	[ ! -f "$state/commit-hooks" ] || echo 'after-commit of bindery.conf is due'
 	set +f
 	for left in "$state"/steps/*; do
 		case ${left##*/} in *[!0-9]*) ;; *) tell_one "$left" ;; esac
@@ -143,6 +184,7 @@ tell_waiting() {
 
 recover_all() {
 	find_programs
+	open_root
 	make_own_tmp
 	[ -z "$busybox" ] || use_busybox
 	find_tools

@@ -1,25 +1,30 @@
-import { utf8 } from '../base/bytes.ts'
+import { latin1, utf8 } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { failureOf, stepEnvironment } from '../engine/client/apply/run-steps.ts'
 import { makeStateFolders, stateFolder, statePaths, writeStateFile } from '../engine/client/state.ts'
 import { mayWriteState } from './client-session.ts'
 import { needsAttention } from './outcome.ts'
+import { encodeLines } from '../format/lines.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
+import type { LinesFormat } from '../format/lines.ts'
 import type { Disk } from '../port/disk.ts'
 import type { Context } from './command.ts'
 
 /**
  * The commands of bindery.conf around whatever changes the root: `before-commit` makes it writable, `after-commit` puts it back at
- * the end of the run, whatever came of that. A file of the state says in between that the second is due: after a kill the
- * next run begins with the one and ends with the other.
+ * the end of the run, whatever came of that. A file of the state says in between that the second is due, and has both: after a kill
+ * the next run begins with the one and ends with the other, be it of bindery or of the program beside the journal.
  */
 export async function betweenHooks(context: Context, opened: Session, work: (session: Session) => Promise<number>): Promise<number> {
   const isDue = (await opened.disk.lstat(statePaths.commitHooks)) !== undefined
   let hasBegun = false
   const begin = async (): Promise<void> => {
-    if (hasBegun) return
-    hasBegun = true
-    await beginCommit(context, opened)
+    if (!hasBegun) {
+      hasBegun = true
+      await beginCommit(context, opened)
+    }
+    // Of a root that is being enrolled, there was no state yet.
+    await note(context, opened)
   }
   let status: number
   try {
@@ -44,28 +49,35 @@ async function withWritableState(context: Context, opened: Session, begin: () =>
   return { ...opened, access: 'write' }
 }
 
-async function beginCommit(context: Context, { disk, config }: Session): Promise<void> {
-  const isNoted = await mayWriteState(context.root)
-  if (isNoted) await note(disk)
-  const failure = config.beforeCommit === undefined ? undefined : await runHook(context, 'before-commit', config.beforeCommit)
+async function beginCommit(context: Context, session: Session): Promise<void> {
+  const { beforeCommit } = session.config
+  await note(context, session)
+  const failure = beforeCommit === undefined ? undefined : await runHook(context, 'before-commit', beforeCommit)
   if (failure !== undefined)
     throw new BinderyError('command-failed', `before-commit of bindery.conf ${failure}`, { hint: 'nothing was changed' })
-  if (!isNoted && (await mayWriteState(context.root))) await note(disk)
 }
 
-async function note(disk: Disk): Promise<void> {
-  if ((await disk.lstat(statePaths.commitHooks)) === undefined)
-    await writeStateFile(disk, statePaths.commitHooks, utf8('bindery-commit-hooks 1\n'))
+/** As soon as it can be written. */
+async function note(context: Context, { disk, config }: Session): Promise<void> {
+  if (!(await mayWriteState(context.root)) || (await disk.lstat(statePaths.commitHooks)) !== undefined) return
+  const lines = [
+    { key: 'before', value: config.beforeCommit },
+    { key: 'after', value: config.afterCommit },
+  ].flatMap(({ key, value }) => (value === undefined ? [] : [{ key, value: latin1(utf8(value)) }]))
+  await writeStateFile(disk, statePaths.commitHooks, encodeLines(noteFormat, lines))
 }
+
+const noteFormat: LinesFormat = { firstLine: 'bindery-commit-hooks 1', maxBytes: 1 << 16, maxLines: 2 }
 
 /** What cannot be put back is told, and tried again by the next run. */
-async function endCommit(context: Context, { disk, config }: Session): Promise<number> {
+async function endCommit(context: Context, session: Session): Promise<number> {
+  const { disk, config } = session
   const isWritable = await mayWriteState(context.root)
   // It may be gone with the hook that the state can be written.
   if (isWritable) await forget(disk)
   const failure = config.afterCommit === undefined ? undefined : await runHook(context, 'after-commit', config.afterCommit)
   if (failure === undefined) return 0
-  if (isWritable) await note(disk)
+  if (isWritable) await note(context, session)
   context.say(`after-commit of bindery.conf ${failure}; the next run tries it again`)
   return needsAttention
 }

@@ -2,14 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { BinderyError, toldOf } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { describeEnrollment, enrollChannels } from '../engine/client/fetch/enroll.ts'
-import { makeStateFolders, removeStateFolders } from '../engine/client/state.ts'
+import { makeStateFolders, removeStateFolders, stateFolder } from '../engine/client/state.ts'
 import { checkFirstRoot } from '../engine/repo/update-root.ts'
 import { basisOf, repositoryUrl } from '../format/conf.ts'
 import { systemError } from '../host/system-error.ts'
 import { agreedBootHook, bootHookOptions, layBootHook } from './boot-hook.ts'
-import { openSession, withLock } from './client-session.ts'
+import { changing, openSession, withLock } from './client-session.ts'
 import { parseChannelOrKernel } from './kernel-channel.ts'
 import { needsAttention } from './outcome.ts'
+import type { BootHook } from '../engine/client/boot-hook.ts'
 import type { EnrollInput } from '../engine/client/fetch/enroll.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { ClientConfig } from '../format/conf.ts'
@@ -38,17 +39,25 @@ export const enroll: Command = {
     const session = await openSession(context)
     const request = await requestOf(context, input, session.config)
     const hook = await agreedBootHook(context, input, session.disk)
-    const made = await makeStateFolders(session.disk)
-    try {
-      return await withLock(context, 'enroll', async () => {
-        await enrolling(context, session, request)
-        return hook === undefined || (await layBootHook(context, session.disk, hook)) ? 0 : needsAttention
-      })
-    } catch (error) {
-      await removeStateFolders(session.disk, made)
-      throw error
-    }
+    return await changing(context, session, async (opened) => await enrollHere(context, opened, request, hook))
   },
+}
+
+async function enrollHere(context: Context, session: Session, request: EnrollInput, hook: BootHook | undefined): Promise<number> {
+  const { disk, beforeCommit } = session
+  const isFirst = (await disk.lstat(stateFolder)) === undefined
+  if (isFirst) await beforeCommit()
+  const made = await makeStateFolders(disk)
+  try {
+    return await withLock(context, 'enroll', async () => {
+      if (isFirst || hook !== undefined) await beforeCommit()
+      await enrolling(context, session, request)
+      return hook === undefined || (await layBootHook(context, disk, hook)) ? 0 : needsAttention
+    })
+  } catch (error) {
+    await removeStateFolders(disk, made)
+    throw error
+  }
 }
 
 async function requestOf(context: Context, input: Input, config: ClientConfig): Promise<EnrollInput> {

@@ -4,7 +4,7 @@ import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { withIncoming } from '../engine/client/fetch/fetch.ts'
 import { describeKeptBack, fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
-import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
 import type { Sha256 } from '../base/digest.ts'
@@ -23,9 +23,10 @@ export const fetch: Command = {
   options: { json: sharedFlags.json },
   examples: ['bindery fetch', 'bindery fetch && bindery install'],
   run: async (context, input) => {
-    const session = await openSession(context)
-    await refuseReader(session)
-    return await withLock(context, 'fetch', async () => await fetchAll(context, session, input))
+    return await changing(context, await openSession(context), async (session) => {
+      await refuseReader(session)
+      return await withLock(context, 'fetch', async () => await fetchAll(context, session, input))
+    })
   },
 }
 

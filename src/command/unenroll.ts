@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { describeLeaving, planUnenroll, unenroll as leave } from '../engine/client/unenroll.ts'
 import { takeBootHookAway } from './boot-hook.ts'
-import { channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { needsAttention } from './outcome.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -21,18 +21,22 @@ export const unenroll: Command = {
   run: async (context, input) => {
     if (input.flag('all') !== (input.operands.length === 0)) throw new BinderyError('usage', 'name the channels, or give --all')
     const session = await openSession(context)
-    await refuseReader(session)
-    return await withLock(context, 'unenroll', async () => await leaving(context, session, input))
+    const run = async (opened: Session): Promise<number> => {
+      await refuseReader(opened)
+      return await withLock(context, 'unenroll', async () => await leaving(context, opened, input))
+    }
+    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
   },
 }
 
 /** The boot hook goes with the last channel, before the program that it runs. */
-async function leaving(context: Context, { disk }: Session, input: Input): Promise<number> {
+async function leaving(context: Context, { disk, beforeCommit }: Session, input: Input): Promise<number> {
   const plan = await planUnenroll(disk, channelsOf(input))
   if (input.flag('dry-run')) {
     for (const line of describeLeaving(plan)) await context.out(`${line}\n`)
     return 0
   }
+  await beforeCommit()
   const changed = plan.staying.length > 0 ? [] : await takeBootHookAway(context, disk)
   await leave(disk, plan)
   for (const line of describeLeaving(plan)) context.say(line)

@@ -174,6 +174,85 @@ describe(
       await assertSameTree(at('root'), at('NEW'))
     })
 
+    describe('on a root that is mounted read-only but for a commit', () => {
+      const versionOf = (): string => readFileSync(at('root/version'), 'utf8')
+      const mount = (...words: readonly string[]): void => void execFileSync('mount', [...words, at('root')])
+      const isReadOnly = (): boolean =>
+        run('findmnt', ['-no', 'OPTIONS', '-M', at('root')])
+          .out.split(/[,\n]/)
+          .includes('ro')
+      const hooks = (before: string, later: string): void =>
+        writeFileSync(state('commit-hooks'), `bindery-commit-hooks 1\nbefore ${before}\nafter ${later}\n`)
+      const remount = (how: string): string => `mount -o remount,bind,${how} none /; echo 100% \\134 >/dev/null`
+
+      before(() => {
+        for (const [tree, version] of Object.entries({ 'OLD.flash': '1', 'NEW.flash': '2' })) {
+          for (const folder of ['bin', 'dev', 'var/db']) mkdirSync(at(`${tree}/${folder}`), { recursive: true })
+          copyFileSync('/bin/busybox', at(`${tree}/bin/sh`))
+          copyFileSync('/bin/busybox', at(`${tree}/bin/mount`))
+          execFileSync('mknod', [at(`${tree}/dev/null`), 'c', '1', '3'])
+          writeFileSync(at(`${tree}/version`), version)
+        }
+      })
+
+      /** Killed in the commit, and started again: what the killed run had made writable is not so any more. */
+      function restart(before: string, later: string): boolean {
+        assert.equal(installUntil('version', '.flash').status, null)
+        hooks(before, later)
+        try {
+          mount('--bind', at('root'))
+        } catch {
+          return false
+        }
+        mount('-o', 'remount,bind,ro')
+        return true
+      }
+
+      const closing = (words: () => void): void => {
+        try {
+          words()
+        } finally {
+          run('umount', ['-l', at('root')])
+        }
+      }
+
+      test('it makes the root writable as the killed run had it written down, and puts it back', (t) => {
+        if (!restart(remount('rw'), remount('ro'))) return t.skip('cannot mount here')
+        closing(() => {
+          assert.match(recover(['-n']).out, /^install .* was interrupted\nafter-commit of bindery\.conf is due\n$/)
+          const done = recover(['--boot'])
+          assert.equal(done.status, 0, done.talk)
+          assert.deepEqual([versionOf(), existsSync(state('journal')), existsSync(state('commit-hooks'))], ['2', false, false])
+          assert.ok(isReadOnly())
+          assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
+        })
+      })
+
+      test('what cannot be put back is told and tried again; what cannot be made writable changes nothing; a run in the middle is left alone', (t) => {
+        if (!restart('echo no; exit 3', remount('ro'))) return t.skip('cannot mount here')
+        closing(() => {
+          const refused = recover()
+          assert.equal(refused.status, 4, refused.talk)
+          assert.match(refused.talk, /^no\nbindery: recover: before-commit of bindery\.conf failed with status 3\n.*cannot be written\n/)
+          assert.ok(isReadOnly())
+          mount('-o', 'remount,bind,rw')
+          hooks(remount('rw'), 'echo busy; exit 32')
+          writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
+          assert.equal(recover().status, 5)
+          rmSync(state('lock/4711.x'))
+          const told = recover()
+          assert.equal(told.status, 6, told.talk)
+          assert.match(
+            told.talk,
+            /busy\nbindery: recover: after-commit of bindery\.conf failed with status 32; the next run tries it again\n$/,
+          )
+          hooks('', remount('ro'))
+          assert.equal(recover().status, 0)
+          assert.deepEqual([versionOf(), existsSync(state('commit-hooks')), isReadOnly()], ['2', false, true])
+        })
+      })
+    })
+
     describe('in a root where no program starts that needs a library', () => {
       before(() => {
         for (const tree of ['OLD', 'NEW']) execFileSync('cp', ['-a', '--no-preserve=xattr', at(tree), at(`${tree}.plain`)])

@@ -91,8 +91,9 @@ const stateFolders: readonly (readonly [RelPath, number])[] = [
   [statePaths.log, 0o700],
 ]
 
-/** Takes back what `makeStateFolders` made, as far as it is empty again. */
+/** Takes back what `makeStateFolders` made, as far as it is empty again but for the note of a run that is there to see it through. */
 export async function removeStateFolders(disk: Disk, made: readonly RelPath[]): Promise<void> {
+  if (made.includes(stateFolder) && (await disk.lstat(statePaths.commitHooks)) !== undefined) await disk.unlink(statePaths.commitHooks)
   for (const path of made.toReversed()) {
     if ((await disk.readdir(path)).length === 0) await around(disk, made, path, async () => await disk.rmdir(path))
   }
