@@ -95,6 +95,7 @@ test('the mirror is asked when the repository is away, stale, or tampered with',
     (url) => void online.http.pages.set(url, { status: 200, bytes: utf8('<html>log in</html>') }),
     (url) => void online.http.pages.set(url, { bytes: utf8('{"signed":{},"signatures":[]}') }),
     (url) => void online.http.pages.set(url, { status: 503 }),
+    (url) => void online.http.pages.set(url, { bytes: utf8('{"signed":{"_type":"timestamp","spec_version":"2.0.0"},"signatures":[]}') }),
   ]
   for (const behave of behaviours) {
     for (const [url] of pages) behave(url)

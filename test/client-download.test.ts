@@ -230,6 +230,35 @@ test('no file takes longer than its deadline', async () => {
   await slow.close()
 })
 
+test('whoever hangs up again and again gets no more time than the others', async () => {
+  const session = await testSession()
+  const slow = await hostileServer(({ headers }, socket) => {
+    const from = Number(/[0-9]+/.exec(headers.get('range') ?? '')?.[0] ?? 0)
+    const head = from === 0 ? '200 OK' : `206 Partial Content\r\nContent-Range: bytes ${from}-${content.length - 1}/${content.length}`
+    setTimeout(() => {
+      socket.write(`HTTP/1.1 ${head}\r\nContent-Length: ${content.length - from}\r\n\r\n`)
+      socket.end(content.subarray(from, from + (64 << 10)))
+    }, 50)
+  })
+  const network = { ...session.config.network, minimumRate: 0, deadlineMs: 100 }
+  await assert.rejects(download({ ...session, config: { ...session.config, network } }, slow.base), {
+    code: 'network',
+    message: 'not done within 0.1 s',
+  })
+  await slow.close()
+})
+
+test('whoever has sent all bytes is not waited for', async () => {
+  const session = await testSession()
+  const silent = await hostileServer((_, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n')
+    socket.write(content)
+  })
+  await download(session, silent.base)
+  assert.equal(silent.requests.length, 1)
+  await silent.close()
+})
+
 test('without space nothing is asked for', async () => {
   const disk = memoryDisk({ mounts: { '.': { freeBytes: 10_000 } } })
   const [session, site] = [await testSession({ disk }), await goodSite()]

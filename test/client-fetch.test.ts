@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BinderyError } from '../src/base/error.ts'
 import { digestStream, sha256 } from '../src/base/digest.ts'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { blamed } from '../src/engine/client/fetch/fault.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
 import { findOffers } from '../src/engine/client/fetch/offer.ts'
 import { readInstalledManifest } from '../src/engine/client/installed.ts'
@@ -13,6 +15,7 @@ import { plant } from './helpers/plant.ts'
 import { noise } from './helpers/noise.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { FileEntry } from '../src/base/entry.ts'
+import type { FaultFinder } from '../src/engine/client/fetch/fault.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 
@@ -188,6 +191,15 @@ test('a broken delta is named, another way is taken, and nobody can overlook it'
   const used = await withIncoming(session, offer as never, async (incoming) => await digestStream(incoming.tar()))
   assert.deepEqual(used?.broken, ['base/amd64/base-1-20260101-amd64_to_base-2-20260101-amd64.delta'])
   assert.match(session.said.join('\n'), /\.delta is broken: .*trying another way/)
+})
+
+test('a disk that fails is not blamed on a delta', async () => {
+  const finder: FaultFinder = { found: undefined }
+  const suspect = { kind: 'target', target: 'base.delta' } as const
+  for (const code of ['io', 'permission', 'read-only', 'no-space'] as const) blamed(finder, suspect, new BinderyError(code, 'x'))
+  assert.equal(finder.found, undefined)
+  blamed(finder, suspect, new BinderyError('bad-format', 'x'))
+  assert.deepEqual(Object.keys(finder.found ?? {}), ['kind', 'target', 'error'])
 })
 
 test('an error of the consumer is the consumer’s', async () => {

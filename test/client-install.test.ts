@@ -573,6 +573,17 @@ describe('receipts', () => {
     assert.deepEqual(await leftovers(disk), ['store/1'])
   })
 
+  test('what went bad in the store, its size and time the same, comes back, and is told', async () => {
+    const disk = await chain(1, 3)
+    const kept = await keptAs(disk, 'f')
+    const stat = await disk.lstat(kept)
+    assert.ok(stat)
+    await write(disk, kept, '!')
+    await disk.setTimes([{ path: kept, mtime: stat.mtime }])
+    assert.deepEqual(await back(disk), [{ path: 'f', reason: 'modified' }])
+    assert.equal(await text(disk, 'f'), '!')
+  })
+
   test('a damaged receipt is to be put back, not thrown away', async () => {
     const disk = await chain(1, 3)
     await disk.append(at('var/db/bindery/receipt/1'), oneChunk(utf8('x')))
@@ -658,6 +669,34 @@ describe('recover', () => {
       ],
       ['2', 'mine', '2', 'mine', 'mine'],
     )
+  })
+
+  test('what somebody wrote into a file between the crash and the recovery is kept, too', async () => {
+    const tree = (content: string): Literal => ({ a: content, b: content })
+    const [old, next] = [await release('1.0', { ...tree('1'), gone: '1' }), await release('1.1', tree('2'))]
+    const make = async (): Promise<Disk> => await machine(memoryDisk(), { ...tree('1'), gone: '1' })
+    const calls = await callsOf(await make(), async (on) => await install(on, old, next))
+    const commit = calls.indexOf('rename var/db/bindery/journal.new') + 1
+    const edited = async (): Promise<Disk> => {
+      const disk = await make()
+      await crashes(disk, { kind: 'crash', at: commit, when: 'after' }, async (on) => await install(on, old, next))
+      for (const path of ['a', 'gone']) await disk.append(at(path), oneChunk(utf8(' and mine')))
+      await disk.setTimes([{ path: at('b'), mtime: { sec: 5, nsec: 0 } }])
+      return disk
+    }
+    const recovering = async (on: Disk): Promise<unknown> => await recover(on, { undo: false, keepReleases: 5, recovery })
+    const named = (await callsOf(await edited(), recovering)).findIndex((call) => call.startsWith('link a.local')) + 1
+    assert.ok(named > 0)
+    // And once more in the middle, when the second name is there.
+    const disk = await edited()
+    assert.ok(await crashes(disk, { kind: 'crash', at: named, when: 'after' }, recovering))
+    await recovering(disk)
+    assert.deepEqual(
+      [await text(disk, 'a'), await text(disk, 'a.local'), await text(disk, 'b'), await text(disk, 'gone')],
+      ['2', '1 and mine', '2', '1 and mine'],
+    )
+    assert.equal(await disk.lstat(at('b.local')), undefined)
+    assert.equal(await disk.lstat(at('a.local.1')), undefined)
   })
 
   test('a file system that is not mounted is waited for', async () => {

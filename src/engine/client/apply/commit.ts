@@ -114,7 +114,10 @@ async function swap(run: Run, { path, old, new: next }: Extract<Action, { kind: 
   // rename(2) of one name of an inode onto another does nothing at all.
   if (live !== undefined && isSameInode(live, coming)) return await run.disk.unlink(from)
   if (await isCopied(run, path, out, { leaving: old, coming: next })) return await run.disk.unlink(from)
-  if (live !== undefined && !(await isSaved(run, path, live, out, old))) await setAside(run, path)
+  if (live !== undefined && !(await isSaved(run, path, live, out, old))) {
+    if (await isStored(run, live, out)) await nameBesideToo(run, path, live)
+    else await setAside(run, path)
+  }
   await move(run, from, path, next)
 }
 
@@ -128,13 +131,25 @@ async function drop(run: Run, path: RelPath, out: RelPath, old: Leaf): Promise<v
 /** Whether what is at the path lies in the store too; where it could not be put there before, it is now. */
 async function isSaved(run: Run, path: RelPath, live: Stat, out: RelPath, old: Leaf): Promise<boolean> {
   const saved = await run.disk.lstat(out)
-  if (saved !== undefined && isSameInode(saved, live)) return true
+  if (saved !== undefined && isSameInode(saved, live)) return await isUnedited(run, path, live, old)
   if (!looksLike(run, live, old)) return false
   if (saved !== undefined) return true
   const copy = await keepAside(run.disk, path, out, old)
   if (copy !== undefined) await finishCopies(run.disk, [copy])
   await run.disk.sync(parentPath(out))
   return true
+}
+
+/** Whether the store has it by this very inode, edited or not. */
+async function isStored({ disk }: Run, live: Stat, out: RelPath): Promise<boolean> {
+  const saved = await disk.lstat(out)
+  return saved !== undefined && isSameInode(saved, live)
+}
+
+/** What is in the store may be written to through its path. A new time alone is no edit. */
+async function isUnedited(run: Run, path: RelPath, live: Stat, old: Leaf): Promise<boolean> {
+  if (looksLike(run, live, old)) return true
+  return old.kind === 'file' && live.kind === 'file' && (await run.disk.digest(path)).sha256 === old.sha256
 }
 
 // --- backward
@@ -269,6 +284,18 @@ async function setAside({ disk, late }: Pick<Run, 'disk' | 'late'>, path: RelPat
   let beside = nameBeside(path, '.local')
   for (let i = 1; (await disk.lstat(beside)) !== undefined; i++) beside = nameBeside(path, `.local.${i}`)
   await disk.rename(path, beside)
+  late.push({ path, reason: 'late', beside })
+}
+
+/** The store would forget it with its receipt. Whoever goes on after a crash finds the name that it has already. */
+async function nameBesideToo({ disk, late }: Run, path: RelPath, live: Stat): Promise<void> {
+  let beside = nameBeside(path, '.local')
+  for (let i = 1; ; i++) {
+    const there = await disk.lstat(beside)
+    if (there === undefined) await disk.link(beside, path)
+    if (there === undefined || isSameInode(there, live)) break
+    beside = nameBeside(path, `.local.${i}`)
+  }
   late.push({ path, reason: 'late', beside })
 }
 

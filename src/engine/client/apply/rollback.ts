@@ -96,16 +96,14 @@ async function checkKept(disk: Disk, { stage }: Plan): Promise<void> {
 
 /**
  * A kept file may have had another name that stayed in the tree, and have been changed through it since: as a name of
- * that file it comes back, and it is told.
+ * that file it comes back, and it is told; so is what went bad on the disk.
  */
 async function withChangedOrigins(disk: Disk, plan: Plan, { origins }: History): Promise<Plan> {
   const kept: Kept[] = []
   for (const { node, source } of plan.stage) {
     const origin = source.kind === 'link' ? origins.get(node.path)?.node : undefined
     if (source.kind !== 'link' || origin?.kind !== 'file') continue
-    const stat = await disk.lstat(source.from)
-    const isSame = stat?.size === origin.size && stat.mtime.sec === origin.mtime.sec && stat.mtime.nsec === origin.mtime.nsec
-    if (!isSame && (await disk.digest(source.from)).sha256 !== origin.sha256) kept.push({ path: node.path, reason: 'modified' })
+    if ((await disk.digest(source.from)).sha256 !== origin.sha256) kept.push({ path: node.path, reason: 'modified' })
   }
   return { ...plan, journal: { ...plan.journal, kept: [...plan.journal.kept, ...kept] } }
 }

@@ -16,6 +16,8 @@ export type Attempt = {
   readonly base: string
   readonly info: TargetInfo
   readonly meter: Meter
+  /** When this mirror was first asked for it. */
+  readonly since: number
 }
 
 export type Outcome =
@@ -49,13 +51,13 @@ async function usablePart({ disk }: Session, info: TargetInfo): Promise<number> 
   return 0
 }
 
-async function ask(session: Session, { base, info }: Attempt, have: number): Promise<HttpResponse> {
+async function ask(session: Session, { base, info, since }: Attempt, have: number): Promise<HttpResponse> {
   const url = blobUrl(base, info)
-  if (have === 0) return await request(session, url)
+  if (have === 0) return await request(session, url, { since })
   const origin = await readPartOrigin(session.disk, info.sha256)
   // An entity tag means something only to the server that gave it; from another mirror the digest has to decide.
   const condition = origin?.url === url ? { 'if-range': origin.validator } : {}
-  return await request(session, url, { range: `bytes=${have}-`, ...condition })
+  return await request(session, url, { headers: { range: `bytes=${have}-`, ...condition }, since })
 }
 
 async function receive(session: Session, attempt: Attempt, response: HttpResponse, have: number): Promise<Outcome> {
@@ -68,7 +70,8 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
     return { kind: 'failed', error: new BinderyError('network', start, { subject: url }), reached: have }
   }
   if (start === 0) await startOver(session, attempt, response, url)
-  const watched = watch(session, attempt, response.body, start)
+  const hasLength = response.headers['content-length'] !== undefined
+  const watched = watch(session, attempt, response.body, { start, hasLength })
   await disk.append(partPath(info.sha256), watched.stream)
   const { received, error } = watched.result()
   if (error !== undefined) return { kind: 'failed', error, reached: start + received }
@@ -102,11 +105,13 @@ async function startOver({ disk }: Session, { info }: Attempt, response: HttpRes
 
 type Watched = { readonly stream: ByteStream; result(): { readonly received: number; readonly error: BinderyError | undefined } }
 
+type Place = { readonly start: number; readonly hasLength: boolean }
+
 /**
  * Lets at most the missing bytes pass. A failure of the network ends the stream, so that what came is kept for the next
  * try; only the disk's own errors and a stop go through as errors.
  */
-function watch(session: Session, attempt: Attempt, body: ByteStream, start: number): Watched {
+function watch(session: Session, attempt: Attempt, body: ByteStream, { start, hasLength }: Place): Watched {
   let received = 0
   let error: BinderyError | undefined
   const url = blobUrl(attempt.base, attempt.info)
@@ -118,6 +123,8 @@ function watch(session: Session, attempt: Attempt, body: ByteStream, start: numb
         received += wanted.length
         attempt.meter.advance(wanted.length)
         yield wanted
+        // Where no length was announced, the end may never be told.
+        if (!hasLength && start + received === attempt.info.length && wanted.length === chunk.length) return
         if (wanted.length < chunk.length)
           throw new BinderyError('network', `sends more than the ${attempt.info.length} bytes that are signed`, { subject: url })
       }

@@ -69,10 +69,13 @@ async function checkSpace({ disk }: Session, info: TargetInfo): Promise<void> {
 async function completePart(session: Session, place: Place, info: TargetInfo): Promise<void> {
   const queue = [...session.mirrors.of(place.urls)]
   const failures = mirrorFailures(session, info.path)
+  const asked = new Map<string, number>()
   let furthest = (await session.disk.lstat(partPath(info.sha256)))?.size ?? 0
   for (let base = queue.shift(); base !== undefined; base = queue.shift()) {
     session.signal.throwIfAborted()
-    const outcome = await attemptDownload(session, { base, info, meter: place.meter })
+    const since = asked.get(base) ?? session.clock.now()
+    asked.set(base, since)
+    const outcome = await attemptDownload(session, { base, info, meter: place.meter, since })
     if (outcome.kind === 'complete' && (await isIntact(session, { path: partPath(info.sha256), size: info.length, sha256: info.sha256 })))
       return
     const error = outcome.kind === 'failed' ? outcome.error : wrongDigest(base, info)

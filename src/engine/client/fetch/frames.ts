@@ -83,7 +83,7 @@ async function fetchFrame(session: Session, place: Place, dist: TargetInfo, fram
 
 async function rangeFrom(session: Session, url: string, frame: Frame): Promise<Uint8Array> {
   const range = `bytes=${frame.offset}-${frame.offset + frame.size - 1}`
-  const response = await request(session, url, { range })
+  const response = await request(session, url, { headers: { range } })
   // Read no further than the frame: a server that ignores the range would send the whole dist.
   const bytes = await collectBytes(response.body, response.status === 206 ? frame.size : 0)
   if (response.status === 200) throw new BinderyError('not-supported', 'ignores ranges', { subject: url })

@@ -11,7 +11,7 @@ export function metadataSource(session: Requester, base: string): MetadataSource
     fetch: async (file, limit, ifChangedFrom) => {
       const url = `${base}metadata/${file}`
       const known = ifChangedFrom === undefined ? undefined : decodeValidator(ifChangedFrom, url)
-      const response = await request(session, url, { ...revalidate, ...conditionOf(known) })
+      const response = await request(session, url, { headers: { ...revalidate, ...conditionOf(known) } })
       return await answerOf(response, url, limit, known)
     },
   }

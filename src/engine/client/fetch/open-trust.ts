@@ -20,6 +20,8 @@ const mirrorFaults = [
   'downgrade',
   'mix-and-match',
   'over-limit',
+  // Of a specification that nobody has signed yet.
+  'not-supported',
 ] as const
 
 export type TrustInput = {

@@ -10,18 +10,25 @@ export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal' | '
  * One GET within the limits of bindery.conf(5): too long without an answer, too slow over a window, or too long in all
  * is `network`. A stop of the person ends it with the signal's reason.
  */
-export async function request(session: Requester, url: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpResponse> {
-  const { http, config, signal } = session
+export async function request(session: Requester, url: string, options: RequestOptions = {}): Promise<HttpResponse> {
+  const { http, config, signal, clock } = session
+  const { headers = {}, since = clock.now() } = options
   const response = await http.get({ url, headers, timeouts: config.network, signal })
-  return { ...response, body: paced(session, response.body, url) }
+  return { ...response, body: paced(session, response.body, { url, since }) }
+}
+
+export type RequestOptions = {
+  readonly headers?: Readonly<Record<string, string>>
+  /** When this address was first asked for the file, in the clock's milliseconds: whoever hangs up again and again gets no more time. */
+  readonly since?: number
 }
 
 /** Not a generator: leaving it before the first chunk must close the connection, too. */
-function paced(session: Requester, body: ByteStream, url: string): ByteStream {
+function paced(session: Requester, body: ByteStream, { url, since }: { readonly url: string; readonly since: number }): ByteStream {
   // Whoever is slowed down by us is not slow: the time of our own waiting does not count.
   let waited = 0
   const { clock, throttle } = session
-  const pace = paceOf(session, () => clock.now() - waited)
+  const pace = paceOf(session, since, () => clock.now() - waited)
   return {
     [Symbol.asyncIterator]: () => {
       const chunks = body[Symbol.asyncIterator]()
@@ -50,15 +57,14 @@ function paced(session: Requester, body: ByteStream, url: string): ByteStream {
 }
 
 /** Tells when an answer is too slow over a window, or has taken too long in all. */
-function paceOf({ config }: Requester, time: () => number): (bytes: number) => string | undefined {
+function paceOf({ config }: Requester, since: number, time: () => number): (bytes: number) => string | undefined {
   const { minimumRate, rateWindowMs, deadlineMs } = config.network
-  const start = time()
-  let windowStart = start
+  let windowStart = time()
   let inWindow = 0
   return (bytes) => {
     const now = time()
     inWindow += bytes
-    if (now - start > deadlineMs) return `not done within ${deadlineMs / 1000} s`
+    if (now - since > deadlineMs) return `not done within ${deadlineMs / 1000} s`
     const elapsed = now - windowStart
     if (elapsed < rateWindowMs && elapsed >= 0) return undefined
     const rate = (inWindow * 1000) / elapsed

@@ -20,7 +20,10 @@ export function diskTrustStore(disk: Disk, repository: string): TrustStore {
     },
     remove: async (file) => {
       const path = trustFile(repository, file)
-      if ((await disk.lstat(path)) !== undefined) await disk.unlink(path)
+      if ((await disk.lstat(path)) === undefined) return
+      await disk.unlink(path)
+      // What replaces it may otherwise be there after a power cut, and this, too.
+      await disk.sync(folder)
     },
   }
 }
