@@ -142,6 +142,33 @@ test('between the phases the way back takes back what has come, and the way on b
   assert.deepEqual(await on(root, audit), { status: 0, stdout: '', stderr: [] })
 })
 
+test('of an image, which nothing starts in between, the phases follow each other in one run', async () => {
+  const root = await machine()
+  const boot = memoryBoot({ id: 'start-of-the-host', image: true })
+  const onImage = async (command: Command, ...words: readonly string[]): Promise<Outcome> =>
+    await runCommand(command, words, { root: at(root), steps, boot })
+  ran.length = 0
+  assert.equal((await onImage(install, '-n')).status, 0)
+  const done = await onImage(install)
+  assert.deepEqual([done.status, done.error?.message, world(root)], [0, undefined, '2'])
+  assert.deepEqual(
+    [has(root, 'boot/vmlinuz-2'), has(root, 'boot/vmlinuz-1'), has(root, 'var/db/bindery/channel/base-amd64/phase')],
+    [true, false, false],
+  )
+  // Those of the phase are run behind it, since an initramfs is made of what came then, and all of them at the end.
+  assert.deepEqual(ran.splice(0), ['depmod', 'initramfs', 'menu', 'depmod', 'initramfs', 'menu'])
+  assert.deepEqual(await onImage(audit), { status: 0, stdout: '', stderr: [] })
+  assert.equal((await onImage(rollback)).status, 0)
+  assert.deepEqual([world(root), has(root, 'boot/vmlinuz-2')], ['1', false])
+})
+
+test('a machine between its phases that is gone on with from elsewhere waits for no start of that one', async () => {
+  const root = await machine()
+  assert.equal((await on(root, install)).status, 6)
+  const seen = await runCommand(install, [], { root: at(root), steps, boot: memoryBoot({ ...start, image: true }) })
+  assert.deepEqual([seen.status, world(root)], [0, '2'])
+})
+
 test('what has begun is ended first, also when something newer is there; a phase in which nothing happens asks for no reboot', async () => {
   const root = await machine()
   assert.equal((await on(root, install)).status, 6)

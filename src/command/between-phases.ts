@@ -12,7 +12,7 @@ export async function betweenPhases({ boot }: Context, { disk }: Session): Promi
   const standings = new Map<string, Standing>()
   for (const { channel } of await readEnrolled(disk)) {
     const state = await readPhase(disk, channel, await readReleaseState(disk, channel))
-    if (state !== undefined) standings.set(formatChannel(channel), standingOf(channel, state, await boot.id()))
+    if (state !== undefined) standings.set(formatChannel(channel), standingOf(channel, state, await boot.ofRoot()))
   }
   return standings
 }

@@ -173,17 +173,22 @@ function goingOn(
 
 async function installGroup(context: Context, session: Session, input: Input, offers: readonly Offer[]): Promise<number> {
   const used = await withAllIncoming(session, offers, async (all) => await takeIn(context, session, input, all))
-  return used.broken.length > 0 ? needsAttention : used.result
+  const status = used.broken.length > 0 ? needsAttention : used.result.status
+  return used.result.goesOn ? Math.max(status, await installGroup(context, session, input, offers)) : status
 }
 
-async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<number> {
+/** `goesOn`: a phase has come of a root that nothing starts in between, and the next one follows at once. */
+type TakenIn = { readonly status: number; readonly goesOn: boolean }
+
+async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<TakenIn> {
   const { disk, config, clock, recovery, progress, signal } = session
-  const parts = await nextParts(disk, all, await context.boot.id())
+  const boot = await context.boot.ofRoot()
+  const parts = await nextParts(disk, all, boot)
   const [first, ...together] = parts as [Part, ...Part[]]
   const work: InstallInput = { disk, ...first, together, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
-  if (input.flag('dry-run')) return 0
+  if (input.flag('dry-run')) return { status: 0, goesOn: false }
   await explainPlan(context, work, plan)
   await session.beforeCommit()
   const done = await installPlan(work, plan)
@@ -192,7 +197,9 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   for (const [i, { old, new: next }] of done.receipt.releases.entries())
     tell(`${formatChannel((parts[i] as Part).incoming.channel)}: ${old} -> ${next}`)
   const status = await conclude(context, session, done)
-  return parts.some(({ phase }) => phase !== undefined) ? Math.max(status, await tellPhases(context, session)) : status
+  const isPhase = parts.some(({ phase }) => phase !== undefined)
+  if (isPhase && boot === undefined) return { status, goesOn: true }
+  return { status: isPhase ? Math.max(status, await tellPhases(context, session)) : status, goesOn: false }
 }
 
 async function tellPhases(context: Context, session: Session): Promise<number> {

@@ -49,7 +49,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     http: hostHttp(),
     exec: hostExec,
     kernel: hostKernel(hostExec),
-    boot: hostBoot(hostExec),
+    boot: hostBoot(hostExec, root),
     processes: hostProcesses(root, hostExec),
     steps: hostStepRunner(root),
     threads,
