@@ -5,6 +5,7 @@ import { decodeListing, encodeListing, shareAt } from '../src/format/listing.ts'
 import { amend } from '../src/command/amend.ts'
 import { bundle } from '../src/command/bundle.ts'
 import { check } from '../src/command/check.ts'
+import { draw } from '../src/engine/client/draw.ts'
 import { fsck } from '../src/command/fsck.ts'
 import { install } from '../src/command/install.ts'
 import { publish } from '../src/command/publish.ts'
@@ -153,4 +154,12 @@ test('what a channel says of a release is strict in what is known and deaf to th
     [0, 150_000, 900_000].map((now) => shareAt(listing.rollout, now)),
     [0.1, 0.55, 1],
   )
+})
+
+test('a machine id that was copied to all of them draws for all alike, and for each release anew', () => {
+  const id = '0123456789abcdef0123456789abcdef'
+  const revisions = Array.from({ length: 400 }, (_, i) => `7.6p${i}`)
+  const share = revisions.filter((revision) => draw('rollout', id, `${revision}-20260101`) < 0.1).length / revisions.length
+  // None of them is always among the first, nor always the last.
+  assert.ok(share > 0.05 && share < 0.16, String(share))
 })

@@ -183,6 +183,7 @@ type TakenIn = { readonly status: number; readonly goesOn: boolean }
 async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<TakenIn> {
   const { disk, config, clock, recovery, progress, signal } = session
   const boot = await context.boot.ofRoot()
+  if (await isUnwell(context, session, input, all)) return { status: needsAttention, goesOn: false }
   const parts = await nextParts(disk, all, boot)
   const [first, ...together] = parts as [Part, ...Part[]]
   const work: InstallInput = { disk, ...first, together, config, clock, recovery, progress, signal }
@@ -200,6 +201,12 @@ async function takeIn(context: Context, session: Session, input: Input, all: rea
   const isPhase = parts.some(({ phase }) => phase !== undefined)
   if (isPhase && boot === undefined) return { status, goesOn: true }
   return { status: isPhase ? Math.max(status, await tellPhases(context, session)) : status, goesOn: false }
+}
+
+/** Behind a phase, and a start of the machine after which the release's check of it fails. */
+async function isUnwell(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<boolean> {
+  if (input.flag('dry-run') || (await betweenPhases(context, session)).size === 0) return false
+  return await (await import('./phase-check.ts')).failsItsCheck(context, session, all)
 }
 
 async function tellPhases(context: Context, session: Session): Promise<number> {
