@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build test lint typecheck format demo demo-patch demo-farm rehearse bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product test lint typecheck format demo demo-patch demo-farm rehearse bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -15,6 +15,9 @@ build: setup ## bundle src into dist
 
 test: build ## every test; of roads that many shells, tools or servers go, each once
 	@node tools/test.mjs
+
+product: build ## bindery itself as a release for a channel; ARGS='--prefix usr --date 20260101'
+	@node tools/product/run.ts $(ARGS)
 
 typecheck: setup ## tsc
 	@tsc -p .

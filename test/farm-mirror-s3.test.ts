@@ -4,11 +4,14 @@ import { createHash } from 'node:crypto'
 import { readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { farmMirror } from '../src/command/farm-mirror.ts'
+import { targetAt } from '../src/command/farm-mirror-target.ts'
+import { folderStore } from '../src/host/folder-store.ts'
 import { packageOf } from './helpers/openbsd-mirror/package-facts.ts'
 import { writeMirror } from './helpers/openbsd-mirror/mirror.ts'
 import { needs } from './helpers/programs.ts'
-import { runCommand } from './helpers/run-command.ts'
+import { contextOf, runCommand } from './helpers/run-command.ts'
 import { s3Account, s3Store } from './helpers/s3-store.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { S3Store } from './helpers/s3-store.ts'
@@ -24,15 +27,19 @@ type Bench = {
   readonly published: () => Map<string, Buffer>
 }
 
-/** A published folder, and a bucket. */
-async function atBench(use: (bench: Bench) => Promise<void>): Promise<void> {
-  const store = await s3Store('packages')
-  const known = {
+function environmentOf(store: S3Store): Readonly<Record<string, string>> {
+  return {
     AWS_ENDPOINT_URL: store.url,
     AWS_REGION: s3Account.region,
     AWS_ACCESS_KEY_ID: s3Account.id,
     AWS_SECRET_ACCESS_KEY: s3Account.secret,
   }
+}
+
+/** A published folder, and a bucket. */
+async function atBench(use: (bench: Bench) => Promise<void>): Promise<void> {
+  const store = await s3Store('packages')
+  const known = environmentOf(store)
   try {
     await inTemporary(async (folder) => {
       const files = (): readonly string[] => readdirSync(join(folder, set)).filter((name) => !name.startsWith('.'))
@@ -100,6 +107,34 @@ test('a store that is busy is asked again; one that refuses, or takes altered by
     )
     assert.equal((await runCommand(farmMirror, ['/nowhere', 's3:///b'])).code, 'usage')
   })
+})
+
+test('a repository in a bucket: blobs first, the timestamp last, and what it no longer has goes', async () => {
+  const store = await s3Store('packages')
+  try {
+    await inTemporary(async (folder) => {
+      const repository = join(folder, 'repo')
+      const put = async (key: string, text: string): Promise<void> => await folderStore(repository).put(key, oneChunk(utf8(text)))
+      for (const key of ['metadata/timestamp.json', 'blobs/base/amd64/a.tar', 'metadata/1.snapshot.json']) await put(key, key)
+      const target = targetAt({ ...contextOf(), environment: environmentOf(store) }, 's3://packages/pub/repo')
+      const folders = ['metadata', 'blobs/base/amd64']
+      await target.bring?.(repository, folders)
+      const puts = store.log.filter((line) => line.startsWith('PUT '))
+      assert.deepEqual(puts, [
+        'PUT pub/repo/blobs/base/amd64/a.tar',
+        'PUT pub/repo/metadata/1.snapshot.json',
+        'PUT pub/repo/metadata/timestamp.json',
+      ])
+      assert.equal(Buffer.from((await target.read('metadata/timestamp.json')) ?? []).toString(), 'metadata/timestamp.json')
+      await folderStore(repository).delete('blobs/base/amd64/a.tar')
+      await put('metadata/timestamp.json', 'the next one')
+      await target.bring?.(repository, folders)
+      assert.deepEqual([...store.objects.keys()].toSorted(), ['pub/repo/metadata/1.snapshot.json', 'pub/repo/metadata/timestamp.json'])
+      assert.equal(store.objects.get('pub/repo/metadata/timestamp.json')?.toString(), 'the next one')
+    })
+  } finally {
+    await store.close()
+  }
 })
 
 test('curl signs for our store as we do', needs('curl'), async () => {

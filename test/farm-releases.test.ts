@@ -168,8 +168,33 @@ test('an erratum is captured, cut, signed on another machine and published, and 
     assert.equal(seen.status, 10, seen.error?.message)
     assert.match(seen.stdout, /7\.6p1/)
     execFileSync('diff', ['-r', '-x', '.lock', at('repo'), at('mirror/repo')])
+
+    // Somebody publishes by hand while a request is out: what the signer brings does not fit any more, and is asked for anew.
+    rmSync(at('errata/002_lampd.patch.sig'))
+    await add(2, 'lamp 1', 'lamp 2')
+    const third = await done(farmRun, ['--once', farm])
+    assert.match(third, /errata\/amd64: handover 2: base-7\.6p2-\d{8}-amd64 to sign/)
+    const other = ['--product', 'comp', '--revision', '7.6', '--arch', 'amd64', '--date', '20260102', '-o', at('comp-amd64.tar.zst')]
+    await done(cut, [at('errata'), ...other])
+    await done(publish, ['-r', at('repo'), '-k', at('keys'), at('comp-amd64.tar.zst')])
+    await signAndReturn({ farm, at })
+    const fourth = await done(farmRun, ['--once', farm])
+    assert.match(fourth, /handover 2 is stale: role snapshot: needs the signatures of 1/)
+    assert.match(fourth, /errata\/amd64: handover 3: base-7\.6p2-\d{8}-amd64 to sign/)
+    await signAndReturn({ farm, at })
+    assert.match(await done(farmRun, ['--once', farm]), /errata\/amd64: handover 3 is published/)
+    assert.match((await runCommand(check, ['-e'], { root: at('machine') })).stdout, /7\.6p2/)
+    execFileSync('diff', ['-r', '-x', '.lock', at('repo'), at('mirror/repo')])
   })
 })
+
+/** The one request that is out goes to the signer's machine and comes back. */
+async function signAndReturn({ farm, at }: Pick<World, 'farm' | 'at'>): Promise<void> {
+  const [request] = readdirSync(join(farm, 'request')) as [string]
+  cpSync(join(farm, 'request', request), at('stick'), { recursive: true })
+  await done(sign, ['-k', at('keys'), at('stick')])
+  renameSync(at('stick'), join(farm, 'signed', 'brought'))
+}
 
 test('what a release cannot be made of is told in one line', asRoot, async (t) => {
   await inWorld(t, async ({ farm, at, addErrata: add }) => {

@@ -19,7 +19,9 @@ import { channelOf } from './helpers/dashboard.ts'
 import { generatedFacts } from './helpers/farm-facts.ts'
 import { parseMarkup } from './helpers/markup.ts'
 import type { FarmFacts } from '../src/host/memory-farm-view.ts'
+import type { Sighting } from '../src/port/farm-catalog.ts'
 import type { PageBody, PageContext } from '../src/web/page/frame.ts'
+import type { MirrorQuery } from '../src/web/page/mirrors.ts'
 import type { MarkupElement } from './helpers/markup.ts'
 
 /** Pages as functions of what a view says. */
@@ -40,7 +42,8 @@ async function allPages(facts: FarmFacts, context: PageContext): Promise<readonl
     updatesPage(context, { limit, security: false }, await view.updates({ limit, security: false })),
     updatesPage(context, { limit, security: true }, await view.updates({ limit, security: true })),
     buildersPage(context, await view.builders()),
-    mirrorsPage(context, await view.sightings(), await view.publications({ limit })),
+    mirrorsPage(context, { query: {}, sightings: await view.sightings(), publications: await view.publications({ limit }) }),
+    mirrorsPage(context, { query: { mirror: hostile }, sightings: manySightings(120), publications: { rows: [] } }),
     fleetPage(context, { limit: 10 }, await view.fleet({ limit: 10 })),
     trailPage(context, { limit }, await view.events({ limit })),
     releasesPage([channelOf(9)]),
@@ -132,6 +135,47 @@ test('of a mirror the worst is shown', () => {
     worst.map(({ arch }) => arch),
     ['b'],
   )
+})
+
+/** One in ten is torn, the others are late by their number. */
+function manySightings(count: number): readonly Sighting[] {
+  return Array.from({ length: count }, (_, i) => {
+    const state = i % 10 === 9 ? ('torn' as const) : ('behind' as const)
+    return {
+      mirror: `https://${i}.example/`,
+      branch: '7.7',
+      arch: 'amd64',
+      state,
+      lagSeconds: i,
+      files: ['a.tgz'],
+      why: '',
+      first: 0,
+      last: 0,
+    }
+  })
+}
+
+test('of many mirrors the worst come first, a page at a time, and the overview names a few', async () => {
+  const sightings = manySightings(250)
+  const shown = (query: MirrorQuery): readonly string[] =>
+    parseMarkup(
+      renderPage(contextWith('Farm'), mirrorsPage(contextWith('Farm'), { query, sightings, publications: { rows: [] } })),
+    ).flatMap(({ attributes }) => /^mirror-https:..(.*).example/.exec(attributes.get('id') ?? '')?.[1] ?? [])
+  const late = sightings.filter(({ state }) => state === 'behind').map(({ mirror }) => /[0-9]+/.exec(mirror)?.[0] as string)
+  const torn = sightings.filter(({ state }) => state === 'torn').map(({ mirror }) => /[0-9]+/.exec(mirror)?.[0] as string)
+  const worstFirst = [...torn.toReversed(), ...late.toReversed()]
+  assert.deepEqual(shown({}), worstFirst.slice(0, 100))
+  assert.deepEqual(shown({ from: 200 }), worstFirst.slice(200))
+  assert.deepEqual(shown({ state: 'torn' }), torn.toReversed())
+  assert.deepEqual(shown({ mirror: 'https://7.example/' }), ['7'])
+  assert.deepEqual(shown({ mirror: 'https://elsewhere.example/' }), [])
+  const page = renderPage(
+    contextWith('Farm'),
+    overviewPage(contextWith('Farm'), { ...(await memoryFarmView(facts).overview()), sightings }),
+  )
+  assert.equal(page.match(/Mirror https:/g)?.length, 3)
+  assert.match(page, /22 more mirrors<\/a> have troubles/)
+  assert.match(page, /all 250</)
 })
 
 test('buttons are for those who may act, and for states that allow it', async () => {

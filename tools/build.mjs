@@ -29,7 +29,8 @@ const wholeOptions = {
   external: ['node-liblzma', '@electric-sql/pglite', 'kysely', 'pg', 'pg-boss', 'fastify', 'prom-client'],
   entryPoints: ['src/bindery.ts', 'src/bindery-thread.ts'],
   splitting: true,
-  chunkNames: 'chunk/[name]-[hash]',
+  // Before bindery.js by name: an update of bindery puts them in place first, and one starts at every moment.
+  chunkNames: 'apart/[name]-[hash]',
 }
 const { metafile } = await build(wholeOptions)
 const whole = await build({ ...wholeOptions, plugins: [sharedChunks('src/bindery.ts', metafile)] })
@@ -39,12 +40,17 @@ const hooks = Object.fromEntries(readdirSync('share/boot').map((system) => [syst
 const define = { packedRecovery: packed(recovery), packedBootHooks: packed(Buffer.from(JSON.stringify(hooks), 'latin1')) }
 const client = await build({ ...common, define, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
-for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(text)))
+for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(withoutPaths(text))))
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))
 put('dist/meta-client.json', Buffer.from(JSON.stringify(client.metafile)))
 put('dist/bindery-sh', Buffer.from(shellProgram('bindery-sh', ['config', 'download', 'list', 'verbs'], 'bindery_sh'), 'latin1'), 0o755)
 put('dist/bindery-recover', recovery, 0o755)
 put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
+
+// Where each module begins: a hundredth of what the client is, and nobody reads it there.
+function withoutPaths(code) {
+  return code.replaceAll(/^\/\/ (?:src|node_modules)\/\S+\.[cm]?[jt]s\n/gm, '')
+}
 
 // As a literal of the code.
 function packed(bytes) {

@@ -5,6 +5,7 @@ import { fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
 import { describeStanding, standingJson } from '../engine/client/phase.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
+import { channelsLeft, describeLeft } from '../engine/client/rest.ts'
 import { betweenPhases } from './between-phases.ts'
 import { checkUpd } from './check-upd.ts'
 import { channelsOf, openSession, withLock } from './client-session.ts'
@@ -40,7 +41,9 @@ export const check: Command = {
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
     const findings = await (input.flag('cron') ? byCron : underLock)(context, session, checking)
     const standing = await betweenPhases(context, session)
-    for (const finding of findings) await tell(context, input, finding, standing.get(finding.channel))
+    const left = await channelsLeft(session.disk)
+    for (const finding of findings)
+      await tell(context, input, finding, { phase: standing.get(finding.channel), isLeft: left.has(finding.channel) })
     await tellOtherKernel(context, session)
     const isWaiting = findings.some(({ route, held }) => route !== 'current' && !held)
     return input.flag('exit-code') && isWaiting ? updatesAvailable : 0
@@ -81,11 +84,15 @@ async function findAll({ boot }: Context, session: Session, input: Input): Promi
   return findings
 }
 
-async function tell(context: Context, input: Input, finding: Finding, phase: Standing | undefined): Promise<void> {
+type Begun = { readonly phase: Standing | undefined; readonly isLeft: boolean }
+
+async function tell(context: Context, input: Input, finding: Finding, { phase, isLeft }: Begun): Promise<void> {
   if (input.flag('json')) {
-    await print(context, `${JSON.stringify({ ...finding, ...(phase === undefined ? {} : { phase: standingJson(phase) }) })}\n`)
+    const begun = { ...(phase === undefined ? {} : { phase: standingJson(phase) }), ...(isLeft ? { left: true } : {}) }
+    await print(context, `${JSON.stringify({ ...finding, ...begun })}\n`)
     return
   }
+  if (isLeft) await print(context, `${describeLeft(finding.channel)}\n`)
   if (phase !== undefined) await print(context, `${describeStanding(phase)}\n`)
   else if (finding.pendingReboot !== 'none')
     await print(context, `${pendingText(finding.channel, finding.installed, finding.pendingReboot)}\n`)

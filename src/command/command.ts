@@ -2,6 +2,7 @@ import type { Ask, AskPassphrase, Clock, Progress, Random, Wait } from '../port/
 import type { Exec } from '../port/exec.ts'
 import type { HttpClient } from '../port/http.ts'
 import type { Boot } from '../port/boot.ts'
+import type { OwnProgram } from '../port/own-program.ts'
 import type { Processes } from '../port/processes.ts'
 import type { RunningKernel } from '../port/running-kernel.ts'
 import type { StepRunner } from '../port/step-runner.ts'
@@ -69,6 +70,7 @@ export type Context = {
   readonly random: Random
   readonly http: HttpClient
   readonly exec: Exec
+  readonly program: OwnProgram
   readonly kernel: RunningKernel
   readonly boot: Boot
   readonly processes: Processes

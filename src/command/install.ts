@@ -7,7 +7,9 @@ import { describeKeptBack, fitOffers, goalsNamed, refuseKeptBack } from '../engi
 import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
 import { nextParts } from '../engine/client/apply/phases.ts'
 import { describeStanding } from '../engine/client/phase.ts'
-import { findOffers, newestOf } from '../engine/client/fetch/offer.ts'
+import { pendingReboots } from '../engine/client/reboot.ts'
+import { channelsLeft, restBeside } from '../engine/client/rest.ts'
+import { newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
@@ -19,6 +21,8 @@ import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
 import { tellProspects } from './prospects.ts'
 import { betweenPhases } from './between-phases.ts'
+import { handOver, offersFor, ownFirst } from './own-update.ts'
+import { strongestReboot } from '../format/update.ts'
 import { rebootAsWished, rebootOption, rebootWish } from './reboot.ts'
 import type { Incoming } from '../engine/client/incoming.ts'
 import type { InstallInput } from '../engine/client/apply/install.ts'
@@ -33,6 +37,7 @@ import type { Standing } from '../engine/client/phase.ts'
 import type { Verified } from '../base/verified.ts'
 import type { Update } from '../format/update.ts'
 import type { Standings } from './between-phases.ts'
+import type { Went } from './own-update.ts'
 import type { Command, Context, Input } from './command.ts'
 
 export const install: Command = {
@@ -66,23 +71,25 @@ export const install: Command = {
   ],
   run: async (context, input) => {
     const wish = rebootWish(context, input)
+    const { program } = context
     const opened = await openSession(context)
     const session = { ...opened, config: configOf(opened, input) }
     if (input.flag('dry-run')) {
       await refuseReader(session)
-      return await withLock(context, 'install', async () => await workOf(context, session, input))
+      return await withLock(context, 'install', async () => (await workOf(context, session, input)).status)
     }
-    if (input.flag('cron')) await (await import('./cron.ts')).waitForMoment(context, session)
-    let reboot: Finished<number>['reboot'] = 'none'
-    const status = await changing(context, session, async (changed) => {
-      const done = await installHere(context, changed, input)
-      reboot = done.reboot
-      return done.result
-    })
-    await rebootAsWished(context, wish, reboot)
+    if (input.flag('cron') && program.begunWith === undefined) await (await import('./cron.ts')).waitForMoment(context, session)
+    let done: Installed = { ...nothingDone, goesOn: false }
+    const own = await changing(context, session, async (changed) => (done = await installHere(context, changed, input)).result)
+    const status = Math.max(own, program.begunWith ?? 0)
+    if (done.goesOn) await program.become?.(status)
+    const before = program.begunWith === undefined ? [] : (await pendingReboots(session.disk, context.boot)).map((one) => one.class)
+    await rebootAsWished(context, wish, strongestReboot([done.reboot, ...before]))
     return status
   },
 }
+
+type Installed = Finished<number> & Pick<Went, 'goesOn'>
 
 /** Whoever names a release does not wait for its turn. */
 function configOf({ config }: Session, input: Input): ClientConfig {
@@ -93,39 +100,52 @@ function configOf({ config }: Session, input: Input): ClientConfig {
   }
 }
 
-async function installHere(context: Context, session: Session, input: Input): Promise<Finished<number>> {
+async function installHere(context: Context, session: Session, input: Input): Promise<Installed> {
   await refuseReader(session)
-  const work = async (): Promise<number> => await workOf(context, session, input)
+  let goesOn = false
+  const work = async (): Promise<number> => {
+    const went = await workOf(context, session, input)
+    goesOn = went.goesOn
+    return went.status
+  }
   const run = async (): Promise<Finished<number>> => await reported(context, session, { verb: 'install', input }, work)
-  if (!input.flag('cron')) return await withLock(context, 'install', run)
-  return await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
+  const done = input.flag('cron')
+    ? await (await import('./cron.ts')).unattended(context, session, { verb: 'install', quiet: nothingDone }, run)
+    : await withLock(context, 'install', run)
+  return { ...done, goesOn }
 }
 
-async function workOf(context: Context, session: Session, input: Input): Promise<number> {
+async function workOf(context: Context, session: Session, input: Input): Promise<Went> {
   if (!input.flag('finish')) return await installAll(context, session, input)
-  return await (await import('./install-finish.ts')).finishInstalls(context, session, input)
+  return { status: await (await import('./install-finish.ts')).finishInstalls(context, session, input), goesOn: false }
 }
 
 const nothingDone: Finished<number> = { result: 0, reboot: 'none' }
 
-async function installAll(context: Context, session: Session, input: Input): Promise<number> {
-  let status = input.flag('dry-run') ? await refuseInterrupted(session) : await recoverFirst(context, session)
+async function installAll(context: Context, session: Session, input: Input): Promise<Went> {
+  const isDry = input.flag('dry-run')
+  let status = isDry ? await refuseInterrupted(session) : await recoverFirst(context, session)
+  if (context.program.isOther()) return await handOver(context, session, { status, hasRest: true })
   await tellOtherKernel(context, session)
-  const offers = await findOffers(session, channelsOf(input))
+  const { offers, areAll } = await offersFor(context, session, channelsOf(input))
   const standing = await betweenPhases(context, session)
   const { groups, keptBack } = await fitted(context, session, input, { offers, standing })
   for (const one of waitingFor(standing, input)) {
     context.say(describeStanding(one))
     status = Math.max(status, needsAttention)
   }
-  for (const group of groups) status = Math.max(status, await installGroup(context, session, input, group))
+  for (const [i, group] of groups.entries()) {
+    const later = groups.slice(i + 1).flat()
+    status = Math.max(status, await installGroup(context, session, input, { group, later }))
+    if (context.program.isOther()) return await handOver(context, session, { status, hasRest: later.length > 0 || !areAll })
+  }
   await tellProspects(session, offers, input.flag('cron'))
   const [first] = keptBack
   if (first !== undefined && groups.length === 0) refuseKeptBack(first)
   if (first !== undefined) status = Math.max(status, needsAttention)
   const isOpen = (await betweenPhases(context, session)).size > 0
-  if (!input.flag('dry-run') && input.operands.length === 0 && !isOpen) await sweepCache(session.disk, new Set())
-  return status
+  if (!isDry && input.operands.length === 0 && !isOpen) await sweepCache(session.disk, new Set())
+  return { status, goesOn: false }
 }
 
 /** Of the channels that are asked for those that are not gone on with before the machine has started again. */
@@ -144,7 +164,9 @@ type Fitting = { readonly offers: readonly Offer[]; readonly standing: Standings
 
 /** What is to come, and by which plans; says of the other channels why they stay. */
 async function fitted(context: Context, session: Session, input: Input, { offers, standing }: Fitting): Promise<FittingOffers> {
-  const isHeld = (offer: Offer): boolean => offer.isHeld && input.operands.length === 0
+  const left = await channelsLeft(session.disk)
+  const isHeld = ({ enrolled, isHeld: held }: Offer): boolean =>
+    held && input.operands.length === 0 && !left.has(formatChannel(enrolled.channel))
   const to = input.value('to')
   const goals = to === undefined ? ({ goals: all }: Offer) => all : await goalsNamed(offers, to)
   for (const offer of offers) {
@@ -152,9 +174,11 @@ async function fitted(context: Context, session: Session, input: Input, { offers
     if (isHeld(offer)) context.explain(`${channel} is held`)
     else if (newestOf(offer) === undefined) context.explain(`${channel}: ${formatDistName(offer.installed.name)} is the newest`)
   }
-  const found = await fitOffers(session, offers, (offer) => (isHeld(offer) ? [] : goingOn(standing, offer, goals(offer), to)))
+  const goalsOf = (offer: Offer): readonly Verified<Update>[] => (isHeld(offer) ? [] : goingOn(standing, offer, goals(offer), to))
+  const found = await fitOffers(session, offers, goalsOf)
   if (found.groups.length > 0) for (const one of found.keptBack) context.say(describeKeptBack(one))
-  return found
+  const alone = async (own: Offer): Promise<FittingOffers> => await fitOffers(session, [own], goalsOf)
+  return { ...found, groups: await ownFirst(context, session, found.groups, alone) }
 }
 
 /** A release that has come in part is what comes next, if it is still there. */
@@ -171,22 +195,31 @@ function goingOn(
   return to === undefined && begun.length > 0 ? begun : goals
 }
 
-async function installGroup(context: Context, session: Session, input: Input, offers: readonly Offer[]): Promise<number> {
-  const used = await withAllIncoming(session, offers, async (all) => await takeIn(context, session, input, all))
+/** Offers that come by one plan, and those of the plans behind it. */
+type Group = { readonly group: readonly Offer[]; readonly later: readonly Offer[] }
+
+async function installGroup(context: Context, session: Session, input: Input, { group, later }: Group): Promise<number> {
+  const used = await withAllIncoming(session, group, async (all) => await takeIn(context, session, input, { all, later }))
   const status = used.broken.length > 0 ? needsAttention : used.result.status
-  return used.result.goesOn ? Math.max(status, await installGroup(context, session, input, offers)) : status
+  return used.result.goesOn ? Math.max(status, await installGroup(context, session, input, { group, later })) : status
 }
+
+type Coming = { readonly all: readonly Incoming[]; readonly later: readonly Offer[] }
 
 /** `goesOn`: a phase has come of a root that nothing starts in between, and the next one follows at once. */
 type TakenIn = { readonly status: number; readonly goesOn: boolean }
 
-async function takeIn(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<TakenIn> {
+async function takeIn(context: Context, session: Session, input: Input, { all, later }: Coming): Promise<TakenIn> {
   const { disk, config, clock, recovery, progress, signal } = session
   const boot = await context.boot.ofRoot()
   if (await isUnwell(context, session, input, all)) return { status: needsAttention, goesOn: false }
   const parts = await nextParts(disk, all, boot)
   const [first, ...together] = parts as [Part, ...Part[]]
-  const work: InstallInput = { disk, ...first, together, config, clock, recovery, progress, signal }
+  const beside = await restBeside(disk, context.program.paths, {
+    now: all.map(({ channel }) => channel),
+    later: later.map(({ enrolled, installed }) => ({ channel: enrolled.channel, installed: installed.name })),
+  })
+  const work: InstallInput = { disk, ...first, together, beside, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
   if (input.flag('dry-run')) return { status: 0, goesOn: false }

@@ -9,6 +9,7 @@ import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
 import { describeStanding, standingJson } from '../engine/client/phase.ts'
 import { pendingReboots } from '../engine/client/reboot.ts'
+import { channelsLeft, describeLeft } from '../engine/client/rest.ts'
 import { readToRemove } from '../engine/client/to-remove.ts'
 import { betweenPhases } from './between-phases.ts'
 import { channelsOf, hasHistory, openSession } from './client-session.ts'
@@ -79,20 +80,28 @@ async function receiptsOf(context: Context, { disk }: Session): Promise<readonly
   }
 }
 
-/** What is not at rest yet: former libraries that something needs, the class of a reboot that has not been, a release that came in part. */
-type AtRest = { readonly needed: readonly RelPath[]; readonly reboot: RebootClass; readonly phase: Standing | undefined }
+/** What is not at rest yet: former libraries that something needs, the class of a reboot that has not been, a release that came in part, or is left. */
+type AtRest = {
+  readonly needed: readonly RelPath[]
+  readonly reboot: RebootClass
+  readonly phase: Standing | undefined
+  readonly isLeft: boolean
+}
 
 async function restOf(context: Context, session: Session, channel: Channel): Promise<AtRest> {
   const { disk } = session
   const pending = (await pendingReboots(disk, context.boot)).find(({ role }) => role === channelRole(channel))
   const needed = (await readToRemove(disk, channel)).items.map(({ path }) => path)
-  return { needed, reboot: pending?.class ?? 'none', phase: (await betweenPhases(context, session)).get(formatChannel(channel)) }
+  const name = formatChannel(channel)
+  const isLeft = (await channelsLeft(disk)).has(name)
+  return { needed, reboot: pending?.class ?? 'none', phase: (await betweenPhases(context, session)).get(name), isLeft }
 }
 
-function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, { needed, reboot, phase }: AtRest): string {
+function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState, { needed, reboot, phase, isLeft }: AtRest): string {
   const lines = [
     ...needed.map((path) => `\n${formatChannel(channel)}: /${showPath(path)} is still needed`),
     ...(phase === undefined ? [] : [`\n${describeStanding(phase)}`]),
+    ...(isLeft ? [`\n${describeLeft(formatChannel(channel))}`] : []),
     ...(reboot === 'none' || phase !== undefined ? [] : [`\n${pendingText(formatChannel(channel), formatDistName(name), reboot)}`]),
   ]
   return `${formatChannel(channel)}: ${formatDistName(name)}, basis ${basis}${base === undefined ? '' : ` (${showSize(keptBytes(base))})`}${lines.join('')}`
@@ -101,7 +110,7 @@ function channelText({ channel, basis }: Enrolled, { name, base }: ReleaseState,
 function channelJson(
   { channel, basis, urls, repository }: Enrolled,
   { name, sequence, tar, base }: ReleaseState,
-  { needed, reboot, phase }: AtRest,
+  { needed, reboot, phase, isLeft }: AtRest,
 ): string {
   const kept = base === undefined ? {} : { keptBytes: keptBytes(base), keptDeltas: base.deltas.length }
   return JSON.stringify({
@@ -114,6 +123,7 @@ function channelJson(
     ...(needed.length === 0 ? {} : { needed: needed.map(showPath) }),
     pendingReboot: reboot,
     ...(phase === undefined ? {} : { phase: standingJson(phase) }),
+    ...(isLeft ? { left: true } : {}),
     repository,
     urls,
   })

@@ -12,7 +12,7 @@ import type { FailedStep } from '../engine/client/apply/run-steps.ts'
 import type { Left } from '../engine/client/apply/steps.ts'
 import type { Done } from '../engine/client/apply/transaction.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
-import type { Kept } from '../format/journal.ts'
+import type { Journal, Kept } from '../format/journal.ts'
 import type { Context } from './command.ts'
 
 /** What is left to do and to say when a plan has been carried out; the notices come at the end of the run (finish.ts). */
@@ -92,22 +92,37 @@ function failureText({ step, reason }: FailedStep, { transaction }: Left): strin
 
 /** Where that cannot be done, the step has failed like one whose failure is only told. */
 async function takeBack(context: Context, session: Session, left: Left, failure: FailedStep): Promise<number> {
+  const why = failureText(failure, left)
+  const error = await takingBack(context, session, left, why)
+  await updateSteps(session.disk, afterStep(left, failure.step, true))
+  context.say(`${why}; ${newReleases(left)} could not be taken back: ${error.message}`)
+  return needsAttention
+}
+
+/** The newest install goes back at once, and `command-failed` says why; answers what was in the way. */
+export async function takingBack(
+  context: Context,
+  session: Session,
+  install: Pick<Journal, 'transaction' | 'releases'>,
+  why: string,
+): Promise<BinderyError> {
   const { disk, config, clock, recovery, signal } = session
-  const releases = left.releases.map(({ new: next }) => next).join(', ')
   const work = { disk, config, clock, recovery, signal, goal: { kind: 'steps', count: 1 } as const }
   let done: Done
   try {
     const plan = await planRollback(work)
-    if (!plan.journal.undoes.includes(left.transaction)) throw new BinderyError('conflict', 'it is not the newest install')
+    if (!plan.journal.undoes.includes(install.transaction)) return new BinderyError('conflict', 'it is not the newest install')
     done = await rollbackPlan(work, plan)
   } catch (error) {
     if (!isBinderyError(error) || error.code === 'interrupted' || error.code === 'stopped') throw error
-    await updateSteps(disk, afterStep(left, failure.step, true))
-    context.say(`${failureText(failure, left)}; ${releases} could not be taken back: ${error.message}`)
-    return needsAttention
+    return error
   }
   await conclude(context, session, done)
-  throw new BinderyError('command-failed', `${failureText(failure, left)}; ${releases} was taken back`)
+  throw new BinderyError('command-failed', `${why}; ${newReleases(install)} was taken back`)
+}
+
+function newReleases({ releases }: Pick<Journal, 'releases'>): string {
+  return releases.map(({ new: next }) => next).join(', ')
 }
 
 export type Catching = {

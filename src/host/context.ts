@@ -6,6 +6,7 @@ import { endPrograms, hostExec } from './exec.ts'
 import { hostHttp } from './http.ts'
 import { hostBoot } from './boot.ts'
 import { ask } from './ask.ts'
+import { ownProgram } from './own-program.ts'
 import { askOnTerminal } from './passphrase.ts'
 import { hostProcesses } from './processes.ts'
 import { stderrProgress } from './progress.ts'
@@ -15,6 +16,7 @@ import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
 import type { Progress } from '../port/ambient.ts'
+import type { OwnProgram } from '../port/own-program.ts'
 import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
@@ -25,6 +27,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
   const root = globals.value('root') ?? '/'
   let signal: AbortSignal | undefined
   let progress: Progress | undefined
+  let program: OwnProgram | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${showLine(text)}\n`)
   return {
     root,
@@ -48,6 +51,9 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     random: systemRandom,
     http: hostHttp(),
     exec: hostExec,
+    get program() {
+      return (program ??= ownProgram(root, version, hostExec))
+    },
     kernel: hostKernel(hostExec),
     boot: hostBoot(hostExec, root),
     processes: hostProcesses(root, hostExec),

@@ -303,6 +303,10 @@ export function farmConformance(name: string, open: () => Promise<Farm>, options
     await refused('conflict', catalog.moveHandover(first, 'published', { actor: 'farm' }))
     await catalog.moveHandover(first, 'stale', { actor: 'farm' })
     assert.equal((await catalog.build(build.id))?.state, 'built')
+    const overtaken = await catalog.addHandover(request, 'farm')
+    await catalog.moveHandover(overtaken, 'signed', { actor: 'signer' })
+    await catalog.moveHandover(overtaken, 'stale', { actor: 'farm' })
+    assert.equal((await catalog.build(build.id))?.state, 'built')
     const second = await catalog.addHandover(request, 'farm')
     assert.deepEqual(
       (await catalog.handovers(['requested'])).map(({ id, packages: its }) => [id, its]),

@@ -3,7 +3,8 @@ import type { TestContext } from 'node:test'
 
 /**
  * Where starting a program is slow, going every road with every shell, tool and moment takes an hour: `make test` and CI go each once,
- * in turn with one or another of them. `make test-heavy` goes all of them, `make test-shells` those of the programs in sh.
+ * in turn with one or another of them. `make test-heavy` goes all of them, `make test-shells` those of the programs in sh, and
+ * BINDERY_TESTS=tomorrow goes the roads whose day is tomorrow.
  */
 export const isWholeSuite = process.env['BINDERY_TESTS'] === 'heavy'
 
@@ -22,7 +23,7 @@ export function cases(all: number): number {
   return isWholeSuite ? all : Math.ceil(all / 4)
 }
 
-const today = Math.floor(Date.now() / 86_400_000)
+const today = Math.floor(Date.now() / 86_400_000) + (process.env['BINDERY_TESTS'] === 'tomorrow' ? 1 : 0)
 
 /** Of long roads that are alike and do not need each other: all, or every other one, the rest of them tomorrow. */
 export function halfToday<T>(all: readonly T[]): readonly T[] {

@@ -34,6 +34,7 @@ export const statePaths = {
   machineId: `${stateFolder}/machine-id` as RelPath,
   commitHooks: `${stateFolder}/commit-hooks` as RelPath,
   told: `${stateFolder}/told` as RelPath,
+  rest: `${stateFolder}/rest` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

@@ -59,6 +59,7 @@ const transitions = {
   },
   signed: {
     published: 'mirrors and users can have it',
+    built: 'another publication overtook it',
     superseded: 'the sources have changed again',
   },
   published: {},

@@ -1,10 +1,24 @@
 import { html } from '../html.ts'
 import { durationChart } from './duration-chart.ts'
-import { age, buildLink, isoTime, madeOf, pager, progressOf, section, securityMark, spanOf, stateOf, table, where } from './parts.ts'
+import {
+  age,
+  buildLink,
+  isoTime,
+  madeOf,
+  pager,
+  progressOf,
+  section,
+  securityMark,
+  select,
+  spanOf,
+  stateOf,
+  table,
+  where,
+} from './parts.ts'
 import { updateTable } from './update-table.ts'
 import type { BuildState } from '../../port/farm-build.ts'
 import type { BuildQuery, BuildRow, BuiltRow, BranchRow, Page, PageQuery, UpdateRow } from '../../port/farm-view.ts'
-import type { Html, HtmlValue } from '../html.ts'
+import type { HtmlValue } from '../html.ts'
 import type { PageBody, PageContext } from './frame.ts'
 import type { Row } from './parts.ts'
 
@@ -37,11 +51,6 @@ ${select('arch', 'Architecture', archs, query.arch)}
   )}
 ${pager('/builds', 'before', given, page.next)}</div>`
   return { title: 'Builds', path: '/builds', live: query.before === undefined, main, feed: '/failures.atom' }
-}
-
-function select(name: string, label: string, values: readonly string[], chosen: string | undefined): Html {
-  const option = (value: string): Html => html`<option${value === chosen && html` selected`}>${value}</option>`
-  return html`<label>${label} <select name="${name}"><option value="">any</option>${values.map(option)}</select></label>`
 }
 
 const buildColumns = [

@@ -113,10 +113,16 @@ function missingBuilders({ counts, builders }: Overview): Html[] {
   )
 }
 
+/** A network that is away takes hundreds of mirrors with it, and must not hide what else there is. */
+const mostTroubles = 3
+
 function mirrorTroubles({ sightings }: Overview): Html[] {
-  return worstSightings(sightings)
-    .filter(({ state }) => state !== 'current' && state !== 'behind')
-    .map((one) => html`<a href="/mirrors">Mirror ${one.mirror}</a>: ${mirrorText(one)}.`)
+  const troubled = worstSightings(sightings).filter(({ state }) => state !== 'current' && state !== 'behind')
+  const more = troubled.length - mostTroubles
+  return [
+    ...troubled.slice(0, mostTroubles).map((one) => html`<a href="/mirrors">Mirror ${one.mirror}</a>: ${mirrorText(one)}.`),
+    ...(more > 0 ? [html`<a href="/mirrors">${more} more mirrors</a> have troubles.`] : []),
+  ]
 }
 
 function pauses({ branches }: Overview): Html[] {
@@ -198,8 +204,11 @@ function publications({ publications }: Overview, now: number): Html {
   )
 }
 
+const mostMirrors = 10
+
 function mirrors({ sightings }: Overview, now: number): Html {
-  const rows = worstSightings(sightings).map((one) => ({
+  const all = worstSightings(sightings)
+  const rows = all.slice(0, mostMirrors).map((one) => ({
     id: `mirror-${one.mirror}`,
     cells: [
       html`<span class="url">${one.mirror}</span>`,
@@ -208,7 +217,12 @@ function mirrors({ sightings }: Overview, now: number): Html {
     ],
   }))
   const columns = [{ label: 'Mirror' }, { label: 'State' }, { label: 'Seen', kind: 'num' as const }]
-  return section('mirrors', 'Mirrors', table('Mirrors', columns, rows, 'No mirror is watched.'), html`<a href="/mirrors">all</a>`)
+  return section(
+    'mirrors',
+    'Mirrors',
+    table('Mirrors', columns, rows, 'No mirror is watched.'),
+    html`<a href="/mirrors">${all.length > mostMirrors ? `all ${all.length}` : 'all'}</a>`,
+  )
 }
 
 function branches(context: PageContext, { branches }: Overview): Html {

@@ -137,3 +137,9 @@ export function pager(
   return html`<nav class="pager" aria-label="Pages of the list">${!isFirst && html`<a href="${link(undefined)}">First page</a>`}
 ${next !== undefined && html`<a rel="next" href="${link(String(next))}">Next page</a>`}</nav>`
 }
+
+/** A choice in the form of a filter. */
+export function select(name: string, label: string, values: readonly string[], chosen: string | undefined): Html {
+  const option = (value: string): Html => html`<option${value === chosen && html` selected`}>${value}</option>`
+  return html`<label>${label} <select name="${name}"><option value="">any</option>${values.map(option)}</select></label>`
+}

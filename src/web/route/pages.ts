@@ -61,7 +61,7 @@ function farmPages(view: FarmView): readonly (readonly [string, Load])[] {
     ['/updates', async (query) => await updates(view, { ...pageQuery(query), security: false })],
     ['/security', async (query) => await updates(view, { ...pageQuery(query), security: true })],
     ['/builders', async () => shown(await view.builders(), buildersPage)],
-    ['/mirrors', async () => await mirrors(view)],
+    ['/mirrors', async (query) => await mirrors(view, query)],
     ['/fleet', async (query) => await fleet(view, query)],
     ['/trail', async (query) => await trail(view, pageQuery(query))],
   ]
@@ -109,9 +109,13 @@ async function updates(view: FarmView, query: PageQuery & { readonly security: b
   return { value: page, page: (context) => updatesPage(context, query, page) }
 }
 
-async function mirrors(view: FarmView): Promise<Shown> {
+async function mirrors(view: FarmView, { mirror, state, from }: Query): Promise<Shown> {
+  const query = { mirror, state, from: from === undefined ? undefined : wholeOf(from) }
   const [sightings, publications] = await Promise.all([view.sightings(), view.publications({ limit: rowsOfPage })])
-  return { value: { sightings, publications: publications.rows }, page: (context) => mirrorsPage(context, sightings, publications) }
+  return {
+    value: { sightings, publications: publications.rows },
+    page: (context) => mirrorsPage(context, { query, sightings, publications }),
+  }
 }
 
 async function fleet(view: FarmView, { after }: Query): Promise<Shown> {

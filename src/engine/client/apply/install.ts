@@ -20,9 +20,10 @@ import type { Clock, Meter, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Incoming } from '../incoming.ts'
+import type { Changes } from './changes.ts'
 import type { Part } from './parts.ts'
 import type { PartPhase } from './phases.ts'
-import type { Plan, Source } from './plan.ts'
+import type { Plan, Source, StateChange } from './plan.ts'
 import type { Done } from './transaction.ts'
 
 export type InstallInput = {
@@ -34,6 +35,8 @@ export type InstallInput = {
   readonly phase?: PartPhase | undefined
   /** Releases of other channels that come by the same plan. */
   readonly together?: readonly Part[] | undefined
+  /** Files of the state besides those of the channels, by what the plan is found to change. */
+  readonly beside?: ((found: Changes) => readonly StateChange[]) | undefined
   readonly config: Pick<
     ClientConfig,
     'ignore' | 'protect' | 'generated' | 'without' | 'configProtect' | 'merge' | 'keepOld' | 'programs' | 'keepReleases'
@@ -74,6 +77,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
         ...parts.flatMap(({ incoming: { channel, stateFiles: whole }, phase }) =>
           (phase?.stateFiles ?? whole).map((file) => ({ ...file, path: channelFile(channel, file.path) })),
         ),
+        ...(input.beside?.(found) ?? []),
       ],
       keepOld: [...new Set(parts.flatMap(({ incoming }) => keepOldOfProduct(config.keepOld, incoming.channel.product)))],
       header: await headerOf(input),
