@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync, statSync } from 'node:fs'
 import { test } from 'node:test'
-import { inflateRawSync } from 'node:zlib'
+import { brotliDecompressSync } from 'node:zlib'
 import { clientVerbs } from '../src/command/verbs-client.ts'
 import { verbs } from '../src/command/verbs.ts'
 
@@ -47,7 +47,7 @@ test('the client bundle is one file that needs nothing but the runtime', () => {
 
 test('the client bundle has the recovery program in itself', () => {
   const packed = readFileSync('dist/bindery-client.js', 'utf8').matchAll(/"([A-Za-z0-9+/]{10000,}=*)"/g)
-  const programs = [...packed].map(([, text = '']) => inflateRawSync(Buffer.from(text, 'base64')))
+  const programs = [...packed].map(([, text = '']) => brotliDecompressSync(Buffer.from(text, 'base64')))
   assert.deepEqual(programs, [readFileSync('dist/bindery-recover')])
 })
 

@@ -383,6 +383,19 @@ describe('what ends an install before it begins', () => {
     assert.equal(await picture(disk), await picture(old.disk))
   })
 
+  test('a file system of another machine, and flags that the security level keeps', async () => {
+    for (const [refusal, code, text] of [
+      ['remote', 'not-supported', "the file system on /usr is another machine's"],
+      ['locked', 'permission', '/usr is immutable, and flags cannot be taken away here'],
+    ] as const) {
+      const usr = { usr: dir(), 'usr/a': '1', b: '1' }
+      const [old, next] = [await release('1.0', usr), await release('1.1', { ...usr, 'usr/a': '2', b: '2' })]
+      const disk = await machine(memoryDisk({ mounts: { usr: { refusal } } }), usr)
+      await assert.rejects(install(disk, old, next), { name: 'BinderyError', code, message: text, subject: '/usr/a' })
+      assert.equal(await picture(disk), await picture(old.disk))
+    }
+  })
+
   test('a file that root may not link, on a file system with links', async () => {
     const on = memoryDisk()
     const link: Disk['link'] = async (path, existing) => {

@@ -7,7 +7,7 @@ import { hostExec } from '../src/host/exec.ts'
 import { bootConformance } from './conformance/boot.ts'
 import type { Exec } from '../src/port/exec.ts'
 
-bootConformance('this machine', hostBoot(hostExec))
+bootConformance('this machine', hostBoot(hostExec, '/'))
 bootConformance('in memory', memoryBoot({ id: 'a' }))
 
 const sysctl = (answers: Readonly<Record<string, string>>): Exec => ({

@@ -7,11 +7,13 @@ import { latin1, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { diskPaths } from '../src/host/disk-path.ts'
 import { parseStat, readFlags, writeFlags } from '../src/host/disk-flags.ts'
-import { parseMountInfo } from '../src/host/disk-refusal.ts'
+import { lockedFlags, parseMountInfo } from '../src/host/disk-refusal.ts'
 import { deviceNumbers } from '../src/host/disk-stat.ts'
 import { touchScript, writeTimes } from '../src/host/disk-times.ts'
 import { parseDump, readXattrs } from '../src/host/disk-xattrs.ts'
 import { hostExec } from '../src/host/exec.ts'
+import { parseMounts } from '../src/host/mount-table.ts'
+import { parseMountLines, remoteAmong, systemMounts } from '../src/host/remote-mounts.ts'
 import { relPath } from './helpers/plant.ts'
 import type { Exec } from '../src/port/exec.ts'
 
@@ -193,6 +195,55 @@ test('the dump of getfattr is read with its escapes, and nothing else', () => {
       (error) => isBinderyError(error, 'io'),
     )
   }
+})
+
+test('flags that the security level keeps, or a jail, are no flags that can be taken away', async () => {
+  const answers = (values: Readonly<Record<string, string>>): Exec => ({
+    has: async () => true,
+    run: async (program, args) => {
+      const [own, other] = [lstatSync('.'), lstatSync('src')]
+      const flags = `${own.dev} ${own.ino} schg,uarch\n${other.dev} ${other.ino} uchg\n`
+      const text = program === 'xargs' ? flags : values[args[1] ?? '']
+      return { status: text === undefined ? 1 : 0, stdout: utf8(`${text}\n`), stderr: new Uint8Array(0) }
+    },
+  })
+  const locked = async (platform: string, values: Readonly<Record<string, string>>): Promise<readonly string[]> =>
+    await lockedFlags({ exec: answers(values), root: process.cwd() }, platform, ['.', 'src'].map(relPath))
+  const jailed = (isJailed: string, mayChange: string): Record<string, string> => ({
+    'kern.securelevel': '-1',
+    'security.jail.jailed': isJailed,
+    'security.jail.chflags_allowed': mayChange,
+  })
+  assert.deepEqual(await locked('openbsd', { 'kern.securelevel': '1' }), ['.'])
+  assert.deepEqual(await locked('openbsd', { 'kern.securelevel': '0' }), [])
+  assert.deepEqual(await locked('freebsd', jailed('0', '0')), [])
+  assert.deepEqual(await locked('freebsd', jailed('1', '0')), ['.'])
+  assert.deepEqual(await locked('freebsd', jailed('1', '1')), [])
+  assert.deepEqual(await locked('linux', { 'kern.securelevel': '1' }), [])
+})
+
+test('file systems of other machines are known on every system, those on top of them are not', async () => {
+  const mountinfo = [
+    '26 1 254:0 / / rw - ext4 /dev/vda rw',
+    '40 26 0:50 / /mnt/root/usr rw shared:1 - nfs4 host:/usr rw',
+    '41 40 0:51 / /mnt/root/usr/local rw - ext4 /dev/vdb rw',
+    '42 26 0:52 / /mnt/root/srv rw - fuse.sshfs host:/srv rw',
+  ].join('\n')
+  const paths = ['.', 'usr', 'usr/lib/libc.so.7', 'usr/local/bin', 'usr.old', 'srv/a'].map(relPath)
+  const remote = ['usr', 'usr/lib/libc.so.7', 'srv/a']
+  assert.deepEqual(remoteAmong(parseMounts(mountinfo), '/mnt/root', paths), remote)
+  const local = ['/dev/sd0a on / type ffs (local)', '/dev/sd0d on /usr/local type ffs (local, nodev)']
+  const openbsd = [local[0], 'host:/usr on /usr type nfs (v3, udp)', local[1], 'host:/s on /srv type nfs (v3)', ''].join('\n')
+  const freebsd = [
+    'zroot/ROOT on / (zfs, local)',
+    'host:/usr on /usr (nfs, read-only)',
+    'p3 on /usr/local (ufs)',
+    'h:/on (x on /srv (nfs)',
+  ].join('\n')
+  for (const text of [openbsd, freebsd]) assert.deepEqual(remoteAmong(parseMountLines(text), '/', paths), remote)
+  const { exec, runs } = recorder({ stdout: openbsd })
+  assert.equal((await systemMounts('openbsd', exec, async () => '')).length, 4)
+  assert.deepEqual(runs, ['/sbin/mount < ""'])
 })
 
 test('mount points below a root are read from Linux, whatever their names hold', () => {

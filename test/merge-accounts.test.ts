@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { utf8 } from '../src/base/bytes.ts'
 import { mergeAccounts } from '../src/engine/client/apply/merge-accounts.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install, machine, release, text } from './helpers/client-world.ts'
 import { plant, relPath } from './helpers/plant.ts'
+import { needs } from './helpers/programs.ts'
 
 function merged(file: string, base: string, ours: string, theirs: string): string | undefined {
   const bytes = mergeAccounts(relPath(`etc/${file}`), { base: utf8(base), ours: utf8(ours), theirs: utf8(theirs) })
@@ -66,3 +72,31 @@ test('an install merges them, and keeps both versions where it cannot', async ()
   await plant(other, { 'etc/passwd': passwd + fresh.replaceAll('83', '99') })
   assert.deepEqual((await install(other, old, next)).kept, [{ path: 'etc/passwd', reason: 'modified', beside: 'etc/passwd.new' }])
 })
+
+const names = fc.constantFrom('root', 'www', 'ann', 'bob', '_ntp', 'op')
+const numbers = fc.constantFrom('0', '67', '83', '1000')
+const entry = fc.tuple(
+  names,
+  fc.constantFrom('*', 'x'),
+  numbers,
+  fc.array(names, { maxLength: 3 }).map((list) => list.join(',')),
+)
+const opaque = fc.constantFrom('', '# a comment\n', '+:::\n')
+const accounts = fc
+  .tuple(opaque, fc.uniqueArray(entry, { selector: ([name]) => name, maxLength: 5 }), opaque, fc.constantFrom('\n', ''))
+  .map(([head, entries, tail, end]) => `${head}${entries.map((fields) => `${fields.join(':')}\n`).join('')}${tail}`.replace(/\n$/, end))
+
+for (const awk of ['mawk', 'original-awk', 'busybox awk'])
+  test(`the program of a bundle makes the same of them under ${awk}, or nothing`, needs(awk.replace(/ .*/, '')), (t) => {
+    const work = mkdtempSync(join(tmpdir(), 'bindery-accounts-'))
+    t.after(() => rmSync(work, { recursive: true }))
+    const file = fc.constantFrom('passwd', 'group', 'gshadow', 'shadow')
+    const property = fc.property(file, accounts, accounts, accounts, (of, base, ours, theirs) => {
+      for (const [name, text] of Object.entries({ base, ours, theirs })) writeFileSync(join(work, name), text)
+      const env = { PATH: process.env['PATH'], LC_ALL: 'C', AWK: awk, of: `etc/${of}` }
+      const options = { env: { ...env, base: 'base', ours: 'ours', theirs: 'theirs' }, cwd: work, encoding: 'utf8' } as const
+      const { status, stdout } = spawnSync('sh', ['-c', `$AWK -f '${resolve('share/bundle/accounts.awk')}'`], options)
+      assert.equal(status === 0 ? stdout : undefined, merged(of, base, ours, theirs))
+    })
+    fc.assert(property, { numRuns: 30 })
+  })

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { decodeListing, encodeListing, shareAt } from '../src/format/listing.ts'
 import { amend } from '../src/command/amend.ts'
+import { bundle } from '../src/command/bundle.ts'
 import { check } from '../src/command/check.ts'
+import { draw } from '../src/engine/client/draw.ts'
 import { fsck } from '../src/command/fsck.ts'
 import { install } from '../src/command/install.ts'
 import { publish } from '../src/command/publish.ts'
@@ -10,6 +13,7 @@ import { rollback } from '../src/command/rollback.ts'
 import { sign } from '../src/command/sign.ts'
 import { keysOf, openFleet } from './helpers/fleet.ts'
 import type { Fleet, Machine } from './helpers/fleet.ts'
+import type { Outcome } from './helpers/run-command.ts'
 
 /** Releases that come to a part of the machines first, and releases that are taken back from all. */
 
@@ -80,6 +84,13 @@ test('a withdrawn release is offered to nobody, and told to who has it', async (
   assert.deepEqual([(await one.run(install)).status, one.version()], [0, '3'])
   const named = await other.run(install, ['--to', '5'])
   assert.deepEqual([named.code, named.error?.message], ['not-found', 'base-5-20260101-amd64 was withdrawn'])
+  const bundled = async (...words: readonly string[]): Promise<Outcome> =>
+    await fleet.run(bundle, '-r', fleet.at('repo'), '-o', fleet.at('update.sh'), ...words, 'base/amd64')
+  const wanted = await bundled('--to', 'base-5-20260101-amd64')
+  assert.deepEqual([wanted.code, wanted.error?.message, wanted.error?.subject], ['not-found', 'was withdrawn', 'base-5-20260101-amd64'])
+  assert.equal((await bundled()).status, 0)
+  assert.ok(readFileSync(fleet.at('update.sh'), 'latin1').includes("\tnew_release='base-4-20260101-amd64'\n"))
+  assert.equal((await bundled('--from', 'base-5-20260101-amd64')).code, 'usage')
   assert.equal((await fleet.release('6')).status, 0)
   assert.deepEqual([(await one.run(install)).status, one.version()], [0, '6'])
   await good('--restore', 'base-5-20260101-amd64')
@@ -143,4 +154,12 @@ test('what a channel says of a release is strict in what is known and deaf to th
     [0, 150_000, 900_000].map((now) => shareAt(listing.rollout, now)),
     [0.1, 0.55, 1],
   )
+})
+
+test('a machine id that was copied to all of them draws for all alike, and for each release anew', () => {
+  const id = '0123456789abcdef0123456789abcdef'
+  const revisions = Array.from({ length: 400 }, (_, i) => `7.6p${i}`)
+  const share = revisions.filter((revision) => draw('rollout', id, `${revision}-20260101`) < 0.1).length / revisions.length
+  // None of them is always among the first, nor always the last.
+  assert.ok(share > 0.05 && share < 0.16, String(share))
 })

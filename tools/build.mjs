@@ -5,7 +5,7 @@
 import { build } from 'esbuild'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { deflateRawSync } from 'node:zlib'
+import { brotliCompressSync } from 'node:zlib'
 import { withoutNamespaces } from './builtins.mjs'
 import { sharedChunks } from './chunks.mjs'
 
@@ -54,7 +54,7 @@ function withoutPaths(code) {
 
 // As a literal of the code.
 function packed(bytes) {
-  return JSON.stringify(deflateRawSync(bytes, { level: 9 }).toString('base64'))
+  return JSON.stringify(brotliCompressSync(bytes).toString('base64'))
 }
 
 // Of every package that went in: its name, its version, the text that has to go with it.

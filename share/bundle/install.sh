@@ -32,6 +32,7 @@ verb_install() {
 	list >"$tmp/list"
 	add_state_lines
 	add_pending
+	add_generated
 	explain "from ${old_release:-nothing} to $new_release"
 	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi
@@ -63,6 +64,9 @@ say_conflicts() {
 add_state_lines() {
 	folder=var/db/bindery/channel/$role
 	echo "state $folder/release 0644 $release_size $release_member" >>"$tmp/list"
+	if [ -n "$terms_member" ]; then echo "state $folder/terms 0644 $terms_size $terms_member" >>"$tmp/list"
+	elif [ -f "$top/$folder/terms" ]; then echo "state $folder/terms gone - -" >>"$tmp/list"
+	fi
 	grep -qxF "channel $channel" "$top/var/db/bindery/enrolled" 2>/dev/null || return 0
 	[ -n "$manifest_member" ] || die 1 "$channel is enrolled here, and this bundle is without a manifest" "use 'bindery install', or a bundle with its manifest"
 	echo "state $folder/manifest.mtree.zst 0644 $manifest_size $manifest_member" >>"$tmp/list"

@@ -1,7 +1,7 @@
 # --- configuration that was changed both here and in the release (src/engine/client/apply/merges.ts)
 
-# Lines `PATH FORMER COMING SIZE DIGEST SIZE SIZE DIGEST STEM STEM STEM` on stdin: the members that hold both versions of the release, what is
-# here, the size of the new one, the old one, and where that would lie beside. `merged PATH SIZE DIGEST NUMBER` lines on stdout.
+# Lines `PATH FORMER COMING SIZE DIGEST SIZE SIZE DIGEST STEM STEM STEM WAY` on stdin: the members that hold both versions of the release, what is
+# here, the size of the new one, the old one, where that would lie beside, and `entries` for accounts. `merged PATH SIZE DIGEST NUMBER` lines on stdout.
 find_merges() {
 	cat >"$tmp/merging"
 	mkdir "$tmp/former" "$tmp/coming" "$tmp/merged"
@@ -9,7 +9,7 @@ find_merges() {
 	awk '{ print $2 }' "$tmp/merging" | sort -u | (cd "$tmp/former" && extract "$self" "$former_at") || no_contents
 	awk '{ print $3 }' "$tmp/merging" | sort -u | (cd "$tmp/coming" && extract "$self" "$payload_at") || no_contents
 	merges=0
-	while read -r merging former coming _ seen_sum _ former_size former_sum stem_0 stem_1 stem_2; do
+	while read -r merging former coming _ seen_sum _ former_size former_sum stem_0 stem_1 stem_2 merge_way; do
 		merges=$((merges + 1))
 		! is_open_conflict || continue
 		merge_one "$tmp/former/$former" "$tmp/coming/$coming" "$tmp/merged/$merges" || continue
@@ -42,12 +42,18 @@ merge_one() {
 	done
 	rm -f "$tmp/whole"
 	# Not every awk tells that a disk is full.
-	{ merge_texts "$1" "$tmp/ours" "$2" "$unended" && : >"$tmp/whole"; } 2>/dev/null | cat >"$3" && [ -e "$tmp/whole" ]
+	{ "merge_${merge_way:-texts}" "$1" "$tmp/ours" "$2" "$unended" && : >"$tmp/whole"; } 2>/dev/null | cat >"$3" && [ -e "$tmp/whole" ]
 }
 
 merge_texts() {
 	base=$1 ours=$2 theirs=$3 unended=$4 awk '
 @merge.awk@
+'
+}
+
+merge_entries() {
+	base=$1 ours=$2 theirs=$3 of=$merging awk '
+@accounts.awk@
 '
 }
 

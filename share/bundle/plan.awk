@@ -73,8 +73,9 @@ $1 == "through" { through = $2; next }
 $1 == "library" { library($2, $3); for (i = 4; i <= NF; i++) NAMES[$2] = NAMES[$2] " " $i; next }
 $1 == "elsewhere" { if (index(roles, " " $2 " ")) ELSEWHERE[$3] = 1; next }
 # Configuration: the member that holds the old version, and what became of it and of what is here.
-$1 == "merge" { MERGE[$2] = $3; next }
+$1 == "merge" { MERGE[$2] = $3; MERGEBY[$2] = $4; next }
 $1 == "merged" { MERGED[$2] = $3 "," $4; MERGEDAS[$2] = $5; next }
+$1 == "generated" { expand(bytes_of(substr($0, 11))); next }
 # Kernels: where the last version of a path stays, what was put there earlier, and, of each path below a second name, what comes there.
 $1 == "keep-old" { KEEPOLD[++keepolds] = $2; KEEPAS[$2] = $3; KEEPRANK[$2] = $4; next }
 $1 == "earlier" { EARLIER[++earliers] = $2; EARLIERNODE[$2] = $3; next }
@@ -153,6 +154,10 @@ function flagwords(text, word, n, i, j, one, out) {
 # Only a file whose content decides something is read.
 function guess(path, b, n, both) {
 	if (path in DIGEST) return DIGEST[path]
+	if (is_generated(path)) {
+		if (phase == "digest") print path
+		return zeros
+	}
 	if (path in LINKED) {
 		if (phase == "digest") print path
 		return zeros
@@ -188,8 +193,8 @@ function names(groups, group, path) { return group == "-" ? " " path : groups[gr
 function print_merges(i, path) {
 	for (i = 1; i <= paths; i++) {
 		path = P[i]
-		if (!(path in MERGE) || kind(L[path]) != "file" || same(L[path], B[path]) || same(L[path], N[path]) || LS[path] > mergebytes) continue
-		print path, MERGE[path], SOURCE[path], LS[path], sha(L[path]), size(N[path]), size(B[path]), sha(B[path]), stems(path)
+		if (!(path in MERGE) || is_generated(path) || kind(L[path]) != "file" || same(L[path], B[path]) || same(L[path], N[path]) || LS[path] > mergebytes) continue
+		print path, MERGE[path], SOURCE[path], LS[path], sha(L[path]), size(N[path]), size(B[path]), sha(B[path]), stems(path), MERGEBY[path]
 	}
 }
 function decide_merge(path, b, n, l, wanted, merged) {
@@ -198,6 +203,76 @@ function decide_merge(path, b, n, l, wanted, merged) {
 	merged = merge(b, wanted, l)
 	decided(path, "replace"); OLD[path] = l; TOLD[path] = clash ? "attributes" : ""
 	NEW[path] = make(merged, mode(merged), owner(merged), same(wanted, n) ? time(n) : now ".000000000", extras(merged))
+}
+
+# --- what the system makes anew (generated.ts), by patterns (src/format/glob.ts)
+
+# The words of braces, each as a pattern of its own.
+function expand(text, before, after, word, n, i) {
+	if (!match(text, /\{[^{}]*\}/)) { if (text ~ /^\//) { PATTERN[++patterns] = substr(text, 2); HEAD[patterns] = head_of(substr(text, 2)) } return }
+	before = substr(text, 1, RSTART - 1)
+	after = substr(text, RSTART + RLENGTH)
+	n = split(substr(text, RSTART + 1, RLENGTH - 2), word, ",")
+	if (n == 0) expand(before after)
+	for (i = 1; i <= n; i++) expand(before word[i] after)
+}
+function head_of(text) { return match(text, /[*?[]/) ? substr(text, 1, RSTART - 1) : text }
+function is_generated(path, bytes, i) {
+	if (!patterns) return 0
+	if (path in ANEW) return ANEW[path]
+	bytes = bytes_of(path)
+	for (i = 1; i <= patterns; i++) if (substr(bytes, 1, length(HEAD[i])) "" == HEAD[i] "" && names_fit(PATTERN[i], bytes)) return ANEW[path] = 1
+	return ANEW[path] = 0
+}
+function names_fit(pattern, path, at, name, rest, to) {
+	at = index(pattern, "/")
+	name = at ? substr(pattern, 1, at - 1) : pattern
+	rest = substr(pattern, at + 1)
+	if (name == "**" && !at) return path != ""
+	if (name == "**") {
+		while (!names_fit(rest, path)) {
+			if (!(to = index(path, "/"))) return 0
+			path = substr(path, to + 1)
+		}
+		return 1
+	}
+	to = index(path, "/")
+	if (!at || !to) return !at && !to && name_fits(name, path)
+	return name_fits(name, substr(path, 1, to - 1)) && names_fit(rest, substr(path, to + 1))
+}
+function name_fits(pattern, name, c, end, not) {
+	while (pattern != "") {
+		c = substr(pattern, 1, 1)
+		if (c == "*") {
+			sub(/^\*+/, "", pattern)
+			while (!name_fits(pattern, name)) {
+				if (name == "") return 0
+				name = substr(name, 2)
+			}
+			return 1
+		}
+		if (name == "") return 0
+		end = 1
+		if (c == "[") {
+			not = substr(pattern, 2, 1) == "!"
+			end = 2 + not + index(substr(pattern, 3 + not), "]")
+			if (in_set(substr(pattern, 2 + not, end - 2 - not), substr(name, 1, 1)) == not) return 0
+		}
+		else if (c != "?" && c != substr(name, 1, 1)) return 0
+		pattern = substr(pattern, end + 1)
+		name = substr(name, 2)
+	}
+	return name == ""
+}
+function in_set(set, c, from, to, range) {
+	while (set != "") {
+		from = substr(set, 1, 1)
+		range = length(set) > 2 && substr(set, 2, 1) == "-"
+		to = range ? substr(set, 3, 1) : from
+		if (c "" >= from "" && c "" <= to "") return 1
+		set = substr(set, range ? 4 : 2)
+	}
+	return 0
 }
 
 # --- former releases (former.ts)
@@ -390,7 +465,7 @@ function print_match(i, path, right, wrong) {
 	for (i = 1; i <= paths; i++) {
 		path = P[i]
 		if (B[path] == "" || kind(B[path]) == "dir") continue
-		if (same(L[path], B[path]) || same(L[path], N[path])) right++
+		if (same(L[path], B[path]) || same(L[path], N[path]) || (L[path] != "" && is_generated(path))) right++
 		else wrong++
 	}
 	print right + 0, wrong + 0
@@ -398,8 +473,18 @@ function print_match(i, path, right, wrong) {
 
 # --- deciding (decide.ts)
 
-function decide(path, b, n, l) {
-	b = B[path]; n = N[path]; l = L[path]
+function decide(path) {
+	if (kind(L[path]) != "dir" && is_generated(path)) return decide_generated(path, B[path], N[path], L[path])
+	return decide_own(path, B[path], N[path], L[path])
+}
+# What was made here is newer than a content that the release does not change; another one makes it room.
+function decide_generated(path, b, n, l) {
+	if (b != "" && n != "" && same(b, n) && !(SOURCE[path] ~ /^=/)) return l != "" && kind(l) == kind(n) ? with_attributes(path, b, n, l) : decided(path, "keep")
+	if (l == "" && n == "") return decided(path, "keep")
+	if (l == "") { decided(path, "add"); NEW[path] = n; return }
+	decide_own(path, kind(b) == kind(l) ? make(l, mode(b), owner(b), time(b), extras(b)) : l, n, l)
+}
+function decide_own(path, b, n, l) {
 	if (n == "") return decide_removal(path, b, l)
 	if (b == "") return decide_addition(path, n, l)
 	if (same(b, n) && !(SOURCE[path] ~ /^=/)) return decide_attributes(path, b, n, l)

@@ -142,7 +142,31 @@ check_writable() {
 	while read -r one; do
 		unword "$one"
 		[ -w "$top/$path" ] || die 1 "/$one: cannot be written; is it mounted read-only?" 'nothing was changed'
-	done <"$tmp/folders"
+		printf '%s\n' "$top/$path"
+	done <"$tmp/folders" >"$tmp/writable"
+	list_mounts >"$tmp/mounts"
+	remote=$(remote_folder)
+	[ -z "$remote" ] || die 1 "$remote: its file system is another machine's" 'it is updated by the machine that has the disk; nothing was changed'
+}
+
+# Lines `POINT TYPE`, oldest first; mount(8) has two ways to tell them.
+list_mounts() {
+	if [ -r /proc/self/mounts ]; then awk '{ print $2, $3 }' /proc/self/mounts
+	else
+		mount 2>/dev/null | sed -n 's/^.* on \(\/[^ ]*\) type \([^ ]*\) .*/\1 \2/p; t
+			s/^.* on \(\/[^ ]*\) (\([^,)]*\).*/\1 \2/p'
+	fi
+}
+
+# The first folder on a file system that src/host/remote-mounts.ts does not take: of all points above it the longest counts, and the last.
+remote_folder() {
+	awk '
+		FILENAME ~ /mounts$/ { point[++points] = $1 == "/" ? "" : $1; type[points] = $2; next }
+		{
+			longest = -1
+			for (i = 1; i <= points; i++) if (length(point[i]) >= longest && index($0 "/", point[i] "/") == 1) { longest = length(point[i]); on = type[i] }
+			if (longest >= 0 && on ~ /^(nfs[234]?|cifs|smb3|smbfs|afs|coda|ceph|glusterfs|lustre|fuse\.(sshfs|glusterfs|s3fs|rclone|davfs2?))$/) { print; exit }
+		}' "$tmp/mounts" "$tmp/writable"
 }
 
 # payload FILE AT: what lies behind the list.

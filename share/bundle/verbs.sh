@@ -46,6 +46,16 @@ look_and_decide() {
 	mv "$tmp/kept" "$tmp/out/kept"
 }
 
+# What releases that are installed say of paths which the system makes anew (doc/spec/client-state.md, terms).
+add_generated() {
+	set +f
+	for one in "$top"/var/db/bindery/channel/*/terms; do
+		[ -f "$one" ] && [ "$(sed -n 's/^release //p' "$one")" = "$(sed -n 's/^name //p' "${one%terms}release" 2>/dev/null)" ] || continue
+		sed -n '/^generated /p' "$one"
+	done >>"$tmp/list"
+	set -f
+}
+
 # What is in the folders that go.
 find_held() {
 	plan_phase holds >"$tmp/wanted"
@@ -144,6 +154,7 @@ roll_back() {
 	sed -n 's/^release \(.*\)/\1/p' "$receipt" | awk '{ print "release", $1, $3, $2 }' >"$tmp/head"
 	read_journal "$receipt"
 	receipt_list >"$tmp/list"
+	add_generated
 	undone=$tx
 	read_clock
 	if [ -n "$dry" ]; then tx=0; else next_transaction; fi

@@ -200,14 +200,20 @@ type Group = { readonly group: readonly Offer[]; readonly later: readonly Offer[
 
 async function installGroup(context: Context, session: Session, input: Input, { group, later }: Group): Promise<number> {
   const used = await withAllIncoming(session, group, async (all) => await takeIn(context, session, input, { all, later }))
-  return used.broken.length > 0 ? needsAttention : used.result
+  const status = used.broken.length > 0 ? needsAttention : used.result.status
+  return used.result.goesOn ? Math.max(status, await installGroup(context, session, input, { group, later })) : status
 }
 
 type Coming = { readonly all: readonly Incoming[]; readonly later: readonly Offer[] }
 
-async function takeIn(context: Context, session: Session, input: Input, { all, later }: Coming): Promise<number> {
+/** `goesOn`: a phase has come of a root that nothing starts in between, and the next one follows at once. */
+type TakenIn = { readonly status: number; readonly goesOn: boolean }
+
+async function takeIn(context: Context, session: Session, input: Input, { all, later }: Coming): Promise<TakenIn> {
   const { disk, config, clock, recovery, progress, signal } = session
-  const parts = await nextParts(disk, all, await context.boot.id())
+  const boot = await context.boot.ofRoot()
+  if (await isUnwell(context, session, input, all)) return { status: needsAttention, goesOn: false }
+  const parts = await nextParts(disk, all, boot)
   const [first, ...together] = parts as [Part, ...Part[]]
   const beside = await restBeside(disk, context.program.paths, {
     now: all.map(({ channel }) => channel),
@@ -216,7 +222,7 @@ async function takeIn(context: Context, session: Session, input: Input, { all, l
   const work: InstallInput = { disk, ...first, together, beside, config, clock, recovery, progress, signal }
   const plan = await planInstall(work)
   if (input.flag('dry-run') || input.flag('json')) for (const line of planLines(plan, input.flag('json'))) await print(context, `${line}\n`)
-  if (input.flag('dry-run')) return 0
+  if (input.flag('dry-run')) return { status: 0, goesOn: false }
   await explainPlan(context, work, plan)
   await session.beforeCommit()
   const done = await installPlan(work, plan)
@@ -225,7 +231,15 @@ async function takeIn(context: Context, session: Session, input: Input, { all, l
   for (const [i, { old, new: next }] of done.receipt.releases.entries())
     tell(`${formatChannel((parts[i] as Part).incoming.channel)}: ${old} -> ${next}`)
   const status = await conclude(context, session, done)
-  return parts.some(({ phase }) => phase !== undefined) ? Math.max(status, await tellPhases(context, session)) : status
+  const isPhase = parts.some(({ phase }) => phase !== undefined)
+  if (isPhase && boot === undefined) return { status, goesOn: true }
+  return { status: isPhase ? Math.max(status, await tellPhases(context, session)) : status, goesOn: false }
+}
+
+/** Behind a phase, and a start of the machine after which the release's check of it fails. */
+async function isUnwell(context: Context, session: Session, input: Input, all: readonly Incoming[]): Promise<boolean> {
+  if (input.flag('dry-run') || (await betweenPhases(context, session)).size === 0) return false
+  return await (await import('./phase-check.ts')).failsItsCheck(context, session, all)
 }
 
 async function tellPhases(context: Context, session: Session): Promise<number> {

@@ -58,6 +58,11 @@ export const publish: Command = {
       value: 'PHASE',
       help: 'NAME or NAME=PATTERN: comes before the rest, with a reboot behind it; may be given again',
     },
+    'phase-check': {
+      kind: 'list',
+      value: 'NAME=COMMAND',
+      help: 'has to succeed when the machine has started again behind the phase NAME, before it goes on',
+    },
     ...lifetimeOptions,
   },
   examples: [
@@ -145,7 +150,7 @@ function publishInput(context: Context, input: Input, store: Store): Omit<Publis
 /** What the rules of the dist's system say. */
 function advisorOf(context: Context, input: Input): Advisor {
   const answers = answersOf(input)
-  const phases = parseWantedPhases(input.list('phase'))
+  const phases = parseWantedPhases(input.list('phase'), input.list('phase-check'))
   return async (old, next) => {
     const rules = await rulesOf(context, input, systemOf(next.entries.map(({ path }) => path)))
     const events = old === undefined ? [] : eventsBetween(old, next)

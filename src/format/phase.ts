@@ -1,6 +1,6 @@
 import { BinderyError } from '../base/error.ts'
 import { glob } from './glob.ts'
-import { isStepName } from './post-step.ts'
+import { isCommand, isStepName } from './post-step.ts'
 import { asList, asObject, asText } from './record-json.ts'
 import type { PostStep } from './post-step.ts'
 import type { Json, JsonObject } from './record-json.ts'
@@ -12,6 +12,8 @@ export type Phase = {
   readonly paths: readonly string[]
   /** Post-steps of the record that are run when these are in place; at the end all are. */
   readonly steps: readonly string[]
+  /** A command that has to succeed when the machine has started again, before it goes on: one may have come back with its old kernel. */
+  readonly check?: string
 }
 
 export const phaseLimits = { count: 8, paths: 256, text: 4096 } as const
@@ -22,7 +24,7 @@ export function isPhaseName(text: string): boolean {
 }
 
 export function jsonOfPhases(phases: readonly Phase[]): Json {
-  return phases.map(({ name, paths, steps }): JsonObject => ({ name, paths, steps }))
+  return phases.map(({ name, paths, steps, check }): JsonObject => ({ name, paths, steps, ...(check === undefined ? {} : { check }) }))
 }
 
 /** Throws `bad-format`, `over-limit`; `hostile` for what is no pattern. */
@@ -42,5 +44,7 @@ function phaseOf(phase: JsonObject, known: ReadonlySet<string>): Phase {
   if (!paths.every((path) => glob(path) !== undefined)) throw new BinderyError('hostile', `phase '${name}' has a path that is no pattern`)
   const steps = asList(phase['steps'], 'the steps of a phase', known.size).map((step) => asText(step, 'a step', phaseLimits.text))
   if (!steps.every((step) => known.has(step))) throw new BinderyError('bad-format', `phase '${name}' has a step that the record has not`)
-  return { name, paths, steps }
+  const check = phase['check'] === undefined ? undefined : asText(phase['check'], 'the check of a phase', phaseLimits.text)
+  if (check !== undefined && !isCommand(check)) throw new BinderyError('hostile', `the check of phase '${name}' is not one line`)
+  return { name, paths, steps, ...(check === undefined ? {} : { check }) }
 }

@@ -1,4 +1,4 @@
-import { inflateRawSync } from 'node:zlib'
+import { brotliDecompressSync } from 'node:zlib'
 import { readShared } from './share.ts'
 import type { BootSystem } from '../format/boot-hook.ts'
 
@@ -8,6 +8,8 @@ declare const packedBootHooks: string
 /** share/boot/SYSTEM. */
 export async function bootHookText(system: BootSystem): Promise<string> {
   if (typeof packedBootHooks !== 'string') return await readShared(`boot/${system}`)
-  const all = JSON.parse(inflateRawSync(Buffer.from(packedBootHooks, 'base64')).toString('latin1')) as Readonly<Record<BootSystem, string>>
+  const all = JSON.parse(brotliDecompressSync(Buffer.from(packedBootHooks, 'base64')).toString('latin1')) as Readonly<
+    Record<BootSystem, string>
+  >
   return all[system]
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { latin1 } from '../base/bytes.ts'
 import { isBinderyError } from '../base/error.ts'
 import type { Boot } from '../port/boot.ts'
@@ -10,24 +11,25 @@ export type BootSystem = {
   readonly readText: (file: string) => Promise<string | undefined>
 }
 
-export function hostBoot(exec: Exec): Boot {
-  return systemBoot({ platform: process.platform, exec, readText })
+export function hostBoot(exec: Exec, root: string): Boot {
+  return systemBoot({ platform: process.platform, exec, readText }, resolve(root) === '/')
 }
 
-/** The twin in memory: `id` is that of the moment. */
-export function memoryBoot(now: { readonly id: string | undefined }): Boot {
-  return { id: async () => await Promise.resolve(now.id) }
+/** The twin in memory: `id` is that of the moment; an `image` is a root that does not run. */
+export function memoryBoot(now: { readonly id: string | undefined; readonly image?: boolean }): Boot {
+  const id = async (): Promise<string | undefined> => await Promise.resolve(now.id)
+  return { id, ofRoot: async () => (now.image === true ? undefined : await id()) }
 }
 
-export function systemBoot(system: BootSystem): Boot {
-  return {
-    id: async () => {
-      if (system.platform === 'linux') return wordOf((await system.readText('/proc/sys/kernel/random/boot_id')) ?? '')
-      // FreeBSD has a number of chance since 14; elsewhere, and before, it is the time of the start.
-      const chance = system.platform === 'freebsd' ? wordOf(await sysctl(system, 'kern.boot_id')) : undefined
-      return chance ?? timeOf(await sysctl(system, 'kern.boottime'))
-    },
+/** `isRunning`: the root is that of the system that runs here. */
+export function systemBoot(system: BootSystem, isRunning = true): Boot {
+  const id = async (): Promise<string | undefined> => {
+    if (system.platform === 'linux') return wordOf((await system.readText('/proc/sys/kernel/random/boot_id')) ?? '')
+    // FreeBSD has a number of chance since 14; elsewhere, and before, it is the time of the start.
+    const chance = system.platform === 'freebsd' ? wordOf(await sysctl(system, 'kern.boot_id')) : undefined
+    return chance ?? timeOf(await sysctl(system, 'kern.boottime'))
   }
+  return { id, ofRoot: async () => (isRunning ? await id() : undefined) }
 }
 
 function wordOf(text: string): string | undefined {

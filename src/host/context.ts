@@ -55,7 +55,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
       return (program ??= ownProgram(root, version, hostExec))
     },
     kernel: hostKernel(hostExec),
-    boot: hostBoot(hostExec),
+    boot: hostBoot(hostExec, root),
     processes: hostProcesses(root, hostExec),
     steps: hostStepRunner(root),
     threads,

@@ -2,10 +2,12 @@ import { accessSync, constants, lstatSync } from 'node:fs'
 import { readFile, realpath } from 'node:fs/promises'
 import { latin1 } from '../base/bytes.ts'
 import { parentPath, parseRelPath } from '../base/path.ts'
-import { hasFlags } from './disk-flags.ts'
+import { hasFlags, readFlags } from './disk-flags.ts'
 import { dotted, runOnPaths } from './disk-tools.ts'
+import { printedBy, remoteAmong, systemMounts } from './remote-mounts.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Refusal } from '../port/disk.ts'
+import type { Exec } from '../port/exec.ts'
 import type { HostPath } from './disk-path.ts'
 import type { DiskTools } from './disk-tools.ts'
 
@@ -18,10 +20,13 @@ export async function readRefusals(
 ): Promise<ReadonlyMap<RelPath, Refusal>> {
   const found = new Map<RelPath, Refusal>()
   for (const path of await appendOnly(tools, paths)) found.set(path, 'append-only')
+  for (const path of await lockedFlags(tools, process.platform, paths)) found.set(path, 'locked')
   for (const path of paths) {
     const refusal = refusalAt(real(path))
     if (refusal !== undefined) found.set(path, refusal)
   }
+  const mounts = await systemMounts(process.platform, tools.exec, async (file) => await readFile(file, 'latin1'))
+  for (const path of remoteAmong(mounts, latin1(Buffer.from(await realpath(tools.root))), paths)) found.set(path, 'remote')
   return found
 }
 
@@ -51,6 +56,24 @@ async function appendOnly({ exec, root }: DiskTools, paths: readonly RelPath[]):
       .flatMap((line) => /^[-A-Za-z]*a[-A-Za-z]* +(.*)$/.exec(line)?.[1] ?? []),
   )
   return paths.filter((path) => marked.has(dotted(path)))
+}
+
+/**
+ * The flags of the BSDs that only root sets, and that nobody takes away where the system is above its first security level, or, in a
+ * jail, where that may not.
+ */
+export async function lockedFlags(tools: DiskTools, platform: string, paths: readonly RelPath[]): Promise<readonly RelPath[]> {
+  if (!hasFlags(platform) || !(await areFlagsKept(tools.exec, platform))) return []
+  const flags = await readFlags(tools, paths)
+  return paths.filter(
+    (path) => flags.get(path)?.some((word) => ['schg', 'schange', 'sappnd', 'sappend', 'simmutable'].includes(word)) === true,
+  )
+}
+
+async function areFlagsKept(exec: Exec, platform: string): Promise<boolean> {
+  const value = async (name: string): Promise<number> => Number((await printedBy(exec, '/sbin/sysctl', ['-n', name])) ?? 0)
+  if ((await value('kern.securelevel')) > 0) return true
+  return platform === 'freebsd' && (await value('security.jail.jailed')) > 0 && (await value('security.jail.chflags_allowed')) === 0
 }
 
 /** Linux tells; elsewhere a device number other than the folder's does. (On Linux an overlay's files have others, too.) */

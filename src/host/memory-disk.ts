@@ -33,7 +33,11 @@ function reader(tree: MemoryTree): DiskReader {
     },
     xattrsOf: async (paths) => select(tree, paths, (inode) => (inode.xattrs.size > 0 ? inode.xattrs : undefined)),
     flagsOf: async (paths) => select(tree, paths, (inode) => (inode.flags.length > 0 ? inode.flags : undefined)),
-    refusalsOf: async (paths) => select(tree, paths, (_, path) => (tree.mountOf(path).readOnly === true ? 'read-only' : undefined)),
+    refusalsOf: async (paths) =>
+      select(tree, paths, (_, path) => {
+        const { readOnly, refusal } = tree.mountOf(path)
+        return readOnly === true ? 'read-only' : refusal
+      }),
     mountPointsAmong: async (paths) => new Set(paths.filter((path) => tree.mountOf(path).top === path)),
     space: async (path) => {
       tree.get(path)

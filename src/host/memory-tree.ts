@@ -3,7 +3,7 @@ import { baseName, isWithin, maxNameBytes, parentPath, rootPath, showPath } from
 import type { Timestamp, Xattrs } from '../base/entry.ts'
 import type { ErrorCode } from '../base/error.ts'
 import type { RelPath } from '../base/path.ts'
-import type { DiskKind } from '../port/disk.ts'
+import type { DiskKind, Refusal } from '../port/disk.ts'
 
 /** The inodes behind `memoryDisk`: names lead to inodes through directories, as on a real file system. */
 
@@ -26,7 +26,13 @@ export type MemoryInode = {
 }
 
 /** A file system below a path of the tree. */
-export type MemoryMount = { readonly freeBytes?: number; readonly freeInodes?: number; readonly readOnly?: boolean }
+export type MemoryMount = {
+  readonly freeBytes?: number
+  readonly freeInodes?: number
+  readonly readOnly?: boolean
+  /** What is answered when somebody asks; nothing fails. */
+  readonly refusal?: Refusal
+}
 
 export type Mounts = Readonly<Record<string, MemoryMount>>
 

@@ -75,6 +75,12 @@ const madeByKernel: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
+/** What an absolute path without links lies on; undefined without a mount of `/`. */
+export function typeAt(mounts: readonly Mount[], path: string): string | undefined {
+  const above = visible(mounts).filter(({ point }) => point === '/' || path === point || path.startsWith(`${point}/`))
+  return above.sort((a, b) => a.point.length - b.point.length).at(-1)?.type
+}
+
 /** The mounts that a path can lead to: those on top, and not hidden by one that came to a directory above them later. */
 function visible(mounts: readonly Mount[]): readonly Mount[] {
   const top = new Map<string, Mount>()

@@ -5,4 +5,6 @@ export type Boot = {
    * system does not tell.
    */
   id(): Promise<string | undefined>
+  /** The same for the root that is worked on: undefined where another system runs than that of the root, whose next start nobody here sees. */
+  ofRoot(): Promise<string | undefined>
 }

@@ -48,8 +48,11 @@ export type Space = {
   readonly readOnly: boolean
 }
 
-/** Why a change is refused whoever asks for it: by the mount, or by flags of the inode that `flagsOf` does not know. */
-export type Refusal = 'read-only' | 'immutable' | 'append-only'
+/**
+ * Why a change is refused whoever asks for it: by the mount, or by flags of the inode that `flagsOf` does not know, or that the
+ * security level of the system keeps (`locked`). `remote` is a file system of another machine.
+ */
+export type Refusal = 'read-only' | 'immutable' | 'append-only' | 'locked' | 'remote'
 
 /** What this adapter can do on this system; asked once, shown to the user when something would be lost. */
 export type DiskCapabilities = {

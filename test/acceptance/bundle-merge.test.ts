@@ -13,7 +13,7 @@ import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
 import type { Versions } from '../../src/engine/client/apply/merge-text.ts'
 
-/** Configuration that was changed here and in the release: a bundle makes of it what `bindery install` makes of it. */
+/** Configuration and accounts that were changed here and in the release, and what the system makes anew: a bundle makes of it what `bindery install` makes of it. */
 const work = folderInMemory('bindery-bundle-merge-')
 after(() => rmSync(work, { recursive: true }))
 
@@ -79,6 +79,14 @@ const cases: Readonly<Record<string, readonly [old: string, next: string, here: 
   'etc/made': [lines(), theirs, lines({ 8: 'mine' })],
   'etc/a.db': [lines(), theirs, lines({ 1: 'mine' })],
   'etc/passwd': [lines(), theirs, lines({ 1: 'mine' })],
+  'etc/group': [
+    'wheel:*:0:root\nwww:*:67:\n',
+    'wheel:*:0:root,op\nwww:*:67:_httpd\n_ntp:*:83:\n',
+    'wheel:*:0:root,ann\nwww:*:67:\nown:*:1000:\n',
+  ],
+  'etc/master.passwd': ['root:*:0:0:0:0\n', 'root:*:0:0:0:0\n_ntp:*:83:83:0:0\n', 'root:*:0:0:0:0\nann:*:83:83:0:0\n'],
+  'usr/lib/libc.so.1': ['libc 1', 'libc 2', 'linked anew by the system'],
+  'usr/lib/libcrypto.so.2': ['libcrypto', 'libcrypto', 'linked anew'],
   'usr/local/etc/app': [lines(), theirs, lines({ 1: 'mine' })],
   'srv/named': [lines(), theirs, lines({ 1: 'mine' })],
   'srv/other': [lines(), theirs, lines({ 1: 'mine' })],
@@ -93,7 +101,7 @@ function makeReleases(): void {
     write('R1', { [path]: old })
     write('R2', { [path]: next })
   }
-  write('R1', { 'bin/sh': 'sh 1', 'etc/link': lines() })
+  write('R1', { 'bin/sh': 'sh 1', 'etc/link': lines(), 'usr/share/man/gone/x.index': 'an index' })
   write('R2', { 'bin/sh': 'sh 2', 'etc/link': theirs })
   publish('R')
 }
@@ -144,12 +152,14 @@ async function assertSameBut(actual: string, expected: string, but: readonly str
 
 describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
   before(() => {
-    write('.', { 'rules.toml': 'format = 1\n[[rule]]\nname = "named"\nmatch = ["/srv/named"]\nconfiguration = true\n' })
+    const anew = '[[rule]]\nname = "anew"\nmatch = ["/usr/lib/lib{c,crypto}.so.[0-9]", "/usr/share/**/*.index"]\ngenerated = true\n'
+    write('.', { 'rules.toml': `format = 1\n[[rule]]\nname = "named"\nmatch = ["/srv/named"]\nconfiguration = true\n${anew}` })
     makeReleases()
     busyboxTools(join(work, 'applets'), ['getfattr', 'setfattr'])
   })
   const make = (): void => {
     write('mine', Object.fromEntries(Object.entries(cases).map(([path, [, , here]]) => [path, here])))
+    write('mine', { 'usr/share/man/gone/x.index': 'made anew' })
     run(spoil)
   }
 
@@ -159,8 +169,9 @@ describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 
       test(`what bindery merges, and nothing else, under ${shell.name}`, needs(shell.program), async () => {
         const talk = await assertAlike(shell, { repo: 'R', bundle: 'R.sh', make })
         const merged = talk.flatMap((line) => /\/(.+) was merged/.exec(line)?.[1] ?? [])
-        const quiet = ['clean', 'crlf', 'ended-here', 'long-line', 'mode', 'no-end', 'same', 'taken'].map((name) => `etc/${name}`)
+        const quiet = ['clean', 'crlf', 'ended-here', 'group', 'long-line', 'mode', 'no-end', 'same', 'taken'].map((name) => `etc/${name}`)
         assert.deepEqual(merged.toSorted(), [odd, ...quiet, 'srv/named', 'usr/local/etc/app'].toSorted())
+        assert.doesNotMatch(talk.join('\n'), /usr\/(?:lib|share)/)
       })
 
     if (goes('busybox'))

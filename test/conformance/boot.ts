@@ -8,5 +8,6 @@ export function bootConformance(name: string, boot: Boot): void {
     const id = await boot.id()
     assert.match(id ?? '', /^[A-Za-z0-9._:-]+$/)
     assert.equal(await boot.id(), id)
+    assert.equal(await boot.ofRoot(), id)
   })
 }

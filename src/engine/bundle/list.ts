@@ -1,3 +1,4 @@
+import { latin1, utf8 } from '../../base/bytes.ts'
 import { comparePaths, isWithin, parentPath, rootPath } from '../../base/path.ts'
 import { encodeNode, escapeWord } from '../../format/journal-node.ts'
 import { encodeStep } from '../../format/journal-step.ts'
@@ -46,14 +47,17 @@ export type ListInput = {
   readonly elsewhere: Elsewhere
   readonly bases: MergeBases
   readonly keepOld: readonly KeepOld[]
+  /** Patterns of paths that the system makes anew. */
+  readonly generated: readonly string[]
 }
 
-export function bundleList({ trees, after, former, elsewhere, bases, keepOld }: ListInput): BundleList {
+export function bundleList({ trees, after, former, elsewhere, bases, keepOld, generated }: ListInput): BundleList {
   const paths = pathsOf(trees)
   const members = new Members(trees, bases)
   const lines = [
     ...after.postSteps.map((step) => `note ${encodeStep(step)}`),
     ...(after.reboot === 'none' ? [] : [`reboot ${after.reboot}`]),
+    ...generated.map((pattern) => `generated ${escapeWord(latin1(utf8(pattern)))}`),
     ...former.map(formerLine),
     ...libraryLines(trees, former),
     ...[...elsewhere].flatMap(([role, others]) => others.map((path) => `elsewhere ${role} ${escapeWord(path)}`)),
@@ -61,7 +65,7 @@ export function bundleList({ trees, after, former, elsewhere, bases, keepOld }: 
       .sort(comparePaths)
       .map((path) => `above ${escapeWord(path)} ${nodeWord(trees.next.nodes.get(path))}`),
     ...keepOldLines(keepOld, trees, paths),
-    ...[...bases.numbers].map(([path, number]) => `merge ${escapeWord(path)} ${number}`).sort(),
+    ...[...bases.numbers].map(([path, number]) => `merge ${escapeWord(path)} ${number}${bases.byEntry.has(path) ? ' entries' : ''}`).sort(),
     ...paths.map((path) => pathLine(trees, path, members.of(path))),
   ]
   return { text: lines.map((line) => `${line}\n`).join(''), contents: members.contents }

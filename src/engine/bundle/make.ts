@@ -4,15 +4,19 @@ import { BinderyError } from '../../base/error.ts'
 import { channelRole, formatChannel, formatDistName } from '../../base/name.ts'
 import { bundleFileName } from '../../format/bundle-index.ts'
 import { keepOldOfProduct, usualKeepOld } from '../../format/keep-old.ts'
+import { decodeListing } from '../../format/listing.ts'
 import { decodeManifest } from '../../format/manifest.ts'
 import { describeNeed } from '../../format/need.ts'
 import { encodeReleaseState } from '../../format/release-state.ts'
+import { encodeTerms } from '../../format/release-terms.ts'
 import { afterInstall } from '../client/apply/after.ts'
+import { termsOf } from '../client/terms.ts'
 import { compress, decompress } from '../dist/wire.ts'
 import { openTarget, digestOf } from '../repo/blob.ts'
 import { readUpdates } from '../repo/channel-draft.ts'
 import { readManifestText } from '../repo/manifest-text.ts'
 import { loadRepository } from '../repo/repository.ts'
+import { releaseTargets } from '../update/compose.ts'
 import { elsewhere, formerOf, goingPaths, openItems } from './former.ts'
 import { bundleList, bundleTrees } from './list.ts'
 import { mergeable, noBases, readBases } from './merge-bases.ts'
@@ -74,10 +78,18 @@ export async function makeBundle(input: BundleInput): Promise<Bundle> {
   const bases = await basesOf(input.store, released, trees)
   const keepOld = keepOldOfProduct(usualKeepOld, input.channel.product)
   const after = withNeedsTold(afterInstall(released.records), next)
-  const list = bundleList({ trees, after, former: items, elsewhere: others, bases, keepOld })
+  const generated = [...new Set([released.old, ...released.records].flatMap((record) => record?.generated ?? []))]
+  const list = bundleList({ trees, after, former: items, elsewhere: others, bases, keepOld, generated })
   const extras = extrasOf(input, released)
   const about = { ...aboutOf(input, released, { members: list.contents.length, extras }), obsolete_through: former.through }
-  const draft: Draft = { input, released, list, former: await packed(bases), extras: [extras.release, ...extras.manifest], about }
+  const draft: Draft = {
+    input,
+    released,
+    list,
+    former: await packed(bases),
+    extras: [extras.release, ...extras.manifest, ...extras.terms],
+    about,
+  }
   const whole = await wholeBundle(draft)
   const patches = input.format === 'bsdiff' && old !== undefined ? [await patchBundle(draft, old, whole)] : []
   return {
@@ -184,10 +196,14 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
     if (found === undefined) throw new BinderyError('not-found', 'is no release of the channel', { subject: name })
     return found
   }
-  const next = to === undefined ? updates.at(-1) : named(to)
+  const isWithdrawn = (update: Update): boolean => isWithdrawnIn(targets, update)
+  const offered = updates.filter((update) => !isWithdrawn(update))
+  const next = to === undefined ? offered.at(-1) : named(to)
+  if (next !== undefined && isWithdrawn(next))
+    throw new BinderyError('not-found', 'was withdrawn', { subject: formatDistName(next.release.name) })
   if (next === undefined) throw new BinderyError('not-found', 'has no release', { subject: formatChannel(channel) })
   if (from?.kind === 'full') return { repository, role, targets, old: undefined, next, records: [next] }
-  const old = from === undefined ? updates.filter(({ sequence }) => sequence < next.sequence).at(-1) : named(from.name)
+  const old = from === undefined ? offered.filter(({ sequence }) => sequence < next.sequence).at(-1) : named(from.name)
   if (old === undefined)
     throw new BinderyError('not-found', 'has no release before it', {
       subject: formatDistName(next.release.name),
@@ -197,6 +213,12 @@ async function releasesOf({ store, channel, from, to }: BundleInput): Promise<Re
     throw new BinderyError('usage', `${formatDistName(old.release.name)} is not older than ${formatDistName(next.release.name)}`)
   const records = updates.filter(({ sequence }) => sequence > old.sequence && sequence <= next.sequence)
   return { repository, role, targets, old, next, records }
+}
+
+/** Nobody is to come to it any more. Who has it may still leave it. */
+function isWithdrawnIn(targets: ReadonlyMap<string, TargetFile>, { release }: Update): boolean {
+  const { update } = releaseTargets(release.name)
+  return decodeListing(update, targets.get(update)?.custom)?.withdrawn === true
 }
 
 async function manifestOf({ store }: BundleInput, targets: ReadonlyMap<string, TargetFile>, update: Update): Promise<Manifest> {
@@ -214,7 +236,7 @@ async function openDistOf(store: Store, targets: ReadonlyMap<string, TargetFile>
   return decompress(await openTarget(store, way.target, targets.get(way.target) as TargetFile), release.tar.size)
 }
 
-type Extras = { readonly release: Extra; readonly manifest: readonly Extra[] }
+type Extras = { readonly release: Extra; readonly manifest: readonly Extra[]; readonly terms: readonly Extra[] }
 
 /** What the channel's state says afterwards; the base is left out, and so the update after this one comes whole. */
 function extrasOf({ store, withManifest }: BundleInput, { targets, next }: Released): Extras {
@@ -226,10 +248,16 @@ function extrasOf({ store, withManifest }: BundleInput, { targets, next }: Relea
     tar: next.release.tar,
     manifest: { sha256: digestOf(target, file), size: file.length },
   })
+  const terms = termsOf(next)
   return {
-    release: { size: state.length, open: () => oneChunk(state) },
+    release: ofBytes(state),
+    terms: terms === undefined ? [] : [ofBytes(encodeTerms(next.release.name, terms))],
     manifest: withManifest ? [{ size: file.length, open: () => targetStream(store, target, file) }] : [],
   }
+}
+
+function ofBytes(bytes: Uint8Array): Extra {
+  return { size: bytes.length, open: () => oneChunk(bytes) }
 }
 
 async function* targetStream(store: Store, target: string, file: TargetFile): ByteStream {
@@ -240,7 +268,8 @@ type Members = { readonly members: number; readonly extras: Extras }
 
 function aboutOf({ channel }: BundleInput, { old, next }: Released, { members, extras }: Members): About {
   const tarOf = ({ release }: Update): string => `${release.tar.sha256} ${release.tar.size}`
-  const [manifest] = extras.manifest
+  const [manifest, terms] = [extras.manifest[0], extras.terms[0]]
+  const count = members + 1 + extras.manifest.length
   return {
     channel: formatChannel(channel),
     role: channelRole(channel),
@@ -249,11 +278,13 @@ function aboutOf({ channel }: BundleInput, { old, next }: Released, { members, e
     old_tar: old === undefined ? '' : tarOf(old),
     new_release: formatDistName(next.release.name),
     new_tar: tarOf(next),
-    members: members + 1 + extras.manifest.length,
+    members: count + extras.terms.length,
     release_member: members,
     release_size: extras.release.size,
     manifest_member: manifest === undefined ? '' : members + 1,
     manifest_size: manifest === undefined ? '' : manifest.size,
+    terms_member: terms === undefined ? '' : count,
+    terms_size: terms === undefined ? '' : terms.size,
     whole_name: '',
     whole_sum: '',
     whole_at: '',

@@ -1,5 +1,5 @@
 import { collectBytes } from '../../base/bytes.ts'
-import { isConfiguration, namedConfiguration } from '../client/apply/configuration.ts'
+import { isAccounts, isConfiguration, namedConfiguration } from '../client/apply/configuration.ts'
 import { checked } from '../client/apply/contents.ts'
 import { maxMergeBytes } from '../client/apply/merges.ts'
 import { sameContent } from '../client/apply/nodes.ts'
@@ -15,33 +15,39 @@ import type { Trees } from './former.ts'
 export type MergeBases = {
   /** The number of its old content, by path. */
   readonly numbers: ReadonlyMap<RelPath, number>
+  /** Those of accounts, which are merged by entry. */
+  readonly byEntry: ReadonlySet<RelPath>
   /** Each once, by number. */
   readonly contents: readonly Uint8Array[]
 }
 
-export const noBases: MergeBases = { numbers: new Map(), contents: [] }
+export const noBases: MergeBases = { numbers: new Map(), byEntry: new Set(), contents: [] }
 
 /** All that is brought along for this; what comes after it, in byte order, is not merged by a bundle. */
 const maxBasesBytes = 4 << 20
 
-/** What a client would merge, if somebody had changed it. */
-export function mergeable({ base, next }: Trees, records: readonly Update[]): readonly FileEntry[] {
+/** A file that a client would merge, if somebody had changed it. */
+export type Mergeable = FileEntry & { readonly isByEntry: boolean }
+
+export function mergeable({ base, next }: Trees, records: readonly Update[]): readonly Mergeable[] {
   const config = { configProtect: namedConfiguration(records) }
-  const found: FileEntry[] = []
+  const found: Mergeable[] = []
   let total = 0
   for (const [path, old] of [...base.nodes].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const wanted = next.nodes.get(path)
-    if (old.kind !== 'file' || wanted?.kind !== 'file' || sameContent(old, wanted) || !isConfiguration(config, path)) continue
+    if (old.kind !== 'file' || wanted?.kind !== 'file' || sameContent(old, wanted)) continue
+    const isByEntry = !isConfiguration(config, path)
+    if (isByEntry && !isAccounts(path)) continue
     if (base.groups.has(path) || next.groups.has(path) || Math.max(old.size, wanted.size) > maxMergeBytes) continue
     if (total + old.size > maxBasesBytes) break
     total += old.size
-    found.push(old)
+    found.push({ ...old, isByEntry })
   }
   return found
 }
 
 /** `oldDist`: the uncompressed tar of the old release. What is no text has no number. */
-export async function readBases(oldDist: ByteStream, files: readonly FileEntry[]): Promise<MergeBases> {
+export async function readBases(oldDist: ByteStream, files: readonly Mergeable[]): Promise<MergeBases> {
   const wanted = new Map(files.map((file) => [file.path, file]))
   const numbers = new Map<RelPath, number>()
   const contents: Uint8Array[] = []
@@ -58,5 +64,5 @@ export async function readBases(oldDist: ByteStream, files: readonly FileEntry[]
     wanted.delete(header.path)
     if (wanted.size === 0) break
   }
-  return { numbers, contents }
+  return { numbers, byEntry: new Set(files.flatMap(({ path, isByEntry }) => (isByEntry ? [path] : []))), contents }
 }

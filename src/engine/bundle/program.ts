@@ -20,6 +20,7 @@ export const programParts = [
   'merge.sh',
   'plan.awk',
   'merge.awk',
+  'accounts.awk',
 ] as const
 
 /** What the program knows of the bundle, as variables of sh. */
@@ -93,7 +94,9 @@ function programText(texts: ProgramTexts, about: About): string {
     part('verbs.sh').replace('@plan.awk@\n', () => part('plan.awk')),
     part('install.sh'),
     part('old-names.sh'),
-    part('merge.sh').replace('@merge.awk@\n', () => part('merge.awk')),
+    part('merge.sh')
+      .replace('@merge.awk@\n', () => part('merge.awk'))
+      .replace('@accounts.awk@\n', () => part('accounts.awk')),
     '}',
   ]
   return text.join('\n')

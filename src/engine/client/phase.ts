@@ -44,8 +44,15 @@ export function coveredBy(patterns: readonly string[]): (path: RelPath) => boole
 /** `reboot`: the machine still runs what it ran when the newest phase came. */
 export type Standing = { readonly channel: Channel; readonly state: PhaseState; readonly waits: 'reboot' | 'install' }
 
-export function standingOf(channel: Channel, state: PhaseState, boot: string | undefined): Standing {
-  return { channel, state, waits: boot !== undefined && state.boot === boot ? 'reboot' : 'install' }
+/** What is known of this start of the machine. */
+export type Now = {
+  readonly boot: string | undefined
+  /** The channel waits for another one since this one (reboot.ts). */
+  readonly isPending: boolean
+}
+
+export function standingOf(channel: Channel, state: PhaseState, { boot, isPending }: Now): Standing {
+  return { channel, state, waits: boot !== undefined && (state.boot === boot || isPending) ? 'reboot' : 'install' }
 }
 
 /** `base/amd64: of base-1.1-20260201-amd64 the phase kernel is in place; reboot, then run 'bindery install' again`. */

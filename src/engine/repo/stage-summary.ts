@@ -133,7 +133,10 @@ function noteLines({
     ...(security ? ['  a security update'] : []),
     ...(reboot === 'none' ? [] : [`  needs: ${reboot}`]),
     ...needs.map((need) => `  needs: ${describeNeed(need)}${need.optional ? ', where that is followed' : ''}`),
-    ...phases.map(({ name, paths }) => `  first, with a reboot behind it: ${name}, ${paths.join(' ')}`),
+    ...phases.flatMap(({ name, paths, check }) => [
+      `  first, with a reboot behind it: ${name}, ${paths.join(' ')}`,
+      ...(check === undefined ? [] : [`  which has to succeed after it: ${check}`]),
+    ]),
     ...notices.map((text) => `  notice: ${JSON.stringify(text)}`),
     ...postSteps.map((step) => `  then: ${stepText(step)}`),
     ...generated.map((path) => `  made anew by the system: ${path}`),

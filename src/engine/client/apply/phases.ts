@@ -73,9 +73,16 @@ function withoutTimes({ entries }: Manifest): Buffer {
 /** Of all records of a step, oldest first: a phase of a release that is passed over still has to come before the rest. */
 export function phasesOf(records: readonly Update[]): readonly Phase[] {
   const phases = new Map<string, Phase>()
-  for (const { name, paths, steps } of records.flatMap((record) => record.phases ?? [])) {
+  for (const { name, paths, steps, check: own } of records.flatMap((record) => record.phases ?? [])) {
     const known = phases.get(name)
-    phases.set(name, { name, paths: union(known?.paths, paths), steps: union(known?.steps, steps) })
+    // The newest says how it is with its own kernel.
+    const check = own ?? known?.check
+    phases.set(name, {
+      name,
+      paths: union(known?.paths, paths),
+      steps: union(known?.steps, steps),
+      ...(check === undefined ? {} : { check }),
+    })
   }
   return [...phases.values()]
 }

@@ -7,7 +7,7 @@ import type { Plan } from './plan.ts'
 
 /** What the system would refuse in the middle, to root too: every path that is to change is asked before. */
 
-/** Throws `read-only`, `permission` or `conflict`. */
+/** Throws `read-only`, `not-supported`, `permission` or `conflict`. */
 export async function checkRefusals(disk: DiskReader, { journal, seen }: Plan): Promise<void> {
   const asked = new Map<RelPath, RelPath>()
   for (const action of journal.actions) for (const path of changedBy(seen, action)) if (!asked.has(path)) asked.set(path, action.path)
@@ -37,9 +37,21 @@ function nearestFolder(seen: ReadonlyMap<RelPath, Stat>, folder: RelPath): RelPa
 
 async function refused(disk: DiskReader, refusal: Refusal, path: RelPath, because: RelPath): Promise<BinderyError> {
   if (refusal === 'read-only') {
-    return new BinderyError('read-only', `the file system on ${slash(await topOf(disk, path))} is mounted read-only`, {
+    return new BinderyError('read-only', `the file system on ${slash(await topOf(disk, path, refusal))} is mounted read-only`, {
       subject: slash(because),
       hint: 'mount it read-write and try again; nothing was changed',
+    })
+  }
+  if (refusal === 'remote') {
+    return new BinderyError('not-supported', `the file system on ${slash(await topOf(disk, path, refusal))} is another machine's`, {
+      subject: slash(because),
+      hint: "it is updated by the machine that has the disk, with 'bindery -C'; nothing was changed",
+    })
+  }
+  if (refusal === 'locked') {
+    return new BinderyError('permission', `${path === because ? '' : `${slash(path)} `}is immutable, and flags cannot be taken away here`, {
+      subject: slash(because),
+      hint: 'start the machine in single-user mode, or with a lower kern.securelevel(7); nothing was changed',
     })
   }
   const [state, option] = refusal === 'immutable' ? ['immutable', '-i'] : ['append-only', '-a']
@@ -50,11 +62,11 @@ async function refused(disk: DiskReader, refusal: Refusal, path: RelPath, becaus
 }
 
 /** A bind mount has the device number of what it shows; but what is above it can be written. */
-async function topOf(disk: DiskReader, path: RelPath): Promise<RelPath> {
+async function topOf(disk: DiskReader, path: RelPath, refusal: Refusal): Promise<RelPath> {
   const chain = [path]
   for (let at = path; at !== rootPath;) chain.push((at = parentPath(at)))
   const refusals = await disk.refusalsOf(chain)
-  const above = chain.findIndex((one) => refusals.get(one) !== 'read-only')
+  const above = chain.findIndex((one) => refusals.get(one) !== refusal)
   return (above < 0 ? chain.at(-1) : chain[Math.max(above - 1, 0)]) ?? path
 }
 
