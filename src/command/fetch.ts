@@ -23,7 +23,7 @@ export const fetch: Command = {
   options: { json: sharedFlags.json },
   examples: ['bindery fetch', 'bindery fetch && bindery install'],
   run: async (context, input) => {
-    const session = await openSession(context)
+    const session = await openSession(context, 'fetching')
     await refuseReader(session)
     return await withLock(context, 'fetch', async () => await fetchAll(context, session, input))
   },
