@@ -3,7 +3,7 @@ import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
 import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
-import { hostContext, version, writeOut } from './host/context.ts'
+import { fetcherWord, hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
 import type { Threads } from './port/thread.ts'
 
@@ -14,7 +14,16 @@ import type { Threads } from './port/thread.ts'
 export async function main(verbs: readonly Verb[], threads?: Threads): Promise<never> {
   // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
-  process.exit(await run(verbs, process.argv.slice(2), threads))
+  const argv = process.argv.slice(2)
+  process.exit(argv[0] === fetcherWord ? await fetchForOther(argv.slice(1)) : await run(verbs, argv, threads))
+}
+
+/** No verb: how root starts this program once more, to do what root should not (doc/spec/fetcher.md). */
+async function fetchForOther(words: readonly string[]): Promise<number> {
+  const { serveFetcher } = await import('./host/fetcher-service.ts')
+  const { lookFirst } = await import('./engine/repo/look-first.ts')
+  await serveFetcher(words, lookFirst)
+  return 0
 }
 
 async function run(verbs: readonly Verb[], argv: readonly string[], threads: Threads | undefined): Promise<number> {

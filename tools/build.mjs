@@ -38,7 +38,8 @@ const recovery = Buffer.from(shellProgram('recover', ['verbs'], 'bindery_recover
 // The client is one file and needs no other.
 const hooks = Object.fromEntries(readdirSync('share/boot').map((system) => [system, readFileSync(`share/boot/${system}`, 'latin1')]))
 const define = { packedRecovery: packed(recovery), packedBootHooks: packed(Buffer.from(JSON.stringify(hooks), 'latin1')) }
-const client = await build({ ...common, define, entryPoints: ['src/bindery-client.ts'] })
+// Said shorter, not renamed: a small machine reads all of it at each start.
+const client = await build({ ...common, define, minifySyntax: true, entryPoints: ['src/bindery-client.ts'] })
 if (process.argv.includes('--clean')) rmSync('dist', { recursive: true, force: true })
 for (const { path, text } of [...whole.outputFiles, ...client.outputFiles]) put(path, Buffer.from(withoutNamespaces(withoutPaths(text))))
 put('dist/meta.json', Buffer.from(JSON.stringify(whole.metafile)))

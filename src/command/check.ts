@@ -37,7 +37,7 @@ export const check: Command = {
   run: async (context, input) => {
     const upd = updOf(input)
     if (upd !== undefined) return (await checkUpd(context, input, upd)) && input.flag('exit-code') ? updatesAvailable : 0
-    const session = await openSession(context)
+    const session = await openSession(context, 'fetching')
     const checking = async (): Promise<readonly Finding[]> => await findAll(context, session, input)
     const findings = await (input.flag('cron') ? byCron : underLock)(context, session, checking)
     const standing = await betweenPhases(context, session)

@@ -7,6 +7,8 @@ import { mirrorOrder } from '../engine/client/fetch/mirror-order.ts'
 import { listReceipts } from '../engine/client/apply/receipts.ts'
 import { throttle } from '../engine/client/fetch/throttle.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
+import { refreshAfter } from '../engine/repo/look-first.ts'
+import { refreshTrust } from '../engine/repo/trust.ts'
 import { machineId } from '../engine/client/machine-id.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
@@ -20,21 +22,22 @@ import type { Channel } from '../base/name.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { ClientConfig } from '../format/conf.ts'
 import type { DiskReader } from '../port/disk.ts'
-import type { HttpClient } from '../port/http.ts'
 import type { Context, Input } from './command.ts'
 
 /** What every client verb begins with: the root, its configuration, and the lock. */
 
-export async function openSession(context: Context): Promise<Session> {
+/** `fetching`: for a verb that always asks the network, so that what this needs starts while the state is read. */
+export async function openSession(context: Context, use: 'fetching' | 'any' = 'any'): Promise<Session> {
   if (!isTree(context.root)) throw new BinderyError('wrong-type', 'is no directory', { subject: context.root })
   const config = await readConfig(context)
+  const network = await networkOf(context, config, use)
   const disk = hostDisk(context.root)
   const mayWrite = await mayWriteState(context.root)
   // What someone removed by hand, the cache for instance, is made again.
   if (mayWrite) await makeStateFolders(disk)
   return {
     disk,
-    http: httpOf(context, config),
+    ...network,
     throttle: throttle(config.network.rateLimit, context),
     clock: context.clock,
     recovery: recoveryProgram,
@@ -50,9 +53,18 @@ export async function openSession(context: Context): Promise<Session> {
   }
 }
 
-function httpOf({ http, environment }: Context, config: ClientConfig): HttpClient {
+/** Root lets another process fetch, and look first at what it brings. */
+async function networkOf(
+  { http, fetcher, environment }: Context,
+  config: ClientConfig,
+  use: 'fetching' | 'any',
+): Promise<Pick<Session, 'http' | 'refresh'>> {
   const isOwn = config.proxy !== undefined || config.noProxy !== undefined
-  return isOwn ? hostHttp(configuredProxy(environment, config)) : http
+  const proxies = isOwn ? configuredProxy(environment, config) : environment
+  if (fetcher === undefined || config.fetchUser === 'none') return { http: isOwn ? hostHttp(proxies) : http, refresh: refreshTrust }
+  const other = await fetcher({ user: config.fetchUser, proxies })
+  if (use === 'fetching') other.start()
+  return { http: other.http, refresh: refreshAfter(other.look) }
 }
 
 /** Not on a file system that is mounted read-only either: `check` works there, too. */

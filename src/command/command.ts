@@ -1,5 +1,6 @@
 import type { Ask, AskPassphrase, Clock, Progress, Random, Wait } from '../port/ambient.ts'
 import type { Exec } from '../port/exec.ts'
+import type { Fetcher } from '../port/fetcher.ts'
 import type { HttpClient } from '../port/http.ts'
 import type { Boot } from '../port/boot.ts'
 import type { OwnProgram } from '../port/own-program.ts'
@@ -69,6 +70,10 @@ export type Context = {
   readonly wait: Wait
   readonly random: Random
   readonly http: HttpClient
+  /** Who fetches instead, and reads first what is not verified yet: for root alone. Undefined `user`: the usual account. */
+  readonly fetcher:
+    | ((given: { readonly user: string | undefined; readonly proxies: Context['environment'] }) => Promise<Fetcher>)
+    | undefined
   readonly exec: Exec
   readonly program: OwnProgram
   readonly kernel: RunningKernel

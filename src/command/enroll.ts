@@ -36,7 +36,7 @@ export const enroll: Command = {
     'bindery -C /mnt enroll https://updates.example.org/ root.json base/amd64 comp/amd64 --basis installed --boot-hook',
   ],
   run: async (context, input) => {
-    const session = await openSession(context)
+    const session = await openSession(context, 'fetching')
     const request = await requestOf(context, input, session.config)
     const hook = await agreedBootHook(context, input, session.disk)
     return await changing(context, session, async (opened) => await enrollHere(context, opened, request, hook))

@@ -23,7 +23,7 @@ export const fetch: Command = {
   options: { json: sharedFlags.json },
   examples: ['bindery fetch', 'bindery fetch && bindery install'],
   run: async (context, input) => {
-    return await changing(context, await openSession(context), async (session) => {
+    return await changing(context, await openSession(context, 'fetching'), async (session) => {
       await refuseReader(session)
       return await withLock(context, 'fetch', async () => await fetchAll(context, session, input))
     })

@@ -72,7 +72,7 @@ export const install: Command = {
   run: async (context, input) => {
     const wish = rebootWish(context, input)
     const { program } = context
-    const opened = await openSession(context)
+    const opened = await openSession(context, 'fetching')
     const session = { ...opened, config: configOf(opened, input) }
     if (input.flag('dry-run')) {
       await refuseReader(session)

@@ -11,6 +11,7 @@ import {
   proxyOf,
   seconds,
   showMirror,
+  userName,
   wholeNumber,
   withoutPassword,
   yesOrNo,
@@ -43,6 +44,10 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   'no-proxy': {
     set: (config, text) => ({ ...config, noProxy: text }),
     show: ({ noProxy }) => (noProxy === undefined ? [] : [noProxy]),
+  },
+  'fetch-user': {
+    set: (config, text) => ({ ...config, fetchUser: userName(text) }),
+    show: ({ fetchUser }) => (fetchUser === undefined ? [] : [fetchUser]),
   },
   basis: { set: (config, text) => ({ ...config, basis: basisOf(text) }), show: ({ basis }) => [basis] },
   hold: {

@@ -70,6 +70,12 @@ export function machineName(text: string): string {
   return text
 }
 
+/** Of passwd(5), or `none`. */
+export function userName(text: string): string {
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(text)) throw new BinderyError('usage', `'${text}' is no name of a user`)
+  return text
+}
+
 /** For a shell. */
 export function commandOf(text: string): string {
   if (!isCommand(text)) throw new BinderyError('usage', 'is no command of one line without control characters')

@@ -19,6 +19,8 @@ export type ClientConfig = {
   /** Instead of what the environment says. */
   readonly proxy?: string
   readonly noProxy?: string
+  /** Who fetches for root; undefined: the usual account. `none`: root. */
+  readonly fetchUser?: string
   /** What `enroll` takes when not told. */
   readonly basis: Basis
   /** `product/arch` of the channels that are not to be updated, or `all`. */

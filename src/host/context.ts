@@ -21,6 +21,9 @@ import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
 
+/** What this program is called with to be the fetcher, with uid and gid. */
+export const fetcherWord = '--fetcher'
+
 /** The real world for one verb. */
 export function hostContext(verb: string, globals: Input, threads?: Threads): Context {
   const verbosity = verbosityOf(globals)
@@ -50,6 +53,11 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     wait: systemWait,
     random: systemRandom,
     http: hostHttp(),
+    fetcher:
+      process.getuid?.() === 0
+        ? async (given) =>
+            (await import('./fetcher.ts')).hostFetcher({ ...given, command: [process.argv[1] ?? '', fetcherWord], say: line })
+        : undefined,
     exec: hostExec,
     get program() {
       return (program ??= ownProgram(root, version, hostExec))

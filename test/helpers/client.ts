@@ -1,6 +1,7 @@
 import { defaultConfig } from '../../src/format/conf.ts'
 import { mirrorOrder } from '../../src/engine/client/fetch/mirror-order.ts'
 import { makeStateFolders } from '../../src/engine/client/state.ts'
+import { refreshTrust } from '../../src/engine/repo/trust.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { recovery } from './recovery.ts'
@@ -17,6 +18,7 @@ export async function testSession(change: Partial<Session> = {}): Promise<TestSe
   return {
     disk,
     http: hostHttp({}),
+    refresh: refreshTrust,
     clock: { now: () => Date.now() },
     recovery,
     config,

@@ -1,6 +1,6 @@
 import { BinderyError, toldOf } from '../../../base/error.ts'
 import { channelOfRole, channelRole, formatChannel } from '../../../base/name.ts'
-import { loadTrustedRoot, refreshTrust } from '../../repo/trust.ts'
+import { loadTrustedRoot } from '../../repo/trust.ts'
 import { repairHint } from '../state.ts'
 import { mirrorFailures } from './mirror-failures.ts'
 import { metadataSource } from './mirrors.ts'
@@ -86,7 +86,7 @@ function located({ code, message, subject, hint, cause }: BinderyError, url: str
 }
 
 async function trustFrom(session: Session, { store, channels, grace = 0 }: TrustInput, url: string): Promise<Trust> {
-  const trust = await refreshTrust({ store, clock: session.clock, grace, source: metadataSource(session, url) })
+  const trust = await session.refresh({ store, clock: session.clock, grace, source: metadataSource(session, url) })
   for (const channel of channels) {
     if (!trust.delegated.includes(channelRole(channel))) throw noChannel(channel, trust.delegated)
     await trust.targetsOf(channelRole(channel))

@@ -2,6 +2,7 @@ import type { Clock, Progress } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { HttpClient } from '../../../port/http.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
+import type { Refresh } from '../../repo/look-first.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { MirrorOrder } from './mirror-order.ts'
 import type { Throttle } from './throttle.ts'
@@ -11,6 +12,8 @@ export type Session = {
   /** The root that is updated; the state lies below it. */
   readonly disk: Disk
   readonly http: HttpClient
+  /** The trust workflow; as root, behind one who looks first. */
+  readonly refresh: Refresh
   readonly throttle: Throttle
   readonly clock: Clock
   readonly recovery: RecoveryProgram

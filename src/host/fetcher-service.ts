@@ -1,0 +1,125 @@
+import { emptyBytes } from '../base/bytes.ts'
+import { BinderyError } from '../base/error.ts'
+import { encodeMessage, failure, message, messageReader, numberOf, pairsOf, textOf } from '../format/fetcher-message.ts'
+import { hostHttp } from './http.ts'
+import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
+import type { Look, LookAnswer, LookQuestion, Looked } from '../port/fetcher.ts'
+
+/** The process that fetches: what it is asked on stdin it answers on stdout, until stdin ends. `words`: uid and gid to become first. */
+export async function serveFetcher(words: readonly string[], look: Look): Promise<void> {
+  // Ctrl-C goes to all of a terminal's group. Who asks us decides what ends; we end with it.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => {})
+  try {
+    giveUpRoot(Number(words[0]), Number(words[1]))
+  } catch (error) {
+    return void send(failure(0, error))
+  }
+  const calls = new Map<number, Call>()
+  const read = messageReader(maxAsked)
+  // Not a byte is read before here.
+  for await (const bytes of process.stdin) for (const asked of read(bytes as Uint8Array)) void serve(calls, asked, look)
+}
+
+/** More than metadata may have. */
+const maxAsked = 65 << 20
+
+/** For good: of the groups, of the real, effective and saved ids. Throws `permission`. */
+function giveUpRoot(uid: number, gid: number): void {
+  // What only root may read, perhaps.
+  if (process.env['NODE_EXTRA_CA_CERTS'] !== undefined) process.getBuiltinModule('node:tls').getCACertificates('extra')
+  // Where root alone may write.
+  process.getBuiltinModule('node:module').flushCompileCache()
+  try {
+    process.setgroups?.([])
+    process.setgid?.(gid)
+    process.setuid?.(uid)
+  } catch (cause) {
+    throw stillRoot(uid, cause)
+  }
+  if (mayBeRoot() || process.getgid?.() !== gid) throw stillRoot(uid, undefined)
+}
+
+function mayBeRoot(): boolean {
+  try {
+    process.setuid?.(0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function stillRoot(uid: number, cause: unknown): BinderyError {
+  const hint = "'fetch-user none' in bindery.conf has root itself fetch, where this root is confined already"
+  return new BinderyError('permission', 'the process that fetches may not give up root', { subject: `user ${uid}`, hint, cause })
+}
+
+/** A call that has begun: a response, or a look at a repository. */
+type Call = {
+  readonly stop: AbortController
+  body?: AsyncIterator<Uint8Array>
+  looked?: Looked
+  answered?: (answer: Message) => void
+}
+
+async function serve(calls: Map<number, Call>, asked: Message, look: Look): Promise<void> {
+  const call = calls.get(asked.call) ?? { stop: new AbortController() }
+  if (asked.kind === 'answer') return call.answered?.(asked)
+  if (asked.kind === 'leave') {
+    calls.delete(asked.call)
+    call.stop.abort(new BinderyError('stopped', 'left'))
+    return void (await call.body?.return?.())
+  }
+  calls.set(asked.call, call)
+  const answer = await answerTo(call, asked, look).catch((error: unknown) => failure(asked.call, error))
+  if (call.stop.signal.aborted) return
+  if (answer.kind === 'end' || (answer.kind === 'failed' && call.looked === undefined)) calls.delete(asked.call)
+  send(answer)
+}
+
+async function answerTo(call: Call, asked: Message, look: Look): Promise<Message> {
+  const answer = (kind: MessageKind, ...fields: readonly Field[]): Message => message(asked.call, kind, ...fields)
+  switch (asked.kind) {
+    case 'get': {
+      const timeouts = { answerMs: numberOf(asked, 1), idleMs: numberOf(asked, 2) }
+      const response = await http.get({ url: textOf(asked, 0) ?? '', timeouts, headers: pairsOf(asked, 3), signal: call.stop.signal })
+      call.body = response.body[Symbol.asyncIterator]()
+      return answer('head', response.status, ...Object.entries(response.headers).flat())
+    }
+    case 'next': {
+      const chunk = await call.body?.next()
+      return chunk === undefined || chunk.done === true ? answer('end') : answer('chunk', chunk.value)
+    }
+    case 'look': {
+      const ask = async (question: LookQuestion): Promise<LookAnswer> => await askBack(call, asked.call, question)
+      call.looked = await look({ now: numberOf(asked, 0), grace: numberOf(asked, 1) }, ask)
+      return answer('done')
+    }
+    case 'role':
+    case 'target':
+      if (call.looked === undefined) throw new BinderyError('bad-format', 'nothing was looked at')
+      await call.looked[asked.kind](textOf(asked, 0) ?? '')
+      return answer('done')
+    default:
+      throw new BinderyError('bad-format', `'${asked.kind}' is no question`)
+  }
+}
+
+const http = hostHttp()
+
+async function askBack(call: Call, number: number, question: LookQuestion): Promise<LookAnswer> {
+  const { kind, file } = question
+  const more = kind === 'load' ? [] : [question.limit, ...(question.ifChangedFrom === undefined ? [] : [question.ifChangedFrom])]
+  const { promise, resolve } = Promise.withResolvers<Message>()
+  call.answered = resolve
+  send(message(number, 'ask', kind, file, ...more))
+  const answer = await promise
+  const found = textOf(answer, 0)
+  if (found === 'failed') throw new BinderyError('stopped', 'there is no answer')
+  if (found !== 'bytes') return { kind: found === 'unchanged' ? 'unchanged' : 'absent' }
+  const etag = textOf(answer, 2)
+  return { kind: 'bytes', bytes: answer.fields[1] ?? emptyBytes, ...(etag === undefined ? {} : { etag }) }
+}
+
+function send(answer: Message): void {
+  process.stdout.write(encodeMessage(answer))
+}

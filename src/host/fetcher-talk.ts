@@ -1,0 +1,100 @@
+import { BinderyError } from '../base/error.ts'
+import { showLine } from '../base/show-text.ts'
+import { encodeMessage, failureOf, message, messageReader } from '../format/fetcher-message.ts'
+import type { ChildProcess } from 'node:child_process'
+import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
+import type { Started } from './fetcher-process.ts'
+
+/** Calls go on beside each other; in each there is one question and one answer at a time. */
+export type Talk = { call(signal?: AbortSignal): Call; end(): void }
+
+export type Call = {
+  /** Throws what is answered as a failure, the reason of the signal, and `io` once the process has ended. */
+  ask(kind: MessageKind, ...fields: readonly Field[]): Promise<Message>
+  leave(): void
+}
+
+/** More than a chunk of a body: longer messages only go the other way. */
+const maxAnswer = 1 << 20
+
+type Waiting = { resolve(answer: Message): void; reject(error: unknown): void }
+
+export function talkTo({ child, account }: Started, say: (line: string) => void): Talk {
+  const waiting = new Map<number, Waiting>()
+  const state: { ended?: Error } = {}
+  const end = (error: Error): void => {
+    state.ended ??= error
+    for (const { reject } of waiting.values()) reject(state.ended)
+    waiting.clear()
+    child.kill('SIGKILL')
+  }
+  const gone = (how: string): void => end(new BinderyError('io', `the process that fetches (user ${account.name}) ended: ${how}`))
+  child.on('error', ({ message: how }) => gone(how))
+  child.on('close', (status, signal) => gone(signal ?? `status ${status}`))
+  // It ends with its stdin, but not in the middle of what takes it for ever.
+  process.once('exit', () => child.kill('SIGKILL'))
+  // Told by its end.
+  child.stdin?.on('error', () => {})
+  sayLines(child, say)
+  readAnswers(child, waiting, end)
+  let last = 0
+  const send = (sent: Message): void => void child.stdin?.write(encodeMessage(sent))
+  return { call: (signal) => callOf({ number: ++last, waiting, state, send, signal }), end: () => gone('left') }
+}
+
+function readAnswers({ stdout }: ChildProcess, waiting: Map<number, Waiting>, end: (error: Error) => void): void {
+  const read = messageReader(maxAnswer)
+  stdout?.on('data', (bytes: Uint8Array) => {
+    try {
+      for (const answer of read(bytes)) {
+        // What is nobody's call is why it could not begin.
+        if (answer.call === 0) return end(failureOf(answer))
+        waiting.get(answer.call)?.resolve(answer)
+        waiting.delete(answer.call)
+      }
+    } catch (error) {
+      end(error as Error)
+    }
+  })
+}
+
+/** As many as a failure has, not as many as somebody likes. */
+const maxLines = 32
+
+function sayLines({ stderr }: ChildProcess, say: (line: string) => void): void {
+  let lines = 0
+  stderr?.on('data', (bytes: Uint8Array) => {
+    for (const line of Buffer.from(bytes).toString('latin1').split('\n')) if (line !== '' && lines++ < maxLines) say(showLine(line))
+  })
+}
+
+type Line = {
+  readonly number: number
+  readonly waiting: Map<number, Waiting>
+  readonly state: { readonly ended?: Error }
+  readonly send: (sent: Message) => void
+  readonly signal: AbortSignal | undefined
+}
+
+function callOf({ number, waiting, state, send, signal }: Line): Call {
+  const leave = (): void => {
+    waiting.delete(number)
+    send(message(number, 'leave'))
+  }
+  const ask = async (kind: MessageKind, ...fields: readonly Field[]): Promise<Message> => {
+    signal?.throwIfAborted()
+    if (state.ended !== undefined) throw state.ended
+    const { promise, resolve, reject } = Promise.withResolvers<Message>()
+    const stop = (): void => {
+      leave()
+      reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', stop, { once: true })
+    waiting.set(number, { resolve, reject })
+    send(message(number, kind, ...fields))
+    const answer = await promise.finally(() => signal?.removeEventListener('abort', stop))
+    if (answer.kind === 'failed') throw failureOf(answer)
+    return answer
+  }
+  return { ask, leave }
+}
