@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
 import { findOffers } from '../src/engine/client/fetch/offer.ts'
 import { readInstalledManifest } from '../src/engine/client/installed.ts'
@@ -82,4 +83,17 @@ test('where it is nowhere, that is said, and nothing fails', async () => {
   })
   assert.equal(text, undefined)
   assert.match(session.said.join('\n'), /^\/etc\/version: not merged, since the old version cannot be had: /m)
+})
+
+test('where the disk here fails, the run fails: a merge is not given up for that', async () => {
+  for (const code of ['io', 'no-space', 'read-only', 'permission'] as const) {
+    const { session } = await modifiedClient('installed')
+    const append = async (path: RelPath): Promise<never> => await Promise.reject(new BinderyError(code, 'it does', { subject: path }))
+    const text = oldContent(session, async () => {
+      await emptyCache(session)
+      Object.assign(session.disk, { append, create: append })
+    })
+    await assert.rejects(text, (error) => isBinderyError(error, code))
+    assert.doesNotMatch(session.said.join('\n'), /not merged/)
+  }
 })

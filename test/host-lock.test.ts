@@ -103,3 +103,8 @@ test('without a state folder nothing is enrolled', async () => {
     await assert.rejects(hostLocker(join(folder, 'missing')).take('check'), { code: 'not-enrolled' })
   })
 })
+
+test('why a lock cannot be taken is told', async () => {
+  const locker = hostLocker(join(tmpdir(), 'n'.repeat(300)))
+  await assert.rejects(locker.take('install'), { code: 'io', message: 'cannot take the lock: the name is too long for the file system' })
+})

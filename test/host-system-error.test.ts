@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { constants } from 'node:os'
 import { test } from 'node:test'
 import { isBinderyError } from '../src/base/error.ts'
 import { diskError } from '../src/host/disk-error.ts'
@@ -20,6 +21,13 @@ const meanings: readonly (readonly [string, number, ErrorCode])[] = [
   ['EMFILE', -24, 'io'],
   ['EUCLEAN', -117, 'io'],
 ]
+
+test('a full quota, for which node has no name, is told as one', () => {
+  const number = -constants.errno.EDQUOT
+  const error = diskError(refusal(`Unknown system error ${number}`, number), 'etc/motd')
+  assert.ok(isBinderyError(error, 'no-space'))
+  assert.equal(error.message, 'the disk quota is used up')
+})
 
 for (const [errno, number, code] of meanings) {
   test(`${errno} is told in words, of the path`, () => {

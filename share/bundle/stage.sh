@@ -472,8 +472,8 @@ sealed() {
 # Removes every stage, each store that no receipt needs, and areas that have become empty.
 sweep() {
 	state=$top/var/db/bindery
-	rm -f "$state/journal.new" "$state/steps.new"
 	set +f
+	rm -f "$state/journal.new" "$state/recover.new" "$state"/steps/*.new
 	needed=$(for one in "$state"/receipt/*; do
 		[ ! -f "$one" ] || awk 'NR == 3 { exit $2 == "rollback" }' "$one" && echo "${one##*/}"
 	done)

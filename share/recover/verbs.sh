@@ -35,7 +35,8 @@ read_options() {
 is_anything_left() {
 	[ ! -f "$state/journal" ] && [ ! -f "$state/commit-hooks" ] || return 0
 	set +f
-	set -- "$state"/recovering.* "$state"/stage/*
+	set -- "$state"/recovering.* "$state"/stage/* "$state"/journal.new
+	for one in "$state"/store/*; do [ -f "$state/receipt/${one##*/}" ] || set -- "$@" "$one"; done
 	[ -n "$at_boot" ] || set -- "$@" "$state"/steps/*
 	set -f
 	for one do ! exists "$one" || return 0; done

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { hostExec } from './exec.ts'
+import { systemError } from './system-error.ts'
 import type { Lock, Locker } from '../port/lock.ts'
 
 /**
@@ -50,14 +51,11 @@ async function writeHolder(file: string, { pid, host, started, verb }: Holder): 
 }
 
 function lockError(file: string, cause: unknown): unknown {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  if (code === 'EACCES' || code === 'EPERM') {
-    return new BinderyError('permission', 'cannot take the lock', { subject: file, hint: 'this verb needs root', cause })
-  }
-  if (code === 'ENOENT') return new BinderyError('not-enrolled', 'nothing is enrolled here', { subject: file, cause })
-  if (code === 'EROFS') return new BinderyError('read-only', 'the file system is mounted read-only', { subject: file, cause })
-  if (code === 'ENOSPC') return new BinderyError('no-space', 'no space for the lock', { subject: file, cause })
-  return new BinderyError('io', 'cannot take the lock', { subject: file, cause })
+  const told = systemError(cause, file)
+  if (!(told instanceof BinderyError)) return told
+  if (told.code === 'not-found') return new BinderyError('not-enrolled', 'nothing is enrolled here', { subject: file, cause })
+  const hint = told.code === 'permission' ? 'this verb needs root' : undefined
+  return new BinderyError(told.code, `cannot take the lock: ${told.message}`, { subject: file, hint, cause })
 }
 
 async function firstLive(folder: string, own: string, host: string): Promise<Holder | undefined> {

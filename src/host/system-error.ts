@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { resolve } from 'node:path'
 import { getSystemErrorMap } from 'node:util'
 import { BinderyError } from '../base/error.ts'
@@ -30,8 +31,14 @@ const known: Readonly<Record<string, { readonly code: ErrorCode; readonly messag
 export function systemError(error: unknown, subject: string): unknown {
   if (error instanceof BinderyError || !(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error
   if (error.code === 'EPIPE') return error
-  const meaning = known[String(error.code)]
+  const meaning = known[nameOf(error as NodeJS.ErrnoException)]
   return new BinderyError(meaning?.code ?? 'io', meaning?.message ?? textOf(error as NodeJS.ErrnoException), { subject, cause: error })
+}
+
+/** Node has no name for a full quota, and for some others that the system has one for. */
+function nameOf({ code = '', errno = 0 }: NodeJS.ErrnoException): string {
+  if (!code.startsWith('Unknown system error')) return code
+  return Object.entries(constants.errno).find(([, number]) => number === -errno)?.[0] ?? code
 }
 
 /** Node's message ends in the paths of the call, and those may be our own ways to a file (/proc/self/fd). */

@@ -18,15 +18,15 @@ export async function assertSameTree(actual: string, expected: string, but: read
   assert.deepEqual(await diffLines(actual, expected), [])
 }
 
-function differences(seen: ReadonlyMap<string, string>, wanted: ReadonlyMap<string, string>): readonly string[] {
+export function differences(seen: ReadonlyMap<string, string>, wanted: ReadonlyMap<string, string>): readonly string[] {
   const paths = [...new Set([...seen.keys(), ...wanted.keys()])].sort()
   return paths
     .filter((path) => seen.get(path) !== wanted.get(path))
     .map((path) => `${path}: ${String(seen.get(path))} instead of ${String(wanted.get(path))}`)
 }
 
-/** Path -> everything about it, as one line. */
-async function describeTree(root: string, but: readonly string[]): Promise<Map<string, string>> {
+/** Path -> everything about it, as one line; the client's own state is left out. */
+export async function describeTree(root: string, but: readonly string[] = []): Promise<Map<string, string>> {
   const tree = new Map<string, string>()
   const keywords = ['type', 'mode', 'uid', 'gid', 'size', 'link', 'device', 'time', 'sha256'].filter((word) => !but.includes(word))
   const flat = await shell(`mtree -c -k ${keywords.join()} -p "$1" | mtree -C -k ${keywords.join()}`, root)

@@ -328,6 +328,16 @@ describe(
       })
     })
 
+    test('a run that was killed behind its journal leaves a store that belongs to nothing: it goes, and those of receipts stay', () => {
+      installUntil(0)
+      mkdirSync(state('store/2'))
+      writeFileSync(state('store/2/0'), 'of an install that was taken back')
+      for (const half of ['recover.new', 'steps/2.new']) writeFileSync(state(half), '')
+      assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
+      assert.deepEqual(readdirSync(state('store')), ['1'])
+      for (const half of ['recover.new', 'steps/2.new']) assert.ok(!existsSync(state(half)), half)
+    })
+
     test('starts no program where nothing is left', () => {
       installUntil(0)
       mkdirSync(at('watched'))

@@ -155,6 +155,7 @@ export async function leftovers(disk: Disk, areas: readonly string[] = ['var/db/
       for (const name of await disk.readdir(`${area}/${kind}` as RelPath)) found.push(`${kind}/${name}`)
     }
   }
-  for (const name of await disk.readdir('var/db/bindery' as RelPath)) if (name.startsWith('journal')) found.push(name)
+  for (const name of await disk.readdir('var/db/bindery' as RelPath))
+    if (name.startsWith('journal') || name.endsWith('.new')) found.push(name)
   return found
 }

@@ -47,7 +47,8 @@ export async function recover(disk: Disk, { undo, keepReleases, recovery }: Reco
 async function removeAside(disk: Disk): Promise<void> {
   const names = (await disk.lstat(statePaths.steps)) === undefined ? [] : await disk.readdir(statePaths.steps)
   const steps = names.filter((name) => name.endsWith('.new')).map((name) => joinPath(statePaths.steps, name))
-  for (const aside of [`${statePaths.journal}.new` as RelPath, `${statePaths.reboot}.new` as RelPath, ...steps]) {
+  const files = [statePaths.journal, statePaths.recover, statePaths.reboot].map((path) => `${path}.new` as RelPath)
+  for (const aside of [...files, ...steps]) {
     if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
   }
 }

@@ -94,7 +94,7 @@ function isSameStat(before: Stat | undefined, now: Stat | undefined): boolean {
  */
 async function takeBack(disk: Disk): Promise<void> {
   try {
-    await removeIfThere(disk, `${statePaths.journal}.new` as RelPath)
+    for (const path of [statePaths.recover, statePaths.journal]) await removeIfThere(disk, `${path}.new` as RelPath)
     await removeIfThere(disk, statePaths.journal)
     await sweepAreas(disk, new Set(await listReceipts(disk)))
   } catch (error) {

@@ -8,6 +8,7 @@ import { cachePath } from './cache.ts'
 import { distinctContents } from './gather.ts'
 import { fetchModified, missingOf } from './old-tar.ts'
 import { fetchContents, findRelease, gatherFromBase } from './repair-source.ts'
+import type { ErrorCode } from '../../../base/error.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { FileEntry } from '../../../base/entry.ts'
 import type { Incoming } from '../incoming.ts'
@@ -38,10 +39,13 @@ async function bringHere(session: Session, offer: Offer, files: readonly FileEnt
     if (wanted.length === 0 || (await gatherFromBase(session, { enrolled, installed }, wanted))) return
     if (!(await fetchWanted(session, offer, wanted))) sayMissing(session, files, 'it would cost too much')
   } catch (error) {
-    if (!isBinderyError(error) || error.code === 'stopped') throw error
+    if (!isBinderyError(error) || own.includes(error.code)) throw error
     sayMissing(session, files, error.message)
   }
 }
+
+/** What fails here fails the run, while nothing was changed: to go on without a merge would hide that a disk is full, or dying. */
+const own: readonly ErrorCode[] = ['stopped', 'io', 'no-space', 'read-only', 'permission']
 
 /** Up to here the whole old dist may come, where parts of it do not: nobody should have to merge by hand for that. */
 const maxWholeBytes = 8 << 20

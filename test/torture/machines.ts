@@ -1,0 +1,118 @@
+import { join } from 'node:path'
+import { baseTools } from '../helpers/base-tools.ts'
+import { errorFaults, errors } from './errors.ts'
+import { killFaults } from './kill.ts'
+import { interruptInstall, prepare } from './prepare.ts'
+import { scenarios } from './scenarios.ts'
+import { makeSite } from './site.ts'
+import type { Place, Scenario } from './scenarios.ts'
+import type { Call } from './strace.ts'
+
+/** Which points are tried: every `slice`th, the first being `turn`; of the scenarios all or `only` these. */
+export type Options = {
+  readonly work: string
+  readonly slice: number
+  readonly turn: number
+  readonly only: readonly string[] | undefined
+  readonly tell: (line: string) => void
+}
+
+/** A line of the table: how many points there are, how many were tried, how many of those came out wrong. */
+export type Row = { readonly what: string; readonly points: number; readonly tried: number; readonly bad: number; readonly minutes: number }
+
+export async function tortureKills(options: Options): Promise<readonly Row[]> {
+  return await tortureAll(options, scenarios, 'killed', killPoints)
+}
+
+/** The programs in sh start others for each call: none of them is an nth of a thread. */
+export async function tortureErrors(options: Options): Promise<readonly Row[]> {
+  return await tortureAll(
+    options,
+    scenarios.filter(({ name }) => name !== 'bundle'),
+    'calls failed',
+    errorPoints,
+  )
+}
+
+/** Behind each call that changes something. */
+export async function killPoints(scenario: Scenario, place: Place): Promise<readonly Point[]> {
+  const { calls, known } = await prepare(scenario, place)
+  return calls.map((call, i) => ({
+    name: `behind ${show(call)}`,
+    faults: async () => await killFaults(scenario, place, { known, call, turn: i }),
+  }))
+}
+
+/** Each such call with each error. Calls of several threads that have the same number fail together. */
+export async function errorPoints(scenario: Scenario, place: Place): Promise<readonly Point[]> {
+  const { calls, known } = await prepare(scenario, place)
+  const apart = [...new Map(calls.map((call) => [`${call.kind} ${call.inThread}`, call])).values()]
+  const names = Object.keys(errors)
+  // One after the other has another error, so that a slice has all of them.
+  const pairs = names.flatMap((_, turn) => apart.map((call, i) => ({ call, error: names[(i + turn) % names.length] as string })))
+  return pairs.map(({ call, error }) => ({
+    name: `${error} of ${show(call)}`,
+    faults: async () => await errorFaults(scenario, place, { known, call, error }),
+  }))
+}
+
+/** `undefined`: the point was not reached, and counts as not tried. */
+export type Point = { readonly name: string; readonly faults: () => Promise<readonly string[] | undefined> }
+
+async function tortureAll(
+  options: Options,
+  all: readonly Scenario[],
+  what: string,
+  pointsOf: (scenario: Scenario, place: Place) => Promise<readonly Point[]>,
+): Promise<readonly Row[]> {
+  const place = await makePlace(options.work)
+  const rows: Row[] = []
+  for (const scenario of all) {
+    if (options.only?.includes(scenario.name) === false) continue
+    const points = await pointsOf(scenario, place)
+    rows.push(await tryPoints(options, `${scenario.name}, ${what}`, points))
+  }
+  return rows
+}
+
+export async function tryPoints({ slice, turn, tell }: Options, what: string, points: readonly Point[]): Promise<Row> {
+  const started = performance.now()
+  let [tried, bad] = [0, 0]
+  for (const { name, faults } of points.filter((_, i) => i % slice === turn % slice)) {
+    const found = await faults()
+    if (found === undefined) tell(`${what}: ${name}: was not reached`)
+    else tried++
+    if (found === undefined || found.length === 0) continue
+    bad++
+    tell(
+      `${what}: ${name}\n${found
+        .slice(0, 6)
+        .map((fault) => `    ${fault}`)
+        .join('\n')}`,
+    )
+  }
+  const minutes = (performance.now() - started) / 60_000
+  tell(`${what}: ${tried} of ${points.length}, ${bad} bad, ${minutes.toFixed(1)} min`)
+  return { what, points: points.length, tried, bad, minutes }
+}
+
+function show({ kind, nth, text }: Call): string {
+  return `${kind} ${nth} (${text.slice(0, 120)}`
+}
+
+const made = new Map<string, Promise<Place>>()
+
+/** Once for all that is tried. */
+export async function makePlace(work: string): Promise<Place> {
+  const known = made.get(work) ?? preparePlace(work)
+  made.set(work, known)
+  return await known
+}
+
+async function preparePlace(work: string): Promise<Place> {
+  const place = { work, root: join(work, 'root') }
+  baseTools(join(work, 'tools'), 'dash', ['getfattr', 'setfattr'])
+  makeSite(work)
+  await interruptInstall(scenarios.find(({ name }) => name === 'install') as Scenario, place)
+  return place
+}

@@ -1,0 +1,60 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { folderInMemory } from '../helpers/temporary.ts'
+import { tortureErrors, tortureKills, type Options, type Row } from './machines.ts'
+import { tortureSpace } from './shortage.ts'
+
+/**
+ * make torture: a run of bindery is killed behind each call by which it changes something, each such call is failed, and the disk is made
+ * too small for it. What is found wrong is told as it is found, and one table says what came of it all.
+ */
+
+const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace } as const
+
+async function main(work: string): Promise<number> {
+  if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, chroot(8) and mount(8)')
+  const { chosen, options } = optionsOf(work, process.argv.slice(2))
+  const rows: Row[] = []
+  for (const mode of chosen) rows.push(...(await modes[mode](options)))
+  process.stdout.write(`\n${tableOf(rows)}`)
+  return rows.some(({ bad }) => bad > 0) ? 1 : 0
+}
+
+type Mode = keyof typeof modes
+
+function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: Options } {
+  const string = { type: 'string' } as const
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { only: string, slice: { ...string, default: '1' }, turn: { ...string, default: '0' } },
+  })
+  const [slice, turn] = [Number(values.slice), Number(values.turn)]
+  if (!(slice >= 1) || !(turn >= 0)) throw new Error('--slice N --turn M: every Nth point, from the Mth on')
+  const chosen = positionals.length === 0 ? (Object.keys(modes) as Mode[]) : positionals.map(modeOf)
+  const only = values.only?.split(',')
+  return { chosen, options: { work, slice, turn, only, tell: (line) => void process.stdout.write(`${line}\n`) } }
+}
+
+function modeOf(word: string): Mode {
+  if (word === 'kill' || word === 'errors' || word === 'space') return word
+  throw new Error(`there is no '${word}': it is kill, errors, space`)
+}
+
+function tableOf(rows: readonly Row[]): string {
+  const head = '| what | points | tried | bad | minutes |\n|---|---:|---:|---:|---:|\n'
+  return head + rows.map((row) => `| ${row.what} | ${row.points} | ${row.tried} | ${row.bad} | ${row.minutes.toFixed(1)} |\n`).join('')
+}
+
+const work = folderInMemory('bindery-torture-')
+const cleanUp = (): void => rmSync(join(work), { recursive: true, force: true })
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => (cleanUp(), process.exit(1)))
+try {
+  process.exitCode = await main(work)
+} catch (error) {
+  process.stderr.write(`\ntorture: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+} finally {
+  cleanUp()
+}

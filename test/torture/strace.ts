@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process'
+import { readFileSync, readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+
+/**
+ * Programs under strace(1), stopped or failed at one of the calls by which they change or sync something below a folder. strace counts
+ * its injections per thread; here calls are counted over all threads and processes of a run, and only those that matter.
+ */
+
+/** What is run, and the folder whose changes count: a machine's root, or a repository. */
+export type Run = {
+  readonly command: readonly [string, ...string[]]
+  readonly env: NodeJS.ProcessEnv
+  readonly place: string
+}
+
+/** The nth call of its kind that matters, and which of all calls of that kind its thread made, the first being 1. */
+export type Call = { readonly kind: string; readonly nth: number; readonly inThread: number; readonly text: string }
+
+export type Ended = { readonly status: number | null; readonly text: string }
+
+/** `?`: not every processor has it. */
+const kinds =
+  `?open openat ?creat write pwrite64 writev pwritev fsync fdatasync ?rename renameat renameat2 ?link linkat ?unlink unlinkat ?symlink symlinkat
+  ?mkdir mkdirat ?rmdir ?chmod fchmod fchmodat ?chown fchown ?lchown fchownat utimensat truncate ftruncate ?mknod mknodat setxattr lsetxattr
+  fsetxattr removexattr lremovexattr`.split(/\s+/)
+
+const usual = ['-f', '-qq', '-y', '-s', '16', '-a', '1'] as const
+
+/** All calls that matter, in their order, of a run that is left alone. */
+export async function callsOf(run: Run, trace: string): Promise<readonly Call[]> {
+  const { status, text } = await start(run, [...usual, '-e', 'signal=none', '-e', `trace=${kinds.join()}`, '-o', trace]).ended
+  if (status !== 0 && status !== 6) throw new Error(`${run.command.join(' ')}: exit status ${String(status)}\n${text}`)
+  return countCalls(readFileSync(trace, 'latin1').split('\n'), run.place)
+}
+
+function countCalls(lines: readonly string[], place: string): readonly Call[] {
+  const [byKind, byThread] = [new Map<string, number>(), new Map<string, number>()]
+  const calls: Call[] = []
+  for (const line of lines) {
+    const found = /^(\d+) +(\w+)\((.*)/.exec(line)
+    if (found === null) continue
+    const [, thread = '', kind = '', text = ''] = found
+    const inThread = increase(byThread, `${thread} ${kind}`)
+    if (matters(kind, text, place)) calls.push({ kind, nth: increase(byKind, kind), inThread, text })
+  }
+  return calls
+}
+
+function increase(counts: Map<string, number>, key: string): number {
+  const count = (counts.get(key) ?? 0) + 1
+  counts.set(key, count)
+  return count
+}
+
+/** Whatever is opened to be read only, is told to a terminal, or wakes another thread, changes nothing. Anchored names are of the place. */
+function matters(kind: string, text: string, place: string): boolean {
+  if (/^(?:open|openat|creat)$/.test(kind) && kind !== 'creat' && !/O_WRONLY|O_RDWR|O_CREAT/.test(text)) return false
+  return text.includes(place) || text.includes('"/proc/self/fd/')
+}
+
+/**
+ * Ends the run, with all its processes, right behind the call, as a power cut would but for what the kernel has not written yet.
+ * Answers whether the call was made.
+ */
+export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'nth'>): Promise<boolean> {
+  const inject = ['-e', `trace=${kind}`, '-e', 'signal=SIGSTOP', '-e', `inject=${kind}:signal=SIGSTOP`]
+  const { pid, lines, ended } = start(run, [...usual, ...inject])
+  const last = new Map<string, string>()
+  let count = 0
+  let isKilled = false
+  for await (const line of lines) {
+    const [, thread = '', text = ''] = /^(?:\[pid +(\d+)\] )?(.*)$/.exec(line) ?? []
+    if (isKilled) continue
+    if (text.startsWith(`${kind}(`) || text.startsWith(`<... ${kind} resumed`)) {
+      const begun = text.startsWith('<') ? (last.get(thread) ?? '') : text.slice(kind.length + 1)
+      last.set(thread, begun)
+    } else if (text.startsWith('--- SIGSTOP {')) {
+      if (matters(kind, last.get(thread) ?? '', run.place)) count++
+      if (count === nth) isKilled = killAll(pid)
+    } else if (text === '--- stopped by SIGSTOP ---' && (last.has(thread) || last.has('') || thread === '')) {
+      send(thread === '' ? -pid : Number(thread), 'SIGCONT')
+    }
+  }
+  await ended
+  return isKilled
+}
+
+/** How a run ended; the calls that were failed, and all of their kind. */
+export type Failed = Ended & { readonly failed: readonly string[]; readonly calls: readonly string[] }
+
+/** The nth call of each thread fails, and is not made. */
+export async function failAt(run: Run, { kind, inThread }: Pick<Call, 'kind' | 'inThread'>, error: string, trace: string): Promise<Failed> {
+  const inject = ['-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${inThread}`]
+  const { status, text } = await start(run, [...usual, ...inject, '-o', trace]).ended
+  const calls = readFileSync(trace, 'latin1').split('\n')
+  const failed = calls.filter((line) => line.endsWith('(INJECTED)') && matters(kind, line, run.place))
+  return { status, text, failed, calls }
+}
+
+type Started = { readonly pid: number; readonly lines: AsyncIterable<string>; readonly ended: Promise<Ended> }
+
+/** The program's own talk goes the same way as strace's, where that has no file. */
+function start({ command, env }: Run, options: readonly string[]): Started {
+  const child = spawn('strace', [...options, '--', ...command], { env, stdio: ['ignore', 'ignore', 'pipe'], detached: true })
+  let text = ''
+  child.stderr.setEncoding('latin1').on('data', (chunk: string) => (text += chunk))
+  const lines = createInterface({ input: child.stderr })
+  const ended = new Promise<Ended>((done, failed) => {
+    child.once('error', failed)
+    child.once('close', (status) => done({ status, text }))
+  })
+  if (child.pid === undefined) throw new Error('strace does not start')
+  return { pid: child.pid, lines, ended }
+}
+
+/** Who waits for another goes before it; some helpers of a run have a process group of their own. strace buries them all, and ends. */
+function killAll(pid: number): true {
+  for (const one of descendants(pid)) send(one, 'SIGKILL')
+  return true
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It ended by itself.
+  }
+}
+
+function descendants(pid: number): readonly number[] {
+  try {
+    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+    )
+    return children.flatMap((child) => [child, ...descendants(child)])
+  } catch {
+    return []
+  }
+}
