@@ -18,6 +18,8 @@ export async function serveFetcher(words: readonly string[], look: Look): Promis
   const read = messageReader(maxAsked)
   // Not a byte is read before here.
   for await (const bytes of process.stdin) for (const asked of read(bytes as Uint8Array)) void serve(calls, asked, look)
+  // Root is gone, perhaps killed: whatever else came would be sent in vain, also while the runtime clears up.
+  process.kill(process.pid, 'SIGKILL')
 }
 
 /** More than metadata may have. */
