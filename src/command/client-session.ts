@@ -8,6 +8,7 @@ import { listReceipts } from '../engine/client/apply/receipts.ts'
 import { throttle } from '../engine/client/fetch/throttle.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { machineId } from '../engine/client/machine-id.ts'
+import { refuseNewerState } from '../engine/client/state-version.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
@@ -29,6 +30,7 @@ export async function openSession(context: Context): Promise<Session> {
   if (!isTree(context.root)) throw new BinderyError('wrong-type', 'is no directory', { subject: context.root })
   const config = await readConfig(context)
   const disk = hostDisk(context.root)
+  await refuseNewerState(disk, context.program.version)
   const mayWrite = await mayWriteState(context.root)
   // What someone removed by hand, the cache for instance, is made again.
   if (mayWrite) await makeStateFolders(disk)
