@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product test lint typecheck format demo demo-patch demo-farm rehearse torture torture-kill torture-errors torture-space bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse torture torture-kill torture-errors torture-space bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -18,6 +18,9 @@ test: build ## every test; of roads that many shells, tools or servers go, each 
 
 product: build ## bindery itself as a release for a channel; ARGS='--prefix usr --date 20260101'
 	@node tools/product/run.ts $(ARGS)
+
+fixtures: build ## a small machine as this version leaves it, into test/fixtures; as root, before a release or when a format of the state is raised
+	@node tools/fixtures/run.ts
 
 typecheck: setup ## tsc
 	@tsc -p .

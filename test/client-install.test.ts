@@ -77,7 +77,12 @@ describe('a whole step', () => {
     await install(faulty, old, next, { incoming: incoming(old, next, { stateFiles: [] }) })
     assert.deepEqual(
       calls.filter((call) => call.startsWith('create')).map((call) => call.replace(/\d+$/, 'N')),
-      ['create var/db/bindery/stage/1/N', 'create var/db/bindery/recover.new', 'create var/db/bindery/journal.new'],
+      [
+        'create var/db/bindery/stage/1/N',
+        'create var/db/bindery/version.new',
+        'create var/db/bindery/recover.new',
+        'create var/db/bindery/journal.new',
+      ],
     )
     const { disk: again, calls: callsAgain } = faultyDisk(disk, { kind: 'none' })
     await install(again, next, old, { incoming: incoming(next, old, { stateFiles: [] }) })

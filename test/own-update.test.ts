@@ -39,7 +39,7 @@ function programOf(root: string, change: Partial<OwnProgram> = {}): OwnProgram {
   const read = (): string => readFileSync(at(root, entry), 'utf8')
   const started = read()
   return {
-    version: started,
+    version: '0.1.0',
     paths: [relPath('usr/lib/bindery/dist')],
     isOther: () => read() !== started,
     there: async () =>

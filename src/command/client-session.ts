@@ -10,6 +10,7 @@ import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { refreshAfter } from '../engine/repo/look-first.ts'
 import { refreshTrust } from '../engine/repo/trust.ts'
 import { machineId } from '../engine/client/machine-id.ts'
+import { refuseNewerState } from '../engine/client/state-version.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
 import { hostDisk } from '../host/disk.ts'
 import { hostHttp } from '../host/http.ts'
@@ -32,6 +33,7 @@ export async function openSession(context: Context, use: 'fetching' | 'any' = 'a
   const config = await readConfig(context)
   const network = await networkOf(context, config, use)
   const disk = hostDisk(context.root)
+  await refuseNewerState(disk, context.program.version)
   const mayWrite = await mayWriteState(context.root)
   // What someone removed by hand, the cache for instance, is made again.
   if (mayWrite) await makeStateFolders(disk)

@@ -35,7 +35,7 @@ function bundles(number: string): string {
   const renamed = (name: string): string => name.replace('.js', `${number}.js`)
   const pattern = new RegExp(chunks.map((name) => name.replaceAll('.', '\\.')).join('|'), 'g')
   for (const file of globSync(['*.js', 'apart/*.js'], { cwd: folder })) {
-    const text = readFileSync(join(folder, file), 'latin1').replaceAll(`version: "${version}"`, `version: "0.0.${number}"`)
+    const text = readFileSync(join(folder, file), 'latin1').replaceAll(`version: "${version}"`, `version: "9.0.${number}"`)
     writeFileSync(join(folder, file), text.replaceAll(pattern, renamed), 'latin1')
   }
   for (const name of chunks) renameSync(join(folder, 'apart', name), join(folder, 'apart', renamed(name)))
@@ -82,7 +82,7 @@ describe('an update of bindery itself', { ...needs('mtree', 'diff', 'getfattr'),
 
   /** As it is to be in the end, and as the bindery says that is there then. */
   async function assertUpdated(root: string): Promise<void> {
-    assert.equal(await sh(`${root}/usr/bin/bindery --version && ${root}/usr/bin/bindery -C ${root} audit`), 'bindery 0.0.2\n')
+    assert.equal(await sh(`${root}/usr/bin/bindery --version && ${root}/usr/bin/bindery -C ${root} audit`), 'bindery 9.0.2\n')
     rmSync(at(root, 'usr/lib/bindery/dist/.compile-cache'), { recursive: true })
     await assertSameTree(at(root), at('whole-2'), ['time'])
   }
@@ -90,7 +90,7 @@ describe('an update of bindery itself', { ...needs('mtree', 'diff', 'getfattr'),
   test('the next one comes first, alone, and brings the rest by itself', async () => {
     await sh('cp -a machine walk')
     const said = await talk('walk/usr/bin/bindery -C walk install')
-    assert.equal(said, 'bindery: install: bindery is now 0.0.2, which goes on\n')
+    assert.equal(said, 'bindery: install: bindery is now 9.0.2, which goes on\n')
     const receipts = (await sh('walk/usr/bin/bindery -C walk list')).split('\n').filter((line) => line.includes('->'))
     assert.deepEqual(
       receipts.map((line) => line.replace(/ 20\S+Z/, '')),

@@ -63,7 +63,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     fetcher: undefined,
     exec: hostExec,
     program: {
-      version: '0',
+      version: '0.1.0',
       paths: [],
       isOther: () => false,
       there: async () => ({ kind: 'gone' }),

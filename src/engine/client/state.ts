@@ -35,6 +35,7 @@ export const statePaths = {
   commitHooks: `${stateFolder}/commit-hooks` as RelPath,
   told: `${stateFolder}/told` as RelPath,
   rest: `${stateFolder}/rest` as RelPath,
+  version: `${stateFolder}/version` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

@@ -54,6 +54,7 @@ export async function unenroll(disk: Disk, { leaving, staying, forgotten }: Leav
   await sweepTrust(disk, staying)
   if (staying.length > 0) return await writeEnrolled(disk, staying)
   await removeIfThere(disk, statePaths.recover)
+  await removeIfThere(disk, statePaths.version)
   await removeIfThere(disk, statePaths.enrolled)
   await disk.sync(stateFolder)
 }

@@ -3,6 +3,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
 import { readStateFile, statePaths, writeStateFile } from '../state.ts'
+import { noteStateVersion } from '../state-version.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal } from '../../../format/journal.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
@@ -22,6 +23,7 @@ export async function readJournal(disk: DiskReader): Promise<Journal | undefined
 
 /** The moment from which there is something to recover; what does that without us lies ready before. */
 export async function writeJournal(disk: Disk, journal: Journal, recovery: RecoveryProgram): Promise<void> {
+  await noteStateVersion(disk)
   await layRecovery(disk, await recovery())
   await writeStateFile(disk, statePaths.journal, encodeJournal(journal))
 }

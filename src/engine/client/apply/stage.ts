@@ -92,9 +92,15 @@ async function fillSlot(disk: Disk, journal: Journal, { node, source }: StageIte
       await makeSpecial(disk, path, node as Exclude<typeof node, FileEntry>)
       return true
     case 'stream':
-      if (source.from === undefined || !(await tryLink(disk, path, source.from))) await disk.create(path, source.content())
+      if (source.from === undefined || (await hasOtherNames(disk, source.from)) || !(await tryLink(disk, path, source.from)))
+        await disk.create(path, source.content())
       return true
   }
+}
+
+/** As the manifest of a release that has come in part has: with a new time it would be changed under that name, too. */
+async function hasOtherNames(disk: Disk, path: RelPath): Promise<boolean> {
+  return ((await disk.lstat(path))?.nlink ?? 1) > 1
 }
 
 /** What goes gets its second name before anything happens to the first one. Synced by the folders that hold the names. */

@@ -21,6 +21,7 @@ import {
 } from '../state.ts'
 import { termsOf } from '../terms.ts'
 import { diskTrustStore, emptyTrustStore, passingTrustStore, sweepTrust } from './trust-store.ts'
+import { noteStateVersion } from '../state-version.ts'
 import type { Channel } from '../../../base/name.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Basis, Enrolled } from '../../../format/enrolled.ts'
@@ -69,6 +70,7 @@ export async function enrollChannels(session: Session, input: EnrollInput): Prom
     const added = drafts.map(({ channel }) => ({ channel, repository, basis: input.basis, urls: input.urls }))
     await writeEnrolled(session.disk, [...before, ...added])
     await sweepTrust(session.disk, [...before, ...added])
+    await noteStateVersion(session.disk)
     return drafts.map((draft, i) => enrollmentOf(draft, added[i] as Enrolled))
   } catch (error) {
     await takeBack(session, before, input.channels, repository)
