@@ -473,7 +473,7 @@ sealed() {
 sweep() {
 	state=$top/var/db/bindery
 	set +f
-	rm -f "$state/journal.new" "$state/recover.new" "$state"/steps/*.new
+	rm -f "$state"/*.new "$state"/steps/*.new
 	needed=$(for one in "$state"/receipt/*; do
 		[ ! -f "$one" ] || awk 'NR == 3 { exit $2 == "rollback" }' "$one" && echo "${one##*/}"
 	done)

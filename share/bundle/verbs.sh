@@ -260,7 +260,7 @@ begin() {
 	take_lock
 	state=$top/var/db/bindery
 	first_status=0
-	rm -f "$state/journal.new" "$state/recover.new" "$state/reboot.new"
+	rm -f "$state/journal.new" "$state/recover.new" "$state/reboot.new" "$state/version.new"
 	if [ -f "$state/journal" ]; then
 		make_room_for "$state/journal" 4
 		read_journal "$state/journal"

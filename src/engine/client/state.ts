@@ -167,6 +167,14 @@ export function naming<T>(path: RelPath, decode: () => T): T {
   }
 }
 
+/** What a run that was killed, or failed, wrote aside and did not give its name. */
+export async function removeHalfWritten(disk: Disk): Promise<void> {
+  for (const folder of [stateFolder, statePaths.steps]) {
+    if ((await disk.lstat(folder)) === undefined) continue
+    for (const name of await disk.readdir(folder)) if (name.endsWith('.new')) await disk.unlink(joinPath(folder, name))
+  }
+}
+
 /** A folder of the state of files only, with all of them. */
 export async function removeStateFolder(disk: Disk, folder: RelPath): Promise<void> {
   if ((await disk.lstat(folder)) === undefined) return

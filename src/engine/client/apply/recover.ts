@@ -1,9 +1,7 @@
 import { expire, finish, tryToExpire } from './transaction.ts'
 import { readJournal, writeJournal } from './receipts.ts'
 import { listSteps } from './steps.ts'
-import { stateFolder, statePaths } from '../state.ts'
-import { joinPath } from '../../../base/path.ts'
-import type { RelPath } from '../../../base/path.ts'
+import { removeHalfWritten, stateFolder } from '../state.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Receipt } from './receipts.ts'
@@ -29,7 +27,7 @@ export type RecoverOptions = {
 export async function recover(disk: Disk, { undo, keepReleases, recovery }: RecoverOptions): Promise<Recovered> {
   if ((await disk.lstat(stateFolder)) === undefined) return { kind: 'nothing' }
   const journal = await readJournal(disk)
-  await removeAside(disk)
+  await removeHalfWritten(disk)
   if (journal === undefined) {
     // What cannot be removed must not keep the steps that are left from being run; the next run tells it.
     if ((await listSteps(disk)).length > 0) await tryToExpire(disk, keepReleases)
@@ -41,14 +39,4 @@ export async function recover(disk: Disk, { undo, keepReleases, recovery }: Reco
   if (turned) await writeJournal(disk, current, recovery)
   const done = await finish(disk, current, { keepReleases })
   return { kind: current.direction === 'forward' ? 'finished' : 'undone', ...done }
-}
-
-/** What did not get its name. */
-async function removeAside(disk: Disk): Promise<void> {
-  const names = (await disk.lstat(statePaths.steps)) === undefined ? [] : await disk.readdir(statePaths.steps)
-  const steps = names.filter((name) => name.endsWith('.new')).map((name) => joinPath(statePaths.steps, name))
-  const files = [statePaths.journal, statePaths.recover, statePaths.reboot].map((path) => `${path}.new` as RelPath)
-  for (const aside of [...files, ...steps]) {
-    if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
-  }
 }

@@ -10,8 +10,7 @@ import { checkFileSystems, checkOwnership } from './space.ts'
 import { fillStage, saveOld } from './stage.ts'
 import { listSteps, logPath, removeSteps, writeSteps } from './steps.ts'
 import { joinTwins, separateTwins } from './twins.ts'
-import { statePaths, stateFolder } from '../state.ts'
-import type { RelPath } from '../../../base/path.ts'
+import { removeHalfWritten, statePaths, stateFolder } from '../state.ts'
 import type { Journal, Kept } from '../../../format/journal.ts'
 import type { Disk, Stat } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
@@ -94,18 +93,15 @@ function isSameStat(before: Stat | undefined, now: Stat | undefined): boolean {
  */
 async function takeBack(disk: Disk): Promise<void> {
   try {
-    for (const path of [statePaths.recover, statePaths.journal]) await removeIfThere(disk, `${path}.new` as RelPath)
-    await removeIfThere(disk, statePaths.journal)
+    await removeHalfWritten(disk)
+    if ((await disk.lstat(statePaths.journal)) !== undefined) {
+      await disk.unlink(statePaths.journal)
+      await disk.sync(stateFolder)
+    }
     await sweepAreas(disk, new Set(await listReceipts(disk)))
   } catch (error) {
     if (!(error instanceof BinderyError)) throw error
   }
-}
-
-async function removeIfThere(disk: Disk, path: RelPath): Promise<void> {
-  if ((await disk.lstat(path)) === undefined) return
-  await disk.unlink(path)
-  await disk.sync(stateFolder)
 }
 
 /**
