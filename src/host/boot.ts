@@ -12,7 +12,7 @@ export type BootSystem = {
 }
 
 export function hostBoot(exec: Exec, root: string): Boot {
-  return systemBoot({ platform: process.platform, exec, readText }, resolve(root) === '/')
+  return systemBoot({ platform: process.platform, exec, readText }, () => resolve(root) === '/')
 }
 
 /** The twin in memory: `id` is that of the moment; an `image` is a root that does not run. */
@@ -21,15 +21,15 @@ export function memoryBoot(now: { readonly id: string | undefined; readonly imag
   return { id, ofRoot: async () => (now.image === true ? undefined : await id()) }
 }
 
-/** `isRunning`: the root is that of the system that runs here. */
-export function systemBoot(system: BootSystem, isRunning = true): Boot {
+/** `isRunning`: whether the root is that of the system that runs here; asked when it matters, since the current folder may be gone. */
+export function systemBoot(system: BootSystem, isRunning = (): boolean => true): Boot {
   const id = async (): Promise<string | undefined> => {
     if (system.platform === 'linux') return wordOf((await system.readText('/proc/sys/kernel/random/boot_id')) ?? '')
     // FreeBSD has a number of chance since 14; elsewhere, and before, it is the time of the start.
     const chance = system.platform === 'freebsd' ? wordOf(await sysctl(system, 'kern.boot_id')) : undefined
     return chance ?? timeOf(await sysctl(system, 'kern.boottime'))
   }
-  return { id, ofRoot: async () => (isRunning ? await id() : undefined) }
+  return { id, ofRoot: async () => (isRunning() ? await id() : undefined) }
 }
 
 function wordOf(text: string): string | undefined {

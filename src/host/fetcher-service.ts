@@ -59,12 +59,14 @@ function stillRoot(uid: number, cause: unknown): BinderyError {
 type Call = {
   readonly stop: AbortController
   body?: AsyncIterator<Uint8Array>
+  /** Until its last chunk that was asked for has come. */
+  turn: Promise<unknown>
   looked?: Looked
   answered?: (answer: Message) => void
 }
 
 async function serve(calls: Map<number, Call>, asked: Message, look: Look): Promise<void> {
-  const call = calls.get(asked.call) ?? { stop: new AbortController() }
+  const call = calls.get(asked.call) ?? { stop: new AbortController(), turn: Promise.resolve() }
   if (asked.kind === 'answer') return call.answered?.(asked)
   if (asked.kind === 'leave') {
     calls.delete(asked.call)
@@ -88,7 +90,10 @@ async function answerTo(call: Call, asked: Message, look: Look): Promise<Message
       return answer('head', response.status, ...Object.entries(response.headers).flat())
     }
     case 'next': {
-      const chunk = await call.body?.next()
+      // Several may have been asked for.
+      const turn = call.turn.then(async () => await call.body?.next())
+      call.turn = turn.catch(() => {})
+      const chunk = await turn
       return chunk === undefined || chunk.done === true ? answer('end') : answer('chunk', chunk.value)
     }
     case 'look': {

@@ -5,7 +5,7 @@ import type { ChildProcess } from 'node:child_process'
 import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
 import type { Started } from './fetcher-process.ts'
 
-/** Calls go on beside each other; in each there is one question and one answer at a time. */
+/** Calls go on beside each other; in each the answers come in the order of the questions. */
 export type Talk = { call(signal?: AbortSignal): Call; end(): void }
 
 export type Call = {
@@ -18,13 +18,15 @@ export type Call = {
 const maxAnswer = 1 << 20
 
 type Waiting = { resolve(answer: Message): void; reject(error: unknown): void }
+/** By call, who asked first is first. */
+type AllWaiting = Map<number, Waiting[]>
 
 export function talkTo({ child, account }: Started, say: (line: string) => void): Talk {
-  const waiting = new Map<number, Waiting>()
+  const waiting: AllWaiting = new Map()
   const state: { ended?: Error } = {}
   const end = (error: Error): void => {
     state.ended ??= error
-    for (const { reject } of waiting.values()) reject(state.ended)
+    for (const { reject } of [...waiting.values()].flat()) reject(state.ended)
     waiting.clear()
     child.kill('SIGKILL')
   }
@@ -42,15 +44,16 @@ export function talkTo({ child, account }: Started, say: (line: string) => void)
   return { call: (signal) => callOf({ number: ++last, waiting, state, send, signal }), end: () => gone('left') }
 }
 
-function readAnswers({ stdout }: ChildProcess, waiting: Map<number, Waiting>, end: (error: Error) => void): void {
+function readAnswers({ stdout }: ChildProcess, waiting: AllWaiting, end: (error: Error) => void): void {
   const read = messageReader(maxAnswer)
   stdout?.on('data', (bytes: Uint8Array) => {
     try {
       for (const answer of read(bytes)) {
         // What is nobody's call is why it could not begin.
         if (answer.call === 0) return end(failureOf(answer))
-        waiting.get(answer.call)?.resolve(answer)
-        waiting.delete(answer.call)
+        const asked = waiting.get(answer.call)
+        asked?.shift()?.resolve(answer)
+        if (asked?.length === 0) waiting.delete(answer.call)
       }
     } catch (error) {
       end(error as Error)
@@ -70,7 +73,7 @@ function sayLines({ stderr }: ChildProcess, say: (line: string) => void): void {
 
 type Line = {
   readonly number: number
-  readonly waiting: Map<number, Waiting>
+  readonly waiting: AllWaiting
   readonly state: { readonly ended?: Error }
   readonly send: (sent: Message) => void
   readonly signal: AbortSignal | undefined
@@ -90,7 +93,9 @@ function callOf({ number, waiting, state, send, signal }: Line): Call {
       reject(signal?.reason)
     }
     signal?.addEventListener('abort', stop, { once: true })
-    waiting.set(number, { resolve, reject })
+    const asked = waiting.get(number) ?? []
+    asked.push({ resolve, reject })
+    waiting.set(number, asked)
     send(message(number, kind, ...fields))
     const answer = await promise.finally(() => signal?.removeEventListener('abort', stop))
     if (answer.kind === 'failed') throw failureOf(answer)

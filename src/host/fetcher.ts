@@ -34,20 +34,32 @@ async function get(talk: Talk, { url, headers = {}, timeouts = usualTimeouts, si
   return { status: numberOf(head, 0), headers: pairsOf(head, 1), body: bodyOf(call) }
 }
 
-/** One chunk ahead of who reads, and no more: nothing piles up between the two processes, and neither waits for the other. */
+/** As many chunks are asked for ahead of who reads. */
+const mostAhead = 4
+
+/**
+ * Few chunks ahead of who reads: not much lies between the two processes when one is killed, and what a server sends does not pile up in
+ * its socket while one waits for the other. A small body is not worth it.
+ */
 function bodyOf(call: Call): ByteStream {
   const done = { done: true, value: undefined } as const
-  let ahead: Promise<Message> | undefined
+  const ahead: Promise<Message>[] = []
+  let wanted = 1
   const askAhead = (): void => {
-    ahead = call.ask('next')
-    // Told to who asks for it.
-    ahead.catch(() => {})
+    while (ahead.length < wanted) {
+      const asked = call.ask('next')
+      // Told to who asks for it.
+      asked.catch(() => {})
+      ahead.push(asked)
+    }
   }
   return {
     [Symbol.asyncIterator]: () => ({
       next: async () => {
-        const { kind, fields } = await (ahead ?? call.ask('next'))
+        askAhead()
+        const { kind, fields } = await (ahead.shift() as Promise<Message>)
         if (kind !== 'chunk' || fields[0] === undefined) return done
+        wanted = Math.min(wanted + 1, mostAhead)
         askAhead()
         return { done: false, value: fields[0] }
       },
