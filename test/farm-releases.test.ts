@@ -71,8 +71,11 @@ async function inWorld(t: TestContext, use: (world: World) => Promise<void>): Pr
       if (!isBinderyError(error, 'not-supported')) throw error
       return t.skip(`no overlay: ${error.message}`)
     }
-    const farm = await farmFolder()
+    // On one file system with the rest: a signed stage is moved to it.
+    const farm = at('farm')
+    const made = await farmFolder()
     try {
+      cpSync(made, farm, { recursive: true })
       const pair = await packageKey('openbsd-76-base', 1)
       writeFileSync(at('base.sec'), pair.secretKeyFile)
       writeFileSync(join(farm, 'base.pub'), pair.publicKeyFile)
@@ -80,7 +83,7 @@ async function inWorld(t: TestContext, use: (world: World) => Promise<void>): Pr
       writeFileSync(join(farm, 'farm.toml'), configText(folder))
       await use({ farm, at, addErrata: async (number, old, now) => await addErrata(folder, number, patchText(number, old, now)) })
     } finally {
-      rmSync(farm, { recursive: true, force: true })
+      rmSync(made, { recursive: true, force: true })
     }
   })
 }
