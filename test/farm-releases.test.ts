@@ -193,8 +193,9 @@ test('an erratum is captured, cut, signed on another machine and published, and 
 
 /** The one request that is out goes to the signer's machine and comes back. */
 async function signAndReturn({ farm, at }: Pick<World, 'farm' | 'at'>): Promise<void> {
-  const [request] = readdirSync(join(farm, 'request')) as [string]
-  cpSync(join(farm, 'request', request), at('stick'), { recursive: true })
+  const requests = readdirSync(join(farm, 'request'))
+  assert.equal(requests.length, 1)
+  cpSync(join(farm, 'request', requests[0] as string), at('stick'), { recursive: true })
   await done(sign, ['-k', at('keys'), at('stick')])
   renameSync(at('stick'), join(farm, 'signed', 'brought'))
 }

@@ -133,12 +133,14 @@ async function request(controller: Controller, { draft, branch, arch, asked }: A
   context.say(`${branch}/${arch}: handover ${id}: ${asked.length} packages to sign: ${join(folder, file)}`)
 }
 
+/** Nobody is to sign its request any more. */
 export async function becomeStale(
-  { farm, context }: Pick<Controller, 'farm' | 'context'>,
-  { id, branch, arch }: Handover,
+  { farm, context, folder }: Pick<Controller, 'farm' | 'context' | 'folder'>,
+  { id, branch, arch, file }: Handover,
   why: string,
 ): Promise<void> {
   await farm.catalog.moveHandover(id, 'stale', { actor: 'farm', why })
+  await rm(join(folder, file), { recursive: true, force: true })
   context.say(`${branch}/${arch}: handover ${id} is stale: ${why}`)
 }
 
