@@ -591,6 +591,25 @@ describe('receipts', () => {
     assert.deepEqual(await leftovers(disk), ['store/1'])
   })
 
+  test('a folder for what comes that somebody else has made is not used', async () => {
+    const tree = (content: string): Literal => ({ usr: dir(), 'usr/f': content })
+    const [old, next] = [await release('1.0', tree('1')), await release('1.1', tree('2'))]
+    for (const folder of ['usr/.bindery', 'usr/.bindery/stage']) {
+      for (const [mode, uid] of [
+        [0o755, 1000],
+        [0o777, 0],
+      ] as const) {
+        const disk = await machine(memoryDisk({ mounts: { usr: {} } }), tree('1'))
+        for (const path of ['usr/.bindery', folder]) if ((await disk.lstat(at(path))) === undefined) await disk.mkdir(at(path), 0o700)
+        await disk.chmod(at(folder), mode)
+        await disk.chown(at(folder), uid, 0)
+        await assert.rejects(install(disk, old, next), failing('hostile', `/${folder}`))
+        assert.equal(await text(disk, 'usr/f'), '1')
+        assert.equal(await disk.lstat(at('var/db/bindery/journal')), undefined)
+      }
+    }
+  })
+
   test('what went bad in the store, its size and time the same, comes back, and is told', async () => {
     const disk = await chain(1, 3)
     const kept = await keptAs(disk, 'f')

@@ -28,7 +28,7 @@ export function momentsOf({ milliseconds, commits }: Course, count: number): rea
 export async function followInstall(machine: string): Promise<Course> {
   const started = performance.now()
   const commits: number[] = []
-  const { ended } = startInstall(machine)
+  const { ended } = start(machine, 'install')
   let isOver = false
   const status = ended.finally(() => (isOver = true))
   while (await journalIs(machine, 'there', () => isOver)) {
@@ -45,7 +45,7 @@ export type Killed = { readonly isKilled: boolean; readonly hasJournal: boolean 
 
 /** All its processes at once, without warning, as a power cut does; not killed when it was over before. */
 export async function killInstall(machine: string, moment: Moment): Promise<Killed> {
-  const { child, ended } = startInstall(machine)
+  const { child, ended } = start(machine, 'install')
   let isOver = false
   const over = ended.finally(() => (isOver = true))
   for (let journal = 0; moment.kind === 'in commit' && journal <= moment.journal; journal++) {
@@ -59,6 +59,19 @@ export async function killInstall(machine: string, moment: Moment): Promise<Kill
   return { isKilled: code === null, hasJournal: existsSync(journalOf(machine)) }
 }
 
+/** Kills what recovers it, again and again, each time so long after its start at most; answers how often. Stops where one came to its end. */
+export async function killRecoveries(machine: string, most: { readonly milliseconds: number; readonly times: number }): Promise<number> {
+  for (let killed = 0; killed < most.times; killed++) {
+    const { child, ended } = start(machine, 'recover')
+    const over = await Promise.race([sleep(Math.random() * most.milliseconds, false), ended.then(() => true)])
+    if (!over && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    const { code, text } = await ended
+    if (code === 0) return killed
+    if (code !== null) throw new Error(`recover: exit status ${code}\n${text}`)
+  }
+  return most.times
+}
+
 export function showMoment(moment: Moment): string {
   const at = `${moment.milliseconds.toFixed(0)} ms`
   return moment.kind === 'from start' ? `${at} after its start` : `${at} after its journal ${moment.journal + 1}`
@@ -66,15 +79,15 @@ export function showMoment(moment: Moment): string {
 
 type Running = { readonly child: ChildProcess; readonly ended: Promise<{ readonly code: number | null; readonly text: string }> }
 
-/** Those that run: whoever ends the rehearsal ends them. */
+/** Installs and recoveries that run: whoever ends the rehearsal ends them. */
 const running = new Set<ChildProcess>()
 
-export function endInstalls(): void {
+export function endRunning(): void {
   for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
 }
 
-function startInstall(machine: string): Running {
-  const child = spawn(resolve('bin/bindery'), ['-C', machine, 'install'], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+function start(machine: string, verb: 'install' | 'recover'): Running {
+  const child = spawn(resolve('bin/bindery'), ['-C', machine, verb], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   running.add(child)
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))

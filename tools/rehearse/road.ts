@@ -3,7 +3,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
 import { inside } from './machine.ts'
-import { followInstall, killInstall, momentsOf, showMoment, type Course, type Moment } from './kill.ts'
+import { followInstall, killInstall, killRecoveries, momentsOf, showMoment, type Course, type Moment } from './kill.ts'
 import { distFile, partsOf, products, publishState } from './publish.ts'
 import { findStanding, showStanding, type Standing, type Standings } from './standing.ts'
 import type { Relay } from '../demo/relay.ts'
@@ -24,6 +24,8 @@ export type Scene = {
 export type Numbers = {
   readonly kills: number
   readonly inCommit: number
+  /** Of the kills, how many were of a recovery. */
+  readonly again: number
   readonly recovered: { readonly byBindery: number; readonly byProgram: number }
   readonly finished: number
   readonly untouched: number
@@ -79,18 +81,24 @@ function failIfAnyFailed({ watch }: Scene): void {
   if (failures.length > 0) throw new Error(`of ${started} programs ${failures.length} failed:\n${failures.slice(0, 20).join('\n')}`)
 }
 
-/** Kills the install from the release to the present state at `count` moments, and each time makes the machine whole again. */
+/** What an install and the kills of its recovery come to, on average. */
+const killsOfOne = 3
+
+/**
+ * Kills the install from the release to the present state, and what recovers it, `count` times in all, and makes the machine whole again
+ * after each install.
+ */
 export async function killAndRecover(scene: Scene, count: number): Promise<Numbers> {
   title(`The same in one step from two releases behind, killed ${count} times`)
   const course = await stepOver(scene)
   await backToRelease(scene)
-  let numbers: Numbers = { kills: 0, inCommit: 0, recovered: { byBindery: 0, byProgram: 0 }, finished: 0, untouched: 0 }
+  let numbers: Numbers = { kills: 0, inCommit: 0, again: 0, recovered: { byBindery: 0, byProgram: 0 }, finished: 0, untouched: 0 }
   const started = performance.now()
-  for (let moments = momentsOf(course, count); moments.length > 0; moments = momentsOf(course, count - numbers.kills)) {
-    for (const moment of moments) {
+  while (numbers.kills < count) {
+    for (const moment of momentsOf(course, Math.ceil((count - numbers.kills) / killsOfOne))) {
       const { kills } = numbers
-      numbers = await killOnce(scene, moment, numbers)
-      if (numbers.kills > kills && numbers.kills % 10 === 0)
+      numbers = await killOnce(scene, { moment, course }, numbers)
+      if (Math.floor(numbers.kills / 10) > Math.floor(kills / 10))
         line('killed, recovered, rolled back', (performance.now() - started) / 1000, `${numbers.kills} times`)
     }
   }
@@ -109,15 +117,22 @@ async function stepOver(scene: Scene): Promise<Course> {
   return course
 }
 
-async function killOnce(scene: Scene, moment: Moment, before: Numbers): Promise<Numbers> {
+type Kill = { readonly moment: Moment; readonly course: Course }
+
+/** Of a recovery by bindery, so many kills more. */
+const mostAgain = 4
+
+async function killOnce(scene: Scene, { moment, course }: Kill, before: Numbers): Promise<Numbers> {
   try {
     const { isKilled, hasJournal } = await killInstall(scene.machine, moment)
     const byProgram = hasJournal && before.inCommit % 5 === 0
+    const again = { milliseconds: Math.max(...course.commits), times: hasJournal && !byProgram ? mostAgain : 0 }
+    const times = await killRecoveries(scene.machine, again)
     if (byProgram) inside(scene.machine, ['/bin/sh', '/var/db/bindery/recover'])
     else await bindery(scene.work, ['-C', scene.machine, 'recover'])
     const isFinished = Object.values(await findStanding(scene.standings, scene.machine)).includes('present')
     await backToRelease(scene)
-    return isKilled ? addKill(before, { hasJournal, byProgram, isFinished }) : before
+    return isKilled ? addKill(before, { hasJournal, again: times, byProgram, isFinished }) : before
   } catch (error) {
     throw new Error(`after a kill ${showMoment(moment)}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
@@ -125,11 +140,12 @@ async function killOnce(scene: Scene, moment: Moment, before: Numbers): Promise<
 
 function addKill(
   before: Numbers,
-  kill: { readonly hasJournal: boolean; readonly byProgram: boolean; readonly isFinished: boolean },
+  kill: { readonly hasJournal: boolean; readonly again: number; readonly byProgram: boolean; readonly isFinished: boolean },
 ): Numbers {
   const { byBindery, byProgram } = before.recovered
   return {
-    kills: before.kills + 1,
+    kills: before.kills + 1 + kill.again,
+    again: before.again + kill.again,
     inCommit: before.inCommit + Number(kill.hasJournal),
     recovered: { byBindery: byBindery + Number(!kill.byProgram), byProgram: byProgram + Number(kill.byProgram) },
     finished: before.finished + Number(kill.isFinished),

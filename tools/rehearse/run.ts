@@ -8,7 +8,7 @@ import { makeMachine } from './machine.ts'
 import { quick, states, whole, type Slice } from './packages.ts'
 import { programsOf, watchPrograms } from './programs.ts'
 import { publishState } from './publish.ts'
-import { endInstalls } from './kill.ts'
+import { endRunning } from './kill.ts'
 import { killAndRecover, takeEachUpdate, update, type Numbers, type Scene } from './road.ts'
 import { wholeStandings } from './standing.ts'
 import { prepareSystems, type Systems } from './systems.ts'
@@ -26,7 +26,7 @@ async function main(atEnd: (() => void)[]): Promise<void> {
   const started = performance.now()
   rmSync(work, { recursive: true, force: true })
   mkdirSync(work, { recursive: true })
-  atEnd.push(() => rmSync(work, { recursive: true, force: true }), endChildren, endInstalls)
+  atEnd.push(() => rmSync(work, { recursive: true, force: true }), endChildren, endRunning)
   showSystems(slice, systems)
   await makeFirstReleases(work, systems)
   const scene = await setScene(work, systems, atEnd)
@@ -80,10 +80,10 @@ function endChildren(): void {
   spawnSync('pkill', ['-KILL', '-P', String(process.pid)])
 }
 
-async function sumUp({ machine, watch }: Scene, { kills, inCommit, recovered, finished, untouched }: Numbers): Promise<void> {
+async function sumUp({ machine, watch }: Scene, { kills, inCommit, again, recovered, finished, untouched }: Numbers): Promise<void> {
   const { started, failures } = await watch.stop()
   title('What it came to')
-  line('installs killed', undefined, `${kills}, of them ${inCommit} while files changed places`)
+  line('killed', undefined, `${kills} times: ${kills - again} installs, ${inCommit} of them while files changed places, and ${again} recoveries`)
   line('recovered', undefined, `${recovered.byBindery} by bindery, ${recovered.byProgram} by the sh program alone`)
   line('', undefined, `${finished} times to the new state, ${untouched} times nothing had begun`)
   line('programs started meanwhile', undefined, `${started}, of which ${failures.length} failed: ${programsOf(machine).join(', ')}`)

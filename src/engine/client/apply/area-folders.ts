@@ -1,5 +1,5 @@
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
-import { joinPath, parentPath } from '../../../base/path.ts'
+import { joinPath, parentPath, showPath } from '../../../base/path.ts'
 import { stageFolder, storeFolder } from './area.ts'
 import { readAreas, writeAreas } from './area-list.ts'
 import { stateFolder } from '../state.ts'
@@ -60,8 +60,19 @@ async function putBackTimes(disk: Disk, areas: readonly KnownArea[]): Promise<vo
 
 async function ensureFolder(disk: Disk, folder: RelPath): Promise<void> {
   const stat = await disk.lstat(folder)
-  if (stat === undefined) await disk.mkdir(folder, 0o700)
-  else if (stat.kind !== 'dir') throw new BinderyError('conflict', 'is no directory, and bindery needs it', { subject: `/${folder}` })
+  if (stat === undefined) return await disk.mkdir(folder, 0o700)
+  const subject = `/${showPath(folder)}`
+  if (stat.kind !== 'dir') throw new BinderyError('conflict', 'is no directory, and bindery needs it', { subject })
+  // Whoever may write in it could exchange what was verified before it gets its place.
+  if ((stat.mode & 0o022) === 0 && stat.uid === (await disk.lstat(stateFolder))?.uid) return
+  throw new BinderyError(
+    'hostile',
+    `belongs to user ${stat.uid}, or others may write in it, and what becomes part of the system would lie there`,
+    {
+      subject,
+      hint: 'look at who made it, and remove it',
+    },
+  )
 }
 
 /** Makes the names in `folder` durable, and what leads to them. */
