@@ -13,7 +13,7 @@ import type { KnownArea } from './area-list.ts'
 export async function makeAreas(disk: Disk, { transaction, areas }: SlotHolder): Promise<void> {
   await makeMissing(disk, areas)
   for (const area of areas) {
-    for (const folder of [`${area}/stage`, `${area}/store`] as RelPath[]) await ensureFolder(disk, folder)
+    for (const folder of [area, `${area}/stage`, `${area}/store`] as RelPath[]) await ensureFolder(disk, folder)
     for (const folder of [stageFolder(area, transaction), storeFolder(area, transaction)]) {
       await removeBelow(disk, folder)
       await disk.mkdir(folder, 0o700)
