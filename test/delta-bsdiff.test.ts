@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { concatBytes, emptyBytes, fromHex, latin1, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { applyBsdiff, makeBsdiff, streamBsdiff } from '../src/engine/delta/bsdiff.ts'
-import { bsdiffFormat, encodeBsdiff } from '../src/format/bsdiff.ts'
+import { bsdiffFormat, decodeBsdiff, encodeBsdiff } from '../src/format/bsdiff.ts'
 import { bzip2 } from '../src/format/bzip2-encode.ts'
 import { arbitraryPair, sourceOf, whole } from './helpers/delta.ts'
 import { noise } from './helpers/noise.ts'
@@ -139,6 +139,14 @@ test('numbers that lie are refused', () => {
   refuses(patch43(-1), 'bad-format')
   refuses(patch43(5, ...Array.from({ length: 100 }, () => step(0, 0, 1, emptyBytes))), 'bad-format')
   refuses(patch43(2 ** 40, step(1, 0, 0, new Uint8Array(1))), 'over-limit', 1000)
+})
+
+test('steps that make nothing come to an end, whatever the header promises', () => {
+  const steps = Array.from({ length: 1_001_000 }, () => ({ copy: 0, extra: 0, seek: 1 }))
+  const reader = decodeBsdiff(encodeBsdiff({ newSize: 2 ** 40, steps, difference: emptyBytes, extra: emptyBytes }))
+  assert.throws(() => {
+    for (let step = reader.step(); step !== undefined; step = reader.step());
+  }, /does not come to an end/)
 })
 
 test('headers that lie are refused', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { fromLatin1, utf8 } from '../src/base/bytes.ts'
+import { concatBytes, fromLatin1, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { decodeBinderyIndex, encodeBinderyIndex, unsealIndex } from '../src/format/openbsd/bindery-index.ts'
 import { decodeIndexTxt } from '../src/format/openbsd/index-txt.ts'
@@ -124,6 +124,17 @@ test('a locate database with damage anywhere is read to its end or refused in on
   assert.throws(() => [...locateEntries(new Uint8Array(256 + 200_000).fill(0x41).fill(0x40, 0, 256).fill(14, 256, 257))], {
     code: 'over-limit',
   })
+  // A long entry, and then each byte is that entry once more.
+  const start = concatBytes([new Uint8Array(256).fill(0x40), Uint8Array.of(14), new Uint8Array(60_000).fill(0x41)])
+  const step = new Uint8Array(5).fill(30, 0, 1)
+  new DataView(step.buffer).setInt32(1, 60_000 + 14, true)
+  const again = concatBytes([start, step, new Uint8Array(10_000).fill(14)])
+  assert.throws(
+    () => {
+      for (const _ of locateEntries(again));
+    },
+    { code: 'over-limit', message: /more than 128 bytes of entries/ },
+  )
 })
 
 function outcome(work: () => number): void {

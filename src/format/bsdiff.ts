@@ -37,14 +37,16 @@ export function bsdiffFormat(start: Uint8Array): BsdiffFormat | undefined {
   return text.startsWith(magic40) ? 'BSDIFF40' : text === magic43 ? 'BSDIFF43' : undefined
 }
 
+const mostIdle = 1_000_000
+
 /** Nothing is decompressed before it is asked for. */
 export function decodeBsdiff(patch: Uint8Array): BsdiffReader {
   const format = bsdiffFormat(patch)
   if (format === undefined) throw bad('is none')
   const { newSize, ...streams } = format === 'BSDIFF40' ? split40(patch) : split43(patch)
   let left = newSize
-  // An empty step moves in old only. Endless ones compress to nothing: more than there are new bytes are refused.
-  let idle = newSize + 16
+  // An empty step moves in old only. Endless ones compress to nothing: more than there are new bytes, as the patch says, are refused.
+  let idle = Math.min(newSize, mostIdle) + 16
   return {
     format,
     newSize,

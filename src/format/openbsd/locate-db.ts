@@ -17,6 +17,8 @@ const pairMark = 128
 /** locate(1) of the BSDs has room for 1024; whatever wrote more did not mean it for locate. */
 const maxEntryBytes = 64 << 10
 const maxStep = maxEntryBytes
+/** Of all entries, for each byte of the database. One byte may stand for a whole entry that is like the one before. */
+const maxGrowth = 128
 
 /** In the order of the database. Throws `bad-format` with the byte. */
 export function* locateEntries(database: Uint8Array): Generator<string> {
@@ -28,6 +30,7 @@ export function* locateEntries(database: Uint8Array): Generator<string> {
   let entry: Uint8Array = new Uint8Array(1024).fill(0x20, 0, 1)
   let length = 1
   let kept = 0
+  let left = maxGrowth * database.length
   for (let at = tableSize; at < database.length;) {
     const code = database[at] as number
     if (code > wideCount || code === wideCount - 1) throw bad('no count', at)
@@ -51,6 +54,8 @@ export function* locateEntries(database: Uint8Array): Generator<string> {
         at++
       }
     }
+    left -= length
+    if (left < 0) throw new BinderyError('over-limit', `has more than ${maxGrowth} bytes of entries for each of its own, up to byte ${at}`)
     yield latin1(entry.subarray(0, length))
   }
 }
