@@ -230,6 +230,28 @@ test('no file takes longer than its deadline', async () => {
   await slow.close()
 })
 
+test('a mirror that would begin anew is asked when no other goes on from the part', async () => {
+  const session = await testSession()
+  const first = await hostileServer(cutsAfter(content, 600_000))
+  await assert.rejects(download(session, first.base), { code: 'network' })
+  await first.close()
+  // Both know the whole only, the first breaks off early; the third goes on.
+  const [short, whole, good] = [
+    await hostileServer(cutsAfter(content, 1000)),
+    await hostileServer(answers(200, {}, Buffer.from(content))),
+    await goodSite(),
+  ]
+  await download(session, short.base, whole.base, good.base)
+  assert.deepEqual([short.requests.length, whole.requests.length, good.seen.length], [1, 1, 1])
+  assert.match(session.explained.join('\n'), /would begin anew; going on with/)
+  await good.close()
+  const other = await testSession()
+  const again = await hostileServer(cutsAfter(content, 600_000))
+  await assert.rejects(download(other, again.base), { code: 'network' })
+  await download(other, short.base, whole.base)
+  for (const server of [short, whole, again]) await server.close()
+})
+
 test('whoever hangs up again and again gets no more time than the others', async () => {
   const session = await testSession()
   const slow = await hostileServer(({ headers }, socket) => {

@@ -18,13 +18,15 @@ export type Attempt = {
   readonly meter: Meter
   /** When this mirror was first asked for it. */
   readonly since: number
+  /** Whether the part that is there may go, where this mirror only has the whole: nobody else is left to be asked. */
+  readonly mayRestart: boolean
 }
 
 export type Outcome =
   /** The part has its full length; `resumedAt` bytes of it were there before. */
   | { readonly kind: 'complete'; readonly resumedAt: number }
-  /** `reached`: how far the part goes now. */
-  | { readonly kind: 'failed'; readonly error: BinderyError; readonly reached: number }
+  /** `reached`: how far the part goes now. `wouldRestart`: another mirror may go on where this one would begin anew. */
+  | { readonly kind: 'failed'; readonly error: BinderyError; readonly reached: number; readonly wouldRestart?: boolean }
 
 export function blobUrl(base: string, info: TargetInfo): string {
   return base + blobKey(info.path, info.sha256).split('/').map(encodeURIComponent).join('/').replaceAll('%2B', '+')
@@ -68,6 +70,10 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
   if (typeof start === 'string') {
     await closeStream(response.body)
     return { kind: 'failed', error: new BinderyError('network', start, { subject: url }), reached: have }
+  }
+  if (start === 0 && have > 0 && !attempt.mayRestart) {
+    await closeStream(response.body)
+    return { kind: 'failed', error: new BinderyError('network', 'would begin anew', { subject: url }), reached: have, wouldRestart: true }
   }
   if (start === 0) await startOver(session, attempt, response, url)
   const hasLength = response.headers['content-length'] !== undefined

@@ -70,20 +70,24 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
   const queue = [...session.mirrors.of(place.urls)]
   const failures = mirrorFailures(session, info.path)
   const asked = new Map<string, number>()
+  const restarting = new Set<string>()
   let furthest = (await session.disk.lstat(partPath(info.sha256)))?.size ?? 0
   for (let base = queue.shift(); base !== undefined; base = queue.shift()) {
     session.signal.throwIfAborted()
     const since = asked.get(base) ?? session.clock.now()
     asked.set(base, since)
-    const outcome = await attemptDownload(session, { base, info, meter: place.meter, since })
+    const mayRestart = queue.length === 0 || restarting.has(base)
+    const outcome = await attemptDownload(session, { base, info, meter: place.meter, since, mayRestart })
     if (outcome.kind === 'complete' && (await isIntact(session, { path: partPath(info.sha256), size: info.length, sha256: info.sha256 })))
       return
     const error = outcome.kind === 'failed' ? outcome.error : wrongDigest(base, info)
     if (outcome.kind === 'complete') await discardPart(session.disk, info.sha256)
-    if (mayTryAgain(outcome, furthest)) queue.push(base)
+    const wouldRestart = outcome.kind === 'failed' && outcome.wouldRestart === true
+    if (wouldRestart) restarting.add(base)
+    if (wouldRestart || mayTryAgain(outcome, furthest)) queue.push(base)
     if (outcome.kind === 'failed') furthest = Math.max(furthest, outcome.reached)
     failures.add(error, queue[0])
-    session.mirrors.failed(base)
+    if (!wouldRestart) session.mirrors.failed(base)
   }
   throw failures.last()
 }
