@@ -107,7 +107,7 @@ do_swap() {
 	see "$1"
 	if [ -n "$kind" ]; then
 		if same_file "$file" "$from" || is_copied "$3" "$4"; then rm -f "$from" && return; fi
-		is_saved "$3" || set_aside "$1"
+		is_saved "$3" || if is_stored; then name_beside "$1"; else set_aside "$1"; fi
 	fi
 	move "$from" "$1"
 }
@@ -230,6 +230,19 @@ set_aside() {
 	printf '%s\n' "late $1 $aside" >>"$tmp/late"
 }
 
+# The store would forget it with its receipt. Whoever goes on once more finds the name that it has already.
+name_beside() {
+	aside=$1.local number=0
+	unword "$aside"
+	while exists "$top/$path" && ! same_file "$file" "$top/$path"; do
+		number=$((number + 1))
+		aside=$1.local.$number
+		unword "$aside"
+	done
+	exists "$top/$path" || ln "$file" "$top/$path" || stopped "$file: could not be given a name beside"
+	printf '%s\n' "late $1 $aside" >>"$tmp/late"
+}
+
 same_file() {
 	if [ -L "$1" ] && [ -L "$2" ]; then
 		inode_of "$1"
@@ -250,10 +263,22 @@ inode_of() {
 
 # Whether what is at the path lies in the store too; where it could not be put there before, it is now.
 is_saved() {
-	if exists "$out" && same_file "$file" "$out"; then return 0; fi
+	if is_stored; then
+		is_unedited "$1"
+		return
+	fi
 	looks_like "$1" || return 1
 	if exists "$out"; then return 0; fi
 	keep_aside "$file" "$out" "$1" && sync_files "${out%/*}"
+}
+
+is_stored() { exists "$out" && same_file "$file" "$out"; }
+
+# What is in the store may have been written to through its path, in the time since a run was stopped. A new time alone is no edit.
+is_unedited() {
+	[ -n "${resumed-}" ] || return 0
+	looks_like "$1" && return
+	[ "$kind" = file ] && [ "$(digest <"$file")" = "$sum" ]
 }
 
 # Whether a move by copy was stopped before its last step: what comes is in its place already, and in its slot still.

@@ -270,6 +270,7 @@ begin() {
 			direction=backward
 		fi
 		say "an interrupted $purpose is being $([ "$direction" = forward ] && echo finished || echo undone)"
+		resumed=1
 		finish
 		first_status=$status
 	else

@@ -111,6 +111,26 @@ describe(
       })
     }
 
+    test('keeps what somebody wrote into a file since, under a second name', () => {
+      // Behind the first file that changes its place.
+      const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
+      assert.equal(installUntil(first).status, null)
+      // Of those that have not yet, the store has the same inode.
+      const due = readFileSync(state('journal'), 'latin1').matchAll(/^(swap|drop) ([a-z/]+) 0:(\d+) file,/gm)
+      const found = [...due].filter(([, , path = '', slot = '']) => {
+        return existsSync(at(`root/${path}`)) && statSync(at(`root/${path}`)).ino === statSync(state(`store/1/${slot}`)).ino
+      })
+      const [swapped, dropped] = ['swap', 'drop'].map((kind) => found.find(([, one]) => one === kind)?.[2]) as [string, string]
+      assert.ok(swapped !== undefined && dropped !== undefined, JSON.stringify(found))
+      for (const path of [swapped, dropped]) appendFileSync(at(`root/${path}`), ' and mine')
+      const done = recover()
+      assert.equal(done.status, 6, done.talk)
+      assert.match(done.talk, new RegExp(`/${swapped} was changed in the meantime; it is kept as /${swapped}\\.local\n`))
+      assert.match(readFileSync(at(`root/${swapped}.local`), 'latin1'), / and mine$/)
+      assert.deepEqual(readFileSync(at(`root/${swapped}`)), readFileSync(at(`NEW/${swapped}`)))
+      assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
+    })
+
     test('says with -n what was interrupted, and changes nothing', () => {
       interrupt()
       const before = run('find', ['root', '-printf', '%p %C@\n']).out
