@@ -133,9 +133,11 @@ const names = [
   '/usr/sbin/suctl',
 ]
 const arbitraryPath = fc.constantFrom(...names)
+/** Who opens a FIFO to write waits for a reader, for ever. */
+const unlessPipe = (path: string, work: string): string => `[ -p ${path} ] || ${work}`
 const arbitraryStep = fc.oneof(
-  fc.tuple(arbitraryPath, fc.constantFrom('one', 'two')).map(([path, text]) => `echo ${text} > ${path}`),
-  arbitraryPath.map((path) => `echo more >> ${path}`),
+  fc.tuple(arbitraryPath, fc.constantFrom('one', 'two')).map(([path, text]) => unlessPipe(path, `echo ${text} > ${path}`)),
+  arbitraryPath.map((path) => unlessPipe(path, `echo more >> ${path}`)),
   arbitraryPath.map((path) => `rm -rf ${path}`),
   arbitraryPath.map((path) => `mkdir -p ${path}`),
   fc.tuple(arbitraryPath, arbitraryPath).map(([from, to]) => `mv -f ${from} ${to}`),
@@ -143,7 +145,7 @@ const arbitraryStep = fc.oneof(
   fc.tuple(arbitraryPath, arbitraryPath).map(([from, to]) => `ln -sfn ${from} ${to}`),
   fc.tuple(arbitraryPath, fc.constantFrom('700', '4755', '644')).map(([path, mode]) => `chmod ${mode} ${path}`),
   arbitraryPath.map((path) => `chown 7:8 ${path}`),
-  arbitraryPath.map((path) => `cp -a ${path} /usr/copy`),
+  arbitraryPath.map((path) => unlessPipe('/usr/copy', `cp -a ${path} /usr/copy`)),
   arbitraryPath.map((path) => `mkfifo ${path}`),
 )
 
