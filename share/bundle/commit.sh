@@ -107,7 +107,7 @@ do_swap() {
 	see "$1"
 	if [ -n "$kind" ]; then
 		if same_file "$file" "$from" || is_copied "$3" "$4"; then rm -f "$from" && return; fi
-		is_saved "$3" || if is_stored; then name_beside "$1"; else set_aside "$1"; fi
+		is_saved "$3" || if is_stored; then give_second_name "$1"; else set_aside "$1"; fi
 	fi
 	move "$from" "$1"
 }
@@ -231,7 +231,7 @@ set_aside() {
 }
 
 # The store would forget it with its receipt. Whoever goes on once more finds the name that it has already.
-name_beside() {
+give_second_name() {
 	aside=$1.local number=0
 	unword "$aside"
 	while exists "$top/$path" && ! same_file "$file" "$top/$path"; do
