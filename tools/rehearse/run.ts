@@ -83,7 +83,11 @@ function endChildren(): void {
 async function sumUp({ machine, watch }: Scene, { kills, inCommit, again, recovered, finished, untouched }: Numbers): Promise<void> {
   const { started, failures } = await watch.stop()
   title('What it came to')
-  line('killed', undefined, `${kills} times: ${kills - again} installs, ${inCommit} of them while files changed places, and ${again} recoveries`)
+  line(
+    'killed',
+    undefined,
+    `${kills} times: ${kills - again} installs, ${inCommit} of them while files changed places, and ${again} recoveries`,
+  )
   line('recovered', undefined, `${recovered.byBindery} by bindery, ${recovered.byProgram} by the sh program alone`)
   line('', undefined, `${finished} times to the new state, ${untouched} times nothing had begun`)
   line('programs started meanwhile', undefined, `${started}, of which ${failures.length} failed: ${programsOf(machine).join(', ')}`)
