@@ -12,10 +12,12 @@ export type Standings = ReadonlyMap<string, Standing>
 /** A phase that was cut off came to its end in a later start than it began in, and that one has not had it either: the recorded need says so. */
 export async function betweenPhases({ boot }: Context, { disk }: Session): Promise<Standings> {
   const standings = new Map<string, Standing>()
+  let pending: ReadonlySet<string> | undefined
   for (const { channel } of await readEnrolled(disk)) {
     const state = await readPhase(disk, channel, await readReleaseState(disk, channel))
     if (state === undefined) continue
-    const isPending = (await pendingReboots(disk, boot)).some(({ role }) => role === channelRole(channel))
+    pending ??= new Set((await pendingReboots(disk, boot)).map(({ role }) => role))
+    const isPending = pending.has(channelRole(channel))
     standings.set(formatChannel(channel), standingOf(channel, state, { boot: await boot.ofRoot(), isPending }))
   }
   return standings

@@ -1,12 +1,10 @@
-import { latin1, utf8 } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
 import { failureOf, stepEnvironment } from '../engine/client/apply/run-steps.ts'
 import { makeStateFolders, stateFolder, statePaths, writeStateFile } from '../engine/client/state.ts'
 import { mayWriteState } from './client-session.ts'
 import { needsAttention } from './outcome.ts'
-import { encodeLines } from '../format/lines.ts'
+import { encodeCommitHooks } from '../format/commit-hooks.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
-import type { LinesFormat } from '../format/lines.ts'
 import type { Disk } from '../port/disk.ts'
 import type { Context } from './command.ts'
 
@@ -60,14 +58,9 @@ async function beginCommit(context: Context, session: Session): Promise<void> {
 /** As soon as it can be written. */
 async function note(context: Context, { disk, config }: Session): Promise<void> {
   if (!(await mayWriteState(context.root)) || (await disk.lstat(statePaths.commitHooks)) !== undefined) return
-  const lines = [
-    { key: 'before', value: config.beforeCommit },
-    { key: 'after', value: config.afterCommit },
-  ].flatMap(({ key, value }) => (value === undefined ? [] : [{ key, value: latin1(utf8(value)) }]))
-  await writeStateFile(disk, statePaths.commitHooks, encodeLines(noteFormat, lines))
+  const hooks = { before: config.beforeCommit, after: config.afterCommit }
+  await writeStateFile(disk, statePaths.commitHooks, encodeCommitHooks(hooks))
 }
-
-const noteFormat: LinesFormat = { firstLine: 'bindery-commit-hooks 1', maxBytes: 1 << 16, maxLines: 2 }
 
 /** What cannot be put back is told, and tried again by the next run. */
 async function endCommit(context: Context, session: Session): Promise<number> {
