@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { findingOf, describeFinding } from '../src/engine/client/fetch/check.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
+import { mirrorOrder } from '../src/engine/client/fetch/mirror-order.ts'
 import { findOffers } from '../src/engine/client/fetch/offer.ts'
 import { readEnrolled, statePaths } from '../src/engine/client/state.ts'
 import { memoryHttp } from '../src/host/memory-http.ts'
@@ -99,7 +100,8 @@ test('the mirror is asked when the repository is away, stale, or tampered with',
   ]
   for (const behave of behaviours) {
     for (const [url] of pages) behave(url)
-    const fresh = { ...session, access: 'read' as const }
+    // Nothing is known of either yet, so that the first one is asked first.
+    const fresh = { ...session, access: 'read' as const, mirrors: mirrorOrder([]) }
     const [offer] = await findOffers(fresh)
     assert.equal(offer?.updates.length, 1)
   }

@@ -278,6 +278,7 @@ test('whoever has sent all bytes is not waited for', async () => {
   })
   await download(session, silent.base)
   assert.equal(silent.requests.length, 1)
+  assert.equal(session.mirrors.of([`${silent.base}/`, 'http://other.test/'])[0], `${silent.base}/`, 'it did not fail')
   await silent.close()
 })
 
