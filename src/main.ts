@@ -3,8 +3,10 @@ import { commandHelp, overview } from './command/help.ts'
 import { parseInput, splitLine } from './command/parse.ts'
 import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
-import { fetcherWord, hostContext, version, writeOut } from './host/context.ts'
+import { fetcherCommand, fetcherWord, hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
+import type { Given } from './host/context.ts'
+import type { Started } from './host/fetcher-process.ts'
 import type { Threads } from './port/thread.ts'
 
 /**
@@ -15,14 +17,14 @@ export async function main(verbs: readonly Verb[], threads?: Threads): Promise<n
   // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const argv = process.argv.slice(2)
-  process.exit(argv[0] === fetcherWord ? await fetchForOther(argv.slice(1)) : await run(verbs, argv, threads))
+  process.exit(argv[0] === fetcherWord ? await fetchForOther() : await run(verbs, argv, threads))
 }
 
 /** No verb: how root starts this program once more, to do what root should not (doc/spec/fetcher.md). */
-async function fetchForOther(words: readonly string[]): Promise<number> {
+async function fetchForOther(): Promise<number> {
   const { serveFetcher } = await import('./host/fetcher-service.ts')
   const { lookFirst } = await import('./engine/repo/look-first.ts')
-  await serveFetcher(words, lookFirst)
+  await serveFetcher(lookFirst)
   return 0
 }
 
@@ -35,10 +37,17 @@ async function run(verbs: readonly Verb[], argv: readonly string[], threads: Thr
     if (line.verb === undefined) throw new BinderyError('usage', 'no verb given', { hint: 'bindery --help lists them' })
     const found = findVerb(verbs, line.verb, line.rest)
     verb = found.verb.name
-    return await runVerb(await found.verb.load(), line.globals, found.rest, threads)
+    const fetcher = await startFetcher(found.verb, found.rest)
+    return await runVerb(await found.verb.load(), line.globals, found.rest, { threads, fetcher })
   } catch (error) {
     return report(error, verb)
   }
+}
+
+/** It takes longer to start than its caller to load the verb. */
+async function startFetcher({ fetches }: Verb, words: readonly string[]): Promise<Started | undefined> {
+  if (fetches !== true || process.getuid?.() !== 0 || words.some((word) => word === '-h' || word === '--help')) return undefined
+  return (await import('./host/fetcher-process.ts')).startProcess(fetcherCommand())
 }
 
 /** Some verbs are of two words: `farm select`. */
@@ -65,10 +74,10 @@ function noSuchVerb(verbs: readonly Verb[], first: string, second: string | unde
   })
 }
 
-async function runVerb(command: Command, globals: Input, words: readonly string[], threads: Threads | undefined): Promise<number> {
+async function runVerb(command: Command, globals: Input, words: readonly string[], given: Given): Promise<number> {
   const input = parseInput(command, words)
   if (input.flag('help')) return await print(commandHelp(command))
-  return await command.run(hostContext(command.name, globals, threads), input)
+  return await command.run(hostContext(command.name, globals, given), input)
 }
 
 async function print(text: string): Promise<number> {

@@ -17,6 +17,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { startProcess } from '../src/host/fetcher-process.ts'
 import { hostFetcher } from '../src/host/fetcher.ts'
 import { httpConformance } from './conformance/http.ts'
 import { noise } from './helpers/noise.ts'
@@ -32,8 +33,12 @@ import type { ProcessFacts } from './helpers/process-facts.ts'
 
 const work = mkdtempSync(join(tmpdir(), 'bindery-fetcher-'))
 const nobody = Number(execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' }))
-const command = [resolve('bin/start.cjs'), '--fetcher']
-const other = { user: undefined, proxies: {}, command, say: (): void => {} }
+const other = {
+  user: undefined,
+  proxies: {},
+  process: () => startProcess([resolve('bin/start.cjs'), '--fetcher']),
+  say: (): void => {},
+}
 
 type Result = { readonly status: number | null; readonly out: string; readonly talk: string }
 type Run = { readonly child: ChildProcess; readonly result: Promise<Result> }

@@ -63,8 +63,8 @@ async function networkOf(
 ): Promise<Pick<Session, 'http' | 'refresh'>> {
   const isOwn = config.proxy !== undefined || config.noProxy !== undefined
   const proxies = isOwn ? configuredProxy(environment, config) : environment
-  if (fetcher === undefined || config.fetchUser === 'none') return { http: isOwn ? hostHttp(proxies) : http, refresh: refreshTrust }
   const other = await fetcher({ user: config.fetchUser, proxies })
+  if (other === undefined) return { http: isOwn ? hostHttp(proxies) : http, refresh: refreshTrust }
   if (use === 'fetching') other.start()
   return { http: other.http, refresh: refreshAfter(other.look) }
 }

@@ -26,7 +26,13 @@ export type Command = {
 }
 
 /** A verb with its module, loaded only when it is used: a client that checks loads nothing else. */
-export type Verb = { readonly name: string; readonly summary: string; load(): Promise<Command> }
+export type Verb = {
+  readonly name: string
+  readonly summary: string
+  /** It always asks the network: what that takes starts while the verb is loaded. */
+  readonly fetches?: true
+  load(): Promise<Command>
+}
 
 export type OptionTable = Readonly<Record<string, Option>>
 
@@ -70,10 +76,8 @@ export type Context = {
   readonly wait: Wait
   readonly random: Random
   readonly http: HttpClient
-  /** Who fetches instead, and reads first what is not verified yet: for root alone. Undefined `user`: the usual account. */
-  readonly fetcher:
-    | ((given: { readonly user: string | undefined; readonly proxies: Context['environment'] }) => Promise<Fetcher>)
-    | undefined
+  /** Who fetches instead, and reads first what is not verified yet: for root alone. Undefined `user`: the usual account; `none`: nobody. */
+  readonly fetcher: (given: { readonly user: string | undefined; readonly proxies: Context['environment'] }) => Promise<Fetcher | undefined>
   readonly exec: Exec
   readonly program: OwnProgram
   readonly kernel: RunningKernel

@@ -6,7 +6,22 @@ import type { ErrorCode } from '../base/error.ts'
 export type Message = { readonly call: number; readonly kind: MessageKind; readonly fields: readonly Uint8Array[] }
 
 /** In the order of their numbers. */
-const kinds = ['get', 'head', 'next', 'chunk', 'end', 'leave', 'failed', 'look', 'ask', 'answer', 'role', 'target', 'done'] as const
+const kinds = [
+  'get',
+  'head',
+  'next',
+  'chunk',
+  'end',
+  'leave',
+  'failed',
+  'look',
+  'ask',
+  'answer',
+  'role',
+  'target',
+  'done',
+  'become',
+] as const
 export type MessageKind = (typeof kinds)[number]
 
 export type Field = string | number | Uint8Array

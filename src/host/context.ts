@@ -15,17 +15,25 @@ import { hostStepRunner } from './step-runner.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import type { Context, Input } from '../command/command.ts'
+import type { Started } from './fetcher-process.ts'
+import type { Fetcher } from '../port/fetcher.ts'
 import type { Progress } from '../port/ambient.ts'
 import type { OwnProgram } from '../port/own-program.ts'
 import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
 
-/** What this program is called with to be the fetcher, with uid and gid. */
+/** What this program is called with to be the fetcher. */
 export const fetcherWord = '--fetcher'
 
+export type Given = {
+  readonly threads?: Threads | undefined
+  /** What was started before its user was known. */
+  readonly fetcher?: Started | undefined
+}
+
 /** The real world for one verb. */
-export function hostContext(verb: string, globals: Input, threads?: Threads): Context {
+export function hostContext(verb: string, globals: Input, given: Given): Context {
   const verbosity = verbosityOf(globals)
   const root = globals.value('root') ?? '/'
   let signal: AbortSignal | undefined
@@ -53,11 +61,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     wait: systemWait,
     random: systemRandom,
     http: hostHttp(),
-    fetcher:
-      process.getuid?.() === 0
-        ? async (given) =>
-            (await import('./fetcher.ts')).hostFetcher({ ...given, command: [process.argv[1] ?? '', fetcherWord], say: line })
-        : undefined,
+    fetcher: async (asked) => await rootsFetcher(asked, given.fetcher, line),
     exec: hostExec,
     get program() {
       return (program ??= ownProgram(root, version, hostExec))
@@ -66,7 +70,7 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
     boot: hostBoot(hostExec, root),
     processes: hostProcesses(root, hostExec),
     steps: hostStepRunner(root),
-    threads,
+    threads: given.threads,
     askPassphrase: askOnTerminal,
     ask,
     get isTerminal() {
@@ -76,6 +80,24 @@ export function hostContext(verb: string, globals: Input, threads?: Threads): Co
       return (signal ??= stopSignal())
     },
   }
+}
+
+/** For root, unless it is said that root itself shall fetch. */
+async function rootsFetcher(
+  { user, proxies }: Parameters<Context['fetcher']>[0],
+  early: Started | undefined,
+  say: (line: string) => void,
+): Promise<Fetcher | undefined> {
+  if (user === 'none') early?.child.kill('SIGKILL')
+  if (user === 'none' || process.getuid?.() !== 0) return undefined
+  const { hostFetcher } = await import('./fetcher.ts')
+  const { startProcess } = await import('./fetcher-process.ts')
+  return hostFetcher({ user, proxies, process: () => early ?? startProcess(fetcherCommand()), say })
+}
+
+/** By which the runtime becomes the fetcher. */
+export function fetcherCommand(): readonly string[] {
+  return [process.argv[1] ?? '', fetcherWord]
 }
 
 function verbosityOf(globals: Input): Context['verbosity'] {

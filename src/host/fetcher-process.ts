@@ -1,43 +1,36 @@
 import { spawn } from 'node:child_process'
-import { findAccount } from './account.ts'
 import { programPath } from './exec.ts'
 import type { ChildProcess } from 'node:child_process'
-import type { Account } from './account.ts'
-import type { ProxyEnvironment } from './http-proxy.ts'
 
-export type FetcherInput = {
-  /** The account that it runs under, undefined for the usual one. */
-  readonly user: string | undefined
-  readonly proxies: ProxyEnvironment
-  /** The script and the word by which the runtime becomes the fetcher; uid and gid come behind. */
-  readonly command: readonly string[]
-  /** Told what it prints on stderr. */
-  readonly say: (line: string) => void
+export type Started = {
+  readonly child: ChildProcess
+  /** Why it could not be started, once that is known. */
+  readonly failed: () => Error | undefined
 }
-
-export type Started = { readonly child: ChildProcess; readonly account: Account }
 
 /** What the runtime, its TLS and the resolver of names go by. All else of root's environment stays with root. */
 const passedOn =
-  /^(?:(?:https?|all|no)_proxy|NODE_(?:EXTRA_CA_CERTS|OPTIONS|TLS_REJECT_UNAUTHORIZED|USE_SYSTEM_CA)|SSL_CERT_(?:FILE|DIR)|RES_OPTIONS|LOCALDOMAIN|LD_LIBRARY_PATH|TZ)$/i
+  /^(?:NODE_(?:EXTRA_CA_CERTS|OPTIONS|TLS_REJECT_UNAUTHORIZED|USE_SYSTEM_CA)|SSL_CERT_(?:FILE|DIR)|RES_OPTIONS|LOCALDOMAIN|LD_LIBRARY_PATH|TZ)$/i
 
 /**
- * This program once more, with three pipes and nothing else of ours. It is root until it has been loaded, so that neither the runtime nor
- * bindery need be readable for others. Throws `not-found` where there is no account.
+ * This program once more, with three pipes and nothing else of ours, ending with us. It is root until it is told whom to become, so that neither
+ * the runtime nor bindery need be readable for others. `command`: the script and the word by which the runtime becomes the fetcher.
  */
-export function startProcess({ user, proxies, command }: FetcherInput): Started {
-  const account = findAccount(user)
-  const own = [process.execPath, ...permissions(), ...command, String(account.uid), String(account.gid)]
+export function startProcess(command: readonly string[]): Started {
+  const own = [process.execPath, ...permissions(), ...command]
   // No program with a set-user-ID bit makes root again of what has given it up.
   const setpriv = process.platform === 'linux' ? programPath('setpriv') : undefined
   const [program = '', ...words] = setpriv === undefined ? own : [setpriv, '--no-new-privs', ...own]
-  return { child: spawn(program, words, { cwd: '/', env: environment(proxies), stdio: ['pipe', 'pipe', 'pipe'] }), account }
+  const child = spawn(program, words, { cwd: '/', env: environment(), stdio: ['pipe', 'pipe', 'pipe'] })
+  let failure: Error | undefined
+  child.once('error', (error) => (failure = error))
+  // It ends with its stdin, but not in the middle of what takes it for ever.
+  process.once('exit', () => child.kill('SIGKILL'))
+  return { child, failed: () => failure }
 }
 
-/** Proxies as bindery.conf or the environment says them. */
-function environment(proxies: ProxyEnvironment): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !/_proxy$/i.test(name))
-  const given = [...own, ...Object.entries(proxies)].filter(([name]) => passedOn.test(name))
+function environment(): NodeJS.ProcessEnv {
+  const given = Object.entries(process.env).filter(([name]) => passedOn.test(name))
   return { PATH: '/usr/bin:/bin', HOME: '/', ...Object.fromEntries(given) }
 }
 

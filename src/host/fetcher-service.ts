@@ -4,26 +4,40 @@ import { encodeMessage, failure, message, messageReader, numberOf, pairsOf, text
 import { hostHttp } from './http.ts'
 import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
 import type { Look, LookAnswer, LookQuestion, Looked } from '../port/fetcher.ts'
+import type { HttpClient } from '../port/http.ts'
 
-/** The process that fetches: what it is asked on stdin it answers on stdout, until stdin ends. `words`: uid and gid to become first. */
-export async function serveFetcher(words: readonly string[], look: Look): Promise<void> {
+/** The process that fetches: what it is asked on stdin it answers on stdout, until stdin ends. The first that it is told is whom to become. */
+export async function serveFetcher(look: Look): Promise<void> {
   // Ctrl-C goes to all of a terminal's group. Who asks us decides what ends; we end with it.
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => {})
-  try {
-    giveUpRoot(Number(words[0]), Number(words[1]))
-  } catch (error) {
-    return void send(failure(0, error))
-  }
   const calls = new Map<number, Call>()
   const read = messageReader(maxAsked)
-  // Not a byte is read before here.
-  for await (const bytes of process.stdin) for (const asked of read(bytes as Uint8Array)) void serve(calls, asked, look)
+  let work: Work | undefined
+  for await (const bytes of process.stdin)
+    for (const asked of read(bytes as Uint8Array)) {
+      if (work !== undefined) void serve(calls, asked, work)
+      else if ((work = begin(asked, look)) === undefined) return
+    }
   // Root is gone, perhaps killed: whatever else came would be sent in vain, also while the runtime clears up.
   process.kill(process.pid, 'SIGKILL')
 }
 
 /** More than metadata may have. */
 const maxAsked = 65 << 20
+
+/** By whom answers are made. */
+type Work = { readonly http: HttpClient; readonly look: Look }
+
+/** As nobody; undefined where that cannot be. Before here there are but these few bytes, and they are root's own. */
+function begin(told: Message, look: Look): Work | undefined {
+  try {
+    if (told.kind !== 'become') throw new BinderyError('bad-format', `'${told.kind}' comes before whom to become`)
+    giveUpRoot(numberOf(told, 0), numberOf(told, 1))
+    return { http: hostHttp(pairsOf(told, 2)), look }
+  } catch (error) {
+    return void send(failure(0, error))
+  }
+}
 
 /** For good: of the groups, of the real, effective and saved ids. Throws `permission`. */
 function giveUpRoot(uid: number, gid: number): void {
@@ -65,7 +79,7 @@ type Call = {
   answered?: (answer: Message) => void
 }
 
-async function serve(calls: Map<number, Call>, asked: Message, look: Look): Promise<void> {
+async function serve(calls: Map<number, Call>, asked: Message, work: Work): Promise<void> {
   const call = calls.get(asked.call) ?? { stop: new AbortController(), turn: Promise.resolve() }
   if (asked.kind === 'answer') return call.answered?.(asked)
   if (asked.kind === 'leave') {
@@ -74,13 +88,13 @@ async function serve(calls: Map<number, Call>, asked: Message, look: Look): Prom
     return void (await call.body?.return?.())
   }
   calls.set(asked.call, call)
-  const answer = await answerTo(call, asked, look).catch((error: unknown) => failure(asked.call, error))
+  const answer = await answerTo(call, asked, work).catch((error: unknown) => failure(asked.call, error))
   if (call.stop.signal.aborted) return
   if (answer.kind === 'end' || (answer.kind === 'failed' && call.looked === undefined)) calls.delete(asked.call)
   send(answer)
 }
 
-async function answerTo(call: Call, asked: Message, look: Look): Promise<Message> {
+async function answerTo(call: Call, asked: Message, { http, look }: Work): Promise<Message> {
   const answer = (kind: MessageKind, ...fields: readonly Field[]): Message => message(asked.call, kind, ...fields)
   switch (asked.kind) {
     case 'get': {
@@ -110,8 +124,6 @@ async function answerTo(call: Call, asked: Message, look: Look): Promise<Message
       throw new BinderyError('bad-format', `'${asked.kind}' is no question`)
   }
 }
-
-const http = hostHttp()
 
 async function askBack(call: Call, number: number, question: LookQuestion): Promise<LookAnswer> {
   const { kind, file } = question

@@ -3,10 +3,16 @@ import { showLine } from '../base/show-text.ts'
 import { encodeMessage, failureOf, message, messageReader } from '../format/fetcher-message.ts'
 import type { ChildProcess } from 'node:child_process'
 import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
+import type { Account } from './account.ts'
 import type { Started } from './fetcher-process.ts'
 
 /** Calls go on beside each other; in each the answers come in the order of the questions. */
-export type Talk = { call(signal?: AbortSignal): Call; end(): void }
+export type Talk = {
+  call(signal?: AbortSignal): Call
+  /** What is no call, and has no answer. */
+  tell(kind: MessageKind, ...fields: readonly Field[]): void
+  end(): void
+}
 
 export type Call = {
   /** Throws what is answered as a failure, the reason of the signal, and `io` once the process has ended. */
@@ -21,7 +27,7 @@ type Waiting = { resolve(answer: Message): void; reject(error: unknown): void }
 /** By call, who asked first is first. */
 type AllWaiting = Map<number, Waiting[]>
 
-export function talkTo({ child, account }: Started, say: (line: string) => void): Talk {
+export function talkTo({ child, failed }: Started, { account, say }: { readonly account: Account; say(line: string): void }): Talk {
   const waiting: AllWaiting = new Map()
   const state: { ended?: Error } = {}
   const end = (error: Error): void => {
@@ -31,17 +37,22 @@ export function talkTo({ child, account }: Started, say: (line: string) => void)
     child.kill('SIGKILL')
   }
   const gone = (how: string): void => end(new BinderyError('io', `the process that fetches (user ${account.name}) ended: ${how}`))
-  child.on('error', ({ message: how }) => gone(how))
-  child.on('close', (status, signal) => gone(signal ?? `status ${status}`))
-  // It ends with its stdin, but not in the middle of what takes it for ever.
-  process.once('exit', () => child.kill('SIGKILL'))
+  const whenEnded = (): void => gone(failed()?.message ?? child.signalCode ?? `status ${child.exitCode}`)
+  child.on('error', whenEnded)
+  child.on('close', whenEnded)
+  // Before anybody listened.
+  if (failed() !== undefined || child.exitCode !== null || child.signalCode !== null) whenEnded()
   // Told by its end.
   child.stdin?.on('error', () => {})
   sayLines(child, say)
   readAnswers(child, waiting, end)
   let last = 0
   const send = (sent: Message): void => void child.stdin?.write(encodeMessage(sent))
-  return { call: (signal) => callOf({ number: ++last, waiting, state, send, signal }), end: () => gone('left') }
+  return {
+    call: (signal) => callOf({ number: ++last, waiting, state, send, signal }),
+    tell: (kind, ...fields) => send(message(0, kind, ...fields)),
+    end: () => gone('left'),
+  }
 }
 
 function readAnswers({ stdout }: ChildProcess, waiting: AllWaiting, end: (error: Error) => void): void {

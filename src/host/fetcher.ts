@@ -1,22 +1,33 @@
 import { numberOf, pairsOf, textOf } from '../format/fetcher-message.ts'
-import { startProcess } from './fetcher-process.ts'
+import { findAccount } from './account.ts'
 import { talkTo } from './fetcher-talk.ts'
 import { hostHttp } from './http.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { Field, Message, MessageKind } from '../format/fetcher-message.ts'
 import type { Fetcher, LookAnswer, LookInput, LookQuestion, Looked } from '../port/fetcher.ts'
 import type { HttpRequest, HttpResponse } from '../port/http.ts'
-import type { FetcherInput } from './fetcher-process.ts'
+import type { Started } from './fetcher-process.ts'
 import type { Call, Talk } from './fetcher-talk.ts'
+import type { ProxyEnvironment } from './http-proxy.ts'
+
+export type FetcherInput = {
+  /** The account that it runs under, undefined for the usual one. */
+  readonly user: string | undefined
+  readonly proxies: ProxyEnvironment
+  /** The process, started now or before. */
+  readonly process: () => Started
+  /** Told what it prints on stderr. */
+  readonly say: (line: string) => void
+}
 
 /**
- * A process that has given up root before it reads a byte (doc/spec/fetcher.md). It starts with the first request, or with `start`, and ends
- * with us. Files are read here: they may be root's alone, and reading one is no parsing. Throws `not-found` where there is no
+ * A process that has given up root before it reads a byte of others (doc/spec/fetcher.md). It becomes the user with the first request, or with
+ * `start`, and ends with us. Files are read here: they may be root's alone, and reading one is no parsing. Throws `not-found` where there is no
  * account, `permission` where it cannot be used, `io` once the process has ended.
  */
 export function hostFetcher(input: FetcherInput): Fetcher {
   let talk: Talk | undefined
-  const started = (): Talk => (talk ??= talkTo(startProcess(input), input.say))
+  const started = (): Talk => (talk ??= begin(input))
   const files = hostHttp({})
   return {
     http: { get: async (request) => await (/^file:/i.test(request.url) ? files.get(request) : get(started(), request)) },
@@ -24,6 +35,18 @@ export function hostFetcher(input: FetcherInput): Fetcher {
     start: () => void started(),
     end: () => talk?.end(),
   }
+}
+
+function begin({ user, proxies, process: started, say }: FetcherInput): Talk {
+  const account = findAccount(user)
+  const talk = talkTo(started(), { account, say })
+  talk.tell('become', account.uid, account.gid, ...Object.entries(proxies).flatMap(proxyPair))
+  return talk
+}
+
+/** Nothing else of root's environment. */
+function proxyPair([name, value]: [string, string | undefined]): readonly string[] {
+  return value !== undefined && /^(?:https?|all|no)_proxy$/i.test(name) ? [name, value] : []
 }
 
 const usualTimeouts = { answerMs: 30_000, idleMs: 30_000 }

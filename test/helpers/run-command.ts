@@ -60,7 +60,7 @@ function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | 
     wait: async () => {},
     random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
     http: hostHttp(),
-    fetcher: undefined,
+    fetcher: async () => await Promise.resolve(undefined),
     exec: hostExec,
     program: {
       version: '0.1.0',
