@@ -3,12 +3,12 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** When an install is killed: so long after its start, or after it wrote its nth journal, from which on files change places. */
+/** When a run is killed: so long after its start, or after it wrote its nth journal, from which on files change places. */
 export type Moment =
   | { readonly kind: 'from start'; readonly milliseconds: number }
   | { readonly kind: 'in commit'; readonly journal: number; readonly milliseconds: number }
 
-/** How long an install takes, and how long each of its journals lay there. */
+/** How long a run takes, and how long each of its journals lay there. */
 export type Course = { readonly milliseconds: number; readonly commits: readonly number[] }
 
 /**
@@ -24,11 +24,17 @@ export function momentsOf({ milliseconds, commits }: Course, count: number): rea
   })
 }
 
-/** An install that is left alone, watched. */
-export async function followInstall(machine: string): Promise<Course> {
+/** A moment while files change places. */
+export function momentIn({ commits }: Course): Moment {
+  const journal = Math.floor(Math.random() * commits.length)
+  return { kind: 'in commit', journal, milliseconds: Math.random() * (commits[journal] ?? 0) }
+}
+
+/** A run that is left alone, watched. */
+export async function follow(machine: string, verb: readonly string[]): Promise<Course> {
   const started = performance.now()
   const commits: number[] = []
-  const { ended } = start(machine, 'install')
+  const { ended } = start(machine, verb)
   let isOver = false
   const status = ended.finally(() => (isOver = true))
   while (await journalIs(machine, 'there', () => isOver)) {
@@ -37,15 +43,15 @@ export async function followInstall(machine: string): Promise<Course> {
     commits.push(performance.now() - written)
   }
   const { code, text } = await status
-  if (code !== 0) throw new Error(`install: exit status ${String(code)}\n${text}`)
+  if (code !== 0) throw new Error(`${verb.join(' ')}: exit status ${String(code)}\n${text}`)
   return { milliseconds: performance.now() - started, commits }
 }
 
 export type Killed = { readonly isKilled: boolean; readonly hasJournal: boolean }
 
 /** All its processes at once, without warning, as a power cut does; not killed when it was over before. */
-export async function killInstall(machine: string, moment: Moment): Promise<Killed> {
-  const { child, ended } = start(machine, 'install')
+export async function kill(machine: string, verb: readonly string[], moment: Moment): Promise<Killed> {
+  const { child, ended } = start(machine, verb)
   let isOver = false
   const over = ended.finally(() => (isOver = true))
   for (let journal = 0; moment.kind === 'in commit' && journal <= moment.journal; journal++) {
@@ -55,19 +61,26 @@ export async function killInstall(machine: string, moment: Moment): Promise<Kill
   await Promise.race([sleep(moment.milliseconds), over])
   if (!isOver && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
   const { code, text } = await over
-  if (code !== null && code !== 0) throw new Error(`install: exit status ${code}\n${text}`)
+  if (code !== null && code !== 0) throw new Error(`${verb.join(' ')}: exit status ${code}\n${text}`)
   return { isKilled: code === null, hasJournal: existsSync(journalOf(machine)) }
 }
 
-/** Kills what recovers it, again and again, each time so long after its start at most; answers how often. Stops where one came to its end. */
-export async function killRecoveries(machine: string, most: { readonly milliseconds: number; readonly times: number }): Promise<number> {
+/**
+ * Kills what recovers it, again and again, each time so long after its start at most; answers how often. Stops where one came to its end.
+ * By turns that is an install itself, as somebody would start it once more, and `recover`; behind a rollback it is `recover` alone.
+ */
+export async function killWhatRecovers(
+  machine: string,
+  verb: readonly string[],
+  most: { readonly milliseconds: number; readonly times: number },
+): Promise<number> {
   for (let killed = 0; killed < most.times; killed++) {
-    const { child, ended } = start(machine, 'recover')
+    const { child, ended } = start(machine, killed % 2 === 0 && verb[0] === 'install' ? verb : ['recover'])
     const over = await Promise.race([sleep(Math.random() * most.milliseconds, false), ended.then(() => true)])
     if (!over && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     const { code, text } = await ended
     if (code === 0) return killed
-    if (code !== null) throw new Error(`recover: exit status ${code}\n${text}`)
+    if (code !== null) throw new Error(`what recovers ${verb.join(' ')}: exit status ${code}\n${text}`)
   }
   return most.times
 }
@@ -79,15 +92,15 @@ export function showMoment(moment: Moment): string {
 
 type Running = { readonly child: ChildProcess; readonly ended: Promise<{ readonly code: number | null; readonly text: string }> }
 
-/** Installs and recoveries that run: whoever ends the rehearsal ends them. */
+/** What runs on the machine: whoever ends the rehearsal ends them. */
 const running = new Set<ChildProcess>()
 
 export function endRunning(): void {
   for (const { pid } of running) if (pid !== undefined) process.kill(-pid, 'SIGKILL')
 }
 
-function start(machine: string, verb: 'install' | 'recover'): Running {
-  const child = spawn(resolve('bin/bindery'), ['-C', machine, verb], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+function start(machine: string, verb: readonly string[]): Running {
+  const child = spawn(resolve('bin/bindery'), ['-C', machine, ...verb], { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   running.add(child)
   let text = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()))

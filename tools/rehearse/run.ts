@@ -9,7 +9,8 @@ import { quick, states, whole, type Slice } from './packages.ts'
 import { programsOf, watchPrograms } from './programs.ts'
 import { publishState } from './publish.ts'
 import { endRunning } from './kill.ts'
-import { killAndRecover, takeEachUpdate, update, type Numbers, type Scene } from './road.ts'
+import { takeEachUpdate, update, type Scene } from './road.ts'
+import { killAndRecover, killsOf, type Numbers } from './rounds.ts'
 import { wholeStandings } from './standing.ts'
 import { prepareSystems, type Systems } from './systems.ts'
 
@@ -80,16 +81,14 @@ function endChildren(): void {
   spawnSync('pkill', ['-KILL', '-P', String(process.pid)])
 }
 
-async function sumUp({ machine, watch }: Scene, { kills, inCommit, again, recovered, finished, untouched }: Numbers): Promise<void> {
+async function sumUp({ machine, watch }: Scene, numbers: Numbers): Promise<void> {
+  const { installs, rollbacks, again, inCommit, byBindery, byProgram, finished, untouched } = numbers
   const { started, failures } = await watch.stop()
   title('What it came to')
-  line(
-    'killed',
-    undefined,
-    `${kills} times: ${kills - again} installs, ${inCommit} of them while files changed places, and ${again} recoveries`,
-  )
-  line('recovered', undefined, `${recovered.byBindery} by bindery, ${recovered.byProgram} by the sh program alone`)
-  line('', undefined, `${finished} times to the new state, ${untouched} times nothing had begun`)
+  line('killed', undefined, `${killsOf(numbers)} times: ${installs} installs, ${rollbacks} rollbacks, and ${again} of what recovers them`)
+  line('', undefined, `${inCommit} installs and rollbacks while files changed places`)
+  line('recovered', undefined, `${byBindery} by bindery, ${byProgram} by the sh program alone`)
+  line('', undefined, `installs: ${finished} to the new state, ${untouched} of which nothing had begun`)
   line('programs started meanwhile', undefined, `${started}, of which ${failures.length} failed: ${programsOf(machine).join(', ')}`)
 }
 
