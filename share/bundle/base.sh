@@ -109,9 +109,9 @@ find_tools() {
 	else die "$lacking_status" 'there is no sha256sum, sha256, openssl or cksum that knows sha256'
 	fi >/dev/null 2>&1
 	if stat -c %Y / >/dev/null 2>&1; then
-		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1
+		statting='-c' details='%a %u %g %s %d %i %t %T %Y %y' hex=1 linked=%h
 	elif stat -f %m / >/dev/null 2>&1; then
-		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm %Sf' hex=
+		statting='-f' details='%Mp%Lp %u %g %z %d %i %Hr %Lr %Fm %Sf' hex='' linked=%l
 	else
 		die "$lacking_status" 'there is no stat that knows -c or -f'
 	fi

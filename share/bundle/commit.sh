@@ -172,6 +172,7 @@ undo_attr() {
 		live_kind=$kind
 		fields "$2"
 		[ "$kind" = "$live_kind" ] || return 0
+		if ! is_meant "$2" "$3"; then printf '%s\n' "modified $1" >>"$tmp/late" && return; fi
 		set_attributes "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
 		return
 	fi
@@ -198,9 +199,34 @@ set_leaf() {
 	live_kind=$kind
 	fields "$2"
 	[ "$kind" != dir ] && [ "$kind" = "$live_kind" ] || return 0
+	if ! is_meant "$2" "$3"; then printf '%s\n' "modified $1" >>"$tmp/late" && return; fi
 	set_owner "$file" "$2" "$3" && set_xattrs "$file" "$2" "$3" || stopped "$file: its attributes could not be set"
 	fields "$2"
 	printf '%s\n' "$1 $time" >>"$tmp/leaf-times"
+}
+
+# is_meant WANTED BEFORE: whether the file is still the one that gets these attributes, and no name of a file of others, nor a program of
+# theirs, that whoever may change the folder has put there. What is written to by its owner meanwhile still is.
+is_meant() {
+	[ "$kind" != symlink ] || return 0
+	# shellcheck disable=SC2046 # numbers
+	set -- "$1" "$2" $(stat "$statting" "$details" "$file")
+	owned='' moded=''
+	fields "$2"
+	before=$((0$mode)) uid_before=$uid
+	[ "$uid:$gid" != "$4:$5" ] || owned=1
+	[ $((before)) != $((0$3)) ] && [ $((before & 01777)) != $((0$3)) ] || moded=1
+	fields "$1"
+	[ "$uid:$gid" != "$4:$5" ] || owned=1
+	[ $((0$mode)) != $((0$3)) ] && [ $((0$mode & 01777)) != $((0$3)) ] || moded=1
+	[ -n "$owned" ] && [ -n "$moded" ] || return 1
+	[ "$kind" = file ] || return 0
+	# Size and time can be forged by whoever owns the file.
+	if [ $((0$mode & 06000 & ~before)) != 0 ] || { [ $((0$mode & 06000)) != 0 ] && [ "$uid" != "$uid_before" ]; } || [ "${1#*,x=}" != "$1" ]; then
+		looks_like "$1" && [ "$(digest <"$file")" = "$sum" ]
+	else
+		[ "$(stat "$statting" "$linked" "$file")" = 1 ] || looks_like "$1"
+	fi
 }
 
 # By rename(2): at any moment the path is its old or its new version. mv would go into the folder that a link points to.

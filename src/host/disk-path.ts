@@ -2,8 +2,9 @@ import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from
 import { BinderyError } from '../base/error.ts'
 import { baseName, parentPath, rootPath, showPath } from '../base/path.ts'
 import { diskError } from './disk-error.ts'
-import type { Stats } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import type { RelPath } from '../base/path.ts'
+import type { Inode } from '../port/disk.ts'
 
 /** A path as node:fs takes it: bytes where a string could not say them. */
 export type HostPath = string | Buffer
@@ -25,8 +26,11 @@ export type DiskPaths = {
   /** Throws `hostile` where a parent is no real directory, `not-found` where there is none. */
   forReading(path: RelPath): HostPath
   forWriting<T>(path: RelPath, use: (real: HostPath) => T): T
-  /** For calls that follow links: `use` gets a name of what lies at the path, which is no link. Throws `not-supported` where it is one. */
-  forInode<T>(path: RelPath, use: (real: HostPath) => T): T
+  /**
+   * For calls that follow links: `use` gets a name of what lies at the path, which is no link. Throws `not-supported` where it is one, and
+   * `hostile` where it is not what was `seen`.
+   */
+  forInode<T>(path: RelPath, use: (real: HostPath) => T, seen?: Inode): T
   /**
    * For programs: `use` gets a directory for them to run in, and the names that the paths have in it. It is the parent
    * itself where writing is anchored, so that `use` runs once for each; else the root.
@@ -58,8 +62,8 @@ export function diskPaths(root: string, options: { readonly anchored?: boolean }
     },
     forWriting: anchored ? (path, use) => atAnchor(root, path, use) : checked,
     forInode: anchored
-      ? (path, use) => atAnchor(root, path, (real) => atInode(real, path, use))
-      : (path, use) => checked(path, (real) => (refuseLink(lstatSync(real), path), use(real))),
+      ? (path, use, seen) => atAnchor(root, path, (real) => atInode(real, { path, seen }, use))
+      : (path, use, seen) => checked(path, (real) => (mustBe(lstatSync(real, { bigint: true }), { path, seen }), use(real))),
     forPrograms: async (paths, use) => await (anchored ? inParents(root, paths, use) : inRoot(root, paths, use)),
   }
 }
@@ -113,17 +117,21 @@ function atAnchor<T>(root: string, path: RelPath, use: (real: HostPath) => T): T
 }
 
 /** chmod(2) follows a link that is put there after a look at it. What was opened stays what it is, and /proc leads to that. */
-function atInode<T>(real: HostPath, path: RelPath, use: (real: HostPath) => T): T {
+function atInode<T>(real: HostPath, wanted: Wanted, use: (real: HostPath) => T): T {
   const fd = openSync(real, oPath | constants.O_NOFOLLOW)
   try {
-    refuseLink(fstatSync(fd), path)
+    mustBe(fstatSync(fd, { bigint: true }), wanted)
     return use(`/proc/self/fd/${fd}`)
   } finally {
     closeSync(fd)
   }
 }
 
-function refuseLink(stat: Stats, path: RelPath): void {
+type Wanted = { readonly path: RelPath; readonly seen: Inode | undefined }
+
+function mustBe(stat: BigIntStats, { path, seen }: Wanted): void {
+  if (seen !== undefined && (stat.ino !== seen.inode || stat.dev !== seen.device))
+    throw new BinderyError('hostile', 'is another file than it was a moment ago', { subject: showPath(path) })
   if (stat.isSymbolicLink()) throw new BinderyError('not-supported', 'a symbolic link has no mode', { subject: showPath(path) })
 }
 

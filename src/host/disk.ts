@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, constants, fsync, lchownSync, linkSync, lstatSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, constants, fsync, lchownSync, linkSync, lstatSync, mkdirSync, openSync } from 'node:fs'
 import { readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -83,8 +83,11 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     rename: async (from, to) => await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo))),
     unlink: async (path) => await change(path, (real) => removeFile(real, path)),
     rmdir: async (path) => await change(path, (real) => rmdirSync(real)),
-    chmod: async (path, mode) => await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode))),
-    chown: async (path, uid, gid) => await change(path, (real) => lchownSync(real, uid, gid)),
+    chmod: async (path, mode, seen) => await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode), seen)),
+    chown: async (path, uid, gid, seen) => {
+      if (seen === undefined) return await change(path, (real) => lchownSync(real, uid, gid))
+      await told(path, () => paths.forInode(path, (real) => chownSync(real, uid, gid), seen))
+    },
     setTimes: async (times) => await writeTimes(tools, times, paths),
     setXattrs: async (path, xattrs) => {
       if (!(await capabilities()).xattrs) return await missing('attributes', path)

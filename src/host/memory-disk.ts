@@ -5,7 +5,7 @@ import { changedWhileRead } from './disk-error.ts'
 import { failure, memoryTree } from './memory-tree.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { RelPath } from '../base/path.ts'
-import type { Disk, DiskReader, DiskWriter, ReadOptions, Stat } from '../port/disk.ts'
+import type { Disk, DiskReader, DiskWriter, Inode, ReadOptions, Stat } from '../port/disk.ts'
 import type { MemoryInode, MemoryTree, Mounts } from './memory-tree.ts'
 
 /**
@@ -63,8 +63,8 @@ function writer(tree: MemoryTree): DiskWriter {
     rename: async (from, to) => rename(tree, from, to),
     unlink: async (path) => unlink(tree, path),
     rmdir: async (path) => rmdir(tree, path),
-    chmod: async (path, mode) => change(path, (inode) => setMode(path, inode, mode)),
-    chown: async (path, uid, gid) => change(path, (inode) => void Object.assign(inode, { uid, gid })),
+    chmod: async (path, mode, seen) => change(path, (inode) => (mustBe(path, inode, seen), setMode(path, inode, mode))),
+    chown: async (path, uid, gid, seen) => change(path, (inode) => (mustBe(path, inode, seen), void Object.assign(inode, { uid, gid }))),
     setTimes: async (times) => {
       for (const { path, mtime } of times) change(path, (inode) => void Object.assign(inode, { mtime: { ...mtime } }))
     },
@@ -202,4 +202,10 @@ function rmdir(tree: MemoryTree, path: RelPath): void {
 function setMode(path: RelPath, inode: MemoryInode, mode: number): void {
   if (inode.kind === 'symlink') throw failure('not-supported', path, 'a symbolic link has no mode')
   inode.mode = mode
+}
+
+/** Throws `hostile` where it is not the one that was seen. */
+function mustBe(path: RelPath, { inode, device }: MemoryInode, seen: Inode | undefined): void {
+  if (seen !== undefined && (seen.inode !== inode || seen.device !== device))
+    throw failure('hostile', path, 'is another file than it was a moment ago')
 }

@@ -39,6 +39,9 @@ export type Stat = {
   readonly allocated: number
 }
 
+/** One file, whatever its names. */
+export type Inode = Pick<Stat, 'inode' | 'device'>
+
 export type Space = {
   /** What an unprivileged writer may still use. */
   readonly freeBytes: number
@@ -113,10 +116,10 @@ export type DiskWriter = {
   rename(from: RelPath, to: RelPath): Promise<void>
   unlink(path: RelPath): Promise<void>
   rmdir(path: RelPath): Promise<void>
-  /** Not of a symbolic link (`not-supported`): its mode means nothing. */
-  chmod(path: RelPath, mode: number): Promise<void>
-  /** lchown(2). */
-  chown(path: RelPath, uid: number, gid: number): Promise<void>
+  /** Not of a symbolic link (`not-supported`): its mode means nothing. `seen`: what lstat said; `hostile` where that is another file by now. */
+  chmod(path: RelPath, mode: number, seen?: Inode): Promise<void>
+  /** lchown(2). `seen` likewise. */
+  chown(path: RelPath, uid: number, gid: number, seen?: Inode): Promise<void>
   /** Exact to the nanosecond where the system's touch(1) is; many at once, since that may cost one process. */
   setTimes(times: readonly { readonly path: RelPath; readonly mtime: Timestamp }[]): Promise<void>
   /** Makes the path's attributes exactly these. Set them after the owner: chown(2) drops capabilities. */

@@ -274,6 +274,19 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
     }
   })
 
+  on('owner and mode are set of the file that was seen, and of no other', async (disk) => {
+    await plant(disk, { f: 'f', g: 'g' })
+    const seen = await disk.lstat(relPath('f'))
+    await disk.chown(relPath('f'), seen?.uid ?? 0, seen?.gid ?? 0, seen)
+    await disk.chmod(relPath('f'), 0o640, seen)
+    assert.equal((await disk.lstat(relPath('f')))?.mode, 0o640)
+    await disk.rename(relPath('g'), relPath('f'))
+    const other = await disk.lstat(relPath('f'))
+    await refuses('hostile', disk.chmod(relPath('f'), 0o777, seen))
+    await refuses('hostile', disk.chown(relPath('f'), other?.uid ?? 0, other?.gid ?? 0, seen))
+    assert.deepEqual(await disk.lstat(relPath('f')), other)
+  })
+
   on(
     'owners are set, of links too',
     async (disk) => {

@@ -5,6 +5,7 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -129,6 +130,25 @@ describe(
       assert.match(readFileSync(at(`root/${swapped}.local`), 'latin1'), / and mine$/)
       assert.deepEqual(readFileSync(at(`root/${swapped}`)), readFileSync(at(`NEW/${swapped}`)))
       assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
+    })
+
+    test('gives no owner and no mode to another file that whoever owns the folder has put there since', () => {
+      const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
+      assert.equal(installUntil(first).status, null)
+      // A file that gets another mode, and neither comes nor goes.
+      const journal = readFileSync(state('journal'), 'latin1')
+      const due = [...journal.matchAll(/^attr ([a-z/0-9-]+) file,/gm)].map(([, path = '']) => path)
+      const path = due.find((one) => !new RegExp(`^(?:put|swap) ${one} `, 'm').test(journal)) as string
+      assert.ok(path !== undefined, journal)
+      writeFileSync(at('root/secret'), 'secret', { mode: 0o600 })
+      const before = statSync(at('root/secret'))
+      rmSync(at(`root/${path}`))
+      linkSync(at('root/secret'), at(`root/${path}`))
+      const done = recover()
+      assert.equal(done.status, 6, done.talk)
+      assert.match(done.talk, new RegExp(`/${path} was modified here`))
+      const { mode, uid, mtimeMs } = statSync(at('root/secret'))
+      assert.deepEqual([mode, uid, mtimeMs], [before.mode, before.uid, before.mtimeMs])
     })
 
     test('says with -n what was interrupted, and changes nothing', () => {

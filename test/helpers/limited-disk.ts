@@ -49,7 +49,7 @@ export function withImmutableFlags(inner: Disk): Disk {
     unlink: async (path) => (await check(path), await inner.unlink(path)),
     rmdir: async (path) => (await check(path), await inner.rmdir(path)),
     mkdir: async (path, mode) => (await check(path), await inner.mkdir(path, mode)),
-    chmod: async (path, mode) => ((await isFlagged(path)) ? refuse('permission', path) : await inner.chmod(path, mode)),
+    chmod: async (path, mode, seen) => ((await isFlagged(path)) ? refuse('permission', path) : await inner.chmod(path, mode, seen)),
   }
 }
 
@@ -64,7 +64,7 @@ export function withoutRoot(inner: Disk): Disk {
   return {
     ...inner,
     capabilities: async () => ({ ...(await inner.capabilities()), privileged: false }),
-    chown: async (path, uid, gid) => (uid === 0 && gid === 0 ? await inner.chown(path, uid, gid) : refuse('permission', path)),
+    chown: async (path, uid, gid, seen) => (uid === 0 && gid === 0 ? await inner.chown(path, uid, gid, seen) : refuse('permission', path)),
     create: async (path, content) => (await enter(path), await inner.create(path, content)),
     link: async (path, existing) => (await enter(path), await inner.link(path, existing)),
     symlink: async (path, target) => (await enter(path), await inner.symlink(path, target)),

@@ -61,7 +61,13 @@ export function loggedDisk(inner: Disk): LoggedDisk {
       async (...args: readonly unknown[]): Promise<unknown> => {
         const result = await (call as (...args: readonly unknown[]) => Promise<unknown>)(...args)
         const path = (name === 'rename' ? args[1] : args[0]) as RelPath
-        await note(name, args, path, nameOps.has(name) ? 'name' : 'data')
+        // Which inode was seen says nothing of another disk.
+        await note(
+          name,
+          name === 'chmod' ? args.slice(0, 2) : name === 'chown' ? args.slice(0, 3) : args,
+          path,
+          nameOps.has(name) ? 'name' : 'data',
+        )
         return result
       },
     ]

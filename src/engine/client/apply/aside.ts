@@ -1,4 +1,4 @@
-import { isBinderyError, toldOf } from '../../../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../../../base/error.ts'
 import { showPath } from '../../../base/path.ts'
 import { writeXattrs } from '../../tree/attributes.ts'
 import { sameXattrs } from './nodes.ts'
@@ -47,6 +47,9 @@ export async function tryLink(disk: Disk, to: RelPath, from: RelPath): Promise<b
 export async function copyNode(disk: Disk, from: RelPath, to: RelPath, node: Leaf): Promise<PathTime> {
   if (node.kind === 'file') await disk.create(to, disk.read(from))
   else await makeSpecial(disk, to, node)
+  // In a live folder its owner may exchange it at once. A file with a second name is none that we have made.
+  if (node.kind === 'file' && (await disk.lstat(to))?.nlink !== 1)
+    throw new BinderyError('hostile', 'is not what was made here a moment ago', { subject: showPath(to) })
   await setAttributes(disk, to, node)
   return { path: to, mtime: node.mtime }
 }
@@ -85,16 +88,16 @@ export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf,
 
 /** Owner before mode, since chown(2) takes setuid away, and before attributes, since it drops capabilities. */
 export async function setAttributes(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
-  await setOwner(disk, path, node)
-  if (node.kind !== 'symlink') await disk.chmod(path, node.mode)
+  const live = await disk.lstat(path)
+  const seen = node.kind === 'symlink' ? undefined : live
+  // Only where it is another: without root, chown(2) to oneself may fail too.
+  if (live?.uid !== node.uid || live.gid !== node.gid) await disk.chown(path, node.uid, node.gid, seen)
+  if (node.kind !== 'symlink') await disk.chmod(path, node.mode, seen)
   if (node.xattrs !== undefined) await writeXattrs(disk, path, node.xattrs)
 }
 
-/** Only where it is another: without root, chown(2) to oneself may fail too. */
-async function setOwner(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
-  const stat = await disk.lstat(path)
-  if (stat?.uid !== node.uid || stat.gid !== node.gid) await disk.chown(path, node.uid, node.gid)
-}
+/** What lies there now, what the plan found there or brought, and what it shall be. */
+export type Change = { readonly live: Stat; readonly old: Node; readonly next: Node }
 
 /** A path whose parents may not be there, or be something else than directories by now: then it is not there either. */
 export async function lstatDeep(disk: DiskReader, path: RelPath): Promise<Stat | undefined> {
@@ -106,11 +109,14 @@ export async function lstatDeep(disk: DiskReader, path: RelPath): Promise<Stat |
   }
 }
 
-/** Brings a path from the attributes of `old` to those of `next`, but for the time; done again, it changes nothing. */
-export async function changeAttributes(disk: Disk, path: RelPath, old: Node, next: Node): Promise<void> {
-  const live = await disk.lstat(path)
-  const isOwned = live?.uid === next.uid && live.gid === next.gid
-  if (!isOwned) await disk.chown(path, next.uid, next.gid)
-  if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode)) await disk.chmod(path, next.mode)
+/**
+ * Brings a path from the attributes of `old` to those of `next`, but for the time; done again, it changes nothing. Throws `hostile` where it
+ * is another file by now than `live`.
+ */
+export async function changeAttributes(disk: Disk, path: RelPath, { live, old, next }: Change): Promise<void> {
+  const isOwned = live.uid === next.uid && live.gid === next.gid
+  const seen = next.kind === 'symlink' ? undefined : live
+  if (!isOwned) await disk.chown(path, next.uid, next.gid, seen)
+  if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode)) await disk.chmod(path, next.mode, seen)
   if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await writeXattrs(disk, path, next.xattrs ?? new Map())
 }

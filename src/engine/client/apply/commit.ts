@@ -6,6 +6,7 @@ import { nameBeside } from './beside.ts'
 import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTouched } from './folders.ts'
 import { inodeKey } from './links.ts'
 import { unreadDigest } from './look.ts'
+import { isMeant } from './meant.ts'
 import { contentKey } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Action, Journal, Kept } from '../../../format/journal.ts'
@@ -182,8 +183,7 @@ async function undoAttributes(run: Run, action: Extract<Action, { kind: 'attr' }
   const { path, old, new: next } = action
   const coming = run.comings.get(path)
   if (coming === undefined) return await setLeaf(run, path, next, old)
-  if (!(await isInPlace(run, coming)) || (await lstatDeep(run.disk, path))?.kind !== old.kind) return
-  await changeAttributes(run.disk, path, next, old)
+  if (!(await isInPlace(run, coming)) || !(await change(run, path, next, old))) return
   await run.disk.setTimes([{ path, mtime: old.mtime }])
   if (needsOwnSync(old, next)) await syncFile(run.disk, path)
 }
@@ -227,9 +227,24 @@ async function removeFolder({ disk, late }: Run, path: RelPath, node: Node): Pro
 }
 
 async function setLeaf(run: Run, path: RelPath, before: Node, wanted: Node): Promise<void> {
-  if (wanted.kind === 'dir' || (await lstatDeep(run.disk, path))?.kind !== wanted.kind) return
-  await changeAttributes(run.disk, path, before, wanted)
-  run.times.push({ path, mtime: wanted.mtime })
+  if (wanted.kind !== 'dir' && (await change(run, path, before, wanted))) run.times.push({ path, mtime: wanted.mtime })
+}
+
+/** False where nothing is there, or something that somebody has put there since the plan was made: then it stays as it is. */
+async function change(run: Run, path: RelPath, old: Node, next: Node): Promise<boolean> {
+  const live = await lstatDeep(run.disk, path)
+  if (live?.kind !== next.kind) return false
+  const looksAlike = next.kind !== 'dir' && looksLike(run, live, next)
+  try {
+    if (await isMeant(run.disk, path, { live, old, next, looksAlike })) {
+      await changeAttributes(run.disk, path, { live, old, next })
+      return true
+    }
+  } catch (error) {
+    if (!isBinderyError(error, 'hostile')) throw error
+  }
+  run.late.push({ path, reason: 'modified' })
+  return false
 }
 
 async function move(run: Run, from: RelPath, to: RelPath, node: Leaf): Promise<void> {

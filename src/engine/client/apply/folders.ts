@@ -55,7 +55,10 @@ export async function closeFolders(disk: Disk, journal: Journal): Promise<void> 
   for (const folder of foldersOf(journal)) if ((await lstatDeep(disk, folder.path))?.kind === 'dir') folders.push(folder)
   const times = folders.map(({ path, wanted }) => ({ path, mtime: wanted.mtime }))
   if (times.length > 0) await disk.setTimes(times)
-  for (const { path, before, wanted } of folders.toReversed()) await changeAttributes(disk, path, before ?? bare(wanted), wanted)
+  for (const { path, before, wanted } of folders.toReversed()) {
+    const live = await lstatDeep(disk, path)
+    if (live?.kind === 'dir') await changeAttributes(disk, path, { live, old: before ?? bare(wanted), next: wanted })
+  }
   if ((await disk.capabilities()).flags) await setWantedFlags(disk, journal)
 }
 
