@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { hostLocker } from '../src/host/lock.ts'
 import { needsRoot } from './helpers/programs.ts'
 
@@ -15,6 +18,8 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
     await rm(folder, { recursive: true })
   }
 }
+
+const linux = existsSync('/proc/self/ns/pid') ? {} : { skip: 'no /proc/self/ns on this system' }
 
 const holder = (pid: number, started: string, host = hostname()): string =>
   `bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb install\n`
@@ -45,6 +50,36 @@ test('a process id that was given away again is no holder', async () => {
   await inFolder(async (folder) => {
     await writeFile(join(folder, `${process.ppid}.x`), holder(process.ppid, 'in another boot'))
     await (await hostLocker(folder).take('check')).release()
+  })
+})
+
+test('a process that has ended holds nothing, though nobody has taken note of that yet', linux, async () => {
+  await inFolder(async (folder) => {
+    // sleep(1) asks for the end of none of its children.
+    const parent = spawn('sh', ['-c', '(exit) & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+      const pid = Number(line.toString())
+      while (!/\) Z /.test(await readFile(`/proc/${pid}/stat`, 'latin1'))) await setTimeout(5)
+      await writeFile(join(folder, `${pid}.x`), holder(pid, '-'))
+      await (await hostLocker(folder).take('check')).release()
+      assert.deepEqual(await readdir(folder), [])
+    } finally {
+      parent.kill()
+    }
+  })
+})
+
+test('a lock from another container is not taken away before the next start of the system', linux, async () => {
+  await inFolder(async (folder) => {
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'latin1')).trim()
+    // No process has such a number.
+    const text = (start: string): string => `${holder(2 ** 31 - 1, `1@${start}`)}space pid:[1]\n`
+    await writeFile(join(folder, '1.x'), text(boot))
+    await assert.rejects(hostLocker(folder).take('check'), { code: 'locked', message: /of another container/, hint: /container.*remove/ })
+    await writeFile(join(folder, '1.x'), text('another'))
+    await (await hostLocker(folder).take('check')).release()
+    assert.deepEqual(await readdir(folder), [])
   })
 })
 

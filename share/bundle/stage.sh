@@ -32,7 +32,11 @@ take_lock() {
 	host=$(uname -n)
 	mine=$locks/$$.sh
 	started=$(started_at $$)
-	printf 'bindery-lock 1\npid %s\nhost %s\nstarted %s\nverb %s\n' $$ "$host" "$started" "$verb" >"$mine.new" && mv -f "$mine.new" "$mine" ||
+	space=$(readlink "/proc/$$/ns/pid" 2>/dev/null) || space=''
+	{
+		printf 'bindery-lock 1\npid %s\nhost %s\nstarted %s\nverb %s\n' $$ "$host" "$started" "$verb"
+		[ -z "$space" ] || printf 'space %s\n' "$space"
+	} >"$mine.new" && mv -f "$mine.new" "$mine" ||
 		die 1 "$mine cannot be written"
 	lock=$mine
 	set +f
@@ -45,14 +49,16 @@ take_lock() {
 }
 
 look_at_lock() {
-	their_pid="" their_host="" their_start="" their_verb=""
+	their_pid="" their_host="" their_start="" their_verb="" their_space=""
 	while read -r key value; do
-		case $key in pid) their_pid=$value ;; host) their_host=$value ;; started) their_start=$value ;; verb) their_verb=$value ;; esac
+		case $key in pid) their_pid=$value ;; host) their_host=$value ;; started) their_start=$value ;; verb) their_verb=$value ;; space) their_space=$value ;; esac
 	done <"$1"
 	# A machine that has just been started may not know its name yet; its state is never on another's file system.
 	case $host in '' | '(none)') their_host=$host ;; esac
 	if [ "$their_host" = "$host" ] || [ -z "$their_verb" ]; then
 		now=$(started_at "${their_pid:-0}")
+		# In a container a number is another process' than here. Only with the start of the system it is gone for sure.
+		if [ -n "$their_space" ] && [ -n "$space" ] && [ "$their_space" != "$space" ] && [ "${their_start#*@}" = "${started#*@}" ]; then now=$their_start their_host="$host, in another container"; fi
 		[ -n "$now" ] && [ -n "$their_verb" ] && { [ "$their_start" = - ] || [ "$their_start" = "$now" ]; } || { rm -f "$1"; return; }
 	fi
 	# The folders are theirs, too, and so is what is still to be done.
@@ -66,6 +72,8 @@ started_at() {
 		line=$(cat "/proc/$1/stat") || return 0
 		# shellcheck disable=SC2086
 		set -- ${line##*\) }
+		# It has ended, and nobody has taken note of that yet.
+		case $1 in Z | X) return 0 ;; esac
 		shift 19
 		echo "$1@$(cat /proc/sys/kernel/random/boot_id)"
 	else

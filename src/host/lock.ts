@@ -1,4 +1,4 @@
-import { readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises'
+import { readFile, readdir, readlink, rename, unlink, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { BinderyError } from '../base/error.ts'
@@ -17,19 +17,26 @@ export function hostLocker(folder: string): Locker {
   return { take: async (verb) => await take(folder, verb) }
 }
 
-type Holder = { readonly pid: number; readonly host: string; readonly started: string; readonly verb: string }
+type Holder = {
+  readonly pid: number
+  readonly host: string
+  readonly started: string
+  readonly verb: string
+  /** Among which processes its number counts, where the system says so: those of a container are not the host's. */
+  readonly space?: string | undefined
+}
 
 const maxHolderBytes = 1024
 const unfinished = '.new'
 
 async function take(folder: string, verb: string): Promise<Lock> {
-  const own: Holder = { pid: process.pid, host: hostname(), started: (await startOf(process.pid)) ?? '-', verb }
+  const own: Holder = { pid: process.pid, host: hostname(), started: (await startOf(process.pid)) ?? '-', verb, space: await ownSpace() }
   const name = `${own.pid}.${Math.random().toString(36).slice(2, 10)}`
   await writeHolder(join(folder, name), own)
   const lock = { release: async () => await remove(join(folder, name)) }
   try {
-    const other = await firstLive(folder, name, own.host)
-    if (other !== undefined) throw lockedBy(other, folder)
+    const other = await firstLive(folder, name, own)
+    if (other !== undefined) throw lockedBy(other, own, folder)
     return lock
   } catch (error) {
     await lock.release()
@@ -37,10 +44,11 @@ async function take(folder: string, verb: string): Promise<Lock> {
   }
 }
 
-async function writeHolder(file: string, { pid, host, started, verb }: Holder): Promise<void> {
+async function writeHolder(file: string, { pid, host, started, verb, space }: Holder): Promise<void> {
   const aside = `${file}${unfinished}`
   try {
-    const text = `bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb ${verb}\n`
+    const last = space === undefined ? '' : `space ${space}\n`
+    const text = `bindery-lock 1\npid ${pid}\nhost ${host}\nstarted ${started}\nverb ${verb}\n${last}`
     await writeFile(aside, text, { flag: 'wx', mode: 0o600 })
     await rename(aside, file)
   } catch (cause) {
@@ -58,13 +66,13 @@ function lockError(file: string, cause: unknown): unknown {
   return new BinderyError(told.code, `cannot take the lock: ${told.message}`, { subject: file, hint, cause })
 }
 
-async function firstLive(folder: string, own: string, host: string): Promise<Holder | undefined> {
+async function firstLive(folder: string, ownName: string, own: Holder): Promise<Holder | undefined> {
   for (const name of await readdir(folder)) {
-    if (name === own) continue
+    if (name === ownName) continue
     const file = join(folder, name)
     const isUnfinished = name.endsWith(unfinished)
-    const holder = isUnfinished ? writerOf(name, host) : await readHolder(file)
-    const isLive = holder !== undefined && (holder.host !== host || (await isAlive(holder)))
+    const holder = isUnfinished ? writerOf(name, own.host) : await readHolder(file)
+    const isLive = holder !== undefined && (holder.host !== own.host || (await isAlive(holder, own)))
     if (!isLive) await remove(file)
     else if (!isUnfinished) return holder
   }
@@ -81,17 +89,21 @@ async function readHolder(file: string): Promise<Holder | undefined> {
   try {
     const text = (await readFile(file, 'utf8')).slice(0, maxHolderBytes)
     const value = (key: string): string | undefined => new RegExp(`^${key} (.*)\n`, 'm').exec(text)?.[1]
-    const [pid, host, started, verb] = ['pid', 'host', 'started', 'verb'].map(value)
+    const [pid, host, started, verb, space] = ['pid', 'host', 'started', 'verb', 'space'].map(value)
     if (pid === undefined || host === undefined || started === undefined || verb === undefined) return undefined
-    return { pid: Number(pid), host, started, verb }
+    return { pid: Number(pid), host, started, verb, space }
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
     throw lockError(file, cause)
   }
 }
 
-/** A process id may have been given to another process since: its start tells them apart. */
-async function isAlive(holder: Holder): Promise<boolean> {
+/**
+ * A process id may have been given to another process since: its start tells them apart. In a container it is another process' than here: then
+ * it can be gone for sure only with the start of the system.
+ */
+async function isAlive(holder: Holder, own: Holder): Promise<boolean> {
+  if (holder.space !== undefined && own.space !== undefined && holder.space !== own.space) return bootOf(holder) === bootOf(own)
   if (!Number.isSafeInteger(holder.pid) || holder.pid <= 0) return false
   try {
     process.kill(holder.pid, 0)
@@ -99,7 +111,18 @@ async function isAlive(holder: Holder): Promise<boolean> {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
   const started = await startOf(holder.pid)
-  return started === undefined || holder.started === '-' || started === holder.started
+  return started !== dead && (started === undefined || holder.started === '-' || started === holder.started)
+}
+
+function bootOf({ started }: Holder): string {
+  return started.slice(started.indexOf('@') + 1)
+}
+
+/** Of a process that has ended, and of which nobody has taken note yet. */
+const dead = 'dead'
+
+async function ownSpace(): Promise<string | undefined> {
+  return await readlink('/proc/self/ns/pid').catch(() => undefined)
 }
 
 /** A text that another process of the same id would not have: ticks since which boot, or ps(1)'s start time. */
@@ -107,7 +130,8 @@ async function startOf(pid: number): Promise<string | undefined> {
   try {
     const [stat, boot] = await Promise.all([readFile(`/proc/${pid}/stat`, 'latin1'), readFile('/proc/sys/kernel/random/boot_id', 'latin1')])
     // The second field is the program's name in parentheses and may hold anything; the start is the 20th after it.
-    return `${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '?'}@${boot.trim()}`
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' || fields[0] === 'X' ? dead : `${fields[19] ?? '?'}@${boot.trim()}`
   } catch {
     return await startByPs(pid)
   }
@@ -123,10 +147,15 @@ async function startByPs(pid: number): Promise<string | undefined> {
   }
 }
 
-function lockedBy(holder: Holder, folder: string): BinderyError {
-  const elsewhere = holder.host === hostname() ? '' : ` on ${holder.host}`
-  const hint = elsewhere === '' ? undefined : `if that host is gone, remove the files in ${folder}`
+function lockedBy(holder: Holder, own: Holder, folder: string): BinderyError {
+  const [elsewhere, what] = placeOf(holder, own)
+  const hint = what === '' ? undefined : `if that ${what} is gone, remove the files in ${folder}`
   return new BinderyError('locked', `'${holder.verb}' is running as process ${holder.pid}${elsewhere}`, { subject: folder, hint })
+}
+
+function placeOf(holder: Holder, own: Holder): readonly [where: string, what: string] {
+  if (holder.host !== own.host) return [` on ${holder.host}`, 'host']
+  return holder.space === undefined || holder.space === own.space ? ['', ''] : [' of another container', 'container']
 }
 
 async function remove(file: string): Promise<void> {
