@@ -5,6 +5,8 @@ import {
   appendFileSync,
   copyFileSync,
   existsSync,
+  linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -129,6 +131,24 @@ describe(
       assert.match(readFileSync(at(`root/${swapped}.local`), 'latin1'), / and mine$/)
       assert.deepEqual(readFileSync(at(`root/${swapped}`)), readFileSync(at(`NEW/${swapped}`)))
       assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
+    })
+
+    test('goes by what has come where a power cut gave back names that renames took', async () => {
+      for (const undo of [true, false]) {
+        interrupt()
+        const actions = readFileSync(state('journal'), 'latin1').matchAll(/^(?:put|swap) ([\w./+-]+) 0:(\d+) /gm)
+        const come = [...actions].filter(([, , slot = '']) => lstatSync(state(`stage/1/${slot}`), { throwIfNoEntry: false }) === undefined)
+        assert.ok(come.length > 5)
+        for (const [, path = '', slot = ''] of come) linkSync(at(`root/${path}`), state(`stage/1/${slot}`))
+        const done = recover(undo ? ['--undo'] : [])
+        assert.equal(done.status, 0, done.talk)
+        await assertSameTree(at('root'), at(undo ? 'OLD' : 'NEW'))
+        assert.deepEqual(readdirSync(state('stage')), [])
+      }
+      linkSync(state('receipt/1'), state('journal'))
+      assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
+      assert.ok(!existsSync(state('journal')) && existsSync(state('receipt/1')))
+      await assertSameTree(at('root'), at('NEW'))
     })
 
     test('says with -n what was interrupted, and changes nothing', () => {
