@@ -95,7 +95,7 @@ do_put() {
 	exists "$from" || return 0
 	see "$1"
 	if [ -n "$kind" ]; then
-		if is_copy "$3"; then rm -f "$from" && return; fi
+		if same_file "$file" "$from" || is_copy "$3"; then rm -f "$from" && return; fi
 		set_aside "$1"
 	fi
 	move "$from" "$1"
@@ -128,7 +128,7 @@ undo_put() {
 	slot "$2"
 	see "$1"
 	half_moved
-	if exists "$from"; then
+	if ! has_come; then
 		rm -f "$half"
 		if [ -n "$kind" ] && [ "$kind" != dir ] && is_copy "$3"; then rm -f "$file"; fi
 	elif [ -n "$kind" ] && [ "$kind" != dir ]; then
@@ -142,13 +142,16 @@ undo_swap() {
 	slot "$2"
 	see "$1"
 	half_moved
-	# What was not taken from its slot never came.
-	if exists "$from" && ! is_copied "$3" "$4"; then rm -f "$half" && return; fi
+	if ! has_come && ! is_copied "$3" "$4"; then rm -f "$half" && return; fi
 	exists "$out" || return 0
-	if is_copied "$4" "$3"; then rm -f "$out" && return; fi
+	if is_stored || is_copied "$4" "$3"; then rm -f "$out" && return; fi
 	[ -z "$kind" ] || looks_like "$4" || set_aside "$1"
 	move "$out" "$1"
 }
+
+# What was not taken from its slot never came. A power cut may give a name back that a rename took: some file systems make the new name
+# durable, and not yet that the old one is gone.
+has_come() { ! exists "$from" || { [ -n "$kind" ] && same_file "$file" "$from"; }; }
 
 undo_drop() {
 	slot "$2"
@@ -166,9 +169,9 @@ undo_attr() {
 	came=$(word=$1 awk '$1 == ENVIRON["word"] { print $2, $3 }' "$tmp/came")
 	if [ -n "$came" ]; then
 		slot "${came#* }"
-		if exists "$from"; then return; fi
-		if [ "${came% *}" = swap ] && ! exists "$out"; then return; fi
 		see "$1"
+		has_come || return 0
+		if [ "${came% *}" = swap ] && ! exists "$out"; then return; fi
 		live_kind=$kind
 		fields "$2"
 		[ "$kind" = "$live_kind" ] || return 0
@@ -298,7 +301,7 @@ is_saved() {
 	keep_aside "$file" "$out" "$1" && sync_files "${out%/*}"
 }
 
-is_stored() { exists "$out" && same_file "$file" "$out"; }
+is_stored() { [ -n "$kind" ] && exists "$out" && same_file "$file" "$out"; }
 
 # What is in the store may have been written to through its path, in the time since a run was stopped. A new time alone is no edit.
 is_unedited() {

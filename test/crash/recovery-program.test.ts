@@ -6,6 +6,7 @@ import {
   copyFileSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   readdirSync,
@@ -149,6 +150,24 @@ describe(
       assert.match(done.talk, new RegExp(`/${path} was modified here`))
       const { mode, uid, mtimeMs } = statSync(at('root/secret'))
       assert.deepEqual([mode, uid, mtimeMs], [before.mode, before.uid, before.mtimeMs])
+    })
+
+    test('goes by what has come where a power cut gave back names that renames took', async () => {
+      for (const undo of [true, false]) {
+        interrupt()
+        const actions = readFileSync(state('journal'), 'latin1').matchAll(/^(?:put|swap) ([\w./+-]+) 0:(\d+) /gm)
+        const come = [...actions].filter(([, , slot = '']) => lstatSync(state(`stage/1/${slot}`), { throwIfNoEntry: false }) === undefined)
+        assert.ok(come.length > 5)
+        for (const [, path = '', slot = ''] of come) linkSync(at(`root/${path}`), state(`stage/1/${slot}`))
+        const done = recover(undo ? ['--undo'] : [])
+        assert.equal(done.status, 0, done.talk)
+        await assertSameTree(at('root'), at(undo ? 'OLD' : 'NEW'))
+        assert.deepEqual(readdirSync(state('stage')), [])
+      }
+      linkSync(state('receipt/1'), state('journal'))
+      assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
+      assert.ok(!existsSync(state('journal')) && existsSync(state('receipt/1')))
+      await assertSameTree(at('root'), at('NEW'))
     })
 
     test('says with -n what was interrupted, and changes nothing', () => {

@@ -8,13 +8,16 @@ import type { Disk, DiskWriter } from '../../src/port/disk.ts'
 /**
  * A disk on which only what was synced is sure to survive: the log of its changes is replayed onto a fresh disk without
  * those that were neither synced nor lucky. Names survive by a sync of the folder that holds them, contents and
- * attributes by a sync of the file (of what cannot be opened, by one of its folder). No order among the rest is promised:
- * that is less than any file system of today gives.
+ * attributes by a sync of the file (of what cannot be opened, by one of its folder). What was renamed into another folder has
+ * both names until that of the old one is synced, too, as on btrfs. No order among the rest is promised: that is less than any
+ * file system of today gives.
  */
 export type LoggedDisk = {
   readonly disk: Disk
   /** How many changes there were, and the same tree after a power cut behind the first `count` of them. */
   readonly length: () => number
+  /** How many changes there were behind each sync, itself included. */
+  readonly syncs: () => readonly number[]
   cut(onto: Disk, count: number, isLucky: () => boolean): Promise<void>
 }
 
@@ -73,18 +76,22 @@ export function loggedDisk(inner: Disk): LoggedDisk {
     ]
   })
   const disk = { ...Object.fromEntries(wrapped), ...overrides } as Disk
-  return { disk, length: () => log.length, cut: async (onto, count, isLucky) => await replay(onto, log.slice(0, count), isLucky) }
+  const syncs = (): readonly number[] => log.flatMap(({ kind }, i) => (kind === 'sync' ? [i + 1] : []))
+  return { disk, length: () => log.length, syncs, cut: async (onto, count, isLucky) => await replay(onto, log.slice(0, count), isLucky) }
 }
 
 async function replay(onto: Disk, log: readonly Change[], isLucky: () => boolean): Promise<void> {
   for (const [i, change] of log.entries()) {
     if (change.kind === 'sync' || (!isDurable(log, i) && !isLucky())) continue
     await apply(onto, change)
+    const [from, to] = change.args as readonly RelPath[]
+    if (change.name !== 'rename' || parentPath(from as RelPath) === change.folder) continue
+    if (!isDurable(log, i, parentPath(from as RelPath)) && !isLucky()) await apply(onto, { ...change, name: 'link', args: [from, to] })
   }
 }
 
-function isDurable(log: readonly Change[], at: number): boolean {
-  const { kind, folder, inode, isOpenable } = log[at] as Change
+function isDurable(log: readonly Change[], at: number, folder = log[at]?.folder): boolean {
+  const { kind, inode, isOpenable } = log[at] as Change
   return log.some((change, i) => {
     if (i <= at || change.kind !== 'sync') return false
     const isFolder = change.args[0] === folder

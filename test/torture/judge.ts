@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeTree, differences } from '../acceptance/judge.ts'
+import { fingerprintOf } from './fingerprint.ts'
 
 /** What is found of a machine that was hurt, as mtree(1), getfattr(1) and find(1) see it. */
 
@@ -13,12 +14,22 @@ export type Sides = { readonly before: Machine; readonly after: Machine }
 export type Machine = { readonly tree: Facts; readonly state: readonly string[] }
 
 export async function look(root: string): Promise<Machine> {
-  const tree = new Map(await describeTree(root))
+  const tree = new Map(await describe(root))
   for (const path of undated) tree.set(path, (tree.get(path) ?? '').replace(/ time=\S+/, ''))
   // What has another name in the store alone.
   const groups = (tree.get('hard links') ?? '').split('; ').filter((names) => names.includes(' = '))
   tree.set('hard links', groups.join('; '))
   return { tree, state: stateNames(root) }
+}
+
+const described = new Map<string, Promise<Facts>>()
+
+/** The programs of the judge look once at each of many trees that are the same. */
+async function describe(root: string): Promise<Facts> {
+  const key = fingerprintOf(root).tree
+  const known = described.get(key) ?? describeTree(root)
+  described.set(key, known)
+  return await known
 }
 
 /** The folder around the state, and what was merged when the run was. */
@@ -37,9 +48,12 @@ function stateNames(root: string): readonly string[] {
     .sort()
 }
 
+/** One that is a receipt too tells of what was done: a power cut may bring the name back. */
 export function journalOf(root: string): { readonly isBackward: boolean } | undefined {
   const file = join(root, 'var/db/bindery/journal')
-  return existsSync(file) ? { isBackward: /^direction backward$/m.test(readFileSync(file, 'latin1')) } : undefined
+  return existsSync(file) && statSync(file).nlink === 1
+    ? { isBackward: /^direction backward$/m.test(readFileSync(file, 'latin1')) }
+    : undefined
 }
 
 /** In the middle every path is exactly its old or its new version; the first few that are not. */

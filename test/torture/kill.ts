@@ -42,7 +42,7 @@ async function machineFaults(scenario: Scenario, place: Place, sides: Sides, tur
 }
 
 /** Without a journal the tree is whole already, and only rests are swept away. */
-async function recoverFaults(
+export async function recoverFaults(
   command: readonly [string, ...string[]],
   place: Place,
   killed: Machine,

@@ -1,16 +1,17 @@
 import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { tortureErrors, tortureKills, type Options, type Row } from './machines.ts'
+import { tortureErrors, tortureKills, type Row } from './machines.ts'
+import { unmountAll } from './file-systems.ts'
+import { torturePower, type PowerOptions } from './power.ts'
 import { tortureSpace } from './shortage.ts'
 
 /**
  * make torture: a run of bindery is killed behind each call by which it changes something, each such call is failed, and the disk is made
- * too small for it. What is found wrong is told as it is found, and one table says what came of it all.
+ * too small for it; and its disk loses its power. What is found wrong is told as it is found, and one table says what came of it all.
  */
 
-const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace } as const
+const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace, power: torturePower } as const
 
 async function main(work: string): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, chroot(8) and mount(8)')
@@ -23,23 +24,24 @@ async function main(work: string): Promise<number> {
 
 type Mode = keyof typeof modes
 
-function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: Options } {
+function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: PowerOptions } {
   const string = { type: 'string' } as const
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { only: string, slice: { ...string, default: '1' }, turn: { ...string, default: '0' } },
+    options: { only: string, slice: { ...string, default: '1' }, turn: { ...string, default: '0' }, fs: string, images: string },
   })
   const [slice, turn] = [Number(values.slice), Number(values.turn)]
   if (!(slice >= 1) || !(turn >= 0)) throw new Error('--slice N --turn M: every Nth point, from the Mth on')
   const chosen = positionals.length === 0 ? (Object.keys(modes) as Mode[]) : positionals.map(modeOf)
-  const only = values.only?.split(',')
-  return { chosen, options: { work, slice, turn, only, tell: (line) => void process.stdout.write(`${line}\n`) } }
+  const [only, systems] = [values.only?.split(','), values.fs?.split(',')]
+  const images = values.images === undefined ? undefined : Number(values.images)
+  return { chosen, options: { work, slice, turn, only, systems, images, tell: (line) => void process.stdout.write(`${line}\n`) } }
 }
 
 function modeOf(word: string): Mode {
-  if (word === 'kill' || word === 'errors' || word === 'space') return word
-  throw new Error(`there is no '${word}': it is kill, errors, space`)
+  if (word === 'kill' || word === 'errors' || word === 'space' || word === 'power') return word
+  throw new Error(`there is no '${word}': it is kill, errors, space, power`)
 }
 
 function tableOf(rows: readonly Row[]): string {
@@ -48,7 +50,7 @@ function tableOf(rows: readonly Row[]): string {
 }
 
 const work = folderInMemory('bindery-torture-')
-const cleanUp = (): void => rmSync(join(work), { recursive: true, force: true })
+const cleanUp = (): void => (unmountAll(), rmSync(work, { recursive: true, force: true }))
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => (cleanUp(), process.exit(1)))
 try {
   process.exitCode = await main(work)

@@ -103,7 +103,7 @@ async function put(run: Run, path: RelPath, from: RelPath, node: Leaf): Promise<
   const coming = await run.disk.lstat(from)
   if (coming === undefined) return
   const live = await lstatDeep(run.disk, path)
-  if (live !== undefined && isCopyOf(run, live, node)) return await run.disk.unlink(from)
+  if (live !== undefined && (isSameInode(live, coming) || isCopyOf(run, live, node))) return await run.disk.unlink(from)
   if (live !== undefined) await setAside(run, path)
   await move(run, from, path, node)
 }
@@ -156,21 +156,22 @@ async function isUnedited(run: Run, path: RelPath, live: Stat, old: Leaf): Promi
 // --- backward
 
 async function unput(run: Run, path: RelPath, from: RelPath, put: Leaf): Promise<void> {
-  const isCome = (await run.disk.lstat(from)) === undefined
-  if (!isCome) await removeHalfMoved(run, from, path)
   const live = await lstatDeep(run.disk, path)
+  const isCome = hasCome(live, await run.disk.lstat(from))
+  if (!isCome) await removeHalfMoved(run, from, path)
   if (live === undefined || live.kind === 'dir') return
   if (isCome ? looksLike(run, live, put) : isCopyOf(run, live, put)) await run.disk.unlink(path)
   else if (isCome) run.late.push({ path, reason: 'modified' })
 }
 
 async function unswap(run: Run, { path, old, new: next }: Extract<Action, { kind: 'swap' }>, from: RelPath, out: RelPath): Promise<void> {
-  // What was not taken from its slot never came.
-  const isCome = (await run.disk.lstat(from)) === undefined || (await isCopied(run, path, out, { leaving: old, coming: next }))
+  const [live, slot] = [await lstatDeep(run.disk, path), await run.disk.lstat(from)]
+  const isCome = hasCome(live, slot) || (await isCopied(run, path, out, { leaving: old, coming: next }))
   if (!isCome) return await removeHalfMoved(run, from, path)
-  if ((await run.disk.lstat(out)) === undefined) return
-  if (await isCopied(run, path, out, { leaving: next, coming: old })) return await run.disk.unlink(out)
-  const live = await lstatDeep(run.disk, path)
+  const saved = await run.disk.lstat(out)
+  if (saved === undefined) return
+  const isBack = (live !== undefined && isSameInode(live, saved)) || (await isCopied(run, path, out, { leaving: next, coming: old }))
+  if (isBack) return await run.disk.unlink(out)
   if (live !== undefined && !looksLike(run, live, next)) await setAside(run, path)
   await move(run, out, path, old)
 }
@@ -188,9 +189,17 @@ async function undoAttributes(run: Run, action: Extract<Action, { kind: 'attr' }
   if (needsOwnSync(old, next)) await syncFile(run.disk, path)
 }
 
+/**
+ * What was not taken from its slot never came. A power cut may give a name back that a rename took: some file systems make the new name
+ * durable, and not yet that the old one is gone.
+ */
+function hasCome(live: Stat | undefined, slot: Stat | undefined): boolean {
+  return slot === undefined || (live !== undefined && isSameInode(live, slot))
+}
+
 /** Whether what an action brings has come and not gone again. */
 async function isInPlace({ disk, journal }: Run, action: Coming): Promise<boolean> {
-  if ((await disk.lstat(stageSlot(journal, action.slot))) !== undefined) return false
+  if (!hasCome(await lstatDeep(disk, action.path), await disk.lstat(stageSlot(journal, action.slot)))) return false
   return action.kind === 'put' || (await disk.lstat(storeSlot(journal, action.slot))) !== undefined
 }
 

@@ -2,6 +2,7 @@ import { collectBytes, emptyBytes, equalBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { joinPath } from '../../../base/path.ts'
 import { decodeJournal, decodeJournalHead, encodeJournal, maxJournalBytes } from '../../../format/journal.ts'
+import { inodeKey } from './links.ts'
 import { readStateFile, statePaths, writeStateFile } from '../state.ts'
 import { noteStateVersion } from '../state-version.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -15,10 +16,16 @@ export type Receipt = Journal
 
 const listWidth = 1 << 16
 
-/** Undefined where no plan was interrupted. */
+/**
+ * Undefined where no plan was interrupted. A power cut may bring back the name of a journal that has become a receipt: some file systems
+ * make the new name durable, and not yet that the old one is gone. All was done then.
+ */
 export async function readJournal(disk: DiskReader): Promise<Journal | undefined> {
   const way = "put it back from a backup, or remove it and run 'bindery audit --repair'"
-  return await readJournalAt(disk, statePaths.journal, way)
+  const journal = await readJournalAt(disk, statePaths.journal, way)
+  if (journal === undefined) return undefined
+  const [name, receipt] = [await disk.lstat(statePaths.journal), await disk.lstat(receiptPath(journal.transaction))]
+  return name !== undefined && receipt !== undefined && inodeKey(name) === inodeKey(receipt) ? undefined : journal
 }
 
 /** The moment from which there is something to recover; what does that without us lies ready before. */

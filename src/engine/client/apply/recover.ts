@@ -1,7 +1,7 @@
 import { expire, finish, tryToExpire } from './transaction.ts'
 import { readJournal, writeJournal } from './receipts.ts'
 import { listSteps } from './steps.ts'
-import { removeHalfWritten, stateFolder } from '../state.ts'
+import { removeHalfWritten, stateFolder, statePaths } from '../state.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
 import type { Receipt } from './receipts.ts'
@@ -29,6 +29,7 @@ export async function recover(disk: Disk, { undo, keepReleases, recovery }: Reco
   const journal = await readJournal(disk)
   await removeHalfWritten(disk)
   if (journal === undefined) {
+    await forgetSettled(disk)
     // What cannot be removed must not keep the steps that are left from being run; the next run tells it.
     if ((await listSteps(disk)).length > 0) await tryToExpire(disk, keepReleases)
     else await expire(disk, keepReleases)
@@ -39,4 +40,11 @@ export async function recover(disk: Disk, { undo, keepReleases, recovery }: Reco
   if (turned) await writeJournal(disk, current, recovery)
   const done = await finish(disk, current, { keepReleases })
   return { kind: current.direction === 'forward' ? 'finished' : 'undone', ...done }
+}
+
+/** The name that a receipt had as a journal; see `readJournal`. */
+async function forgetSettled(disk: Disk): Promise<void> {
+  if ((await disk.lstat(statePaths.journal)) === undefined) return
+  await disk.unlink(statePaths.journal)
+  await disk.sync(stateFolder)
 }
