@@ -17,7 +17,7 @@ export type FaultFinder = { found: Fault | undefined }
 type Suspect = { readonly kind: 'base' } | { readonly kind: 'target'; readonly target: string }
 
 /** A stop is nobody's fault; a disk that fails is this host's, whatever was read from it. */
-const innocent = ['interrupted', 'stopped', 'network', 'no-space', 'io', 'permission', 'read-only'] as const
+const innocent = ['interrupted', 'stopped', 'network', 'too-slow', 'incomplete', 'no-space', 'io', 'permission', 'read-only'] as const
 
 export async function* blaming(finder: FaultFinder, suspect: Suspect, stream: ByteStream): ByteStream {
   try {
