@@ -5,6 +5,9 @@ import { findingOf, describeFinding } from '../src/engine/client/fetch/check.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
 import { mirrorOrder } from '../src/engine/client/fetch/mirror-order.ts'
 import { findOffers } from '../src/engine/client/fetch/offer.ts'
+import { signedFile } from '../src/engine/repo/commit.ts'
+import { requireSigners } from '../src/engine/repo/keyring.ts'
+import { loadRepository, roleKeysOf } from '../src/engine/repo/repository.ts'
 import { readEnrolled, statePaths } from '../src/engine/client/state.ts'
 import { memoryHttp } from '../src/host/memory-http.ts'
 import { base, channel, openRepositoryOnline, readText, takeRequests, tree } from './helpers/client-repository.ts'
@@ -199,3 +202,53 @@ for (const [name, spoil] of Object.entries({
     assert.equal((await findOffers(session)).length, 1)
   })
 }
+
+for (const access of ['write', 'read'] as const) {
+  test(`a mirror in the middle of its sync does not make the others downgrades, nor is it one afterwards (${access})`, async () => {
+    const online = await openRepositoryOnline()
+    await online.release(tree(1))
+    const session = await online.client(tree(1))
+    await online.enroll(session, { urls: [lan, base] })
+    await online.release(tree(2))
+    await online.serve(lan)
+    assert.equal((await findOffers(session))[0]?.updates.length, 1)
+    const older = new Map(online.http.pages)
+    await online.release(tree(3))
+    await online.serve(lan)
+    const newer = new Map(online.http.pages)
+    // rsync in the order of names, or what of a new state a cache on the way happens to hold.
+    const metadata = [...newer.keys()].filter((key) => key.startsWith(`${lan}metadata/`) && newer.get(key)?.etag !== older.get(key)?.etag)
+    assert.equal(metadata.length, 3)
+    for (const missing of metadata.filter((key) => !key.endsWith('/timestamp.json'))) {
+      const pages = new Map([...older, ...[...newer].filter(([key]) => key.startsWith(lan) && key !== missing)])
+      session.said.length = 0
+      const early = { ...session, access, http: memoryHttp(pages), mirrors: mirrorOrder([]) }
+      assert.equal((await findOffers(early))[0]?.updates.length, 1, missing)
+      assert.deepEqual(session.said, [])
+    }
+    const late = { ...session, access, http: memoryHttp(newer), mirrors: mirrorOrder([]) }
+    assert.equal((await findOffers(late))[0]?.updates.length, 2)
+    // What was taken is not gone back on.
+    if (access === 'write') await assert.rejects(findOffers({ ...late, http: memoryHttp(older) }), { code: 'downgrade' })
+  })
+}
+
+test('a new root is kept, whatever else its mirror lacks', async () => {
+  const online = await openRepositoryOnline()
+  await online.release(tree(1))
+  const session = await online.client(tree(1))
+  const [enrollment] = await online.enroll(session, { urls: [lan, base] })
+  const older = new Map(online.http.pages)
+  const { keyring, store } = online.workshop
+  const repository = await loadRepository(store)
+  const signers = await requireSigners(keyring, 'root', roleKeysOf(repository, 'root'))
+  const next = signedFile('root', { ...repository.root.signed.value, version: 2 }, signers)
+  await online.release(tree(2))
+  const timestamp = online.http.pages.get(`${base}metadata/timestamp.json`)
+  const half = { [`${lan}metadata/2.root.json`]: { bytes: next.file }, [`${lan}metadata/timestamp.json`]: timestamp ?? {} }
+  const pages = new Map([...older, ...Object.entries(half)])
+  online.workshop.pass(2)
+  assert.deepEqual((await findOffers({ ...session, http: memoryHttp(pages), mirrors: mirrorOrder([]) }))[0]?.updates, [])
+  const root = `${statePaths.trust}/${enrollment?.enrolled.repository}/root.json` as RelPath
+  assert.match(await readText(session.disk, root), /"version":2/)
+})

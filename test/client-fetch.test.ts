@@ -10,13 +10,14 @@ import { readInstalledManifest } from '../src/engine/client/installed.ts'
 import { openRepairSource } from '../src/engine/client/fetch/repair-source.ts'
 import { channelFile, readReleaseState, statePaths, writeStateFile } from '../src/engine/client/state.ts'
 import { encodeReleaseState } from '../src/format/release-state.ts'
-import { channel, many, openRepositoryOnline, readText, stateNames, takeRequests, tree } from './helpers/client-repository.ts'
+import { base, channel, many, openRepositoryOnline, readText, stateNames, takeRequests, tree } from './helpers/client-repository.ts'
 import { plant } from './helpers/plant.ts'
 import { noise } from './helpers/noise.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { FileEntry } from '../src/base/entry.ts'
 import type { FaultFinder } from '../src/engine/client/fetch/fault.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
+import type { Page } from '../src/host/memory-http.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 
 async function incomingOf(session: Session): Promise<Incoming | undefined> {
@@ -192,6 +193,35 @@ test('a broken delta is named, another way is taken, and nobody can overlook it'
   assert.deepEqual(used?.broken, ['base/amd64/base-1-20260101-amd64_to_base-2-20260101-amd64.delta'])
   assert.match(session.said.join('\n'), /\.delta is broken: .*trying another way/)
 })
+
+for (const [what, spoil, code] of [
+  ['damaged', (page: Page): Page => ({ bytes: (page.bytes as Uint8Array).map((byte, i) => (i === 100 ? byte ^ 1 : byte)) }), 'bad-digest'],
+  ['missing', (): Page => ({ status: 404 }), 'incomplete'],
+] as const) {
+  test(`a delta that is ${what} on every mirror is named, and another way is taken; with none left, that is the error`, async () => {
+    const online = await openRepositoryOnline()
+    await online.release(tree(1))
+    const session = await online.client(tree(1))
+    await online.enroll(session)
+    await online.release(tree(2))
+    const isDelta = (key: string): boolean => /(?<!mtree)\.delta$/.test(key)
+    await online.serve(base, (key, page) => (isDelta(key) ? spoil(page) : page))
+    const [offer] = await findOffers(session)
+    const used = await withIncoming(session, offer as never, async (incoming) => {
+      await adopt(session, incoming)
+      return incoming.fetched.route
+    })
+    assert.deepEqual([used?.result, used?.broken], ['full', ['base/amd64/base-1-20260101-amd64_to_base-2-20260101-amd64.delta']])
+    assert.match(session.said.join('\n'), /\.delta: .*trying another way/)
+    await online.release(tree(3))
+    await online.serve(base, (key, page) => (/(?<!mtree)\.delta$|base-3.*\.tar\.zst$/.test(key) ? spoil(page) : page))
+    const [next] = await findOffers(session)
+    await assert.rejects(
+      withIncoming(session, next as never, async (incoming) => await digestStream(incoming.tar())),
+      { code },
+    )
+  })
+}
 
 test('a disk that fails is not blamed on a delta', async () => {
   const finder: FaultFinder = { found: undefined }

@@ -74,7 +74,7 @@ const hostile: Readonly<Record<string, { readonly mischief: Mischief; readonly c
   portal: { mischief: portal, code: 'network' },
   empty: { mischief: answers(200), code: 'network' },
   endless: { mischief: neverEnds(), code: 'over-limit' },
-  dripping: { mischief: drips(utf8(`{${' '.repeat(900)}}`), 20), code: 'network' },
+  dripping: { mischief: drips(utf8(`{${' '.repeat(900)}}`), 20), code: 'too-slow' },
 }
 
 for (const [name, { mischief, code }] of Object.entries(hostile)) {

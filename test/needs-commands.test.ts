@@ -127,7 +127,7 @@ test('a need that is not met is told with what to do, and nothing changes', asyn
   assert.match(found.stdout, /\n {2}waits: base-2-\S+ needs kernel-A\/amd64 from 2 on, which is not followed here\n/)
   assert.equal((await on(root, fetch)).stderr.length, 1)
   const seen = await on(root, install)
-  assert.deepEqual([seen.status, seen.code, versions(root)], [1, 'conflict', '1 1 1'])
+  assert.deepEqual([seen.status, seen.code, versions(root)], [1, 'unmet-need', '1 1 1'])
   assert.match(seen.error?.hint ?? '', /bindery enroll URL ROOT\.json kernel-A\/amd64/)
   await enrollAt(root, '1', 'kernel-A')
   assert.equal((await on(root, install)).status, 0)
@@ -144,7 +144,7 @@ test('a channel that is held, or not named, is not moved for another one', async
     /^base\/amd64: base-2-\S+ is not installed: base-2-\S+ needs kernel-A\/amd64 from 2 on, and kernel-A-1-\S+ stays$/m,
   )
   const named = await on(root, install, 'base/amd64')
-  assert.deepEqual([named.status, named.code, versions(root)], [1, 'conflict', '1 1 2'])
+  assert.deepEqual([named.status, named.code, versions(root)], [1, 'unmet-need', '1 1 2'])
   assert.equal((await on(root, install, 'base/amd64', 'kernel-A/amd64')).status, 0)
   assert.equal(versions(root), '2 2 2')
 })
@@ -170,7 +170,7 @@ test('the release that is installed goes on needing what it needs', async () => 
   for (const product of ['tool', 'addon']) plant(root, filesOf(product, '1'))
   await enrollAt(root, '1', 'tool', 'addon')
   const seen = await on(root, install)
-  assert.deepEqual([seen.code, version(root, 'tool')], ['conflict', '1'])
+  assert.deepEqual([seen.code, version(root, 'tool')], ['unmet-need', '1'])
   assert.match(seen.error?.message ?? '', /addon-1-\S+ needs tool\/amd64 up to 1, and tool-2-\S+ would come/)
 })
 

@@ -55,7 +55,7 @@ test('roles are looked at when they are asked for, also together, also after one
   assert.equal(await trust.target('three/c'), undefined)
   const other = await refreshed(sim, clientOf(sim))
   for (const file of sim.files.keys()) if (file.endsWith('.one.json')) sim.files.delete(file)
-  await assert.rejects(other.targetsOf('one'), { code: 'not-found' })
+  await assert.rejects(other.targetsOf('one'), { code: 'incomplete' })
   assert.equal((await other.targetsOf('two')).value.length, 1)
 })
 
@@ -64,7 +64,7 @@ test('what does not pass is refused by who looks, and nothing of it is kept', as
     ['bad-format', (sim) => void sim.files.set('timestamp.json', utf8('{"signed": '))],
     ['bad-signature', (sim) => void sim.files.set('timestamp.json', forged(sim.files.get('timestamp.json')))],
     ['expired', (sim) => void (sim.now += 40 * day)],
-    ['not-found', (sim) => void sim.files.delete('2.snapshot.json')],
+    ['incomplete', (sim) => void sim.files.delete('2.snapshot.json')],
   ]
   for (const [code, spoil] of bad) {
     const sim = withRoles()

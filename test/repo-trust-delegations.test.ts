@@ -250,7 +250,7 @@ test('a role is verified anew for each role that delegates to it', async () => {
 
 test('a delegated role is checked like targets.json, and a bad one ends the search', async () => {
   for (const [spoil, code] of [
-    [(sim: Simulator) => sim.files.delete('1.A.json'), 'not-found'],
+    [(sim: Simulator) => sim.files.delete('1.A.json'), 'incomplete'],
     [(sim: Simulator) => (sim.signers.set('A', [ed25519Signer(99)]), sim.publishAs('A', 1)), 'bad-signature'],
     [(sim: Simulator) => (sim.publishAs('A', 7), sim.files.set('1.A.json', sim.files.get('7.A.json') as Uint8Array)), 'mix-and-match'],
     [(sim: Simulator) => sim.files.set('1.A.json', new Uint8Array(6_000_000)), 'over-limit'],

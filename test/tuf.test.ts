@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -159,11 +159,17 @@ test('what is wrong with a file of ours is told with its path', async () => {
   const said = async (...words: readonly string[]): Promise<readonly string[]> =>
     (await runCommand(tuf, ['--metadata-dir', metadata, '--metadata-url', 'http://127.0.0.1:9/', ...words])).stderr
   const broken = rootFile('{}')
-  assert.match((await said('init', broken)).join('\n'), new RegExp(`^${broken}: `))
-  assert.deepEqual(await said('refresh'), [`${metadata}/root.json: there is no trusted root`])
+  assert.match((await said('init', broken)).join('\n'), new RegExp(`^bindery: tuf: ${broken}: `))
+  assert.deepEqual(await said('refresh'), [`bindery: tuf: ${metadata}/root.json: there is no trusted root\n`])
   const good = rootFile(simulate().files.get('1.root.json') as Uint8Array)
   assert.deepEqual(await said('init', good), [])
-  assert.deepEqual(await said('init', good), [`${metadata}/root.json: is trusted already`])
+  assert.deepEqual(await said('init', good), [`bindery: tuf: ${metadata}/root.json: is trusted already\n`])
+})
+
+test('-q leaves out talk, and not why nothing was done', () => {
+  const words = ['-q', 'tuf', '--metadata-dir', join(folder, 'never'), '--metadata-url', 'http://127.0.0.1:9/', 'refresh']
+  const { status, stderr } = spawnSync(resolve('bin/bindery'), words, { encoding: 'utf8' })
+  assert.deepEqual([status, stderr], [1, `bindery: tuf: ${join(folder, 'never')}/root.json: there is no trusted root\n`])
 })
 
 test('we read what @tufjs/repo-mock serves', async (t) => {

@@ -46,10 +46,14 @@ async function overlooking<T>(session: Session, quiet: T, work: () => Promise<T>
     await changeTold(session, ({ unreachable: _, ...told }) => told)
     return done
   } catch (error) {
-    if (!isBinderyError(error, 'network') || !(await isNews(session))) throw error
+    if (!isUnreachable(error) || !(await isNews(session))) throw error
     session.explain(lineOf(error))
     return quiet
   }
+}
+
+function isUnreachable(error: unknown): error is BinderyError {
+  return isBinderyError(error, 'network') || isBinderyError(error, 'too-slow')
 }
 
 /** Whether it began not long ago, which is noted. */

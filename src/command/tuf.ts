@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { closeStream, collectBytes, utf8 } from '../base/bytes.ts'
 import { sha256 } from '../base/digest.ts'
 import { BinderyError, isBinderyError, toldOf } from '../base/error.ts'
+import { showLine } from '../base/show-text.ts'
 import { quoteName } from '../engine/repo/role-files.ts'
 import { targetLocation, verifyTarget } from '../engine/repo/target-stream.ts'
 import { establishTrust, loadTrustedRoot, refreshTrust } from '../engine/repo/trust.ts'
@@ -39,7 +40,8 @@ export const tuf: Command = {
     } catch (error) {
       // Drivers know two answers, 0 and 1.
       if (!isBinderyError(error) || error.code === 'usage') throw error
-      context.say(error.subject === undefined ? error.message : `${error.subject}: ${error.message}`)
+      // As main.ts tells an error: -q does not silence it.
+      context.tell(`bindery: tuf: ${showLine(error.subject === undefined ? error.message : `${error.subject}: ${error.message}`)}\n`)
       return 1
     }
   },

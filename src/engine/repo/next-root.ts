@@ -1,9 +1,10 @@
+import { farthestVersion } from './update-roles.ts'
 import { rotatesOnline } from './update-root.ts'
 import type { Root, Snapshot, Timestamp } from '../../format/tuf.ts'
 import type { Loaded, Repository } from './repository.ts'
 
-/** Honest repositories never come here; a thief of an online key may go up to where numbers end (2^53). */
-const farVersion = 2 ** 40
+/** Honest repositories never come here; a thief of an online key may go up to what clients take, and in the repository up to 2^53. */
+const farVersion = farthestVersion / 2
 
 /**
  * The repository below a root that comes next. Where that takes an online key away, clients forget the versions of

@@ -44,7 +44,8 @@ export async function fetchFile(session: Session, file: string, limit: number, e
 
 export async function fetchBytes(session: Session, file: string, limit: number): Promise<Uint8Array> {
   const answer = await fetchFile(session, file, limit)
-  if (answer.kind !== 'bytes') throw new BinderyError('not-found', 'is not on the repository', { subject: file })
+  // Also of a mirror in the middle of its sync.
+  if (answer.kind !== 'bytes') throw new BinderyError('incomplete', 'is signed, and not on the repository', { subject: file })
   return answer.bytes
 }
 

@@ -1,9 +1,9 @@
 import { withSubject } from '../../base/about.ts'
-import { BinderyError, isBinderyError } from '../../base/error.ts'
+import { BinderyError } from '../../base/error.ts'
 import { decodeRoot, decodeSnapshot, decodeTargets, decodeTimestamp, topRoles } from '../../format/tuf.ts'
 import { metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
 import { checkMetaFile } from './role-files.ts'
-import { verifySignatures } from './verify-signatures.ts'
+import { isUnsigned, verifySignatures } from './verify-signatures.ts'
 import type { MetaFile, Metadata, Root, RoleKeys, Signed, Snapshot, Targets, Timestamp, TopRole } from '../../format/tuf.ts'
 import type { Store } from '../../port/store.ts'
 import type { Authority } from './verify-signatures.ts'
@@ -34,7 +34,7 @@ export async function loadRepository(store: Store): Promise<Repository> {
   try {
     return await loadBelow(store, root, root)
   } catch (error) {
-    const formerRoot = isBinderyError(error, 'bad-signature') ? await rootBefore(store, root) : undefined
+    const formerRoot = isUnsigned(error) ? await rootBefore(store, root) : undefined
     if (formerRoot === undefined) throw error
     return { ...(await loadBelow(store, root, formerRoot)), formerRoot }
   }

@@ -19,10 +19,10 @@ export function sourceName(role: string, version: number, consistent: boolean): 
   return consistent ? `${version}.${quoteName(role)}.json` : storeName(role)
 }
 
-/** 5.5.2 and 5.6.2: length and hashes, where they are given. Throws `bad-digest`. */
+/** 5.5.2 and 5.6.2: length and hashes, where they are given. Throws `mix-and-match`: it is no file of the state that names it. */
 export function checkMetaFile(bytes: Uint8Array, meta: MetaFile, subject: string, clause: string): void {
   if (meta.length !== undefined && bytes.length !== meta.length) {
-    throw new BinderyError('bad-digest', `holds ${bytes.length} bytes, and ${meta.length} are signed (TUF ${clause})`, { subject })
+    throw new BinderyError('mix-and-match', `holds ${bytes.length} bytes, and ${meta.length} are signed (TUF ${clause})`, { subject })
   }
   if (meta.hashes !== undefined) checkHashes(bytes, meta.hashes, subject, clause)
 }
@@ -33,7 +33,7 @@ const knownHashes: readonly string[] = ['sha256', 'sha512']
 export function checkHashes(bytes: Uint8Array, hashes: Hashes, subject: string, clause: string): void {
   for (const name of usableHashes(hashes, subject)) {
     if (createHash(name).update(bytes).digest('hex') !== hashes[name]) {
-      throw new BinderyError('bad-digest', `does not have the ${name} that is signed (TUF ${clause})`, { subject })
+      throw new BinderyError('mix-and-match', `does not have the ${name} that is signed (TUF ${clause})`, { subject })
     }
   }
 }

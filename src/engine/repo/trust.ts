@@ -35,8 +35,8 @@ export async function establishTrust(store: TrustStore, rootFile: Uint8Array): P
 }
 
 /**
- * Brings the store up to date with the source and answers a consistent view. Throws `bad-signature`, `downgrade`,
- * `expired`, `mix-and-match`, `bad-digest`, `over-limit`, `bad-format`, `not-found`, and what the ports throw.
+ * Brings the store up to date with the source and answers a consistent view. Throws `bad-signature`, `under-threshold`, `downgrade`,
+ * `fast-forward`, `expired`, `mix-and-match`, `incomplete`, `over-limit`, `bad-format`, `not-found`, and what the ports throw.
  */
 export async function refreshTrust(input: RefreshInput): Promise<Trust> {
   const session = startSession(input)

@@ -58,6 +58,7 @@ export async function updateTimestamp(
   bytes: Uint8Array,
 ): Promise<Signed<Timestamp>> {
   const next = readTimestamp(bytes, root)
+  checkReach(timestampFile, [next.value.version, next.value.snapshot.version])
   const decision = trusted === undefined ? 'newer' : compareTimestamps(trusted.value, next.value)
   // 5.4.3.1: an equal version brings nothing new, whatever it says.
   const kept = decision === 'same' && trusted !== undefined ? trusted : next
@@ -93,6 +94,10 @@ export async function updateSnapshot(
   checkMetaFile(bytes, meta, snapshotFile, '5.5.2')
   const next = readSnapshot(bytes, root)
   checkVersion(next, meta, snapshotFile, '5.5.4')
+  checkReach(
+    snapshotFile,
+    [...next.value.meta.values()].map(({ version }) => version),
+  )
   if (trusted !== undefined) checkNothingOlder(trusted.snapshot.value, next.value)
   checkFresh(session, next, now, { subject: snapshotFile, clause: '5.5.6' })
   await persist(session, snapshotFile, bytes)
@@ -161,6 +166,17 @@ function isCurrent(bytes: Uint8Array, { value }: Signed<Metadata>, meta: MetaFil
 function checkVersion({ value }: Signed<Metadata>, meta: MetaFile, subject: string, clause: string): void {
   if (value.version === meta.version) return
   throw new BinderyError('mix-and-match', `is version ${value.version}, and ${meta.version} is signed (TUF ${clause})`, { subject })
+}
+
+/** What would be taken once could never be followed by anything: no honest repository comes here (doc/decisions/0178). */
+export const farthestVersion = 2 ** 40
+
+/** The check for a fast-forward attack, which the specification only recovers from (5.3.11). Throws `fast-forward`. */
+function checkReach(subject: string, versions: readonly number[]): void {
+  const far = versions.find((version) => version > farthestVersion)
+  if (far === undefined) return
+  const hint = 'a key of the repository may have been stolen: its maker has to change it'
+  throw new BinderyError('fast-forward', `names version ${far}, which no repository comes to`, { subject, hint })
 }
 
 function older(subject: string, role: string, next: number, old: number, clause: string): BinderyError {

@@ -1,5 +1,5 @@
 import { fromHex } from '../../base/bytes.ts'
-import { BinderyError } from '../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../base/error.ts'
 import { openPublicKey } from './signature-schemes.ts'
 import type { RoleKeys, Signed, TufKey } from '../../format/tuf.ts'
 
@@ -8,13 +8,19 @@ export type Authority = { readonly role: RoleKeys; readonly keys: ReadonlyMap<st
 
 /**
  * The check for an arbitrary software attack (5.3.4, 5.4.2, 5.5.3, 5.6.3): a threshold of the role's own keys, each
- * counted once. Signatures of other keys, and signatures that do not fit, are ignored. Throws `bad-signature`.
+ * counted once. Signatures of other keys, and signatures that do not fit, are ignored. Throws `bad-signature`, and `under-threshold` where
+ * some of the keys have signed, and not enough: so a stolen key looks, and a signature that is still to come.
  */
 export function verifySignatures(signed: Signed, authority: Authority, subject: string, clause: string): void {
   const valid = countValid(signed, authority)
   if (valid >= authority.role.threshold) return
   const message = `has ${valid} of the ${authority.role.threshold} signatures that ${authority.of} asks for (TUF ${clause})`
-  throw new BinderyError('bad-signature', message, { subject })
+  throw new BinderyError(valid === 0 ? 'bad-signature' : 'under-threshold', message, { subject })
+}
+
+/** What `verifySignatures` throws. */
+export function isUnsigned(error: unknown): boolean {
+  return isBinderyError(error, 'bad-signature') || isBinderyError(error, 'under-threshold')
 }
 
 export function isSatisfied(signed: Signed, authority: Authority): boolean {

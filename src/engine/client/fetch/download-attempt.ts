@@ -1,9 +1,10 @@
 import { closeStream } from '../../../base/bytes.ts'
-import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { BinderyError } from '../../../base/error.ts'
 import { blobKey } from '../../repo/layout.ts'
 import { discardPart, partPath, readPartOrigin, writePartOrigin } from './cache.ts'
+import { isMirrorFault } from './mirror-failures.ts'
 import { validatorOf } from './mirrors.ts'
-import { request } from './request.ts'
+import { refusedBy, request } from './request.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { HttpResponse } from '../../../port/http.ts'
 import type { Meter } from '../../../port/ambient.ts'
@@ -39,7 +40,7 @@ export async function attemptDownload(session: Session, attempt: Attempt): Promi
     const response = await ask(session, attempt, have)
     return await receive(session, attempt, response, have)
   } catch (error) {
-    if (isBinderyError(error, 'network')) return { kind: 'failed', error, reached: have }
+    if (isMirrorFault(error)) return { kind: 'failed', error, reached: have }
     throw error
   }
 }
@@ -67,9 +68,10 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
   const { base, info } = attempt
   const url = blobUrl(base, info)
   const start = startOf(response, have, info.length)
-  if (typeof start === 'string') {
+  if (typeof start !== 'number') {
     await closeStream(response.body)
-    return { kind: 'failed', error: new BinderyError('network', start, { subject: url }), reached: have }
+    const error = start === 'refused' ? refusedBy(response, url) : new BinderyError('network', start.fault, { subject: url })
+    return { kind: 'failed', error, reached: have }
   }
   if (start === 0 && have > 0 && !attempt.mayRestart) {
     await closeStream(response.body)
@@ -85,19 +87,19 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
 }
 
 /** Where the body begins in the file, or why it is of no use. */
-function startOf(response: HttpResponse, have: number, length: number): number | string {
+function startOf(response: HttpResponse, have: number, length: number): number | 'refused' | { readonly fault: string } {
   const announced = response.headers['content-length']
   if (response.status === 200) {
     // A portal's page, an error page or another file: known before a byte of it is stored over what is there.
-    if (response.headers['content-type']?.startsWith('text/html') === true) return 'answered with a page of HTML'
-    return announced === undefined || Number(announced) === length ? 0 : `has ${announced} bytes instead of ${length}`
+    if (response.headers['content-type']?.startsWith('text/html') === true) return { fault: 'answered with a page of HTML' }
+    return announced === undefined || Number(announced) === length ? 0 : { fault: `has ${announced} bytes instead of ${length}` }
   }
-  if (response.status !== 206) return `answered ${response.status}`
+  if (response.status !== 206) return 'refused'
   const place = /^bytes ([0-9]{1,15})-([0-9]{1,15})\/([0-9]{1,15}|\*)$/.exec(response.headers['content-range'] ?? '')
-  if (place === null || have === 0) return 'answered with a part that was not asked for'
+  if (place === null || have === 0) return { fault: 'answered with a part that was not asked for' }
   const [, first, last, total] = place as unknown as [string, string, string, string]
-  if (Number(first) !== have || Number(last) !== length - 1) return 'answered with another part than was asked for'
-  return total === '*' || Number(total) === length ? have : `has ${total} bytes instead of ${length}`
+  if (Number(first) !== have || Number(last) !== length - 1) return { fault: 'answered with another part than was asked for' }
+  return total === '*' || Number(total) === length ? have : { fault: `has ${total} bytes instead of ${length}` }
 }
 
 /** The server ignores ranges, or has another version: what was there is worth nothing to it. */
@@ -132,11 +134,11 @@ function watch(session: Session, attempt: Attempt, body: ByteStream, { start, ha
         // Where no length was announced, the end may never be told.
         if (!hasLength && start + received === attempt.info.length && wanted.length === chunk.length) return
         if (wanted.length < chunk.length)
-          throw new BinderyError('network', `sends more than the ${attempt.info.length} bytes that are signed`, { subject: url })
+          throw new BinderyError('over-limit', `sends more than the ${attempt.info.length} bytes that are signed`, { subject: url })
       }
       if (start + received < attempt.info.length) throw new BinderyError('network', 'broken off', { subject: url })
     } catch (cause) {
-      if (!isBinderyError(cause, 'network')) throw cause
+      if (!isMirrorFault(cause)) throw cause
       error = cause
     }
   }

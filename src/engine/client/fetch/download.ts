@@ -1,12 +1,12 @@
 import { collectBytes } from '../../../base/bytes.ts'
 import { sha256 } from '../../../base/digest.ts'
-import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { BinderyError } from '../../../base/error.ts'
 import { parentPath } from '../../../base/path.ts'
 import { markVerified } from '../../../base/verified.ts'
 import { attemptDownload, blobUrl } from './download-attempt.ts'
 import { cachePath, discardPart, partPath, removeIfThere } from './cache.ts'
-import { mirrorFailures } from './mirror-failures.ts'
-import { request } from './request.ts'
+import { isMirrorFault, mirrorFailures } from './mirror-failures.ts'
+import { refusedBy, request } from './request.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -78,15 +78,15 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
     asked.set(base, since)
     const mayRestart = queue.length === 0 || restarting.has(base)
     const outcome = await attemptDownload(session, { base, info, meter: place.meter, since, mayRestart })
-    if (outcome.kind === 'complete' && (await isIntact(session, { path: partPath(info.sha256), size: info.length, sha256: info.sha256 })))
-      return
-    const error = outcome.kind === 'failed' ? outcome.error : wrongDigest(base, info)
-    if (outcome.kind === 'complete') await discardPart(session.disk, info.sha256)
+    // Also of a server that sent more: what came before it is not the next one's.
+    const isWhole = outcome.kind === 'complete' || outcome.reached === info.length
+    if (isWhole && (await isIntact(session, { path: partPath(info.sha256), size: info.length, sha256: info.sha256 }))) return
+    if (isWhole) await discardPart(session.disk, info.sha256)
     const wouldRestart = outcome.kind === 'failed' && outcome.wouldRestart === true
     if (wouldRestart) restarting.add(base)
-    if (wouldRestart || mayTryAgain(outcome, furthest)) queue.push(base)
-    if (outcome.kind === 'failed') furthest = Math.max(furthest, outcome.reached)
-    failures.add(error, queue[0])
+    if (wouldRestart || mayTryAgain(outcome, furthest, info)) queue.push(base)
+    if (outcome.kind === 'failed' && !isWhole) furthest = Math.max(furthest, outcome.reached)
+    failures.add(outcome.kind === 'failed' ? outcome.error : wrongDigest(base, info), queue[0])
     if (!wouldRestart) session.mirrors.failed(base)
   }
   throw failures.last()
@@ -97,8 +97,9 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
  * time and would go on for ever. Wrong bytes may have been there before: then the mirror gets one chance with a fresh
  * file.
  */
-function mayTryAgain(outcome: Outcome, furthest: number): boolean {
-  return outcome.kind === 'failed' ? outcome.reached >= furthest + worthwhile : outcome.resumedAt > 0
+function mayTryAgain(outcome: Outcome, furthest: number, { length }: TargetInfo): boolean {
+  if (outcome.kind === 'complete') return outcome.resumedAt > 0
+  return outcome.reached < length && outcome.reached >= furthest + worthwhile
 }
 
 function wrongDigest(base: string, info: TargetInfo): BinderyError {
@@ -122,13 +123,12 @@ export async function downloadSmall<T>(
   const urls = session.mirrors.of(place.urls)
   const failures = mirrorFailures(session, info.path)
   for (const [i, base] of urls.entries()) {
-    try {
-      return markVerified(await decode(await bytesFrom(session, base, info)))
-    } catch (error) {
-      if (!isBinderyError(error, 'network') && !isBinderyError(error, 'bad-digest')) throw error
+    const bytes = await bytesFrom(session, base, info).catch((error: unknown) => {
+      if (!isMirrorFault(error)) throw error
       failures.add(error, urls[i + 1])
       session.mirrors.failed(base)
-    }
+    })
+    if (bytes !== undefined) return markVerified(await decode(bytes))
   }
   throw failures.last()
 }
@@ -139,8 +139,10 @@ async function bytesFrom(session: Session, base: string, info: TargetInfo): Prom
   const url = blobUrl(base, info)
   const response = await request(session, url)
   const bytes = await collectBytes(response.body, info.length)
-  if (response.status !== 200) throw new BinderyError('network', `answered ${response.status}`, { subject: url })
-  if (bytes?.length !== info.length || sha256(bytes) !== info.sha256) throw wrongDigest(base, info)
+  if (response.status !== 200) throw refusedBy(response, url)
+  if (bytes === undefined)
+    throw new BinderyError('over-limit', `sends more than the ${info.length} bytes that are signed`, { subject: url })
+  if (bytes.length !== info.length || sha256(bytes) !== info.sha256) throw wrongDigest(base, info)
   return bytes
 }
 

@@ -1,4 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
 
 /**
@@ -8,6 +8,8 @@ import type { ByteStream } from '../../../base/bytes.ts'
 export type Fault =
   /** The delta or dist of this target does not make what its signed record says. */
   | { readonly kind: 'target'; readonly target: string; readonly error: BinderyError }
+  /** No mirror has it as it is signed. */
+  | { readonly kind: 'missing'; readonly target: string; readonly error: BinderyError }
   /** The old bytes of this host. */
   | { readonly kind: 'base'; readonly error: BinderyError }
 
@@ -17,7 +19,7 @@ export type FaultFinder = { found: Fault | undefined }
 type Suspect = { readonly kind: 'base' } | { readonly kind: 'target'; readonly target: string }
 
 /** A stop is nobody's fault; a disk that fails is this host's, whatever was read from it. */
-const innocent = ['interrupted', 'stopped', 'network', 'no-space', 'io', 'permission', 'read-only'] as const
+const innocent = ['interrupted', 'stopped', 'network', 'too-slow', 'incomplete', 'no-space', 'io', 'permission', 'read-only'] as const
 
 export async function* blaming(finder: FaultFinder, suspect: Suspect, stream: ByteStream): ByteStream {
   try {
@@ -31,4 +33,9 @@ export async function* blaming(finder: FaultFinder, suspect: Suspect, stream: By
 export function blamed(finder: FaultFinder, suspect: Suspect, error: unknown): unknown {
   if (error instanceof BinderyError && !innocent.some((code) => code === error.code)) finder.found ??= { ...suspect, error }
   return error
+}
+
+/** No mirror has the target as it is signed: not a network that is away, through which nothing else would come either. */
+export function isUnobtainable(error: unknown): error is BinderyError {
+  return isBinderyError(error) && ['bad-digest', 'over-limit', 'incomplete'].includes(error.code)
 }

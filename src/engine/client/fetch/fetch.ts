@@ -1,11 +1,11 @@
 import { sha256Hasher } from '../../../base/digest.ts'
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { applyDelta, readDeltaInfo } from '../../delta/apply.ts'
 import { decompress } from '../../dist/wire.ts'
 import { downloadBlob, streamBlob } from './download.ts'
-import { blaming } from './fault.ts'
-import { fetchManifest } from './manifest.ts'
+import { blaming, isUnobtainable } from './fault.ts'
+import { fetchManifest, manifestDeltasOf } from './manifest.ts'
 import { nextBase } from './next-base.ts'
 import { fetchObsolete, neededList } from './obsolete.ts'
 import { newestOf, routeOf, targetsHere } from './offer.ts'
@@ -34,8 +34,9 @@ export type Used<T> = {
 
 /**
  * Downloads what leads to the newest release and hands it to `use`; undefined when the installed release is the
- * newest. When a way turns out to be broken, also while `use` reads the tar, this is said and the next way is taken;
- * so `use` may be called again, and must not have changed anything when the tar fails. Throws `no-way` at the end.
+ * newest. When a way turns out to be broken, also while `use` reads the tar, or no mirror has it as it is signed, this is said and the
+ * next way is taken; so `use` may be called again, and must not have changed anything when the tar fails. Throws `no-way` at the
+ * end, or why the last way could not be had.
  */
 export async function withIncoming<T>(
   session: Session,
@@ -46,6 +47,7 @@ export async function withIncoming<T>(
   if (update === undefined) return undefined
   const broken = new Set<string>()
   let baseIsGood = true
+  let last: Fault | undefined
   for (;;) {
     const finder: FaultFinder = { found: undefined }
     try {
@@ -53,8 +55,11 @@ export async function withIncoming<T>(
       const incoming = await fetchIncoming(session, { offer, update, known, baseIsGood, finder })
       return { result: await use(incoming), broken: [...broken] }
     } catch (error) {
+      // Why the last way was none tells more than that there is none.
+      if (isBinderyError(error, 'no-way') && last?.kind === 'missing') throw last.error
       if (finder.found === undefined) throw error
       report(session, finder.found)
+      last = finder.found
       if (finder.found.kind === 'base') baseIsGood = false
       else broken.add(finder.found.target)
     }
@@ -62,9 +67,19 @@ export async function withIncoming<T>(
 }
 
 function report(session: Session, fault: Fault): void {
-  const what = fault.kind === 'target' ? `${fault.target} is broken` : 'the old release cannot be rebuilt'
   const subject = fault.error.subject === undefined ? '' : `${fault.error.subject}: `
-  session.say(`${what}: ${subject}${fault.error.message}; trying another way`)
+  session.say(`${whatOf(fault)}: ${subject}${fault.error.message}; trying another way`)
+}
+
+function whatOf(fault: Fault): string {
+  switch (fault.kind) {
+    case 'target':
+      return `${fault.target} is broken`
+    case 'missing':
+      return `${fault.target} cannot be had`
+    case 'base':
+      return 'the old release cannot be rebuilt'
+  }
 }
 
 type Attempt = {
@@ -80,8 +95,14 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
   const old = await oldTarFor(session, attempt)
   const route = usableRoute(offer, routeOf(offer, old !== undefined, attempt.known))
   const meter = session.progress.start(`fetching ${formatDistName(update.value.release.name)}`, route.left)
-  const fetchTarget = async (path: string): Promise<Verified<CachedBlob>> =>
-    await downloadBlob(session, { urls: offer.enrolled.urls, meter }, await needTarget(offer.trust, path))
+  const avoidable = new Set([...targetsOf(route), ...manifestDeltasOf(route).map(({ target }) => target)])
+  const fetchTarget = async (path: string): Promise<Verified<CachedBlob>> => {
+    const target = await needTarget(offer.trust, path)
+    return await downloadBlob(session, { urls: offer.enrolled.urls, meter }, target).catch((error: unknown) => {
+      if (isUnobtainable(error) && avoidable.has(path)) attempt.finder.found ??= { kind: 'missing', target: path, error }
+      throw error
+    })
+  }
   try {
     const wanted = { offer, update: update.value, route, finder: attempt.finder, fetchTarget }
     const { file: manifestFile, manifest, files: manifestFiles } = await fetchManifest(session, wanted)

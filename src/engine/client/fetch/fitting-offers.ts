@@ -68,7 +68,7 @@ export function describeKeptBack({ channel, unmet, release }: KeptBack): string 
 
 /** Where nothing can be installed although there is something. */
 export function refuseKeptBack({ unmet, release, channel }: KeptBack): never {
-  throw new BinderyError('conflict', `${release} is not installed: ${describeUnmet(unmet)}`, { subject: channel, hint: wayOut(unmet) })
+  throw new BinderyError('unmet-need', `${release} is not installed: ${describeUnmet(unmet)}`, { subject: channel, hint: wayOut(unmet) })
 }
 
 function wayOut({ need, instead, by }: Unmet): string {

@@ -5,9 +5,9 @@ import { decodeFrames } from '../../../format/frames.ts'
 import { decompress } from '../../dist/wire.ts'
 import { blobUrl } from './download-attempt.ts'
 import { downloadSmall } from './download.ts'
-import { mirrorFailures } from './mirror-failures.ts'
+import { isMirrorFault, mirrorFailures } from './mirror-failures.ts'
 import type { needTarget } from './releases.ts'
-import { request } from './request.ts'
+import { refusedBy, request } from './request.ts'
 import type { Frame } from '../../../format/frames.ts'
 import type { FullWay, Update } from '../../../format/update.ts'
 import type { TargetInfo, Trust } from '../../repo/trust-types.ts'
@@ -73,7 +73,7 @@ async function fetchFrame(session: Session, place: Place, dist: TargetInfo, fram
       place.meter.advance(bytes.length)
       return bytes
     } catch (error) {
-      if (!isBinderyError(error) || !['network', 'not-supported', 'bad-digest'].includes(error.code)) throw error
+      if (!isMirrorFault(error) && !isBinderyError(error, 'not-supported')) throw error
       failures.add(error, urls[i + 1])
       session.mirrors.failed(base)
     }
@@ -87,7 +87,7 @@ async function rangeFrom(session: Session, url: string, frame: Frame): Promise<U
   // Read no further than the frame: a server that ignores the range would send the whole dist.
   const bytes = await collectBytes(response.body, response.status === 206 ? frame.size : 0)
   if (response.status === 200) throw new BinderyError('not-supported', 'ignores ranges', { subject: url })
-  if (response.status !== 206) throw new BinderyError('network', `answered ${response.status}`, { subject: url })
+  if (response.status !== 206) throw refusedBy(response, url)
   if (bytes === undefined || sha256(bytes) !== frame.sha256)
     throw new BinderyError('bad-digest', 'a frame does not have the digest that is signed', { subject: url })
   return bytes

@@ -38,7 +38,7 @@ export async function fetchManifest(session: Session, wanted: ManifestWanted): P
 }
 
 /** Empty when it comes whole. */
-function manifestDeltasOf(route: ManifestWanted['route']): readonly TargetRef[] {
+export function manifestDeltasOf(route: ManifestWanted['route']): readonly TargetRef[] {
   if (route.kind === 'full' || route.manifest === 'whole') return []
   return route.steps.map(({ delta }) => delta.manifest).filter((ref) => ref !== undefined)
 }

@@ -1,4 +1,4 @@
-import { BinderyError, exitStatusOf } from '../../../base/error.ts'
+import { BinderyError, exitStatusOf, isBinderyError } from '../../../base/error.ts'
 import type { Session } from './session.ts'
 
 /** What the mirrors of one thing failed with. Each failure is told once: when the next mirror is asked, or as the error of the verb. */
@@ -31,8 +31,17 @@ function lastOf(errors: readonly BinderyError[], subject: string): BinderyError 
   const last = errors.at(-1)
   if (last === undefined) return new BinderyError('no-way', 'no mirror is known', { subject })
   const before = errors.slice(0, -1)
-  const isAway = last.code === 'network' || last.code === 'not-found'
-  const code = (isAway ? before.find(isRefused)?.code : undefined) ?? last.code
+  const code = (isAway(last) ? before.find(isRefused)?.code : undefined) ?? last.code
   const hint = before.every(isRefused) ? last.hint : "'bindery -v' tells what failed before"
   return new BinderyError(code, last.message, { subject: last.subject, hint, cause: last })
+}
+
+/** It does not answer, not in time, or does not have it. */
+export function isAway({ code }: BinderyError): boolean {
+  return ['network', 'too-slow', 'not-found', 'incomplete'].includes(code)
+}
+
+/** What one mirror fails a download with, and another may not. */
+export function isMirrorFault(error: unknown): error is BinderyError {
+  return isBinderyError(error) && (isAway(error) || error.code === 'bad-digest' || error.code === 'over-limit')
 }

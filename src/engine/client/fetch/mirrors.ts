@@ -1,6 +1,6 @@
 import { closeStream, collectBytes } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
-import { request } from './request.ts'
+import { isAbsent, request } from './request.ts'
 import type { HttpResponse } from '../../../port/http.ts'
 import type { MetadataSource, SourceAnswer } from '../../repo/trust-types.ts'
 import type { Requester } from './request.ts'
@@ -24,8 +24,7 @@ async function answerOf(response: HttpResponse, url: string, limit: number, know
   if (response.status === 200) return await bytesOf(response, url, limit)
   await closeOrDrain(response)
   if (response.status === 304 && known !== undefined) return { kind: 'unchanged' }
-  // Object stores answer 403 for what is not there when listing is not allowed.
-  if ([403, 404, 410].includes(response.status)) return { kind: 'absent' }
+  if (isAbsent(response)) return { kind: 'absent' }
   throw new BinderyError('network', `answered ${response.status}`, { subject: url })
 }
 

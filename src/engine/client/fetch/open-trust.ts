@@ -4,7 +4,7 @@ import { loadTrustedRoot } from '../../repo/trust.ts'
 import { repairHint } from '../state.ts'
 import { mirrorFailures } from './mirror-failures.ts'
 import { metadataSource } from './mirrors.ts'
-import { trustFile } from './trust-store.ts'
+import { pendingTrustStore, trustFile } from './trust-store.ts'
 import type { Channel } from '../../../base/name.ts'
 import type { Trust, TrustStore } from '../../repo/trust-types.ts'
 import type { Session } from './session.ts'
@@ -12,12 +12,15 @@ import type { Session } from './session.ts'
 /** Errors that another mirror may not have: it may be reachable, fresh, or not tampered with. */
 const mirrorFaults = [
   'network',
+  'too-slow',
   'not-found',
+  'incomplete',
   'bad-format',
-  'bad-digest',
   'bad-signature',
+  'under-threshold',
   'expired',
   'downgrade',
+  'fast-forward',
   'mix-and-match',
   'over-limit',
   // Of a specification that nobody has signed yet.
@@ -86,11 +89,13 @@ function located({ code, message, subject, hint, cause }: BinderyError, url: str
 }
 
 async function trustFrom(session: Session, { store, channels, grace = 0 }: TrustInput, url: string): Promise<Trust> {
-  const trust = await session.refresh({ store, clock: session.clock, grace, source: metadataSource(session, url) })
+  const pending = pendingTrustStore(store)
+  const trust = await session.refresh({ store: pending, clock: session.clock, grace, source: metadataSource(session, url) })
   for (const channel of channels) {
     if (!trust.delegated.includes(channelRole(channel))) throw noChannel(channel, trust.delegated)
     await trust.targetsOf(channelRole(channel))
   }
+  await pending.complete()
   return trust
 }
 

@@ -7,8 +7,8 @@ import type { Session } from './session.ts'
 export type Requester = Pick<Session, 'http' | 'clock' | 'config' | 'signal' | 'throttle'>
 
 /**
- * One GET within the limits of bindery.conf(5): too long without an answer, too slow over a window, or too long in all
- * is `network`. A stop of the person ends it with the signal's reason.
+ * One GET within the limits of bindery.conf(5): too long without an answer is `network`, too slow over a window or too
+ * long in all is `too-slow`. A stop of the person ends it with the signal's reason.
  */
 export async function request(session: Requester, url: string, options: RequestOptions = {}): Promise<HttpResponse> {
   const { http, config, signal, clock } = session
@@ -21,6 +21,16 @@ export type RequestOptions = {
   readonly headers?: Readonly<Record<string, string>>
   /** When this address was first asked for the file, in the clock's milliseconds: whoever hangs up again and again gets no more time. */
   readonly since?: number
+}
+
+/** Object stores answer 403 for what is not there when listing is not allowed. */
+export function isAbsent({ status }: HttpResponse): boolean {
+  return [403, 404, 410].includes(status)
+}
+
+/** For what signed metadata lists: `incomplete` where it is not there, `network` for any other status. */
+export function refusedBy(response: HttpResponse, url: string): BinderyError {
+  return new BinderyError(isAbsent(response) ? 'incomplete' : 'network', `answered ${response.status}`, { subject: url })
 }
 
 /** Not a generator: leaving it before the first chunk must close the connection, too. */
@@ -41,7 +51,7 @@ function paced(session: Requester, body: ByteStream, { url, since }: { readonly 
         if (result.done === true) return result
         try {
           const fault = pace(result.value.length)
-          if (fault !== undefined) throw new BinderyError('network', fault, { subject: url })
+          if (fault !== undefined) throw new BinderyError('too-slow', fault, { subject: url })
           const before = clock.now()
           await throttle(result.value.length)
           waited += clock.now() - before

@@ -1,6 +1,7 @@
 import { joinPath, pathFromText } from '../../../base/path.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { readStateFile, removeStateFolder, statePaths, writeStateFile } from '../state.ts'
+import { storeName } from '../../repo/role-files.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Enrolled } from '../../../format/enrolled.ts'
 import type { Disk, DiskReader } from '../../../port/disk.ts'
@@ -59,6 +60,36 @@ export function passingTrustStore(
     load: async (file) => (changed.has(file) ? changed.get(file) : await below.load(file)),
     save: async (file, bytes) => void changed.set(file, bytes),
     remove: async (file) => void changed.set(file, undefined),
+  }
+}
+
+/**
+ * What one mirror brings is kept once all of it is there, and with what comes later at once. A mirror in the middle of its sync has a newer
+ * timestamp than it can stand for: kept alone, it would make a rollback of what every other mirror has (doc/decisions/0218). A root stands
+ * for itself: keys that it takes away must not come back with the next mirror.
+ */
+export function pendingTrustStore(below: TrustStore): TrustStore & { complete(): Promise<void> } {
+  const pending = new Map<string, Uint8Array | undefined>()
+  let isComplete = false
+  const write = async (file: string, bytes: Uint8Array | undefined): Promise<void> =>
+    await (bytes === undefined ? below.remove(file) : below.save(file, bytes))
+  const writePending = async (): Promise<void> => {
+    for (const [file, bytes] of pending) await write(file, bytes)
+    pending.clear()
+  }
+  const change = async (file: string, bytes: Uint8Array | undefined): Promise<void> => {
+    if (isComplete) return await write(file, bytes)
+    pending.set(file, bytes)
+    if (file === storeName('root')) await writePending()
+  }
+  return {
+    load: async (file) => (pending.has(file) ? pending.get(file) : await below.load(file)),
+    save: change,
+    remove: async (file) => await change(file, undefined),
+    complete: async () => {
+      await writePending()
+      isComplete = true
+    },
   }
 }
 
