@@ -9,6 +9,7 @@ import { throttle } from '../engine/client/fetch/throttle.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { refreshAfter } from '../engine/repo/look-first.ts'
 import { refreshTrust } from '../engine/repo/trust.ts'
+import { noteChecksums } from '../engine/client/checksums.ts'
 import { machineId } from '../engine/client/machine-id.ts'
 import { refuseNewerState } from '../engine/client/state-version.ts'
 import { makeStateFolders, readEnrolled, stateFolder, statePaths } from '../engine/client/state.ts'
@@ -90,9 +91,21 @@ export async function changing(context: Context, session: Session, work: (sessio
 export async function withLock<T>(context: Context, verb: string, work: () => Promise<T>): Promise<T> {
   const lock = await hostLocker(join(context.root, statePaths.lock)).take(verb)
   try {
-    return await work()
+    const result = await work()
+    await noteState(context)
+    return result
   } finally {
     await lock.release()
+  }
+}
+
+/** Whatever the work was, it is done: what cannot be noted is told, and no more. */
+async function noteState(context: Context): Promise<void> {
+  try {
+    await noteChecksums(hostDisk(context.root))
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    context.say(`the checksums of the state were not written: ${error.subject ?? ''}: ${error.message}`)
   }
 }
 

@@ -169,7 +169,7 @@ async function readIndex(store: Store, list: readonly Checksum[]): Promise<Bundl
   }
 }
 
-async function readBounded(store: Store, key: string): Promise<Uint8Array | undefined> {
+export async function readBounded(store: Store, key: string): Promise<Uint8Array | undefined> {
   if ((await store.size(key)) === undefined) return undefined
   const bytes = await collectBytes(store.stream(key), maxListBytes)
   if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${maxListBytes} bytes`, { subject: key })

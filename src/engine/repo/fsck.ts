@@ -4,6 +4,8 @@ import { BinderyError } from '../../base/error.ts'
 import { decodeRoot, decodeSnapshot, decodeTargets, decodeTimestamp, formatTime } from '../../format/tuf.ts'
 import { digestOf } from './blob.ts'
 import { attempt, report } from './fsck-findings.ts'
+import { checkFormer } from './fsck-former.ts'
+import { checkEachSignature } from './fsck-signatures.ts'
 import { checkRecords } from './fsck-records.ts'
 import { blobKey, metadataKey, parseMetadataKey, timestampKey } from './layout.ts'
 import { channelAuthority, decoding, readKey, rootVersions, topAuthority } from './repository.ts'
@@ -21,7 +23,8 @@ import type { Authority } from './verify-signatures.ts'
 export async function checkRepository(input: FsckInput): Promise<readonly Finding[]> {
   const context: FsckContext = { ...input, findings: [] }
   const keys = await input.store.list('')
-  const root = await checkRoots(context, keys)
+  const roots = await checkRoots(context, keys)
+  const root = roots.at(-1)
   const view = root === undefined ? undefined : await checkRoles(context, root)
   const roles = [...(view?.channels ?? [])]
   if (view !== undefined) await checkTargets(context, 'targets', view.targets)
@@ -29,26 +32,31 @@ export async function checkRepository(input: FsckInput): Promise<readonly Findin
     await checkTargets(context, role, targets)
     await checkRecords(context, targets)
   }
-  if (view !== undefined) await reportOrphans(context, keys, view)
+  if (view !== undefined) {
+    await checkFormer(context, { keys, roots, ...view })
+    await reportOrphans(context, keys, view)
+  }
   return context.findings
 }
 
 /** Every root from the first one is there, follows the one before, and is signed by it and by itself. */
-async function checkRoots(context: FsckContext, keys: readonly string[]): Promise<Signed<Root> | undefined> {
+async function checkRoots(context: FsckContext, keys: readonly string[]): Promise<readonly Signed<Root>[]> {
   const versions = rootVersions(keys)
   if (versions.length === 0) throw new BinderyError('not-found', 'there is no repository', { hint: "make one with 'bindery init'" })
-  let trusted: Signed<Root> | undefined
+  const roots: Signed<Root>[] = []
   for (let version = 1; version <= (versions.at(-1) as number); version++) {
     const key = metadataKey('root', version)
-    const before = trusted
-    trusted = (await attempt(context, key, async () => await checkRoot(context, version, before))) ?? trusted
+    const root = await attempt(context, key, async () => await checkRoot(context, version, roots.at(-1)))
+    if (root !== undefined) roots.push(root)
   }
   if (context.trustedRoot !== undefined) checkTrusted(context, decodeRoot(context.trustedRoot).value.version, versions.at(-1) as number)
-  if (trusted !== undefined) warnOfExpiry(context, metadataKey('root', trusted.value.version), trusted.value)
-  return trusted
+  const newest = roots.at(-1)
+  if (newest !== undefined) warnOfExpiry(context, metadataKey('root', newest.value.version), newest.value)
+  return roots
 }
 
-async function checkRoot({ store, trustedRoot }: FsckContext, version: number, before: Signed<Root> | undefined): Promise<Signed<Root>> {
+async function checkRoot(context: FsckContext, version: number, before: Signed<Root> | undefined): Promise<Signed<Root>> {
+  const { store, trustedRoot } = context
   const key = metadataKey('root', version)
   const file = await readKey(store, key)
   const root = decoding(key, () => decodeRoot(file))
@@ -58,6 +66,7 @@ async function checkRoot({ store, trustedRoot }: FsckContext, version: number, b
   if (trustedRoot !== undefined && decodeRoot(trustedRoot).value.version === version && !equalBytes(file, trustedRoot)) {
     throw new BinderyError('wrong-key', 'is not the root that is trusted', { subject: key })
   }
+  checkEachSignature(context, key, root, new Map([...(before?.value.keys ?? []), ...root.value.keys]))
   return root
 }
 
@@ -122,6 +131,7 @@ async function checkRole<T extends Metadata>(
     const signed = decoding(key, () => decode(file))
     verifySignatures(signed, authority, key, '5.3.4')
     if (named !== undefined) checkVersion(signed.value, named.version, key)
+    checkEachSignature(context, key, signed, authority.keys)
     warnOfExpiry(context, key, signed.value)
     return signed.value
   })
@@ -154,9 +164,9 @@ async function reportOrphans(
   }
 }
 
-/** Metadata of earlier versions is what a repository has; all else that nothing names is left over. */
+/** Metadata of earlier versions is what a repository has; `bundles/` has a list of its own; all else that nothing names is left over. */
 function orphanMessage(key: string, snapshot: Snapshot): string | undefined {
-  if (key === timestampKey) return undefined
+  if (key === timestampKey || key === 'SHA256.sig' || key.startsWith('bundles/')) return undefined
   if (key.startsWith('blobs/')) return 'belongs to no release'
   const name = parseMetadataKey(key)
   if (name === undefined) return 'is no file of a repository'
