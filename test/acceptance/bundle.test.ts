@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { inTurn, isWholeSuite } from '../helpers/whole-suite.ts'
+import { inTurn, isWholeSuite, testsByDay } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { assertSameTree } from './judge.ts'
 
@@ -122,9 +122,11 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
     sh('sed "/^{ bindery_bundle/q" update.sh >program.sh && shellcheck -s sh program.sh')
   })
 
+  const testByDay = testsByDay()
+
   // bindery-sh and the client take turns with the other one, too.
   for (const basis of inTurn(['installed', 'tar'], 0)) {
-    test(`each takes back what the other has installed, with basis ${basis}`, async () => {
+    testByDay(`each takes back what the other has installed, with basis ${basis}`, async () => {
       sh(`cp -a OLD both && bindery -C both enroll --basis ${basis} "file://$PWD/repo/" repo/metadata/1.root.json base/amd64`)
       sh('sh update.sh -R both && bindery -C both audit && bindery -C both check -e && bindery -C both install')
       await assertSameTree(join(work, 'both'), join(work, 'NEW'))
@@ -140,13 +142,13 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
     })
   }
 
-  test('where nothing is enrolled, bindery can take back what a bundle did', async () => {
+  testByDay('where nothing is enrolled, bindery can take back what a bundle did', async () => {
     sh('cp -a OLD alone && sh update.sh -R alone && bindery -C alone list && bindery -C alone rollback')
     await assertSameTree(join(work, 'alone'), join(work, 'OLD'))
     sh('rm -r alone')
   })
 
-  test('a dry run says what bindery says, and changes nothing', async () => {
+  testByDay('a dry run says what bindery says, and changes nothing', async () => {
     sh(`cp -a OLD dry && ${enroll('dry')}`)
     // What is no plain name is shown as the journal has it.
     const seen = (text: string): string[] =>
@@ -159,7 +161,7 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
     sh('cp -a OLD bare && sh update.sh -n -R bare >/dev/null && test ! -e bare/var/db/bindery && rm -r dry bare')
   })
 
-  test('a whole release for an empty root', async () => {
+  testByDay('a whole release for an empty root', async () => {
     sh('bindery bundle -r repo --full -o first.sh base/amd64 && mkdir empty && sh first.sh -R empty')
     // The state came to lie below it before the release did: the folder was there, and kept its time.
     sh('touch -r NEW/var empty/var')
@@ -167,7 +169,7 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
     sh('sh first.sh -R empty rollback && test ! -e empty/bin && rm -r empty')
   })
 
-  test('a root of another release is refused', () => {
+  testByDay('a root of another release is refused', () => {
     sh('cp -a OLD wrong && sh update.sh -R wrong && bindery bundle -r repo --full -o first.sh base/amd64')
     sh('sed -i "s/^name .*/name base-9.9-20260101-amd64/" wrong/var/db/bindery/channel/base-amd64/release')
     assert.match(run('sh update.sh -R wrong', 3).talk.join(), /base-9\.9-20260101-amd64 is installed/)
