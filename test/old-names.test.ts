@@ -295,9 +295,9 @@ describe('a machine that stops at any call', () => {
     const { fresh, run } = await second()
     const start = await fresh()
     const logged = loggedDisk(start)
-    const old = await synced(start)
+    const old = await state(start)
     await run(logged.disk)
-    const pictures = { old, new: await synced(start) }
+    const pictures = { old, new: await state(start) }
     await back(logged.disk)
     await fc.assert(
       fc.asyncProperty(
@@ -309,17 +309,12 @@ describe('a machine that stops at any call', () => {
           let asked = 0
           await logged.cut(disk, count, () => luck[asked++ % Math.max(luck.length, 1)] === true)
           await (isUndone ? undo(disk) : finish(disk))
-          assertOneOf(await synced(disk), pictures, `cut behind ${count} of ${logged.length()} changes`)
+          assertOneOf(await state(disk), pictures, `cut behind ${count} of ${logged.length()} changes`)
         },
       ),
       { numRuns: cases(100) },
     )
   })
-
-  /** A time that changes alone is not synced (decision 0076). */
-  async function synced(disk: Disk): Promise<string> {
-    return (await state(disk)).replaceAll(/(same\.ko .*)time=\S+/g, '$1')
-  }
 
   async function state(disk: Disk): Promise<string> {
     return `${await whole(disk)}${(await read(disk, 'var/db/bindery/old-names')) ?? ''}`

@@ -4,10 +4,14 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { folderInMemory } from './helpers/temporary.ts'
+import { halfToday } from './helpers/whole-suite.ts'
+import { fileSystems, needsDisks, unmountAll } from './torture/file-systems.ts'
 import { look, mixtureFaults, wholeFaults } from './torture/judge.ts'
 import { errorPoints, killPoints, makePlace } from './torture/machines.ts'
+import { findMutant, powerPoints, record } from './torture/power.ts'
 import { scenarios } from './torture/scenarios.ts'
 import { copyFolder } from './torture/site.ts'
+import type { FileSystem } from './torture/file-systems.ts'
 import type { Machine } from './torture/judge.ts'
 import type { Point } from './torture/machines.ts'
 import type { Place, Scenario } from './torture/scenarios.ts'
@@ -35,6 +39,27 @@ describe('torture', options, () => {
   test(`${another.name}, of which a call fails, says why and leaves the old or the new`, async () => {
     await tryOf(await errorPoints(another, place), 1)
   })
+
+  describe(
+    'on disks that lose their power',
+    { ...needs('nbdkit', 'nbdfuse', 'mkfs.ext4', 'mkfs.xfs', 'mkfs.btrfs'), ...needsDisks() },
+    () => {
+      after(unmountAll)
+      const system = fileSystems[today % fileSystems.length] as FileSystem
+
+      test(`install on ${system.name} leaves the old or the new`, async () => {
+        const points = powerPoints(await record(system, install, place), 40)
+        await tryOf(points, 3)
+      })
+
+      if (halfToday(['mutant']).length > 0) {
+        test('a client that syncs nothing is found out', async () => {
+          const { fault } = await findMutant(place, 60)
+          assert.match(fault ?? 'it lost nothing', /neither old nor new|exit status|instead of/)
+        })
+      }
+    },
+  )
 
   test('a byte, a mode, a name, a rest in the state: the judge finds each of them', async () => {
     const [old, next] = [await look(join(work, 'fetched')), await look(join(work, 'installed'))]

@@ -11,6 +11,7 @@ tools='
 	binutils:objdump
 	bmake:bmake
 	bsdiff:bsdiff
+	btrfs-progs:mkfs.btrfs
 	busybox-static:busybox
 	bzip2:bzip2
 	chromium:chromium
@@ -22,12 +23,15 @@ tools='
 	libc6-dev:/usr/include/stdio.h
 	libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1
 	libarchive-tools:bsdtar
+	libnbd-bin:nbdfuse
 	e2fsprogs:lsattr
 	ksh93u+m:ksh93
 	make:make
 	mandoc:mandoc
 	mksh:mksh
 	mtree-netbsd:mtree
+	nbdkit:nbdkit
+	nbdkit-plugin-python:/usr/lib/*/nbdkit/plugins/nbdkit-python-plugin.so
 	nginx-light:nginx
 	openssl:openssl
 	original-awk:original-awk
@@ -45,6 +49,7 @@ tools='
 	unzip:unzip
 	wget:wget
 	xdelta3:xdelta3
+	xfsprogs:mkfs.xfs
 	xz-utils:xz
 	zip:zip
 	zstd:zstd

@@ -440,11 +440,11 @@ set_flags() {
 	done <"$tmp/flagged"
 }
 
-# Nothing is durable before its folder is; a file whose attributes other than the time changed is one of its own.
+# Nothing is durable before its folder is; a file whose attributes changed, be it the time alone, is one of its own.
 sync_touched() {
 	awk '
-		function attributes(node, f) { split(node, f, ","); return f[2] f[3] "," f[4] (match(node, /,[fx]=/) ? substr(node, RSTART) : "") }
-		$1 == "attr" && ($3 ~ /^dir/ || $3 ~ /^file/ && attributes($3) != attributes($4)) { print $2; next }
+		$1 == "attr" && $3 ~ /^(dir|file),/ { print $2 }
+		$1 == "attr" && $3 ~ /^dir,/ { next }
 		{ if (!sub(/\/[^\/]*$/, "", $2)) $2 = "."; print $2 }' "$tmp/actions" | sort -u >"$tmp/touched"
 	set --
 	while read -r one; do

@@ -255,10 +255,12 @@ verb_recover() {
 }
 
 # A power cut may bring back the name of a journal that has become a receipt: all was done then.
-forget_settled() {
-	[ -f "$state/journal" ] || return 0
-	tx=$(sed -n 's/^transaction //p;/^time/q' "$state/journal")
-	! same_file "$state/journal" "$state/receipt/$tx" || { rm -f "$state/journal" && sync_files "$state"; }
+is_settled() {
+	set +f
+	set -- "$state"/receipt/*
+	set -f
+	for one do ! same_file "$state/journal" "$one" || return 0; done
+	return 1
 }
 
 # Before any other change: what a killed run left is finished, or taken back.
@@ -268,7 +270,7 @@ begin() {
 	state=$top/var/db/bindery
 	first_status=0
 	rm -f "$state/journal.new" "$state/recover.new" "$state/reboot.new" "$state/version.new"
-	forget_settled
+	if is_settled; then rm -f "$state/journal" && sync_files "$state"; fi
 	if [ -f "$state/journal" ]; then
 		make_room_for "$state/journal" 4
 		read_journal "$state/journal"

@@ -147,7 +147,7 @@ sweep_own() {
 }
 
 tell_left() {
-	[ ! -f "$state/journal" ] || tell_one "$state/journal"
+	[ ! -f "$state/journal" ] || is_settled || tell_one "$state/journal"
 	[ -z "$at_boot" ] || return 0
 	[ ! -f "$state/commit-hooks" ] || echo 'after-commit of bindery.conf is due'
 	set +f
@@ -193,7 +193,7 @@ recover_all() {
 	[ -z "$xattrs" ] || { starts getfattr && starts setfattr; } || xattrs=
 	find_touch
 	[ -z "$at_boot" ] || { date >>"$state/log/boot"; } 2>/dev/null
-	if [ -n "$undo" ] && [ ! -f "$state/journal" ]; then say "the install is done; 'bindery rollback' takes it back"; fi
+	if [ -n "$undo" ] && { [ ! -f "$state/journal" ] || is_settled; }; then say "the install is done; 'bindery rollback' takes it back"; fi
 	begin
 	sweep_own
 	[ -z "$at_boot" ] || tell_waiting

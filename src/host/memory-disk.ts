@@ -42,7 +42,7 @@ function reader(tree: MemoryTree): DiskReader {
     space: async (path) => {
       tree.get(path)
       const { freeBytes = 2 ** 40, freeInodes = 2 ** 20, readOnly = false } = tree.mountOf(path)
-      return { freeBytes, freeInodes, blockSize: 4096, readOnly }
+      return { freeBytes, freeInodes, blockSize: 4096, readOnly, isOrdered: false }
     },
   }
 }

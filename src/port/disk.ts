@@ -49,6 +49,8 @@ export type Space = {
   readonly freeInodes: number
   readonly blockSize: number
   readonly readOnly: boolean
+  /** The file system has one log of its changes, times included: what came before something that is synced is durable with it. */
+  readonly isOrdered: boolean
 }
 
 /**

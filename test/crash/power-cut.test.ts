@@ -11,16 +11,20 @@ import { defaultConfig } from '../../src/format/conf.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { install, machine, release, text, whole } from '../helpers/client-world.ts'
 import { assertOneOf } from '../helpers/crash.ts'
+import { file } from '../helpers/plant.ts'
 import { loggedDisk } from '../helpers/power-cut.ts'
 import { newTree, oldTree } from '../helpers/two-releases.ts'
 import { cases } from '../helpers/whole-suite.ts'
 import { recovery } from '../helpers/recovery.ts'
 import type { RelPath } from '../../src/base/path.ts'
 import type { Disk } from '../../src/port/disk.ts'
+import type { Literal } from '../helpers/plant.ts'
 import type { LoggedDisk } from '../helpers/power-cut.ts'
 
 /** The power fails, and what was not synced is lost in part: still the whole tree is old or new after the recovery. */
 
+const dated = (sec: number): Literal => ({ 'share/dated': file('of this day', { mtime: { sec, nsec: 0 } }) })
+const trees = { old: { ...oldTree, ...dated(1_500_000_000) }, new: { ...newTree, ...dated(1_600_000_000) } }
 const clock = { now: () => 1_700_000_100_000 }
 
 /** An install and its rollback: the log of both, where it is installed in it, and what the machine is before, between and after them. */
@@ -32,8 +36,8 @@ type Recorded = {
 
 /** `isLost`: syncs that are not made. */
 async function record(isLost: (path: RelPath) => boolean = () => false): Promise<Recorded> {
-  const [from, to] = [await release('1.0', oldTree), await release('1.1', newTree)]
-  const start = await machine(memoryDisk(), oldTree)
+  const [from, to] = [await release('1.0', trees.old), await release('1.1', trees.new)]
+  const start = await machine(memoryDisk(), trees.old)
   const old = await machineOn(start)
   const logged = loggedDisk(start)
   const disk: Disk = { ...logged.disk, sync: async (path) => void (isLost(path) || (await logged.disk.sync(path))) }
@@ -61,7 +65,7 @@ type Cut = { readonly count: number; readonly seed: number; readonly undo: boole
 
 /** Asserts that the machine comes up with what it needs, and is whole; what is done stays done. */
 async function assertWhole({ logged, installed, sides }: Recorded, { count, seed, undo }: Cut): Promise<void> {
-  const disk = await machine(memoryDisk(), oldTree)
+  const disk = await machine(memoryDisk(), trees.old)
   await logged.cut(disk, count, luck(seed))
   if ((await disk.lstat(statePaths.journal)) !== undefined) assert.equal(await text(disk, statePaths.recover), '#!/bin/sh\n')
   await recover(disk, { undo, keepReleases: 5, recovery })
@@ -112,8 +116,9 @@ const mutants: Readonly<Record<string, (path: string) => boolean>> = {
   'the version of the state': (path) => path === `${state}/version.new`,
   'the journal': (path) => path === `${state}/journal.new`,
   'the name of the journal': (path) => path === state,
-  'live folders': (path) => !path.startsWith(state) && !attributesOf.includes(path),
+  'live folders': (path) => !path.startsWith(state) && !attributesOf.includes(path) && path !== 'share/dated',
   attributes: (path) => attributesOf.includes(path),
+  'a time': (path) => path === 'share/dated',
   'the state of the channel': (path) => path.startsWith(`${state}/channel/`),
   'the name of the receipt': (path) => path === `${state}/receipt`,
 }

@@ -165,7 +165,9 @@ describe(
         assert.deepEqual(readdirSync(state('stage')), [])
       }
       linkSync(state('receipt/1'), state('journal'))
-      assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
+      assert.deepEqual(recover(['-n']), { status: 0, out: '', talk: '' })
+      const talk = "bindery: recover: the install is done; 'bindery rollback' takes it back\n"
+      assert.deepEqual(recover(['--undo']), { status: 0, out: '', talk })
       assert.ok(!existsSync(state('journal')) && existsSync(state('receipt/1')))
       await assertSameTree(at('root'), at('NEW'))
     })

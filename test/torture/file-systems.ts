@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -34,11 +34,18 @@ export const fileSystems: readonly FileSystem[] = [
   { name: 'btrfs', size: 128 << 20, make: ['mkfs.btrfs', '-q', '-f'], options: 'commit=1', sector: 4096, images: 250 },
 ]
 
+/** Options of a test that makes them: where the system cannot, it is skipped and says why. */
+export function needsDisks(): { readonly skip?: string } {
+  const missing = ['/dev/fuse', '/dev/loop-control'].filter((device) => !existsSync(device))
+  if (missing.length > 0) return { skip: `no ${missing.join(', ')}` }
+  return spawnSync('nbdkit', ['python', '--dump-plugin']).status === 0 ? {} : { skip: 'not installed: nbdkit-plugin-python' }
+}
+
 const mounted: string[] = []
 
-/** Whatever is mounted still is not any more. */
+/** Whatever is mounted still is not any more, as far as that can be had when all else fails. */
 export function unmountAll(): void {
-  for (const place of mounted.splice(0).toReversed()) run('umount', '-l', place)
+  for (const place of mounted.splice(0).toReversed()) spawnSync('umount', ['-l', place])
 }
 
 function run(program: string, ...words: readonly string[]): void {

@@ -35,10 +35,10 @@ async function describe(root: string): Promise<Facts> {
 /** The folder around the state, and what was merged when the run was. */
 const undated = ['./var/db', './etc/conf']
 
-/** What may be there or not: folders of the state, downloads, logs, locks of the dead, the recovery program, what was learnt of the repository,
+/** What may be there or not: folders of the state, downloads, logs, locks of the dead, the recovery program, the version, what was learnt of the repository,
  * what is noted at the end of a run. */
 const mayBe =
-  /^(?:cache(?:\/.*)?|log(?:\/.*)?|trust(?:\/.*)?|lock(?:\/.*)?|channel|receipt|stage|steps|store|recover|reboot|told|checksums(?:\.new)?)$/
+  /^(?:cache(?:\/.*)?|log(?:\/.*)?|trust(?:\/.*)?|lock(?:\/.*)?|channel|receipt|stage|steps|store|recover|reboot|told|version|checksums(?:\.new)?)$/
 
 function stateNames(root: string): readonly string[] {
   const state = join(root, 'var/db/bindery')

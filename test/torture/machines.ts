@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { baseTools } from '../helpers/base-tools.ts'
 import { errorFaults, errors } from './errors.ts'
 import { killFaults } from './kill.ts'
@@ -79,6 +80,8 @@ export async function tryPoints({ slice, turn, tell }: Options, what: string, po
   const started = performance.now()
   let [tried, bad] = [0, 0]
   for (const { name, faults } of points.filter((_, i) => i % slice === turn % slice)) {
+    // So that a signal is heard.
+    await setImmediate()
     const found = await faults()
     if (found === undefined) tell(`${what}: ${name}: was not reached`)
     else tried++

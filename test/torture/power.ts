@@ -8,6 +8,7 @@ import { journalOf, look, mixtureFaults, startFaults, wholeFaults } from './judg
 import { recoverFaults } from './kill.ts'
 import { makePlace, tryPoints } from './machines.ts'
 import { environmentOf, recoveries, scenarios } from './scenarios.ts'
+import { makeBundle } from './site.ts'
 import type { BlockLog } from './block-log.ts'
 import type { FileSystem } from './file-systems.ts'
 import type { Machine, Sides } from './judge.ts'
@@ -26,10 +27,11 @@ export type PowerOptions = Options & {
   readonly images: number | undefined
 }
 
-const names = ['install', 'rollback']
+const names = ['install', 'rollback', 'bundle']
 
 export async function torturePower(options: PowerOptions): Promise<readonly Row[]> {
   const place = await makePlace(options.work)
+  if (options.only?.includes('bundle') !== false) makeBundle(place.work)
   const rows: Row[] = []
   for (const system of fileSystems.filter(({ name }) => options.systems?.includes(name) !== false)) {
     for (const scenario of scenarios.filter(({ name }) => names.includes(name) && options.only?.includes(name) !== false)) {

@@ -65,6 +65,8 @@ export function recoveries(scenario: Scenario, { work, root }: Place): readonly 
   const program = join(root, 'var/db/bindery/recover')
   const byBindery = bindery('-C', root, 'recover')
   const sh = join(work, 'tools/sh')
-  if (scenario.name === 'bundle') return [byBindery, [sh, join(work, 'update.sh'), '-R', root, 'recover']]
+  // Where nothing is enrolled and no bundle has begun, bindery says so, and does nothing.
+  const isKnown = existsSync(join(root, 'var/db/bindery/receipt'))
+  if (scenario.name === 'bundle') return [[sh, join(work, 'update.sh'), '-R', root, 'recover'], ...(isKnown ? [byBindery] : [])]
   return existsSync(program) ? [byBindery, [sh, program, '-R', root]] : [byBindery]
 }

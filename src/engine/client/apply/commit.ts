@@ -3,7 +3,7 @@ import { baseName, joinPath, parentPath, showPath } from '../../../base/path.ts'
 import { stageFolder, stageSlot, storeSlot } from './area.ts'
 import { changeAttributes, copyNode, finishCopies, keepAside, lstatDeep, syncFile, tellingOf } from './aside.ts'
 import { nameBeside } from './beside.ts'
-import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTouched } from './folders.ts'
+import { closeFolders, inDirection, needsOwnSync, openFolders, setLeafTimes, syncTime, syncTouched } from './folders.ts'
 import { inodeKey } from './links.ts'
 import { unreadDigest } from './look.ts'
 import { isMeant } from './meant.ts'
@@ -187,6 +187,7 @@ async function undoAttributes(run: Run, action: Extract<Action, { kind: 'attr' }
   if (!(await isInPlace(run, coming)) || !(await change(run, path, next, old))) return
   await run.disk.setTimes([{ path, mtime: old.mtime }])
   if (needsOwnSync(old, next)) await syncFile(run.disk, path)
+  else if (old.kind === 'file') await syncTime(run.disk, path)
 }
 
 /**

@@ -100,19 +100,26 @@ export function inDirection({ actions, direction }: Journal): readonly Action[] 
   return direction === 'forward' ? actions : actions.toReversed()
 }
 
-/**
- * Nothing is durable before its folder is; a file whose attributes were set is one of its own. Not for a time alone: a
- * release that was built anew changes the times of thousands of files, each sync is a flush of the disk, and file systems
- * with a journal take them along with the folder (doc/decisions/0076).
- */
+/** Nothing is durable before its folder is; what had its attributes set is one of its own. */
 export async function syncTouched(disk: Disk, { actions }: Journal): Promise<void> {
-  const paths = new Set(
-    actions.map((action) => (action.kind === 'attr' && needsOwnSync(action.old, action.new) ? action.path : parentPath(action.path))),
-  )
+  const attrs = actions.filter((action) => action.kind === 'attr')
+  const own = new Set(attrs.flatMap(({ path, old, new: next }) => (needsOwnSync(old, next) ? [path] : [])))
+  const paths = new Set(actions.map(({ path }) => (own.has(path) ? path : parentPath(path))))
   await inParallel(paths, syncWidth, async (path) => {
     const live = await lstatDeep(disk, path)
     if (live?.kind === 'dir' || live?.kind === 'file') await syncFile(disk, path)
   })
+  await inParallel(attrs, syncWidth, async ({ path }) => {
+    if (!own.has(path) && (await lstatDeep(disk, path))?.kind === 'file') await syncTime(disk, path)
+  })
+}
+
+/**
+ * Of a file of which only the time was set. A release that was built anew changes the times of thousands of files, and each sync is a flush
+ * of the disk: none where the file system takes times along with what is synced later (doc/decisions/0217).
+ */
+export async function syncTime(disk: Disk, path: RelPath): Promise<void> {
+  if (!(await disk.space(path)).isOrdered) await syncFile(disk, path)
 }
 
 /** A link cannot be opened, and a device had better not be: what is known of them goes with their folder. */
