@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse torture torture-kill torture-errors torture-space bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse torture torture-kill torture-errors torture-space torture-network bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -47,10 +47,10 @@ demo-farm: build ## commits become signed packages on a mirror, by a controller 
 rehearse: build ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS='--quick --kills 5'
 	@node tools/rehearse/run.ts $(ARGS)
 
-torture: build ## kills, errors and full disks at every call that changes something, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
+torture: build ## kills, errors, full disks and bad mirrors at every call that changes something, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
 	@node test/torture/run.ts $(ARGS)
 
-torture-kill torture-errors torture-space: torture-%: build ## one part of it (doc/reliability.md)
+torture-kill torture-errors torture-space torture-network: torture-%: build ## one part of it (doc/reliability.md)
 	@node test/torture/run.ts $* $(ARGS)
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)
