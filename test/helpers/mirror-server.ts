@@ -39,7 +39,14 @@ export async function mirrorServer(folder: string): Promise<MirrorServer> {
       headers,
       content,
       socket,
-      answer: (head, body = [], then) => void pour({ socket, seen, size: content?.length ?? 0 }, head, body, then),
+      // All of a whole file is too much for who asked for a part.
+      answer: (head, body = [], then) =>
+        void pour(
+          { socket, seen, size: headers.has('range') && head[0]?.startsWith('200') === true ? 0 : (content?.length ?? 0) },
+          head,
+          body,
+          then,
+        ),
     })
   })
   const mirror: MirrorServer = { url: `${server.base}/`, behave: honest, served, close: server.close }
@@ -51,7 +58,7 @@ const pieceBytes = 16 << 10
 /** What lies in the sockets is counted, though nobody may have read it: so what nobody should ask for comes in small pieces, 160 ms for 64 KiB. */
 const spare = { bytes: 4 << 10, everyMs: 10 }
 
-type Pouring = { readonly socket: Socket; readonly seen: Served; /** Bytes of the file. */ readonly size: number }
+type Pouring = { readonly socket: Socket; readonly seen: Served; /** Bytes that somebody may want. */ readonly size: number }
 
 async function pour({ socket, seen, size }: Pouring, head: readonly string[], body: Iterable<Uint8Array>, then?: 'close'): Promise<void> {
   socket.write(`HTTP/1.1 ${head.join('\r\n')}\r\n\r\n`)

@@ -156,7 +156,8 @@ async function cutWithoutRanges(site: NetworkSite, i: number, note: Note): Promi
   const fetched = await site.fetch([cutOnce(site, 10 * i, ignoresRanges), ignoresRanges, honest].map(noFull))
   const share = bytesOf(fetched, isDelta) / site.delta
   note('cut off, two of three ignore ranges, bytes served beside those of the delta', share)
-  return [...isDone(fetched), ...fullAsked(fetched)]
+  const most = 1.02 + (64 << 10) / site.delta
+  return [...isDone(fetched), ...fullAsked(fetched), ...(share > most ? [`${share.toFixed(3)} of the delta were served`] : [])]
 }
 
 /** One bit of the delta is another one, at each twentieth. */
