@@ -13,7 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -182,6 +182,85 @@ describe('as root', { ...needs('setpriv'), ...needsRoot() }, () => {
       )
     }
     assert.equal(new Set(seen.map(({ pid }) => pid)).size, 1)
+  })
+
+  /** Forwards what is asked with a whole URL; `seen` are the URLs, `askers` who asked. */
+  async function proxyServer(): Promise<{ readonly port: number; readonly seen: string[]; readonly askers: Set<string>; close(): void }> {
+    const [seen, askers]: [string[], Set<string>] = [[], new Set()]
+    const server = createServer((request, response) => {
+      const url = request.url ?? ''
+      seen.push(url)
+      askers.add(holderOf(request.socket.remotePort ?? 0)?.uids.split('\t')[0] ?? 'unknown')
+      // A tunnel is asked for with a name alone.
+      if (!url.startsWith('http://')) return void response.writeHead(400).end()
+      get(url, { headers: request.headers, agent: false }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      })
+    })
+    const tunnels = (host: string | undefined): void => void seen.push(`CONNECT ${host}`)
+    server.on('connect', (request, socket) => (tunnels(request.url), socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')))
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const close = (): void => {
+      server.closeAllConnections()
+      server.close()
+    }
+    return { port: (server.address() as AddressInfo).port, seen, askers, close }
+  }
+
+  test('it goes through the proxy of bindery.conf, or else of the environment, unless the host is exempt', async () => {
+    onRequest = () => {}
+    const proxy = await proxyServer()
+    try {
+      const address = `http://127.0.0.1:${proxy.port}`
+      const through = async (conf: string, env: Record<string, string>): Promise<boolean> => {
+        proxy.seen.length = 0
+        writeFileSync(join(work, 'proxy.conf'), conf)
+        const { status, talk } = await run(['-C', machine(), '-f', 'proxy.conf', 'check'], { env })
+        assert.equal(status, 0, talk)
+        assert.ok(proxy.seen.every((url) => url.startsWith(base)))
+        // The record of the new release is a blob.
+        return proxy.seen.some((url) => url.endsWith('/timestamp.json')) && proxy.seen.some((url) => url.includes('/blobs/'))
+      }
+      assert.ok(await through('', { http_proxy: address }))
+      assert.ok(await through(`proxy ${address}\n`, { http_proxy: 'http://127.0.0.1:9' }))
+      assert.ok(!(await through('proxy none\n', { http_proxy: address })))
+      assert.ok(!(await through(`proxy ${address}\nno-proxy 127.0.0.1\n`, {})))
+      assert.ok(!(await through('', { http_proxy: address, no_proxy: '127.0.0.1' })))
+      assert.deepEqual([...proxy.askers], [String(nobody)])
+    } finally {
+      proxy.close()
+    }
+  })
+
+  test('of https it asks the proxy for a tunnel, and tells what the proxy says', async () => {
+    const proxy = await proxyServer()
+    const root = machine()
+    try {
+      writeFileSync(join(work, 'proxy.conf'), `proxy http://127.0.0.1:${proxy.port}\nmirror https://updates.test/\n`)
+      onRequest = ({ response }) => void response.writeHead(503).end()
+      const { status, talk } = await run(['-C', root, '-f', 'proxy.conf', '-v', 'check'])
+      assert.equal(status, 1)
+      assert.match(talk, /https:\/\/updates\.test\/metadata\/timestamp\.json: the proxy 127\.0\.0\.1:\d+ answered 403; going on with/)
+      assert.ok(proxy.seen.includes('CONNECT updates.test:443'))
+    } finally {
+      proxy.close()
+    }
+  })
+
+  test('a rate limit holds, and makes nobody who is held back slow', async () => {
+    onRequest = () => {}
+    const rate = 800_000
+    writeFileSync(join(work, 'rate.conf'), `rate-limit ${rate}\nminimum-rate ${2 * rate}\nrate-window 1\nidle-timeout 1\n`)
+    const root = machine()
+    const started = performance.now()
+    const { status, talk } = await run(['-C', root, '-f', 'rate.conf', '-v', 'fetch'])
+    assert.equal(status, 0, talk)
+    assert.doesNotMatch(talk, /going on with|slower than/)
+    const bytes = globSync(join(work, root, 'var/db/bindery/cache/*')).reduce((sum, file) => sum + statSync(file).size, 0)
+    assert.ok(bytes > 1_900_000)
+    // A machine that is busy only makes it longer.
+    assert.ok(performance.now() - started >= (1000 * 1_900_000) / rate)
   })
 
   test('for others than root nothing changes, nor where fetch-user is none', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { closeStream, collectBytes, emptyBytes, fromUtf8, utf8 } from '../src/base/bytes.ts'
 import { hostHttp } from '../src/host/http.ts'
@@ -86,6 +86,23 @@ test('a kept-alive connection that the server has closed is opened again', async
   for (let i = 0; i < 3; i++) assert.equal(await text((await http.get({ url: server.base })).body), 'ok')
   assert.equal(served, 3)
   await server.close()
+})
+
+test('what had come when the connection broke is handed out before the error', async () => {
+  for (const sent of [100_000, 300_000, 1_000_000]) {
+    const server = await hostileServer(cutsAfter(new Uint8Array(2_000_000), sent))
+    after(server.close)
+    const response = await hostHttp({}).get({ url: server.base })
+    let received = 0
+    const read = async (): Promise<void> => {
+      for await (const chunk of response.body) {
+        received += chunk.length
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }
+    await assert.rejects(read(), { code: 'network', message: 'broken off' })
+    assert.equal(received, sent)
+  }
 })
 
 test('an early end and a refused connection are network errors with the URL', async () => {

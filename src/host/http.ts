@@ -1,4 +1,4 @@
-import { BinderyError } from '../base/error.ts'
+import { BinderyError, isBinderyError } from '../base/error.ts'
 import { closeStream } from '../base/bytes.ts'
 import { readLocal } from './http-local.ts'
 import { openExchange } from './http-exchange.ts'
@@ -65,9 +65,22 @@ function responseOf(message: IncomingMessage, reading: Reading): HttpResponse {
 /** Not a generator: `return()` before the first `next()` must close the connection too. */
 export function bodyOf(message: IncomingMessage, reading: Reading): ByteStream {
   const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+  let broken: BinderyError | undefined
+  const next = async (): Promise<IteratorResult<Uint8Array>> => {
+    if (broken !== undefined) throw broken
+    try {
+      return await nextChunk(chunks, message, reading)
+    } catch (error) {
+      if (!isBinderyError(error, 'network')) throw error
+      const rest = leftOf(message)
+      if (rest === undefined) throw error
+      broken = error
+      return { done: false, value: rest }
+    }
+  }
   return {
     [Symbol.asyncIterator]: () => ({
-      next: async () => await nextChunk(chunks, message, reading),
+      next,
       return: async () => {
         message.destroy()
         return { done: true, value: undefined }
@@ -96,4 +109,10 @@ async function nextChunk(
     clearTimeout(timer)
     signal?.removeEventListener('abort', stop)
   }
+}
+
+/** What had come before the connection broke, and has not been read: the iterator does not ask for it any more. It counts when a download goes on. */
+function leftOf(message: IncomingMessage): Uint8Array | undefined {
+  const rest: unknown = message.read()
+  return rest instanceof Uint8Array && rest.length > 0 ? rest : undefined
 }

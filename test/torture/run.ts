@@ -1,17 +1,19 @@
 import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { tortureErrors, tortureKills, type Row } from './machines.ts'
 import { unmountAll } from './file-systems.ts'
+import { tortureErrors, tortureKills, type Row } from './machines.ts'
+import { tortureNetwork } from './network.ts'
 import { torturePower, type PowerOptions } from './power.ts'
 import { tortureSpace } from './shortage.ts'
 
 /**
  * make torture: a run of bindery is killed behind each call by which it changes something, each such call is failed, and the disk is made
- * too small for it; and its disk loses its power. What is found wrong is told as it is found, and one table says what came of it all.
+ * too small for it; its disk loses its power, and its mirrors are no good. What is found wrong is told as it is found, and one table says what
+ * came of it all.
  */
 
-const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace, power: torturePower } as const
+const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace, power: torturePower, network: tortureNetwork } as const
 
 async function main(work: string): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, chroot(8) and mount(8)')
@@ -40,8 +42,8 @@ function optionsOf(work: string, args: readonly string[]): { readonly chosen: re
 }
 
 function modeOf(word: string): Mode {
-  if (word === 'kill' || word === 'errors' || word === 'space' || word === 'power') return word
-  throw new Error(`there is no '${word}': it is kill, errors, space, power`)
+  if (Object.hasOwn(modes, word)) return word as Mode
+  throw new Error(`there is no '${word}': it is ${Object.keys(modes).join(', ')}`)
 }
 
 function tableOf(rows: readonly Row[]): string {
