@@ -5,17 +5,17 @@ import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
 import { fetcherWord, hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
-import type { Threads } from './port/thread.ts'
+import type { Parts } from './host/context.ts'
 
 /**
- * argv -> verb -> exit status, with the verbs of this bundle, and threads where one of them has a use for any. The only
+ * argv -> verb -> exit status, with the verbs of this bundle, and what only one of the bundles has. The only
  * process.exit and the only place where an error becomes text.
  */
-export async function main(verbs: readonly Verb[], threads?: Threads): Promise<never> {
+export async function main(verbs: readonly Verb[], parts: Parts = {}): Promise<never> {
   // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const argv = process.argv.slice(2)
-  process.exit(argv[0] === fetcherWord ? await fetchForOther(argv.slice(1)) : await run(verbs, argv, threads))
+  process.exit(argv[0] === fetcherWord ? await fetchForOther(argv.slice(1)) : await run(verbs, argv, parts))
 }
 
 /** No verb: how root starts this program once more, to do what root should not (doc/spec/fetcher.md). */
@@ -26,7 +26,7 @@ async function fetchForOther(words: readonly string[]): Promise<number> {
   return 0
 }
 
-async function run(verbs: readonly Verb[], argv: readonly string[], threads: Threads | undefined): Promise<number> {
+async function run(verbs: readonly Verb[], argv: readonly string[], parts: Parts): Promise<number> {
   let verb: string | undefined
   try {
     const line = splitLine(argv)
@@ -35,7 +35,7 @@ async function run(verbs: readonly Verb[], argv: readonly string[], threads: Thr
     if (line.verb === undefined) throw new BinderyError('usage', 'no verb given', { hint: 'bindery --help lists them' })
     const found = findVerb(verbs, line.verb, line.rest)
     verb = found.verb.name
-    return await runVerb(await found.verb.load(), line.globals, found.rest, threads)
+    return await runVerb(await found.verb.load(), line.globals, found.rest, parts)
   } catch (error) {
     return report(error, verb)
   }
@@ -65,10 +65,10 @@ function noSuchVerb(verbs: readonly Verb[], first: string, second: string | unde
   })
 }
 
-async function runVerb(command: Command, globals: Input, words: readonly string[], threads: Threads | undefined): Promise<number> {
+async function runVerb(command: Command, globals: Input, words: readonly string[], parts: Parts): Promise<number> {
   const input = parseInput(command, words)
   if (input.flag('help')) return await print(commandHelp(command))
-  return await command.run(hostContext(command.name, globals, threads), input)
+  return await command.run(hostContext(command.name, globals, parts), input)
 }
 
 async function print(text: string): Promise<number> {

@@ -36,6 +36,7 @@ export const statePaths = {
   told: `${stateFolder}/told` as RelPath,
   rest: `${stateFolder}/rest` as RelPath,
   version: `${stateFolder}/version` as RelPath,
+  tree: `${stateFolder}/tree` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */
