@@ -5,19 +5,18 @@ import { showLine } from './base/show-text.ts'
 import { didYouMean } from './base/suggest.ts'
 import { fetcherCommand, fetcherWord, hostContext, version, writeOut } from './host/context.ts'
 import type { Command, Input, Verb } from './command/command.ts'
-import type { Given } from './host/context.ts'
+import type { Parts } from './host/context.ts'
 import type { Started } from './host/fetcher-process.ts'
-import type { Threads } from './port/thread.ts'
 
 /**
- * argv -> verb -> exit status, with the verbs of this bundle, and threads where one of them has a use for any. The only
+ * argv -> verb -> exit status, with the verbs of this bundle, and what only one of the bundles has. The only
  * process.exit and the only place where an error becomes text.
  */
-export async function main(verbs: readonly Verb[], threads?: Threads): Promise<never> {
+export async function main(verbs: readonly Verb[], parts: Parts = {}): Promise<never> {
   // Each write is told of its own failure; without a listener a reader that goes away would end us with a stack trace.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const argv = process.argv.slice(2)
-  process.exit(argv[0] === fetcherWord ? await fetchForOther() : await run(verbs, argv, threads))
+  process.exit(argv[0] === fetcherWord ? await fetchForOther() : await run(verbs, argv, parts))
 }
 
 /** No verb: how root starts this program once more, to do what root should not (doc/spec/fetcher.md). */
@@ -28,7 +27,7 @@ async function fetchForOther(): Promise<number> {
   return 0
 }
 
-async function run(verbs: readonly Verb[], argv: readonly string[], threads: Threads | undefined): Promise<number> {
+async function run(verbs: readonly Verb[], argv: readonly string[], parts: Parts): Promise<number> {
   let verb: string | undefined
   try {
     const line = splitLine(argv)
@@ -38,7 +37,7 @@ async function run(verbs: readonly Verb[], argv: readonly string[], threads: Thr
     const found = findVerb(verbs, line.verb, line.rest)
     verb = found.verb.name
     const fetcher = await startFetcher(found.verb, found.rest)
-    return await runVerb(await found.verb.load(), line.globals, found.rest, { threads, fetcher })
+    return await runVerb(await found.verb.load(), line.globals, found.rest, { ...parts, fetcher })
   } catch (error) {
     return report(error, verb)
   }
@@ -74,10 +73,10 @@ function noSuchVerb(verbs: readonly Verb[], first: string, second: string | unde
   })
 }
 
-async function runVerb(command: Command, globals: Input, words: readonly string[], given: Given): Promise<number> {
+async function runVerb(command: Command, globals: Input, words: readonly string[], parts: Parts): Promise<number> {
   const input = parseInput(command, words)
   if (input.flag('help')) return await print(commandHelp(command))
-  return await command.run(hostContext(command.name, globals, given), input)
+  return await command.run(hostContext(command.name, globals, parts), input)
 }
 
 async function print(text: string): Promise<number> {

@@ -10,7 +10,7 @@ import { neededFiles, planRepair, runRepair } from '../engine/client/apply/repai
 import { openRepairSource } from '../engine/client/fetch/repair-source.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
 import { betweenPhases } from './between-phases.ts'
-import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changingRoot, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { change } from './diff-text.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
@@ -42,10 +42,9 @@ export const audit: Command = {
   },
   examples: ['bindery audit', 'bindery audit --extra --json', 'bindery audit --repair'],
   run: async (context, input) => {
-    const session = await openSession(context)
     const repairs = input.flag('repair') && !input.flag('dry-run')
-    const run = async (opened: Session): Promise<number> => await auditHere(context, opened, input, repairs)
-    return repairs ? await changing(context, session, run) : await run(session)
+    const run = async (here: Context, session: Session): Promise<number> => await auditHere(here, session, input, repairs)
+    return repairs ? await changingRoot(context, 'audit', run) : await run(context, await openSession(context))
   },
 }
 

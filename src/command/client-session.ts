@@ -25,6 +25,7 @@ import type { Session } from '../engine/client/fetch/session.ts'
 import type { ClientConfig } from '../format/conf.ts'
 import type { DiskReader } from '../port/disk.ts'
 import type { Context, Input } from './command.ts'
+import type { Staging } from './staging.ts'
 
 /** What every client verb begins with: the root, its configuration, and the lock. */
 
@@ -51,7 +52,7 @@ export async function openSession(context: Context, use: 'fetching' | 'any' = 'a
     explain: context.explain,
     signal: context.signal,
     access: mayWrite ? 'write' : 'read',
-    beforeCommit: async () => {},
+    beforeCommit: context.committing,
     machineId: async () => await machineId(disk, context.random, mayWrite ? 'write' : 'read'),
   }
 }
@@ -80,20 +81,59 @@ export async function mayWriteState(root: string): Promise<boolean> {
   }
 }
 
+/** The same of a verb for which a staged root gets a new tree. `isNeeded`: whether there is anything to do in it. */
+export async function changingRoot(
+  context: Context,
+  verb: string,
+  work: (here: Context, session: Session) => Promise<number>,
+  isNeeded: (current: Context) => Promise<boolean> = async () => true,
+): Promise<number> {
+  const run = async (here: Context): Promise<number> =>
+    await changing(here, await openSession(here), async (session) => await work(here, session))
+  if (context.staged === undefined) return await run(context)
+  return await (await stagingOf(context)).inNewTree(context, { verb, isNeeded, work: run })
+}
+
 /** The work of a verb that may change the root, with what bindery.conf runs before and after that. */
 export async function changing(context: Context, session: Session, work: (session: Session) => Promise<number>): Promise<number> {
+  await refuseTree(context, session)
   const { beforeCommit, afterCommit } = session.config
   if (beforeCommit === undefined && afterCommit === undefined) return await work(session)
   return await (await import('./commit-hooks.ts')).betweenHooks(context, session, work)
 }
 
-/** One verb at a time on a root: `locked` otherwise, `not-enrolled` where there is no state, `permission` without root. */
+/** Throws `not-supported` in a bundle that changes roots in place alone. */
+export async function stagingOf({ staging, root }: Pick<Context, 'staging' | 'root'>): Promise<Staging> {
+  if (staging !== undefined) return await staging()
+  throw new BinderyError('not-supported', 'is, or would be, in staged mode, which bindery-client alone has not', {
+    subject: root,
+    hint: 'use the whole bindery; nothing was changed',
+  })
+}
+
+/** Files of a tree are those of other trees, too: it is only changed by the link that leads to it, or not at all. */
+async function refuseTree({ staged, root }: Context, { disk }: Session): Promise<void> {
+  if (staged !== undefined || (await disk.lstat(statePaths.tree)) === undefined) return
+  throw new BinderyError('conflict', 'is a tree of a staged root, and no link leads here', {
+    subject: root,
+    hint: 'name it by its link; where that was replaced by a folder, move the folder away and make the link anew (doc/staged.md)',
+  })
+}
+
+/** One verb at a time on a root: `locked` otherwise, `not-enrolled` where there is no state, `permission` without root. Notes the state that it leaves. */
 export async function withLock<T>(context: Context, verb: string, work: () => Promise<T>): Promise<T> {
-  const lock = await hostLocker(join(context.root, statePaths.lock)).take(verb)
-  try {
+  return await withBareLock(context, verb, async () => {
     const result = await work()
     await noteState(context)
     return result
+  })
+}
+
+/** The same for who changes which tree a root is. */
+export async function withBareLock<T>({ root }: Pick<Context, 'root'>, verb: string, work: () => Promise<T>): Promise<T> {
+  const lock = await hostLocker(join(root, statePaths.lock)).take(verb)
+  try {
+    return await work()
   } finally {
     await lock.release()
   }

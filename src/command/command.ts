@@ -8,6 +8,7 @@ import type { Processes } from '../port/processes.ts'
 import type { RunningKernel } from '../port/running-kernel.ts'
 import type { StepRunner } from '../port/step-runner.ts'
 import type { Threads } from '../port/thread.ts'
+import type { Staging } from './staging.ts'
 
 /**
  * One verb: its option table is at once the parser, the text of --help and what the test compares the manual with.
@@ -55,6 +56,12 @@ export type Input = {
 export type Context = {
   /** -C: the root that the client verbs work on. */
   readonly root: string
+  /** Where the root is a tree of a staged one: the link that was given, and where it led. */
+  readonly staged: { readonly link: string; readonly tree: string } | undefined
+  /** The same world with another root; the signal is one for all. `isSilent`: nothing is said. */
+  readonly at: (root: string, given: Pick<Context, 'committing'> & { readonly isSilent?: boolean }) => Context
+  /** Before whatever changes the root: throws where it must not be changed in place. */
+  readonly committing: () => Promise<void>
   /** -f: the configuration file, undefined for the default. */
   readonly configFile: string | undefined
   readonly verbosity: 'quiet' | 'normal' | 'verbose'
@@ -87,6 +94,8 @@ export type Context = {
   readonly steps: StepRunner
   /** Undefined in a bundle whose verbs have no use for any. */
   readonly threads: Threads | undefined
+  /** What a staged root asks for; undefined in a bundle that does without. */
+  readonly staging: (() => Promise<Staging>) | undefined
   readonly askPassphrase: AskPassphrase
   readonly ask: Ask
   readonly isTerminal: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean }

@@ -17,6 +17,7 @@ export async function betweenHooks(context: Context, opened: Session, work: (ses
   const isDue = (await opened.disk.lstat(statePaths.commitHooks)) !== undefined
   let hasBegun = false
   const begin = async (): Promise<void> => {
+    await opened.beforeCommit()
     if (!hasBegun) {
       hasBegun = true
       await beginCommit(context, opened)

@@ -12,7 +12,7 @@ import { channelsLeft, restBeside } from '../engine/client/rest.ts'
 import { newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
-import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, channelsOf, openSession, refuseReader, stagingOf, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
@@ -72,15 +72,18 @@ export const install: Command = {
   run: async (context, input) => {
     const wish = rebootWish(context, input)
     const { program } = context
-    const opened = await openSession(context, 'fetching')
-    const session = { ...opened, config: configOf(opened, input) }
+    const session = await sessionOf(context, input)
     if (input.flag('dry-run')) {
       await refuseReader(session)
       return await withLock(context, 'install', async () => (await workOf(context, session, input)).status)
     }
     if (input.flag('cron') && program.begunWith === undefined) await (await import('./cron.ts')).waitForMoment(context, session)
     let done: Installed = { ...nothingDone, goesOn: false }
-    const own = await changing(context, session, async (changed) => (done = await installHere(context, changed, input)).result)
+    const work = async (here: Context): Promise<number> => {
+      const mine = here === context ? session : await sessionOf(here, input)
+      return await changing(here, mine, async (changed) => (done = await installHere(here, changed, input)).result)
+    }
+    const own = context.staged === undefined ? await work(context) : await (await stagingOf(context)).installStaged(context, input, work)
     const status = Math.max(own, program.begunWith ?? 0)
     if (done.goesOn) await program.become?.(status)
     const before = program.begunWith === undefined ? [] : (await pendingReboots(session.disk, context.boot)).map((one) => one.class)
@@ -90,6 +93,11 @@ export const install: Command = {
 }
 
 type Installed = Finished<number> & Pick<Went, 'goesOn'>
+
+export async function sessionOf(context: Context, input: Input): Promise<Session> {
+  const opened = await openSession(context, 'fetching')
+  return { ...opened, config: configOf(opened, input) }
+}
 
 /** Whoever names a release does not wait for its turn. */
 function configOf({ config }: Session, input: Input): ClientConfig {
@@ -163,7 +171,7 @@ export async function refuseInterrupted({ disk }: Session): Promise<0> {
 type Fitting = { readonly offers: readonly Offer[]; readonly standing: Standings }
 
 /** What is to come, and by which plans; says of the other channels why they stay. */
-async function fitted(context: Context, session: Session, input: Input, { offers, standing }: Fitting): Promise<FittingOffers> {
+export async function fitted(context: Context, session: Session, input: Input, { offers, standing }: Fitting): Promise<FittingOffers> {
   const left = await channelsLeft(session.disk)
   const isHeld = ({ enrolled, isHeld: held }: Offer): boolean =>
     held && input.operands.length === 0 && !left.has(formatChannel(enrolled.channel))

@@ -51,6 +51,7 @@ export const list: Command = {
       await context.out(`${line(one, state, await restOf(context, session, one.channel))}\n`)
     }
     for (const shown of await receiptsOf(context, session)) await context.out(`${receiptLine(shown)}\n`)
+    if (context.staged !== undefined) await (await context.staging?.())?.listTrees(context, input.flag('json'))
     return 0
   },
 }

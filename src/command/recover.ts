@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { BinderyError } from '../base/error.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
-import { changing, openSession, refuseStranger, withLock } from './client-session.ts'
+import { changingRoot, openSession, refuseStranger, stagingOf, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { catchUp } from './outcome.ts'
@@ -23,14 +25,24 @@ export const recover: Command = {
   },
   examples: ['bindery recover', 'bindery -C /mnt recover --undo', 'bindery recover --skip-step makewhatis'],
   run: async (context, input) => {
-    const session = await openSession(context)
     const work = input.flag('dry-run') ? tell : mend
-    const run = async (opened: Session): Promise<number> => {
+    const run = async (here: Context, opened: Session): Promise<number> => {
       await refuseStranger(opened)
-      return await withLock(context, 'recover', async () => await work(context, opened, input))
+      return await withLock(here, 'recover', async () => await work(here, opened, input))
     }
-    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
+    if (input.flag('dry-run')) return await run(context, await openSession(context))
+    if (await isWithoutRoot(context)) return await (await stagingOf(context)).mendRoot(context)
+    return await changingRoot(context, 'recover', run, isUnfinished)
   },
+}
+
+/** A change of mode that was cut off leaves trees, and nothing that leads to one. */
+async function isWithoutRoot({ root }: Context): Promise<boolean> {
+  return !existsSync(root) && existsSync(`${resolve(root)}.trees`)
+}
+
+async function isUnfinished(current: Context): Promise<boolean> {
+  return (await readLeft((await openSession(current)).disk)).length > 0
 }
 
 async function tell(context: Context, session: Session, input: Input): Promise<number> {

@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { isRepeated } from '../engine/client/apply/history.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
-import { changing, openSession, refuseStranger, withLock } from './client-session.ts'
+import { changingRoot, openSession, refuseStranger, withLock } from './client-session.ts'
 import { reported } from './finish.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
@@ -28,9 +28,8 @@ export const rollback: Command = {
   examples: ['bindery rollback', 'bindery rollback -n --steps 2', 'bindery rollback --to base-1.0-20260101-amd64'],
   run: async (context, input) => {
     const goal = goalOf(input)
-    const session = await openSession(context)
-    const run = async (opened: Session): Promise<number> => await goBackHere(context, opened, input, goal)
-    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
+    if (input.flag('dry-run')) return await goBackHere(context, await openSession(context), input, goal)
+    return await changingRoot(context, 'rollback', async (here, session) => await goBackHere(here, session, input, goal))
   },
 }
 

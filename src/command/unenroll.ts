@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { describeLeaving, planUnenroll, unenroll as leave } from '../engine/client/unenroll.ts'
 import { takeBootHookAway } from './boot-hook.ts'
-import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changingRoot, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { needsAttention } from './outcome.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -20,12 +20,11 @@ export const unenroll: Command = {
   examples: ['bindery unenroll comp/amd64', 'bindery unenroll -n --all', 'bindery -C /mnt unenroll --all'],
   run: async (context, input) => {
     if (input.flag('all') !== (input.operands.length === 0)) throw new BinderyError('usage', 'name the channels, or give --all')
-    const session = await openSession(context)
-    const run = async (opened: Session): Promise<number> => {
+    const run = async (here: Context, opened: Session): Promise<number> => {
       await refuseReader(opened)
-      return await withLock(context, 'unenroll', async () => await leaving(context, opened, input))
+      return await withLock(here, 'unenroll', async () => await leaving(here, opened, input))
     }
-    return input.flag('dry-run') ? await run(session) : await changing(context, session, run)
+    return input.flag('dry-run') ? await run(context, await openSession(context)) : await changingRoot(context, 'unenroll', run)
   },
 }
 

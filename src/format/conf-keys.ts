@@ -81,6 +81,11 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     set: (config, text) => ({ ...config, keepReleases: wholeNumber(text, 0, 1000) }),
     show: ({ keepReleases }) => [String(keepReleases)],
   },
+  share: patterns('share'),
+  'keep-trees': {
+    set: (config, text) => ({ ...config, keepTrees: wholeNumber(text, 0, 1000) }),
+    show: ({ keepTrees }) => [String(keepTrees)],
+  },
   rollout: {
     set: (config, text) => ({ ...config, rollout: yesOrNo(text) }),
     show: ({ rollout }) => [rollout ? 'yes' : 'no'],
@@ -116,7 +121,7 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
   'download-deadline': duration('deadlineMs'),
 }
 
-function patterns(field: 'ignore' | 'protect' | 'generated' | 'configProtect'): ConfKey {
+function patterns(field: 'ignore' | 'protect' | 'generated' | 'configProtect' | 'share'): ConfKey {
   const of = (config: ClientConfig): readonly PathPattern[] => config[field]
   return {
     set: (config, text) => ({ ...config, [field]: [...of(config), pathPattern(text)] }),

@@ -46,6 +46,10 @@ export type ClientConfig = {
   readonly afterCommit: string | undefined
   /** How many releases can be rolled back. */
   readonly keepReleases: number
+  /** Of a staged root: folders whose files are the same ones in all trees. */
+  readonly share: readonly PathPattern[]
+  /** How many trees stay beside the one that counts. */
+  readonly keepTrees: number
   /** Whether this machine waits for its turn when a release comes to a part of the machines first. */
   readonly rollout: boolean
   /** Over how many seconds the machines spread that run by cron(8). */
@@ -87,6 +91,8 @@ export const defaultConfig: ClientConfig = {
   beforeCommit: undefined,
   afterCommit: undefined,
   keepReleases: 5,
+  share: [],
+  keepTrees: 1,
   rollout: true,
   jitter: 3600,
   staleGrace: 3,

@@ -11,6 +11,7 @@ import { askOnTerminal } from './passphrase.ts'
 import { hostProcesses } from './processes.ts'
 import { stderrProgress } from './progress.ts'
 import { hostKernel } from './running-kernel.ts'
+import { stagedRootOf } from './staged-root.ts'
 import { hostStepRunner } from './step-runner.ts'
 import { systemError } from './system-error.ts'
 import manifest from '../../package.json' with { type: 'json' }
@@ -19,29 +20,55 @@ import type { Started } from './fetcher-process.ts'
 import type { Fetcher } from '../port/fetcher.ts'
 import type { Progress } from '../port/ambient.ts'
 import type { OwnProgram } from '../port/own-program.ts'
-import type { Threads } from '../port/thread.ts'
 
 export const version: string = manifest.version
 
 /** What this program is called with to be the fetcher. */
 export const fetcherWord = '--fetcher'
 
-export type Given = {
-  readonly threads?: Threads | undefined
+/** What a bundle may do without. */
+export type Parts = Partial<Pick<Context, 'threads' | 'staging'>> & {
   /** What was started before its user was known. */
   readonly fetcher?: Started | undefined
 }
 
 /** The real world for one verb. */
-export function hostContext(verb: string, globals: Input, given: Given): Context {
-  const verbosity = verbosityOf(globals)
-  const root = globals.value('root') ?? '/'
+export function hostContext(verb: string, globals: Input, parts: Parts = {}): Context {
+  const given = globals.value('root') ?? '/'
+  const staged = stagedRootOf(given)
   let signal: AbortSignal | undefined
+  return contextAt(verb, globals, {
+    root: staged?.tree ?? given,
+    staged,
+    parts,
+    signalOf: () => (signal ??= stopSignal()),
+    committing: staged === undefined ? async () => {} : refuseInPlace,
+  })
+}
+
+async function refuseInPlace(): Promise<void> {
+  throw new BinderyError('not-supported', 'this is not done in a staged root', {
+    hint: "'bindery enroll --mode live' makes it one that is changed in place",
+  })
+}
+
+type At = Pick<Context, 'root' | 'staged' | 'committing'> & {
+  readonly parts: Parts
+  readonly signalOf: () => AbortSignal
+  readonly isSilent?: boolean
+}
+
+function contextAt(verb: string, globals: Input, at: At): Context {
+  const { root, staged, parts, signalOf, committing } = at
+  const verbosity = at.isSilent === true ? 'quiet' : verbosityOf(globals)
   let progress: Progress | undefined
   let program: OwnProgram | undefined
   const line = (text: string): void => void process.stderr.write(`bindery: ${verb}: ${showLine(text)}\n`)
   return {
     root,
+    staged,
+    at: (other, given) => contextAt(verb, globals, { ...at, ...given, root: other }),
+    committing,
     configFile: globals.value('config'),
     verbosity,
     // Opened by whoever reads it: the streams of the runtime cost time at the start.
@@ -61,7 +88,7 @@ export function hostContext(verb: string, globals: Input, given: Given): Context
     wait: systemWait,
     random: systemRandom,
     http: hostHttp(),
-    fetcher: async (asked) => await rootsFetcher(asked, given.fetcher, line),
+    fetcher: async (asked) => await rootsFetcher(asked, parts.fetcher, line),
     exec: hostExec,
     get program() {
       return (program ??= ownProgram(root, version, hostExec))
@@ -70,14 +97,15 @@ export function hostContext(verb: string, globals: Input, given: Given): Context
     boot: hostBoot(hostExec, root),
     processes: hostProcesses(root, hostExec),
     steps: hostStepRunner(root),
-    threads: given.threads,
+    threads: parts.threads,
+    staging: parts.staging,
     askPassphrase: askOnTerminal,
     ask,
     get isTerminal() {
       return { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) }
     },
     get signal() {
-      return (signal ??= stopSignal())
+      return signalOf()
     },
   }
 }

@@ -1,5 +1,19 @@
 import { createHash, hash } from 'node:crypto'
-import { close, closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, write, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  close,
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  write,
+  writeSync,
+} from 'node:fs'
+import { copyFile } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { changedWhileRead, diskError, wrongType } from './disk-error.ts'
@@ -127,6 +141,14 @@ export async function createFile(real: HostPath, content: ByteStream): Promise<n
     quietly(() => unlinkSync(real))
     throw error
   }
+}
+
+/** Makes a file that must not exist. The system removes it again when it cannot be filled. */
+export async function cloneFile(real: HostPath, from: HostPath, shown: string): Promise<void> {
+  // A FIFO would be waited for.
+  if (!lstatSync(from).isFile()) throw wrongType(shown, 'is no regular file')
+  await copyFile(from, real, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+  chmodSync(real, 0o600)
 }
 
 export async function appendFile(real: HostPath, content: ByteStream): Promise<number> {

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { BinderyError } from '../base/error.ts'
 import { parentPath, showPath } from '../base/path.ts'
-import { appendFile, createFile, digestFile, openForReading, readRange, truncateFile } from './disk-content.ts'
+import { appendFile, cloneFile, createFile, digestFile, openForReading, readRange, truncateFile } from './disk-content.ts'
 import { diskError, wrongType } from './disk-error.ts'
 import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
 import { makeNode } from './disk-nodes.ts'
@@ -76,6 +76,8 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     create: async (path, content) => await change(path, async (real) => await createFile(real, content)),
     append: async (path, content) => await change(path, async (real) => await appendFile(real, content)),
     truncate: async (path, size) => await change(path, (real) => truncateFile(real, size)),
+    clone: async (path, existing) =>
+      await change(path, async (real) => await paths.forWriting(existing, async (from) => await cloneFile(real, from, existing))),
     mkdir: async (path, mode) => await makeDirectory(paths, path, mode),
     symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
     link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),

@@ -1,4 +1,4 @@
-import { concatBytes } from '../base/bytes.ts'
+import { concatBytes, oneChunk } from '../base/bytes.ts'
 import { sha256 } from '../base/digest.ts'
 import { baseName, isWithin, rootPath } from '../base/path.ts'
 import { changedWhileRead } from './disk-error.ts'
@@ -55,6 +55,7 @@ function writer(tree: MemoryTree): DiskWriter {
   return {
     create: async (path, content) => await createFile(tree, path, content),
     append: async (path, content) => await appendFile(tree, path, content),
+    clone: async (path, existing) => void (await createFile(tree, path, oneChunk(ofKind(tree, existing, 'file').content))),
     truncate: async (path, size) => change(path, () => truncateFile(tree, path, size)),
     mkdir: async (path, mode) => void tree.add(path, 'dir', { mode }),
     symlink: async (path, target) => void tree.add(path, 'symlink', { target }),

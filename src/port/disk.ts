@@ -108,6 +108,8 @@ export type DiskWriter = {
   /** Adds to the end of an existing regular file, making it with mode 0600 where there is none. */
   append(path: RelPath, content: ByteStream): Promise<number>
   truncate(path: RelPath, size: number): Promise<void>
+  /** Makes a regular file of mode 0600 with the content of another one, in blocks that they share where the file system can. */
+  clone(path: RelPath, existing: RelPath): Promise<void>
   /** With exactly this mode, whatever the umask. */
   mkdir(path: RelPath, mode: number): Promise<void>
   symlink(path: RelPath, target: string): Promise<void>

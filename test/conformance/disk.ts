@@ -40,6 +40,20 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
     assert.deepEqual(await disk.digest(relPath('empty')), { size: 0, sha256: sha256(new Uint8Array(0)) })
   })
 
+  on('a clone is a file of its own with the same content', async (disk) => {
+    await plant(disk, { f: file('one'), l: symlink('f'), d: dir({}) })
+    await disk.chmod(relPath('f'), 0o4755)
+    await disk.clone(relPath('g'), relPath('f'))
+    const [f, g] = [await disk.lstat(relPath('f')), await disk.lstat(relPath('g'))]
+    assert.deepEqual([g?.kind, g?.mode, g?.nlink, f?.nlink, g?.inode === f?.inode], ['file', 0o600, 1, 1, false])
+    await disk.append(relPath('g'), chunks(' and two'))
+    assert.deepEqual([await read(disk, 'f'), await read(disk, 'g')], ['one', 'one and two'])
+    await refuses('exists', disk.clone(relPath('g'), relPath('f')))
+    await refuses('not-found', disk.clone(relPath('h'), relPath('none')))
+    for (const path of ['l', 'd']) await refuses('wrong-type', disk.clone(relPath('h'), relPath(path)))
+    assert.equal(await disk.lstat(relPath('h')), undefined)
+  })
+
   on('a range of a file is read, and a reader may leave early', async (disk) => {
     await disk.create(relPath('f'), chunks('0123456789'))
     assert.equal(await read(disk, 'f', { start: 3, end: 7 }), '3456')

@@ -28,6 +28,7 @@ const writers = [
   'create',
   'append',
   'truncate',
+  'clone',
   'mkdir',
   'symlink',
   'link',

@@ -51,6 +51,7 @@ export function loggedDisk(inner: Disk): LoggedDisk {
       await note('append', [path, bytes], path, 'data')
       return size
     },
+    clone: async (path, existing) => void (await overrides.create?.(path, inner.read(existing))),
     setTimes: async (times) => {
       await inner.setTimes(times)
       for (const time of times) await note('setTimes', [[time]], time.path, 'data')

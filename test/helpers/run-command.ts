@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { concatBytes, latin1, oneChunk, utf8 } from '../../src/base/bytes.ts'
 import { BinderyError, exitStatusOf } from '../../src/base/error.ts'
+import { staging } from '../../src/command/staging.ts'
 import { parseInput } from '../../src/command/parse.ts'
 import { memoryBoot } from '../../src/host/boot.ts'
 import { hostExec } from '../../src/host/exec.ts'
 import { hostHttp } from '../../src/host/http.ts'
 import { sameThread } from '../../src/host/same-thread.ts'
+import { stagedRootOf } from '../../src/host/staged-root.ts'
 import { hostStepRunner } from '../../src/host/step-runner.ts'
 import { threadWorks } from '../../src/thread-works.ts'
 import type { Command, Context } from '../../src/command/command.ts'
@@ -28,7 +30,7 @@ export async function runCommand(
 ): Promise<Outcome> {
   const stdout: Uint8Array[] = []
   const stderr: string[] = []
-  const context = { ...contextFor(stdout, stderr, overrides.input), ...overrides }
+  const context = stagedOr({ ...contextFor(stdout, stderr, overrides.input), ...overrides })
   const seen = (): Pick<Outcome, 'stdout' | 'stderr'> => ({ stdout: latin1(concatBytes(stdout)), stderr })
   try {
     return { status: await command.run(context, parseInput(command, words)), ...seen() }
@@ -36,6 +38,22 @@ export async function runCommand(
     if (!(error instanceof BinderyError)) throw error
     return { status: exitStatusOf[error.code], code: error.code, error, ...seen() }
   }
+}
+
+/** A root that is a link is taken for its tree, as hostContext does. */
+function stagedOr(context: Context): Context {
+  const staged = stagedRootOf(context.root)
+  return staged === undefined ? context : inTree({ ...context, staged }, staged.tree, { committing: refuse })
+}
+
+function inTree(context: Context, root: string, { committing, isSilent = false }: Parameters<Context['at']>[1]): Context {
+  const talk = isSilent ? { say: () => {}, explain: () => {} } : {}
+  const at: Context['at'] = (other, given) => inTree(context, other, given)
+  return { ...context, root, committing, at, steps: hostStepRunner(root), ...talk }
+}
+
+async function refuse(): Promise<void> {
+  throw new Error('a staged root is not changed in place')
 }
 
 /** The same world for what is no verb. */
@@ -46,6 +64,12 @@ export function contextOf(): Context {
 function contextFor(stdout: Uint8Array[], stderr: string[], input: Uint8Array | undefined): Context {
   return {
     root: '/',
+    staged: undefined,
+    at: () => {
+      throw new Error('only a staged root has others')
+    },
+    committing: async () => {},
+    staging: async () => staging,
     configFile: undefined,
     verbosity: 'normal',
     stdin: oneChunk(input?.slice() ?? new Uint8Array(0)),

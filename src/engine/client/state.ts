@@ -37,6 +37,7 @@ export const statePaths = {
   rest: `${stateFolder}/rest` as RelPath,
   version: `${stateFolder}/version` as RelPath,
   checksums: `${stateFolder}/checksums` as RelPath,
+  tree: `${stateFolder}/tree` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

@@ -27,3 +27,8 @@ export function isConfiguration(config: Pick<ClientConfig, 'configProtect'>, pat
   if (matchesAny(config.configProtect, path)) return true
   return matchesAny(places, path) && !generated.test(path) && !isAccounts(path)
 }
+
+/** Whatever people or their programs may write into, merged or not. */
+export function mayBeEdited(config: Pick<ClientConfig, 'configProtect'>, path: RelPath): boolean {
+  return matchesAny(places, path) || matchesAny(config.configProtect, path)
+}

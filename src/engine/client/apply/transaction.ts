@@ -6,6 +6,7 @@ import { lstatDeep } from './aside.ts'
 import { carryOut } from './commit.ts'
 import { inodeKey } from './links.ts'
 import { expiredReceipts, listNumbers, listReceipts, readReceiptHeads, receiptPath, writeJournal } from './receipts.ts'
+import { separated } from './separate.ts'
 import { checkFileSystems, checkOwnership } from './space.ts'
 import { fillStage, saveOld } from './stage.ts'
 import { listSteps, logPath, removeSteps, writeSteps } from './steps.ts'
@@ -49,7 +50,8 @@ export async function runPlan(disk: Disk, plan: Plan, options: RunOptions): Prom
 }
 
 /** Stage, save, sync, look again, journal. */
-async function prepare(disk: Disk, plan: Plan, options: RunOptions): Promise<void> {
+async function prepare(disk: Disk, planned: Plan, options: RunOptions): Promise<void> {
+  const plan = await separated(disk, planned)
   await makeAreas(disk, plan.journal)
   await checkOwnershipOf(disk, plan)
   await fillStage(disk, plan, options)
