@@ -44,9 +44,10 @@ async function run(verbs: readonly Verb[], argv: readonly string[], parts: Parts
 }
 
 /** It takes longer to start than its caller to load the verb. */
-async function startFetcher({ fetches }: Verb, words: readonly string[]): Promise<Started | undefined> {
-  if (fetches !== true || process.getuid?.() !== 0 || words.some((word) => word === '-h' || word === '--help')) return undefined
-  return (await import('./host/fetcher-process.ts')).startProcess(fetcherCommand())
+async function startFetcher({ fetches }: Verb, words: readonly string[]): Promise<() => Started | undefined> {
+  if (fetches !== true || process.getuid?.() !== 0 || words.some((word) => word === '-h' || word === '--help')) return () => undefined
+  const started = [(await import('./host/fetcher-process.ts')).startProcess(fetcherCommand())]
+  return () => started.pop()
 }
 
 /** Some verbs are of two words: `farm select`. */

@@ -28,8 +28,8 @@ export const fetcherWord = '--fetcher'
 
 /** What a bundle may do without. */
 export type Parts = Partial<Pick<Context, 'threads' | 'staging'>> & {
-  /** What was started before its user was known. */
-  readonly fetcher?: Started | undefined
+  /** What was started before its user was known, for the first who asks. */
+  readonly fetcher?: () => Started | undefined
 }
 
 /** The real world for one verb. */
@@ -88,7 +88,7 @@ function contextAt(verb: string, globals: Input, at: At): Context {
     wait: systemWait,
     random: systemRandom,
     http: hostHttp(),
-    fetcher: async (asked) => await rootsFetcher(asked, parts.fetcher, line),
+    fetcher: async (asked) => await rootsFetcher(asked, parts.fetcher ?? (() => undefined), line),
     exec: hostExec,
     get program() {
       return (program ??= ownProgram(root, version, hostExec))
@@ -113,14 +113,14 @@ function contextAt(verb: string, globals: Input, at: At): Context {
 /** For root, unless it is said that root itself shall fetch. */
 async function rootsFetcher(
   { user, proxies }: Parameters<Context['fetcher']>[0],
-  early: Started | undefined,
+  early: () => Started | undefined,
   say: (line: string) => void,
 ): Promise<Fetcher | undefined> {
-  if (user === 'none') early?.child.kill('SIGKILL')
+  if (user === 'none') early()?.child.kill('SIGKILL')
   if (user === 'none' || process.getuid?.() !== 0) return undefined
   const { hostFetcher } = await import('./fetcher.ts')
   const { startProcess } = await import('./fetcher-process.ts')
-  return hostFetcher({ user, proxies, process: () => early ?? startProcess(fetcherCommand()), say })
+  return hostFetcher({ user, proxies, process: () => early() ?? startProcess(fetcherCommand()), say })
 }
 
 /** By which the runtime becomes the fetcher. */
