@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { folderInMemory } from './helpers/temporary.ts'
-import { halfToday } from './helpers/whole-suite.ts'
+import { testsByDay } from './helpers/whole-suite.ts'
 import { fileSystems, needsDisks, unmountAll } from './torture/file-systems.ts'
 import { look, mixtureFaults, wholeFaults } from './torture/judge.ts'
 import { errorPoints, killPoints, makePlace } from './torture/machines.ts'
@@ -46,18 +46,16 @@ describe('torture', options, () => {
     () => {
       after(unmountAll)
       const system = fileSystems[today % fileSystems.length] as FileSystem
+      const byDay = testsByDay()
 
-      test(`install on ${system.name} leaves the old or the new`, async () => {
-        const points = powerPoints(await record(system, install, place), 40)
-        await tryOf(points, 3)
+      byDay(`install on ${system.name} leaves the old or the new`, async () => {
+        await tryOf(powerPoints(await record(system, install, place), 40), 3)
       })
 
-      if (halfToday(['mutant']).length > 0) {
-        test('a client that syncs nothing is found out', async () => {
-          const { fault } = await findMutant(place, 60)
-          assert.match(fault ?? 'it lost nothing', /neither old nor new|exit status|instead of/)
-        })
-      }
+      byDay('a client that syncs nothing is found out', async () => {
+        const { fault } = await findMutant(place, 60)
+        assert.match(fault ?? 'it lost nothing', /neither old nor new|exit status|instead of/)
+      })
     },
   )
 
