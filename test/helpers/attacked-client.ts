@@ -65,7 +65,7 @@ export async function openAttacked(): Promise<Attacked> {
   const release = async (product: string, revision: string, ...needs: readonly string[]): Promise<void> => {
     workshop.pass(1)
     const dist = await distOf(join(work, 'made', `${product}-${revision}`), product, revision)
-    await publish({ ...workshop.input([dist], { needs: needs.map(parseWantedNeed) }), keyring: workshop.keyring })
+    await publish({ ...workshop.input([dist], { needs: needs.map(parseWantedNeed), deltas: 1 }), keyring: workshop.keyring })
   }
   await release('base', '1')
   await release('comp', '1')
