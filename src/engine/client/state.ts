@@ -37,6 +37,8 @@ export const statePaths = {
   rest: `${stateFolder}/rest` as RelPath,
   version: `${stateFolder}/version` as RelPath,
   tree: `${stateFolder}/tree` as RelPath,
+  next: `${stateFolder}/next` as RelPath,
+  nextRoot: `${stateFolder}/next-root` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */
