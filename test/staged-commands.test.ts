@@ -202,7 +202,7 @@ const reader = `
   }
 `
 
-test('two readers never see a mixture while installs and rollbacks switch back and forth', async () => {
+byDay('two readers never see a mixture while installs and rollbacks switch back and forth', async () => {
   // Whoever has entered a tree long ago finds it still there.
   const name = await jail('keep-trees 100\n')
   const readers = [1, 2].map((i) => {
@@ -225,7 +225,7 @@ test('two readers never see a mixture while installs and rollbacks switch back a
   }
 })
 
-test('killed at any moment an install leaves the old tree or the new one, and recover nothing beside it', async () => {
+byDay('killed at any moment an install leaves the old tree or the new one, and recover nothing beside it', async () => {
   const name = await jail()
   const first = await picture(name)
   const begun = performance.now()

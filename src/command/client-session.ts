@@ -88,10 +88,11 @@ export async function changingRoot(
   work: (here: Context, session: Session) => Promise<number>,
   isNeeded: (current: Context) => Promise<boolean> = async () => true,
 ): Promise<number> {
+  const opened = await openSession(context)
   const run = async (here: Context): Promise<number> =>
-    await changing(here, await openSession(here), async (session) => await work(here, session))
-  if (context.staged === undefined) return await run(context)
-  return await (await stagingOf(context)).inNewTree(context, { verb, isNeeded, work: run })
+    await changing(here, here === context ? opened : await openSession(here), async (session) => await work(here, session))
+  if (isInPlace(context, opened.config)) return await run(context)
+  return await (await stagingOf(context)).inOtherTree(context, { verb, isNeeded, work: run })
 }
 
 /** The work of a verb that may change the root, with what bindery.conf runs before and after that. */
@@ -100,6 +101,11 @@ export async function changing(context: Context, session: Session, work: (sessio
   const { beforeCommit, afterCommit } = session.config
   if (beforeCommit === undefined && afterCommit === undefined) return await work(session)
   return await (await import('./commit-hooks.ts')).betweenHooks(context, session, work)
+}
+
+/** Whether the root is changed where it is. */
+export function isInPlace({ staged }: Pick<Context, 'staged'>, { rootMake, rootSwitch, rootRemove }: ClientConfig): boolean {
+  return staged === undefined && (rootMake ?? rootSwitch ?? rootRemove) === undefined
 }
 
 /** Throws `not-supported` in a bundle that changes roots in place alone. */

@@ -59,7 +59,7 @@ async function enrollAsked(context: Context, input: Input): Promise<number> {
   const request = await requestOf(context, input, session.config)
   const hook = await agreedBootHook(context, input, session.disk)
   // A boot hook is laid into the tree, all else into the state.
-  if (hook !== undefined)
+  if (hook !== undefined && context.staged !== undefined)
     return await changingRoot(context, 'enroll', async (here, opened) => await enrollHere(here, opened, request, hook))
   return await changing(context, session, async (opened) => await enrollHere(context, opened, request, hook))
 }

@@ -5,14 +5,14 @@ import { betweenPhases } from './between-phases.ts'
 import { channelsOf } from './client-session.ts'
 import { fitted, sessionOf } from './install.ts'
 import { offersFor } from './own-update.ts'
-import { inNewTree } from './staged.ts'
+import { inOtherTree } from './other-tree.ts'
 import type { Context, Input } from './command.ts'
 import type { StagedWork } from './staged.ts'
 
 /** `install` of a staged root. What comes is downloaded before a tree is made: what was downloaded is kept when that fails. */
 export async function installStaged(context: Context, input: Input, work: StagedWork['work']): Promise<number> {
   try {
-    return await inNewTree(context, { verb: 'install', isNeeded: async (current) => await isComing(current, input), work })
+    return await inOtherTree(context, { verb: 'install', isNeeded: async (current) => await isComing(current, input), work })
   } catch (error) {
     if (!input.flag('cron') || !isBinderyError(error, 'locked')) throw error
     context.explain(error.message)

@@ -12,7 +12,7 @@ import { channelsLeft, restBeside } from '../engine/client/rest.ts'
 import { newestOf } from '../engine/client/fetch/offer.ts'
 import { withAllIncoming } from '../engine/client/fetch/together.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
-import { changing, channelsOf, openSession, refuseReader, stagingOf, withLock } from './client-session.ts'
+import { changing, channelsOf, isInPlace, openSession, refuseReader, stagingOf, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
@@ -83,11 +83,13 @@ export const install: Command = {
       const mine = here === context ? session : await sessionOf(here, input)
       return await changing(here, mine, async (changed) => (done = await installHere(here, changed, input)).result)
     }
-    const own = context.staged === undefined ? await work(context) : await (await stagingOf(context)).installStaged(context, input, work)
+    const staging = isInPlace(context, session.config) ? undefined : await stagingOf(context)
+    const own = staging === undefined ? await work(context) : await staging.installStaged(context, input, work)
     const status = Math.max(own, program.begunWith ?? 0)
     if (done.goesOn) await program.become?.(status)
     const before = program.begunWith === undefined ? [] : (await pendingReboots(session.disk, context.boot)).map((one) => one.class)
-    await rebootAsWished(context, wish, strongestReboot([done.reboot, ...before]))
+    const next = (await staging?.isNextWaiting(context)) === true ? (['reboot'] as const) : []
+    await rebootAsWished(context, wish, strongestReboot([done.reboot, ...before, ...next]))
     return status
   },
 }

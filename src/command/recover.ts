@@ -4,7 +4,7 @@ import { BinderyError } from '../base/error.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { readLeft, stepsToRun } from '../engine/client/apply/steps.ts'
-import { changingRoot, openSession, refuseStranger, stagingOf, withLock } from './client-session.ts'
+import { changing, changingRoot, isInPlace, openSession, refuseStranger, stagingOf, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { catchUp } from './outcome.ts'
@@ -32,7 +32,10 @@ export const recover: Command = {
     }
     if (input.flag('dry-run')) return await run(context, await openSession(context))
     if (await isWithoutRoot(context)) return await (await stagingOf(context)).mendRoot(context)
-    return await changingRoot(context, 'recover', run, isUnfinished)
+    if (context.staged !== undefined) return await changingRoot(context, 'recover', run, isUnfinished)
+    const session = await openSession(context)
+    if (!isInPlace(context, session.config) && (await (await stagingOf(context)).recoverNext(context, input.flag('undo')))) return 0
+    return await changing(context, session, async (opened) => await run(context, opened))
   },
 }
 

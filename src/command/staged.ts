@@ -84,7 +84,7 @@ async function tidy({ place, diskOf }: Grounds, standing: Standing): Promise<voi
   await noteSwitch(place, diskOf, standing)
 }
 
-async function isWorthIt(current: Context, isNeeded: StagedWork['isNeeded']): Promise<boolean> {
+export async function isWorthIt(current: Context, isNeeded: StagedWork['isNeeded']): Promise<boolean> {
   try {
     return await isNeeded(current)
   } catch (error) {

@@ -2,7 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { describeLeaving, planUnenroll, unenroll as leave } from '../engine/client/unenroll.ts'
 import { takeBootHookAway } from './boot-hook.ts'
-import { changingRoot, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changing, changingRoot, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { needsAttention } from './outcome.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
@@ -24,7 +24,10 @@ export const unenroll: Command = {
       await refuseReader(opened)
       return await withLock(here, 'unenroll', async () => await leaving(here, opened, input))
     }
-    return input.flag('dry-run') ? await run(context, await openSession(context)) : await changingRoot(context, 'unenroll', run)
+    if (context.staged !== undefined && !input.flag('dry-run')) return await changingRoot(context, 'unenroll', run)
+    const session = await openSession(context)
+    const work = async (opened: Session): Promise<number> => await run(context, opened)
+    return input.flag('dry-run') ? await work(session) : await changing(context, session, work)
   },
 }
 

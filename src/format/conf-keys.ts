@@ -82,6 +82,9 @@ export const confKeys: Readonly<Record<string, ConfKey>> = {
     show: ({ keepReleases }) => [String(keepReleases)],
   },
   share: patterns('share'),
+  'root-make': command('rootMake'),
+  'root-switch': command('rootSwitch'),
+  'root-remove': command('rootRemove'),
   'keep-trees': {
     set: (config, text) => ({ ...config, keepTrees: wholeNumber(text, 0, 1000) }),
     show: ({ keepTrees }) => [String(keepTrees)],
@@ -130,7 +133,7 @@ function patterns(field: 'ignore' | 'protect' | 'generated' | 'configProtect' | 
   }
 }
 
-function command(field: 'beforeCommit' | 'afterCommit'): ConfKey {
+function command(field: 'beforeCommit' | 'afterCommit' | 'rootMake' | 'rootSwitch' | 'rootRemove'): ConfKey {
   return {
     set: (config, text) => ({ ...config, [field]: commandOf(text) }),
     show: (config) => (config[field] === undefined ? [] : [config[field]]),

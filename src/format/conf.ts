@@ -48,6 +48,10 @@ export type ClientConfig = {
   readonly keepReleases: number
   /** Of a staged root: folders whose files are the same ones in all trees. */
   readonly share: readonly PathPattern[]
+  /** What makes, starts and removes another root: commands of the system's boot environments. */
+  readonly rootMake: string | undefined
+  readonly rootSwitch: string | undefined
+  readonly rootRemove: string | undefined
   /** How many trees stay beside the one that counts. */
   readonly keepTrees: number
   /** Whether this machine waits for its turn when a release comes to a part of the machines first. */
@@ -92,6 +96,9 @@ export const defaultConfig: ClientConfig = {
   afterCommit: undefined,
   keepReleases: 5,
   share: [],
+  rootMake: undefined,
+  rootSwitch: undefined,
+  rootRemove: undefined,
   keepTrees: 1,
   rollout: true,
   jitter: 3600,

@@ -38,6 +38,8 @@ export const statePaths = {
   version: `${stateFolder}/version` as RelPath,
   checksums: `${stateFolder}/checksums` as RelPath,
   tree: `${stateFolder}/tree` as RelPath,
+  next: `${stateFolder}/next` as RelPath,
+  nextRoot: `${stateFolder}/next-root` as RelPath,
 } as const
 
 /** The files of one channel below `channel/<role>/`. */

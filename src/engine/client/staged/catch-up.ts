@@ -2,6 +2,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { inParallel } from '../../../base/parallel.ts'
 import { parentPath, rootPath, showPath } from '../../../base/path.ts'
 import { lstatDeep, syncFile } from '../apply/aside.ts'
+import { inodeKey } from '../apply/links.ts'
 import { begin, finish, inTree, lookOver, makePath, syncWidth } from './clone.ts'
 import { isStateFile } from './state-files.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -35,13 +36,13 @@ function isSeen(cloned: Cloned | undefined, now: Stat): boolean {
   if (source.kind !== now.kind || source.inode !== now.inode) return false
   const isSameMeta = source.mode === now.mode && source.uid === now.uid && source.gid === now.gid
   if (now.kind === 'dir') return isSameMeta
-  if (made === now.inode) return true
+  if (made === inodeKey(now)) return true
   return isSameMeta && source.size === now.size && source.mtime.sec === now.mtime.sec && source.mtime.nsec === now.mtime.nsec
 }
 
 async function refuseChanged({ disk, to }: Trees, path: RelPath, cloned: Cloned | undefined): Promise<void> {
   const live = await lstatDeep(disk, inTree(to, path))
-  if (live?.inode === cloned?.made) return
+  if ((live === undefined ? undefined : inodeKey(live)) === cloned?.made) return
   throw new BinderyError('conflict', 'was changed while the new tree was made, and the update changes it, too', {
     subject: `/${showPath(path)}`,
     hint: 'run it again; nothing was changed',

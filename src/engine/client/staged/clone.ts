@@ -20,8 +20,8 @@ export type CloneRules = {
 /** Where the two trees are on their disk. */
 export type Trees = { readonly disk: Disk; readonly from: RelPath; readonly to: RelPath }
 
-/** What was found at a path, and the inode that it became. */
-export type Cloned = { readonly source: Stat; readonly made: bigint }
+/** What was found at a path, and the inode that it became (`inodeKey`). */
+export type Cloned = { readonly source: Stat; readonly made: string }
 
 /** By path from the top, folders before what is in them. */
 export type Clone = ReadonlyMap<RelPath, Cloned>
@@ -80,7 +80,7 @@ export async function makePath(making: Making, path: RelPath, stat: Stat): Promi
     await making.disk.mkdir(to, 0o700)
     making.own.set(path, stat)
   } else await makeLeaf(making, path, to, stat)
-  making.clone.set(path, { source: stat, made: ((await making.disk.lstat(to)) as Stat).inode })
+  making.clone.set(path, { source: stat, made: inodeKey((await making.disk.lstat(to)) as Stat) })
 }
 
 async function makeLeaf(making: Making, path: RelPath, to: RelPath, stat: Stat): Promise<void> {

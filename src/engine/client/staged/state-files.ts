@@ -21,7 +21,13 @@ const recovering = `${stateFolder}/recovering` as RelPath
 const folders: ReadonlySet<RelPath> = new Set([statePaths.lock, statePaths.stage, statePaths.cache])
 
 /** `tree` is the new tree's own; a journal is of the tree that it is in. */
-const left: ReadonlySet<RelPath> = new Set([statePaths.journal, statePaths.commitHooks, statePaths.tree])
+const left: ReadonlySet<RelPath> = new Set([
+  statePaths.journal,
+  statePaths.commitHooks,
+  statePaths.tree,
+  statePaths.next,
+  statePaths.nextRoot,
+])
 
 /** Downloads that are whole: a part is written on. */
 const complete = /\/cache\/[0-9a-f]{64}$/
