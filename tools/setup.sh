@@ -11,6 +11,7 @@ tools='
 	binutils:objdump
 	bmake:bmake
 	bsdiff:bsdiff
+	btrfs-progs:mkfs.btrfs
 	busybox-static:busybox
 	bzip2:bzip2
 	chromium:chromium
