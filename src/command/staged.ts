@@ -97,7 +97,7 @@ async function changeTree(current: Context, grounds: Grounds, standing: Standing
   const { place, diskOf, pathOf } = grounds
   const now = Math.floor(current.clock.now() / 1000)
   const input: NewTreeInput = { place, standing, diskOf, config: await readConfig(current), now, signal: current.signal }
-  const made = await makeNewTree(input)
+  const made = await making(current, input)
   let isChanged = false
   const note = async (): Promise<void> => void (isChanged = true)
   let status: number
@@ -110,6 +110,15 @@ async function changeTree(current: Context, grounds: Grounds, standing: Standing
   if (isChanged) tell(current, grounds, made, await switching(input, made))
   else await dropTree(place.disk, made.path)
   return status
+}
+
+async function making({ progress }: Context, input: NewTreeInput): Promise<NewTree> {
+  const meter = progress.start('making a new tree', undefined, 'paths')
+  try {
+    return await makeNewTree({ ...input, meter })
+  } finally {
+    meter.end()
+  }
 }
 
 type Done = Switched & { readonly kept: Awaited<ReturnType<typeof expireTrees>> }

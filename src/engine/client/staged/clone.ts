@@ -5,6 +5,7 @@ import { inodeKey } from '../apply/links.ts'
 import { isCarried } from './state-files.ts'
 import type { Xattrs } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
+import type { Meter } from '../../../port/ambient.ts'
 import type { Disk, DiskReader, Stat } from '../../../port/disk.ts'
 
 /** A second tree with all that the first one has: other names of the same files where that does no harm, files of its own else. */
@@ -48,12 +49,16 @@ export async function lookOver(disk: DiskReader, tree: RelPath, signal?: AbortSi
   return found
 }
 
+/** Who may stop it, and who is told of each path. */
+export type Watched = { readonly signal: AbortSignal; readonly meter?: Meter | undefined }
+
 /** `to` must not be there, and is left in part by a failure. */
-export async function cloneTree(trees: Trees, rules: CloneRules, signal?: AbortSignal): Promise<Clone> {
+export async function cloneTree(trees: Trees, rules: CloneRules, { signal, meter }: Watched): Promise<Clone> {
   const run = await begin(trees, rules)
   for (const [path, stat] of await lookOver(trees.disk, trees.from, signal)) {
     signal?.throwIfAborted()
     await makePath(run, path, stat)
+    meter?.advance(1)
   }
   await finish(run)
   return run.clone

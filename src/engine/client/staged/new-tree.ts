@@ -8,6 +8,7 @@ import { cloneRules, mountsIn, readReleased, refuseMounts } from './rules.ts'
 import { makeStateFolders } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
+import type { Meter } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
 import type { Clone, CloneRules } from './clone.ts'
 import type { Place, Standing, Tree } from './place.ts'
@@ -21,6 +22,8 @@ export type NewTreeInput = {
   /** Seconds since the epoch. */
   readonly now: number
   readonly signal: AbortSignal
+  /** Advances by paths. */
+  readonly meter?: Meter
 }
 
 /** A tree that is made beside the one that counts; nobody knows of it yet. */
@@ -34,7 +37,15 @@ export type NewTree = {
 }
 
 /** A tree like the one that counts. What was made of it is removed by a failure. */
-export async function makeNewTree({ place, standing: { current, others }, diskOf, config, now, signal }: NewTreeInput): Promise<NewTree> {
+export async function makeNewTree({
+  place,
+  standing: { current, others },
+  diskOf,
+  config,
+  now,
+  signal,
+  meter,
+}: NewTreeInput): Promise<NewTree> {
   const { disk } = place
   const number = Math.max(current.number, ...others.map((tree) => tree.number)) + 1
   const path = newTreeOf(place, number)
@@ -43,7 +54,7 @@ export async function makeNewTree({ place, standing: { current, others }, diskOf
   refuseMounts(mounts, released)
   const rules = cloneRules(released, config)
   return await removing(disk, path, async () => {
-    const clone = await cloneTree({ disk, from: current.path, to: path }, rules, signal)
+    const clone = await cloneTree({ disk, from: current.path, to: path }, rules, { signal, meter })
     const own = diskOf(path)
     await makeStateFolders(own)
     await writeTreeState(own, { number, from: current.number, made: now })
