@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse rehearse-smoke torture torture-kill torture-errors torture-space bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -50,10 +50,10 @@ rehearse: build ## a Debian system is updated, killed and rolled back under runn
 rehearse-smoke: build ## a slice of it, with three kills
 	@node tools/rehearse/run.ts --quick --kills 3
 
-torture: build ## kills, errors and full disks at every call that changes something, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
+torture: build ## kills, errors and full disks at every call that changes something, flipped bits, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
 	@node test/torture/run.ts $(ARGS)
 
-torture-kill torture-errors torture-space: torture-%: build ## one part of it (doc/reliability.md)
+torture-kill torture-errors torture-space torture-flips: torture-%: build ## one part of it (doc/reliability.md); ARGS='--count 1000 --seed 7' for flips
 	@node test/torture/run.ts $* $(ARGS)
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)

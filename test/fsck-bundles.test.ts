@@ -42,7 +42,7 @@ before(async () => {
 test('sound ones are not mentioned, and another key is found', async () => {
   assert.deepEqual(await check('-p', at('bundles.pub')), { status: 0, stdout: '', stderr: [] })
   const { status, stdout } = await check('-p', at('other.pub'))
-  assert.deepEqual([status, /^error: SHA256\.sig: was signed with key /.test(stdout)], [3, true])
+  assert.deepEqual([status, stdout.startsWith('error: SHA256.sig: was signed with key ')], [3, true])
 })
 
 test('a flipped bit is found in each file, and so are one that is missing and one too many', async () => {

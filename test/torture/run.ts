@@ -3,14 +3,15 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { tortureErrors, tortureKills, type Options, type Row } from './machines.ts'
+import { tortureFlips } from './flips.ts'
 import { tortureSpace } from './shortage.ts'
 
 /**
  * make torture: a run of bindery is killed behind each call by which it changes something, each such call is failed, and the disk is made
- * too small for it. What is found wrong is told as it is found, and one table says what came of it all.
+ * too small for it; and single bits of what it has written are flipped. What is found wrong is told as it is found, and one table says what came of it all.
  */
 
-const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace } as const
+const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace, flips: tortureFlips } as const
 
 async function main(work: string): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, chroot(8) and mount(8)')
@@ -23,23 +24,34 @@ async function main(work: string): Promise<number> {
 
 type Mode = keyof typeof modes
 
-function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: Options } {
+function optionsOf(
+  work: string,
+  args: readonly string[],
+): { readonly chosen: readonly Mode[]; readonly options: Options & { readonly count: number; readonly seed: number } } {
   const string = { type: 'string' } as const
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { only: string, slice: { ...string, default: '1' }, turn: { ...string, default: '0' } },
+    options: {
+      only: string,
+      slice: { ...string, default: '1' },
+      turn: { ...string, default: '0' },
+      count: { ...string, default: '10000' },
+      seed: { ...string, default: '1' },
+    },
   })
   const [slice, turn] = [Number(values.slice), Number(values.turn)]
   if (!(slice >= 1) || !(turn >= 0)) throw new Error('--slice N --turn M: every Nth point, from the Mth on')
+  const [count, seed] = [Number(values.count), Number(values.seed)]
+  if (!(count >= 1) || !Number.isSafeInteger(seed)) throw new Error('--count N --seed S: so many flips, chosen by S')
   const chosen = positionals.length === 0 ? (Object.keys(modes) as Mode[]) : positionals.map(modeOf)
   const only = values.only?.split(',')
-  return { chosen, options: { work, slice, turn, only, tell: (line) => void process.stdout.write(`${line}\n`) } }
+  return { chosen, options: { work, slice, turn, only, count, seed, tell: (line) => void process.stdout.write(`${line}\n`) } }
 }
 
 function modeOf(word: string): Mode {
-  if (word === 'kill' || word === 'errors' || word === 'space') return word
-  throw new Error(`there is no '${word}': it is kill, errors, space`)
+  if (word === 'kill' || word === 'errors' || word === 'space' || word === 'flips') return word
+  throw new Error(`there is no '${word}': it is kill, errors, space, flips`)
 }
 
 function tableOf(rows: readonly Row[]): string {
