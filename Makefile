@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -50,10 +50,10 @@ rehearse: build ## a Debian system is updated, killed and rolled back under runn
 rehearse-smoke: build ## a slice of it, with three kills
 	@node tools/rehearse/run.ts --quick --kills 3
 
-torture: build ## kills, errors, full disks, power cuts and bad mirrors, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
+torture: build ## kills, errors, full disks, power cuts, bad mirrors and flipped bits, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
 	@node test/torture/run.ts $(ARGS)
 
-torture-kill torture-errors torture-space torture-power torture-network: torture-%: build ## one part of it (doc/reliability.md); power cuts also ARGS='--fs ext4,xfs,btrfs --images 50'
+torture-kill torture-errors torture-space torture-power torture-network torture-flips: torture-%: build ## one part of it (doc/reliability.md); power cuts also ARGS='--fs ext4,xfs,btrfs --images 50', flips ARGS='--count 1000 --seed 7'
 	@node test/torture/run.ts $* $(ARGS)
 
 bench: build ## every benchmark beside its peer, on real trees (fetched once)
@@ -82,6 +82,9 @@ test-shells: build ## of that, bundles and bindery-sh under each of five shells
 
 fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 1000' and others
 	@node test/hostile/fuzz-delta.ts $(ARGS)
+
+fuzz: setup ## decoders under changed samples, for MINUTES=n, as one table; ARGS='--only journal --count 1000 --seed 7'
+	@node test/fuzz/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 bench-farm: build ## builds through the queue on both engines, by 50 builders; what a controller costs; ARGS='--builds 10000 --seconds 10'
 	@node bench/farm/queue.ts $(ARGS)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { fromUtf8, oneChunk, utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { usualLifetimes } from '../src/engine/repo/commit.ts'
 import { emptyKeyring, openKeyring } from '../src/engine/repo/keyring.ts'
@@ -73,6 +73,17 @@ test('fsck finds a flipped bit in every file, of former versions, too', async ()
     store.files.set(key, whole)
   }
   assert.deepEqual(await fsck(), [])
+})
+
+test('fsck goes on where a former role names a file without a digest that it knows', async () => {
+  const { store, fsck } = await openSeries('1.0', '1.1')
+  const key = 'metadata/1.base-amd64.json'
+  const text = fromUtf8(store.files.get(key) as Uint8Array)
+  store.files.set(key, utf8(text.replace('"sha256"', '"rha256"')))
+  assert.deepEqual(
+    errorsOf(await fsck()).map((finding) => finding.key),
+    [key],
+  )
 })
 
 test('fsck goes on after the first finding, and names each damage once', async () => {

@@ -48,9 +48,9 @@ put('dist/bindery-sh', Buffer.from(shellProgram('bindery-sh', ['config', 'downlo
 put('dist/bindery-recover', recovery, 0o755)
 put('dist/LICENSES.txt', Buffer.from(licences([...Object.keys(whole.metafile.inputs), ...Object.keys(client.metafile.inputs)])))
 
-// Where each module begins: a hundredth of what the client is, and nobody reads it there.
+// Where each module begins, and the comments that esbuild leaves: a hundredth of what the client is, and nobody reads them there.
 function withoutPaths(code) {
-  return code.replaceAll(/^\/\/ (?:src|node_modules)\/\S+\.[cm]?[jt]s\n/gm, '')
+  return code.replaceAll(/^(?:\/\/ (?:src|node_modules)\/\S+\.[cm]?[jt]s|[ \t]+(?:\/\/ .*|\/\*\* [^*\n]* \*\/))\n/gm, '')
 }
 
 // As a literal of the code.

@@ -9,8 +9,9 @@ import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { neededFiles, planRepair, runRepair } from '../engine/client/apply/repair.ts'
 import { openRepairSource } from '../engine/client/fetch/repair-source.ts'
 import { readEnrolled, readReleaseState } from '../engine/client/state.ts'
+import { lookAtState } from './audit-state.ts'
 import { betweenPhases } from './between-phases.ts'
-import { changingRoot, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
+import { changingRoot, channelsOf, openSession, refuseStranger, withLock } from './client-session.ts'
 import { change } from './diff-text.ts'
 import { bytesJson, entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
@@ -31,7 +32,7 @@ const different = 7
 
 export const audit: Command = {
   name: 'audit',
-  summary: 'compare the tree with the installed releases, and mend it',
+  summary: 'compare the tree with the installed releases, check the state, and mend both',
   operands: '[CHANNEL ...]',
   operandCount: { min: 0, max: 64 },
   options: {
@@ -49,7 +50,7 @@ export const audit: Command = {
 }
 
 async function auditHere(context: Context, session: Session, input: Input, repairs: boolean): Promise<number> {
-  await refuseReader(session)
+  await refuseStranger(session)
   const work = async (): Promise<number> => await auditAll(context, session, input)
   if (!repairs) return await withLock(context, 'audit', work)
   return (await withLock(context, 'audit', async () => await finishing(context, session, work))).result
@@ -60,6 +61,9 @@ type Installed = { readonly enrolled: Enrolled; readonly release: ReleaseState; 
 async function auditAll(context: Context, session: Session, input: Input): Promise<number> {
   const repairs = input.flag('repair') && !input.flag('dry-run')
   let status = repairs ? await recoverFirst(context, session) : await refuseInterrupted(session)
+  const state = await lookAtState(context, session, input)
+  if (state.blocks) return Math.max(status, state.status)
+  status = Math.max(status, state.status)
   if (input.flag('repair')) await refuseBetweenPhases(context, session)
   const all = await readInstalled(session)
   const selected = new Set(

@@ -48,7 +48,7 @@ function decodeTrace({ key, value }: StateLine): BootHookTrace {
   const [word, path] = [value.slice(0, Math.max(space, 0)), decodePath(value.slice(space + 1))]
   if (key === 'link' && word !== '') return { kind: 'link', path, target: word }
   const sha256 = parseSha256(word)
-  if ((key === 'file' || key === 'lines') && sha256 !== undefined) return { kind: key, path, sha256 }
+  if ((key === 'file' || key === 'lines') && sha256 === word) return { kind: key, path, sha256 }
   throw new BinderyError('bad-format', `has a bad line '${key}'`)
 }
 

@@ -25,7 +25,7 @@ export function decodeChecksumList(bytes: Uint8Array): readonly Checksum[] {
 }
 
 function decodeLine(line: string, index: number): Checksum {
-  const match = /^(SHA256|SHA512) \((.+)\) = ([0-9A-Za-z+/]+={0,2})$/.exec(line)
+  const match = /^(SHA256|SHA512) \(([^\0]+)\) = ([0-9A-Za-z+/]+={0,2})$/.exec(line)
   if (match === null) throw new BinderyError('bad-format', `line ${index + 1} is no 'SHA256 (name) = digest'`)
   const [, algorithm, file, encoded] = match as unknown as [string, Checksum['algorithm'], string, string]
   const size = digestSizes[algorithm]

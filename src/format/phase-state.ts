@@ -71,7 +71,7 @@ function nameOf(text: string): DistName {
 function digestOf(text: string): PhaseState['manifest'] {
   const [digest = '', size = '', ...rest] = text.split(' ')
   const sha256 = parseSha256(digest)
-  if (sha256 === undefined || !/^(?:0|[1-9][0-9]{0,14})$/.test(size) || rest.length > 0)
+  if (sha256 === undefined || sha256 !== digest || !/^(?:0|[1-9][0-9]{0,14})$/.test(size) || rest.length > 0)
     throw new BinderyError('bad-format', `'${text}' is no digest`)
   return { sha256, size: Number(size) }
 }

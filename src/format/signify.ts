@@ -137,6 +137,8 @@ function splitLines(file: Uint8Array): { readonly lines: Lines; readonly rest: U
   const commentEnd = head.indexOf('\n')
   if (commentEnd < 0 || commentEnd > commentHeader.length + maxCommentBytes)
     throw new BinderyError('bad-format', 'has no line end after its comment')
+  // signify reads it as a C string, and so refuses the file.
+  if (head.slice(0, commentEnd).includes('\0')) throw new BinderyError('bad-format', 'holds NUL in its comment')
   const end = head.indexOf('\n', commentEnd + 1)
   if (end < 0) throw new BinderyError('bad-format', 'has no line end after its base64')
   const lines = { comment: head.slice(commentHeader.length, commentEnd), encoded: head.slice(commentEnd + 1, end) }

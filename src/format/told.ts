@@ -38,7 +38,7 @@ export function decodeTold(bytes: Uint8Array): Told {
 
 function endOf({ key, value }: StateLine): ToldEnd {
   const [channel = '', date = '', days = '', ...more] = value.split(' ')
-  if (key !== 'end-of-life' || more.length > 0 || !isDate(date) || !/^[0-9]{1,3}$/.test(days))
+  if (key !== 'end-of-life' || more.length > 0 || !isDate(date) || !/^(?:0|[1-9][0-9]{0,2})$/.test(days))
     throw new BinderyError('bad-format', `has a line '${key} ${value}'`)
   return { channel: parseChannel(channel), date, days: Number(days) }
 }

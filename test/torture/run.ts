@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { unmountAll } from './file-systems.ts'
+import { tortureFlips } from './flips.ts'
 import { tortureErrors, tortureKills, type Row } from './machines.ts'
 import { tortureNetwork } from './network.ts'
 import { torturePower, type PowerOptions } from './power.ts'
@@ -9,11 +10,18 @@ import { tortureSpace } from './shortage.ts'
 
 /**
  * make torture: a run of bindery is killed behind each call by which it changes something, each such call is failed, and the disk is made
- * too small for it; its disk loses its power, and its mirrors are no good. What is found wrong is told as it is found, and one table says what
- * came of it all.
+ * too small for it; its disk loses its power, its mirrors are no good, and single bits of what it has written are flipped. What is found wrong is
+ * told as it is found, and one table says what came of it all.
  */
 
-const modes = { kill: tortureKills, errors: tortureErrors, space: tortureSpace, power: torturePower, network: tortureNetwork } as const
+const modes = {
+  kill: tortureKills,
+  errors: tortureErrors,
+  space: tortureSpace,
+  power: torturePower,
+  network: tortureNetwork,
+  flips: tortureFlips,
+} as const
 
 async function main(work: string): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, chroot(8) and mount(8)')
@@ -26,19 +34,32 @@ async function main(work: string): Promise<number> {
 
 type Mode = keyof typeof modes
 
-function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: PowerOptions } {
+type Options = PowerOptions & { readonly count: number; readonly seed: number }
+
+function optionsOf(work: string, args: readonly string[]): { readonly chosen: readonly Mode[]; readonly options: Options } {
   const string = { type: 'string' } as const
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { only: string, slice: { ...string, default: '1' }, turn: { ...string, default: '0' }, fs: string, images: string },
+    options: {
+      only: string,
+      slice: { ...string, default: '1' },
+      turn: { ...string, default: '0' },
+      fs: string,
+      images: string,
+      count: { ...string, default: '10000' },
+      seed: { ...string, default: '1' },
+    },
   })
   const [slice, turn] = [Number(values.slice), Number(values.turn)]
   if (!(slice >= 1) || !(turn >= 0)) throw new Error('--slice N --turn M: every Nth point, from the Mth on')
+  const [count, seed] = [Number(values.count), Number(values.seed)]
+  if (!(count >= 1) || !Number.isSafeInteger(seed)) throw new Error('--count N --seed S: so many flips, chosen by S')
   const chosen = positionals.length === 0 ? (Object.keys(modes) as Mode[]) : positionals.map(modeOf)
   const [only, systems] = [values.only?.split(','), values.fs?.split(',')]
   const images = values.images === undefined ? undefined : Number(values.images)
-  return { chosen, options: { work, slice, turn, only, systems, images, tell: (line) => void process.stdout.write(`${line}\n`) } }
+  const tell = (line: string): void => void process.stdout.write(`${line}\n`)
+  return { chosen, options: { work, slice, turn, only, systems, images, count, seed, tell } }
 }
 
 function modeOf(word: string): Mode {

@@ -2,6 +2,7 @@ import { oneChunk } from '../../base/bytes.ts'
 import { isBinderyError } from '../../base/error.ts'
 import { isWithin, joinPath } from '../../base/path.ts'
 import { decodeChecksums, encodeChecksums, maxChecksumsBytes } from '../../format/state-checksums.ts'
+import { sameTime } from './apply/nodes.ts'
 import { readReceipt } from './apply/receipts.ts'
 import { savesOld } from './apply/stage.ts'
 import { readStateFile, stateFolder, statePaths } from './state.ts'
@@ -55,8 +56,8 @@ export async function readSoundChecksums(disk: DiskReader): Promise<readonly Che
   return bytes === undefined ? [] : decodeChecksums(bytes)
 }
 
-export function isSame({ size, mtime, inode }: Checksum, stat: Stat): boolean {
-  return stat.size === size && stat.mtime.sec === mtime.sec && stat.mtime.nsec === mtime.nsec && stat.inode === inode
+export function isSame(noted: Checksum, stat: Stat): boolean {
+  return stat.size === noted.size && stat.inode === noted.inode && sameTime(noted, stat)
 }
 
 async function checksumOf(disk: DiskReader, path: RelPath, { mtime, inode }: Stat): Promise<Checksum> {
@@ -64,7 +65,7 @@ async function checksumOf(disk: DiskReader, path: RelPath, { mtime, inode }: Sta
 }
 
 export function inState(path: RelPath): RelPath {
-  return joinPath(stateFolder, path)
+  return path === '.' ? stateFolder : joinPath(stateFolder, path)
 }
 
 /** Their contents are named by digest elsewhere, or are nothing that lasts. */

@@ -55,6 +55,7 @@ export async function unenroll(disk: Disk, { leaving, staying, forgotten }: Leav
   if (staying.length > 0) return await writeEnrolled(disk, staying)
   await removeIfThere(disk, statePaths.recover)
   await removeIfThere(disk, statePaths.version)
+  await removeIfThere(disk, statePaths.checksums)
   await removeIfThere(disk, statePaths.enrolled)
   await disk.sync(stateFolder)
 }

@@ -15,8 +15,8 @@ export async function formerBlobs(store: Store, { version }: Snapshot): Promise<
   const former = await read(store, metadataKey('snapshot', version - 1), decodeSnapshot)
   const keys: string[] = []
   for (const [role, named] of former?.meta ?? []) {
-    const targets = await read(store, metadataKey(role, named.version), decodeTargets)
-    if (targets !== undefined) keys.push(...targetKeys(targets.targets))
+    const found = await read(store, metadataKey(role, named.version), (file) => ({ value: targetKeys(decodeTargets(file).value.targets) }))
+    keys.push(...(found ?? []))
   }
   return keys
 }

@@ -2,7 +2,7 @@ import { BinderyError } from '../../../base/error.ts'
 import { isWithin } from '../../../base/path.ts'
 import { storeSlot } from './area.ts'
 import { sameContent } from './nodes.ts'
-import { readReceipt, readReceiptHeads, stepsAmong } from './receipts.ts'
+import { listReceipts, readReceipt, readReceiptHeads, stepsAmong } from './receipts.ts'
 import { stateFolder } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Journal, ReleaseChange } from '../../../format/journal.ts'
@@ -22,11 +22,23 @@ export async function receiptsBackTo(disk: DiskReader, goal: Goal): Promise<read
   const isFrom = (name: string, step: readonly ReceiptHead[]): boolean =>
     step.some(({ releases }) => releases.some(({ old }) => old === name))
   const oldest = (goal.kind === 'steps' ? installs[goal.count - 1] : installs.find((step) => isFrom(goal.name, step)))?.at(-1)
-  if (oldest === undefined)
+  if (oldest === undefined) {
+    await readAll(disk)
     throw new BinderyError('not-found', whyNot(goal, installs.length), { hint: "'bindery list' shows what can be rolled back" })
+  }
+  const going = new Set(heads.filter(({ transaction }) => transaction >= oldest.transaction).map(({ transaction }) => transaction))
   const receipts: Receipt[] = []
-  for (const { transaction } of heads) if (transaction >= oldest.transaction) receipts.push(await readReceipt(disk, transaction))
+  // Also those that are undone, or seem to be: a head is read without its digest, and one that is damaged is left out above.
+  for (const transaction of (await listReceipts(disk)).filter((one) => one >= oldest.transaction).toReversed()) {
+    const receipt = await readReceipt(disk, transaction)
+    if (going.has(transaction)) receipts.push(receipt)
+  }
   return receipts
+}
+
+/** What is asked for may be what a damaged one says. */
+async function readAll(disk: DiskReader): Promise<void> {
+  for (const transaction of await listReceipts(disk)) await readReceipt(disk, transaction)
 }
 
 function whyNot(goal: Goal, known: number): string {

@@ -98,7 +98,7 @@ export function sameOwner(a: Node, b: Node): boolean {
   return a.uid === b.uid && a.gid === b.gid
 }
 
-export function sameTime(a: Node, b: Node): boolean {
+export function sameTime(a: Pick<Node, 'mtime'>, b: Pick<Node, 'mtime'>): boolean {
   return a.mtime.sec === b.mtime.sec && a.mtime.nsec === b.mtime.nsec
 }
 

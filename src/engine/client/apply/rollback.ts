@@ -5,12 +5,13 @@ import { encodeStep } from '../../../format/journal-step.ts'
 import { strongestReboot } from '../../../format/update.ts'
 import { composeHistory, receiptsBackTo } from './history.ts'
 import { lookAt } from './look.ts'
-import { sameContent } from './nodes.ts'
+import { sameContent, sameTime } from './nodes.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
 import { nextTransaction } from './receipts.ts'
 import { runPlan } from './transaction.ts'
 import { generatedHere } from '../generated.ts'
+import type { FileEntry } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Kept } from '../../../format/journal.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -96,16 +97,28 @@ async function checkKept(disk: Disk, { stage }: Plan): Promise<void> {
 
 /**
  * A kept file may have had another name that stayed in the tree, and have been changed through it since: as a name of
- * that file it comes back, and it is told; so is what went bad on the disk.
+ * that file it comes back, and it is told.
  */
 async function withChangedOrigins(disk: Disk, plan: Plan, { origins }: History): Promise<Plan> {
   const kept: Kept[] = []
   for (const { node, source } of plan.stage) {
     const origin = source.kind === 'link' ? origins.get(node.path)?.node : undefined
     if (source.kind !== 'link' || origin?.kind !== 'file') continue
-    if ((await disk.digest(source.from)).sha256 !== origin.sha256) kept.push({ path: node.path, reason: 'modified' })
+    if ((await disk.digest(source.from)).sha256 === origin.sha256) continue
+    await refuseDamaged(disk, source.from, origin)
+    kept.push({ path: node.path, reason: 'modified' })
   }
   return { ...plan, journal: { ...plan.journal, kept: [...plan.journal.kept, ...kept] } }
+}
+
+/** Whoever writes leaves another time: with the same one, the disk has lost what it was. */
+async function refuseDamaged(disk: Disk, from: RelPath, origin: FileEntry): Promise<void> {
+  const stat = await disk.lstat(from)
+  if (stat?.size !== origin.size || !sameTime(origin, stat)) return
+  throw new BinderyError('bad-digest', `cannot be brought back: ${showPath(from)} is damaged`, {
+    subject: `/${showPath(origin.path)}`,
+    hint: 'put it back from a backup; nothing was changed',
+  })
 }
 
 function within(scope: NodeScope, tree: History['base']): History['base'] {

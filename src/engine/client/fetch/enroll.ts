@@ -120,14 +120,20 @@ async function trustStoreFor(
   return store
 }
 
-type Draft = {
+/** What a channel's folder will say. */
+export type Draft = {
   readonly channel: Channel
   readonly candidate: Candidate
   readonly state: ReleaseState
   readonly base: CachedFile | undefined
 }
 
-async function draftChannel(session: Session, input: EnrollInput, trust: Trust, channel: Channel): Promise<Draft> {
+export async function draftChannel(
+  session: Session,
+  input: Pick<EnrollInput, 'urls' | 'release' | 'basis'>,
+  trust: Trust,
+  channel: Channel,
+): Promise<Draft> {
   const meter = session.progress.start(`looking at ${formatChannel(channel)}`, undefined)
   const place = { urls: input.urls, meter }
   try {
@@ -163,9 +169,13 @@ async function saveTrust(session: Session, repository: string, changed: Readonly
 
 /**
  * The files come from the cache as they are; `release` names them and is written after them. At any moment the channel has
- * a release, and what an earlier enrollment had besides goes last.
+ * a release, and what an earlier enrollment had besides, but for `kept`, goes last.
  */
-async function saveChannel({ disk }: Session, { channel, candidate, state, base }: Draft): Promise<void> {
+export async function saveChannel(
+  { disk }: Session,
+  { channel, candidate, state, base }: Draft,
+  kept: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const folder = channelFolder(channel)
   if ((await disk.lstat(folder)) === undefined) await disk.mkdir(folder, 0o755)
   await adopt(disk, candidate.manifestBlob.value.path, channelFile(channel, channelFiles.manifest), 0o644)
@@ -183,7 +193,7 @@ async function saveChannel({ disk }: Session, { channel, candidate, state, base 
     ...(base === undefined ? [] : [channelFiles.base]),
     ...(terms === undefined ? [] : [channelFiles.terms]),
   ]
-  for (const name of await disk.readdir(folder)) if (!own.includes(name)) await disk.unlink(joinPath(folder, name))
+  for (const name of await disk.readdir(folder)) if (!own.includes(name) && !kept.has(name)) await disk.unlink(joinPath(folder, name))
 }
 
 /** By a link first, not a rename: two channels may have the same manifest. */

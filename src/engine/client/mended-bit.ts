@@ -1,0 +1,28 @@
+import { collectBytes } from '../../base/bytes.ts'
+import { sha256 } from '../../base/digest.ts'
+import type { Sha256 } from '../../base/digest.ts'
+import type { RelPath } from '../../base/path.ts'
+import type { DiskReader } from '../../port/disk.ts'
+
+/** Trying all bits takes the square of the size: a second or two at this one. */
+const maxBytes = 1 << 14
+
+/** The bytes that have the digest, where one bit of a small file has flipped: the digest says which. Undefined where it is more than that. */
+export async function mendedBit(
+  disk: DiskReader,
+  path: RelPath,
+  wanted: { readonly sha256: Sha256; readonly size: number },
+): Promise<Uint8Array | undefined> {
+  if (wanted.size > maxBytes) return undefined
+  const bytes = (await collectBytes(disk.read(path), maxBytes))?.slice()
+  if (bytes?.length !== wanted.size) return undefined
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number
+    for (let bit = 0; bit < 8; bit++) {
+      bytes[at] = byte ^ (1 << bit)
+      if (sha256(bytes) === wanted.sha256) return bytes
+    }
+    bytes[at] = byte
+  }
+  return undefined
+}
