@@ -263,6 +263,11 @@ is_settled() {
 	return 1
 }
 
+# Files of a tree are those of other trees, too, whose owners and modes would change with them (doc/spec/staged.md).
+refuse_tree() {
+	[ ! -e "$state/tree" ] || die 1 "$top: is in staged mode, which this program does not know" 'use the whole bindery; nothing was changed'
+}
+
 # Before any other change: what a killed run left is finished, or taken back.
 begin() {
 	make_state
@@ -284,6 +289,7 @@ begin() {
 		finish
 		first_status=$status
 	else
+		[ -n "$at_boot" ] || refuse_tree
 		expire
 	fi
 	[ -z "$at_boot" ] || return 0

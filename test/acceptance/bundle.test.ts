@@ -175,7 +175,10 @@ describe('a bundle', { ...needs('mtree', 'diff', 'getfattr', 'setfattr'), ...nee
     assert.match(run('sh update.sh -R wrong', 3).talk.join(), /base-9\.9-20260101-amd64 is installed/)
     sh('mkdir -p other/bin && echo other >other/bin/sh')
     assert.match(run('sh update.sh -R other', 3).talk.join(), /this is not base-1\.0-20260101-amd64/)
-    sh('test ! -e other/var && rm -r wrong other')
+    sh('cp -a OLD staged && sh update.sh -R staged && echo >staged/var/db/bindery/tree')
+    assert.match(run('sh update.sh -R staged rollback', 1).talk.join(), /staged: is in staged mode/)
+    sh('sh update.sh -R staged list >listed && rm staged/var/db/bindery/tree && sh update.sh -R staged list | cmp - listed')
+    sh('test ! -e other/var && rm -r wrong other staged')
   })
 
   test('signed: signify verifies it from outside', needs('signify-openbsd'), () => {
