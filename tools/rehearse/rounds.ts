@@ -41,7 +41,9 @@ export async function killAndRecover(scene: Scene, count: number): Promise<Numbe
   const started = performance.now()
   let numbers = none
   while (killsOf(numbers) < count) {
-    for (const moment of momentsOf(courses.install, Math.ceil((count - killsOf(numbers)) / killsOfRound))) {
+    // In pairs: somewhere in the whole run, and in a commit.
+    const rounds = 2 * Math.ceil((count - killsOf(numbers)) / killsOfRound / 2)
+    for (const moment of momentsOf(courses.install, rounds)) {
       const before = killsOf(numbers)
       numbers = await playRound(scene, courses, { moment, numbers })
       if (Math.floor(killsOf(numbers) / 10) > Math.floor(before / 10))
