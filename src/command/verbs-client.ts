@@ -47,7 +47,7 @@ export const clientVerbs: readonly Verb[] = [
   },
   {
     name: 'audit',
-    summary: 'compare the tree with the installed releases, and mend it',
+    summary: 'compare the tree with the installed releases, check the state, and mend both',
     load: async () => (await import('./audit.ts')).audit,
   },
   {

@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { absolutePath } from './system-error.ts'
 
 /** A root that is a link to one of the trees beside it (doc/spec/staged.md). */
 export type StagedRoot = {
@@ -9,9 +10,9 @@ export type StagedRoot = {
   readonly tree: string
 }
 
-/** Undefined for any other root. What is behind the link is looked at once: a run sees one tree from its beginning to its end. */
+/** Undefined for any other root; `not-found` where the current directory was removed. What is behind the link is looked at once: a run sees one tree from its beginning to its end. */
 export function stagedRootOf(root: string): StagedRoot | undefined {
-  const link = resolve(root)
+  const link = absolutePath(root)
   const number = numberBehind(link)
   if (number === undefined) return undefined
   const tree = join(`${link}.trees`, number)
