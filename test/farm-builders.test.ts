@@ -10,53 +10,55 @@ import { askHere as ask, enroll } from './helpers/farm/enroll.ts'
 import { needs } from './helpers/programs.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { inTemporary } from './helpers/temporary.ts'
+import { isTurn } from './helpers/whole-suite.ts'
 import type { Running } from './helpers/farm/farm-world.ts'
 
 /** Goes on for ever, the first time that it is built in a tree. */
 const stuckOnce = 'if [ ! -e "$PORTSDIR/stuck" ]; then : >"$PORTSDIR/stuck"; exec sleep 6788; fi\nmkdir -p "$WRKINST/usr/local"\n'
 
-test('a machine that the controller knows builds for it, is killed, and loses nothing', needs('make', 'git'), async () => {
-  const world = await farmWorld(undefined)
-  const running: Running[] = []
-  const start = (...words: readonly string[]): Running => {
-    const run = world.start(words)
-    running.push(run)
-    return run
-  }
-  try {
-    const farm = start('farm', 'run', world.farm, '--listen', '127.0.0.1:0')
-    await farm.heard(/pages at http\S+/)
-    const url = /pages at (http\S+)/.exec(farm.said())?.[1] as string
-    await ask(farmPause, world.farm, '--builder', 'here')
-    const words = ['farm', 'builder', url, ...(await enroll(world, 'there'))]
-    assert.match(await ask(farmBuilders, world.farm, 'list'), /^there +amd64 +7.6 +- +1 +ready +never$/m)
-    world.commit('update a', port('net/a', '1.1', stuckOnce))
-    const builder = start(...words)
-    const stuck = join(world.folder, 'there/ports/stuck')
-    while (builder.child.exitCode === null && !existsSync(stuck)) await setTimeout(50)
-    builder.child.kill('SIGKILL')
-    await builder.ended()
-    const again = start(...words)
-    await farm.heard(/handover 1: 1 packages to sign/)
-    await again.heard(/net\/a\): built, 1 package\n/)
-    await world.signAll()
-    await farm.heard(/handover 1 is published/)
-    assert.deepEqual(world.published(), ['a-1.1.tgz'])
-    const builders = (await ask(farmBuilders, world.farm, 'list', '--json')).trim().split('\n')
-    assert.deepEqual(
-      builders.map((line) => (JSON.parse(line) as { name: string }).name),
-      ['here', 'there'],
-    )
-    await ask(farmBuilders, world.farm, 'remove', 'there')
-    assert.doesNotMatch(await ask(farmBuilders, world.farm, 'list'), /there/)
-    farm.child.kill('SIGTERM')
-    assert.equal(await farm.ended(), 0, farm.said())
-  } finally {
-    for (const { child } of running) child.kill('SIGKILL')
-    for (const one of running) await one.ended()
-    world.remove()
-  }
-})
+if (isTurn(1))
+  test('a machine that the controller knows builds for it, is killed, and loses nothing', needs('make', 'git'), async () => {
+    const world = await farmWorld(undefined)
+    const running: Running[] = []
+    const start = (...words: readonly string[]): Running => {
+      const run = world.start(words)
+      running.push(run)
+      return run
+    }
+    try {
+      const farm = start('farm', 'run', world.farm, '--listen', '127.0.0.1:0')
+      await farm.heard(/pages at http\S+/)
+      const url = /pages at (http\S+)/.exec(farm.said())?.[1] as string
+      await ask(farmPause, world.farm, '--builder', 'here')
+      const words = ['farm', 'builder', url, ...(await enroll(world, 'there'))]
+      assert.match(await ask(farmBuilders, world.farm, 'list'), /^there +amd64 +7.6 +- +1 +ready +never$/m)
+      world.commit('update a', port('net/a', '1.1', stuckOnce))
+      const builder = start(...words)
+      const stuck = join(world.folder, 'there/ports/stuck')
+      while (builder.child.exitCode === null && !existsSync(stuck)) await setTimeout(50)
+      builder.child.kill('SIGKILL')
+      await builder.ended()
+      const again = start(...words)
+      await farm.heard(/handover 1: 1 packages to sign/)
+      await again.heard(/net\/a\): built, 1 package\n/)
+      await world.signAll()
+      await farm.heard(/handover 1 is published/)
+      assert.deepEqual(world.published(), ['a-1.1.tgz'])
+      const builders = (await ask(farmBuilders, world.farm, 'list', '--json')).trim().split('\n')
+      assert.deepEqual(
+        builders.map((line) => (JSON.parse(line) as { name: string }).name),
+        ['here', 'there'],
+      )
+      await ask(farmBuilders, world.farm, 'remove', 'there')
+      assert.doesNotMatch(await ask(farmBuilders, world.farm, 'list'), /there/)
+      farm.child.kill('SIGTERM')
+      assert.equal(await farm.ended(), 0, farm.said())
+    } finally {
+      for (const { child } of running) child.kill('SIGKILL')
+      for (const one of running) await one.ended()
+      world.remove()
+    }
+  })
 
 test('what is wrong with a builder is said', async () => {
   await inTemporary(async (folder) => {

@@ -10,6 +10,7 @@ import { farmWorld, port } from './helpers/farm/farm-world.ts'
 import { needs } from './helpers/programs.ts'
 import { needsPostgres, startCluster } from './helpers/postgres.ts'
 import { plantPort, plantPorts, portsEnvironment } from './helpers/ports-tree/plant.ts'
+import { isTurn } from './helpers/whole-suite.ts'
 import type { FarmWorld } from './helpers/farm/farm-world.ts'
 
 /** A ports tree in CVS with a stable branch, in a working copy where one commits, and in another where a farm builds. */
@@ -77,55 +78,56 @@ async function ask(world: FarmWorld, ...words: readonly string[]): Promise<strin
   return run.said()
 }
 
-test(
-  'a farm on CVS looks when it is called, builds what it saw, and outlives a cvs, a tag and a sqlports that fail',
-  { ...needs('cvs', 'make', 'git'), ...needsPostgres() },
-  async () => {
-    const postgres = await startCluster()
-    const world = await farmWorld(await postgres.database())
-    const at = (name: string): string => join(world.folder, name)
-    const ports = cvsPorts(world.folder)
-    putSqlports(at('sqlports'))
-    writeFileSync(join(world.farm, 'farm.toml'), configText(world.folder, ports.root))
-    const token = (await ask(world, 'token', world.farm, 'add', 'cvs')).trim()
-    ports.commit('fix CVE-2026-1234 in a', '1.1')
-    writeFileSync(at('half'), '')
-    const run = world.start(['farm', 'run', world.farm, '--listen', '127.0.0.1:0'], plantDyingCvs(world.folder))
-    try {
-      await run.heard(/pages at http\S+/)
-      const url = /pages at (http\S+)/.exec(run.said())?.[1] as string
-      const hook = async (): Promise<void> => {
-        const answer = await fetch(new URL('hook/stable', url), { method: 'POST', headers: { authorization: `Bearer ${token}` } })
-        assert.equal(answer.status, 202)
-      }
-      await run.heard(/stable: \S+cvs: cvs rdiff ended with status 1: cvs: connection lost\n/)
-      assert.match(await askHere(farmStatus, world.farm), /they cannot be read: .*connection lost$/m)
-      rmSync(at('half'))
-      await run.heard(/stable: its sources can be read again/)
-      await run.heard(/net\/a stable\/amd64: build 1 waits \(security\)/)
-      await run.heard(/build 1: built, 1 packages/)
-
-      ports.commit('update a', '1.2')
-      writeFileSync(at('sqlports'), 'half of a database')
-      await hook()
-      await run.heard(/stable: \S+sqlports: cannot be read as sqlports: /)
+if (isTurn(1))
+  test(
+    'a farm on CVS looks when it is called, builds what it saw, and outlives a cvs, a tag and a sqlports that fail',
+    { ...needs('cvs', 'make', 'git'), ...needsPostgres() },
+    async () => {
+      const postgres = await startCluster()
+      const world = await farmWorld(await postgres.database())
+      const at = (name: string): string => join(world.folder, name)
+      const ports = cvsPorts(world.folder)
       putSqlports(at('sqlports'))
-      await run.heard(/build 2 waits/)
-      await run.heard(/build 2: built, 1 packages/)
+      writeFileSync(join(world.farm, 'farm.toml'), configText(world.folder, ports.root))
+      const token = (await ask(world, 'token', world.farm, 'add', 'cvs')).trim()
+      ports.commit('fix CVE-2026-1234 in a', '1.1')
+      writeFileSync(at('half'), '')
+      const run = world.start(['farm', 'run', world.farm, '--listen', '127.0.0.1:0'], plantDyingCvs(world.folder))
+      try {
+        await run.heard(/pages at http\S+/)
+        const url = /pages at (http\S+)/.exec(run.said())?.[1] as string
+        const hook = async (): Promise<void> => {
+          const answer = await fetch(new URL('hook/stable', url), { method: 'POST', headers: { authorization: `Bearer ${token}` } })
+          assert.equal(answer.status, 202)
+        }
+        await run.heard(/stable: \S+cvs: cvs rdiff ended with status 1: cvs: connection lost\n/)
+        assert.match(await askHere(farmStatus, world.farm), /they cannot be read: .*connection lost$/m)
+        rmSync(at('half'))
+        await run.heard(/stable: its sources can be read again/)
+        await run.heard(/net\/a stable\/amd64: build 1 waits \(security\)/)
+        await run.heard(/build 1: built, 1 packages/)
 
-      ports.cvs('rtag', '-d', 'R_BASE', 'ports')
-      await hook()
-      await run.heard(/stable: \S+cvs: has no tag 'R_BASE'\n/)
-      const page = await (await fetch(url)).text()
-      assert.match(page, /The sources of stable<\/a> cannot be read, .*has no tag &#39;R_BASE&#39;/)
-      ports.cvs('rtag', 'R_BASE', 'ports')
-      await run.heard(/(?:can be read again[^]*){3}/)
-      assert.match(readFileSync(join(world.farm, 'built/stable/amd64/manifest.json'), 'utf8'), /a-1\.2\.tgz/)
-    } finally {
-      run.child.kill('SIGTERM')
-      await run.ended()
-      world.remove()
-      await postgres.stop()
-    }
-  },
-)
+        ports.commit('update a', '1.2')
+        writeFileSync(at('sqlports'), 'half of a database')
+        await hook()
+        await run.heard(/stable: \S+sqlports: cannot be read as sqlports: /)
+        putSqlports(at('sqlports'))
+        await run.heard(/build 2 waits/)
+        await run.heard(/build 2: built, 1 packages/)
+
+        ports.cvs('rtag', '-d', 'R_BASE', 'ports')
+        await hook()
+        await run.heard(/stable: \S+cvs: has no tag 'R_BASE'\n/)
+        const page = await (await fetch(url)).text()
+        assert.match(page, /The sources of stable<\/a> cannot be read, .*has no tag &#39;R_BASE&#39;/)
+        ports.cvs('rtag', 'R_BASE', 'ports')
+        await run.heard(/(?:can be read again[^]*){3}/)
+        assert.match(readFileSync(join(world.farm, 'built/stable/amd64/manifest.json'), 'utf8'), /a-1\.2\.tgz/)
+      } finally {
+        run.child.kill('SIGTERM')
+        await run.ended()
+        world.remove()
+        await postgres.stop()
+      }
+    },
+  )

@@ -11,7 +11,7 @@ import { farmWorld, port } from './helpers/farm/farm-world.ts'
 import { numbers } from './helpers/numbers.ts'
 import { needs } from './helpers/programs.ts'
 import { needsPostgres, startCluster } from './helpers/postgres.ts'
-import { isWholeSuite } from './helpers/whole-suite.ts'
+import { isTurn, isWholeSuite } from './helpers/whole-suite.ts'
 import type { FarmWorld, Running } from './helpers/farm/farm-world.ts'
 import type { Numbers } from './helpers/numbers.ts'
 import type { Cluster } from './helpers/postgres.ts'
@@ -134,40 +134,41 @@ const kills = isWholeSuite ? 40 : 3
 const victims = ['child', 'controller', 'builder'] as const
 const mostWaitMs = isWholeSuite ? 900_000 : 240_000
 
-test(
-  'whatever is killed, whenever, the same comes to the mirror',
-  {
-    ...needs('make', 'git', 'tar'),
-    ...needsPostgres(),
-    ...(existsSync('/proc/self/stat') ? {} : { skip: 'no /proc to find processes in' }),
-  },
-  async (t) => {
-    const wanted = await undisturbed()
-    assert.equal(wanted.length, ports.length)
-    const world = await newWorld()
-    const seed = Date.now() % 1_000_000
-    t.diagnostic(`seed ${seed}`)
-    const random = numbers(seed)
-    const farm = await startFarm(world)
-    const began = Date.now()
-    const isOver = (): boolean => namesOn(world.mirror).length === wanted.length || Date.now() - began > mostWaitMs
-    try {
-      commitAll(world)
-      const signing = signUntil(world, isOver)
-      await askHere(farmResume, world.farm, '--branch', 'stable')
-      for (let i = 0; i < kills; i++) {
-        await sleep(200 + random.below(2000))
-        // Each in turn, so that a short run has all of them.
-        const victim = victims[i % victims.length]
-        if (victim === 'controller' || victim === 'builder') await killServer(farm, victim)
-        else killChild(farm, random)
+if (isTurn(0))
+  test(
+    'whatever is killed, whenever, the same comes to the mirror',
+    {
+      ...needs('make', 'git', 'tar'),
+      ...needsPostgres(),
+      ...(existsSync('/proc/self/stat') ? {} : { skip: 'no /proc to find processes in' }),
+    },
+    async (t) => {
+      const wanted = await undisturbed()
+      assert.equal(wanted.length, ports.length)
+      const world = await newWorld()
+      const seed = Date.now() % 1_000_000
+      t.diagnostic(`seed ${seed}`)
+      const random = numbers(seed)
+      const farm = await startFarm(world)
+      const began = Date.now()
+      const isOver = (): boolean => namesOn(world.mirror).length === wanted.length || Date.now() - began > mostWaitMs
+      try {
+        commitAll(world)
+        const signing = signUntil(world, isOver)
+        await askHere(farmResume, world.farm, '--branch', 'stable')
+        for (let i = 0; i < kills; i++) {
+          await sleep(200 + random.below(2000))
+          // Each in turn, so that a short run has all of them.
+          const victim = victims[i % victims.length]
+          if (victim === 'controller' || victim === 'builder') await killServer(farm, victim)
+          else killChild(farm, random)
+        }
+        await signing
+        assert.deepEqual(contentsOf(world.mirror), wanted, farm.running.controller.said())
+      } finally {
+        for (const { child } of Object.values(farm.running)) child.kill('SIGTERM')
+        for (const one of Object.values(farm.running)) await one.ended()
+        world.remove()
       }
-      await signing
-      assert.deepEqual(contentsOf(world.mirror), wanted, farm.running.controller.said())
-    } finally {
-      for (const { child } of Object.values(farm.running)) child.kill('SIGTERM')
-      for (const one of Object.values(farm.running)) await one.ended()
-      world.remove()
-    }
-  },
-)
+    },
+  )

@@ -5,6 +5,7 @@ import { after, test } from 'node:test'
 import { farmWorld, port } from './helpers/farm/farm-world.ts'
 import { needs } from './helpers/programs.ts'
 import { needsPostgres, startCluster } from './helpers/postgres.ts'
+import { halfToday, isTurn } from './helpers/whole-suite.ts'
 import type { FarmWorld } from './helpers/farm/farm-world.ts'
 import type { Cluster } from './helpers/postgres.ts'
 
@@ -61,10 +62,10 @@ const kills = {
   ],
 } as const
 
-for (const [{ name, skip, url }, points] of [
+for (const [{ name, skip, url }, points] of halfToday([
   [embedded, kills.embedded],
   [server, kills.server],
-] as const) {
+] as const)) {
   test(
     `${name}: a controller that is killed goes on where it was, and nothing is built twice unless it was being built`,
     skip,
@@ -104,57 +105,59 @@ function signed({ farm, published }: FarmWorld): boolean {
   return existsSync(join(farm, 'signed/accepted/1.tar')) || published().length > 0
 }
 
-test('a running controller sees a commit, answers at a terminal, and ends in order', needs('make', 'git'), async () => {
-  await inWorld(undefined, async (world) => {
-    const run = world.start(['farm', 'run', world.farm])
-    try {
-      await run.heard(/runs: 1 branches, 1 builders here/)
-      world.commit('fix CVE-2026-1234 in b', port('net/b', '2.1'))
-      await run.heard(/net\/b stable\/amd64: build 1 waits \(security\)/)
-      await run.heard(/handover 1: 1 packages to sign/)
-      const status = await ask(world, ['farm', 'status', world.farm])
-      assert.match(status, /^branch stable: sources last changed/m)
-      assert.match(status, /^handover 1: stable\/amd64: 1 packages, made \d+ s ago, waits for a signature/m)
-      await ask(world, ['farm', 'pause', world.farm, '--branch', 'stable'])
-      world.commit('update a', port('net/a', '1.1'))
-      await run.heard(/net\/a stable\/amd64: build 2 waits/)
-      assert.match(await ask(world, ['farm', 'status', '--json', world.farm]), /"pkgpath":"net\/a".*"state":"waiting"/)
-      await ask(world, ['farm', 'cancel', world.farm, '2'])
-      await ask(world, ['farm', 'resume', world.farm, '--branch', 'stable'])
-      await ask(world, ['farm', 'retry', world.farm, '2'])
-      await run.heard(/net\/a stable\/amd64: build 2: built/)
-      const [first] = await world.sign()
-      await ask(world, ['farm', 'accept', world.farm, first as string])
-      await run.heard(/handover 1 is published/)
-      await run.heard(/handover 2: 1 packages to sign/)
-      const refused = world.start(['farm', 'accept', world.farm, 'README.md'])
-      assert.equal(await refused.ended(), 3)
-      assert.match(refused.said(), /^bindery: farm accept: README\.md: /)
-      await world.signAll()
-      await run.heard(/handover 2 is published/)
-      assert.deepEqual(world.published(), ['a-1.1.tgz', 'b-2.1.tgz'])
-    } finally {
-      run.child.kill('SIGTERM')
-      assert.equal(await run.ended(), 0, run.said())
-    }
-    assert.match(run.said(), /ends: stopped by SIGTERM/)
+if (isTurn(1))
+  test('a running controller sees a commit, answers at a terminal, and ends in order', needs('make', 'git'), async () => {
+    await inWorld(undefined, async (world) => {
+      const run = world.start(['farm', 'run', world.farm])
+      try {
+        await run.heard(/runs: 1 branches, 1 builders here/)
+        world.commit('fix CVE-2026-1234 in b', port('net/b', '2.1'))
+        await run.heard(/net\/b stable\/amd64: build 1 waits \(security\)/)
+        await run.heard(/handover 1: 1 packages to sign/)
+        const status = await ask(world, ['farm', 'status', world.farm])
+        assert.match(status, /^branch stable: sources last changed/m)
+        assert.match(status, /^handover 1: stable\/amd64: 1 packages, made \d+ s ago, waits for a signature/m)
+        await ask(world, ['farm', 'pause', world.farm, '--branch', 'stable'])
+        world.commit('update a', port('net/a', '1.1'))
+        await run.heard(/net\/a stable\/amd64: build 2 waits/)
+        assert.match(await ask(world, ['farm', 'status', '--json', world.farm]), /"pkgpath":"net\/a".*"state":"waiting"/)
+        await ask(world, ['farm', 'cancel', world.farm, '2'])
+        await ask(world, ['farm', 'resume', world.farm, '--branch', 'stable'])
+        await ask(world, ['farm', 'retry', world.farm, '2'])
+        await run.heard(/net\/a stable\/amd64: build 2: built/)
+        const [first] = await world.sign()
+        await ask(world, ['farm', 'accept', world.farm, first as string])
+        await run.heard(/handover 1 is published/)
+        await run.heard(/handover 2: 1 packages to sign/)
+        const refused = world.start(['farm', 'accept', world.farm, 'README.md'])
+        assert.equal(await refused.ended(), 3)
+        assert.match(refused.said(), /^bindery: farm accept: README\.md: /)
+        await world.signAll()
+        await run.heard(/handover 2 is published/)
+        assert.deepEqual(world.published(), ['a-1.1.tgz', 'b-2.1.tgz'])
+      } finally {
+        run.child.kill('SIGTERM')
+        assert.equal(await run.ended(), 0, run.said())
+      }
+      assert.match(run.said(), /ends: stopped by SIGTERM/)
+    })
   })
-})
 
-test('a port that cannot be built is tried again, and then left to a person', server.skip, async () => {
-  await inWorld(await server.url(), async (world) => {
-    world.commit('break a', port('net/a', '1.2', 'echo "main.c:3: error: no such thing" >&2\nexit 2\n'))
-    const run = world.start(['farm', 'run', world.farm])
-    try {
-      await run.heard(/build 1: failed/)
-      await run.heard(/net\/a.*\n(?:.*\n)*.*build 1: failed(?:.*\n)*.*build 1: failed(?:.*\n)*.*build 1: failed/)
-      assert.match(await ask(world, ['farm', 'status', world.farm]), /1: net\/a stable\/amd64: quarantined/)
-    } finally {
-      run.child.kill('SIGTERM')
-      await run.ended()
-    }
+if (isTurn(0))
+  test('a port that cannot be built is tried again, and then left to a person', server.skip, async () => {
+    await inWorld(await server.url(), async (world) => {
+      world.commit('break a', port('net/a', '1.2', 'echo "main.c:3: error: no such thing" >&2\nexit 2\n'))
+      const run = world.start(['farm', 'run', world.farm])
+      try {
+        await run.heard(/build 1: failed/)
+        await run.heard(/net\/a.*\n(?:.*\n)*.*build 1: failed(?:.*\n)*.*build 1: failed(?:.*\n)*.*build 1: failed/)
+        assert.match(await ask(world, ['farm', 'status', world.farm]), /1: net\/a stable\/amd64: quarantined/)
+      } finally {
+        run.child.kill('SIGTERM')
+        await run.ended()
+      }
+    })
   })
-})
 
 async function inWorld(url: string | undefined, use: (world: FarmWorld) => Promise<void>): Promise<void> {
   const world = await farmWorld(url)

@@ -7,7 +7,7 @@ import { busyboxTools } from '../helpers/base-tools.ts'
 import { utf8 } from '../../src/base/bytes.ts'
 import { arbitraryVersions } from '../helpers/text-versions.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { isTurn, isWholeSuite } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
@@ -150,78 +150,81 @@ async function assertSameBut(actual: string, expected: string, but: readonly str
   run(`for root in ${actual} ${expected}; do mv $root.state $root/var/db/bindery; done`)
 }
 
-describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
-  before(() => {
-    const anew = '[[rule]]\nname = "anew"\nmatch = ["/usr/lib/lib{c,crypto}.so.[0-9]", "/usr/share/**/*.index"]\ngenerated = true\n'
-    write('.', { 'rules.toml': `format = 1\n[[rule]]\nname = "named"\nmatch = ["/srv/named"]\nconfiguration = true\n${anew}` })
-    makeReleases()
-    busyboxTools(join(work, 'applets'), ['getfattr', 'setfattr'])
-  })
-  const make = (): void => {
-    write('mine', Object.fromEntries(Object.entries(cases).map(([path, [, , here]]) => [path, here])))
-    write('mine', { 'usr/share/man/gone/x.index': 'made anew' })
-    run(spoil)
-  }
+if (isTurn(1))
+  describe('a bundle merges', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
+    before(() => {
+      const anew = '[[rule]]\nname = "anew"\nmatch = ["/usr/lib/lib{c,crypto}.so.[0-9]", "/usr/share/**/*.index"]\ngenerated = true\n'
+      write('.', { 'rules.toml': `format = 1\n[[rule]]\nname = "named"\nmatch = ["/srv/named"]\nconfiguration = true\n${anew}` })
+      makeReleases()
+      busyboxTools(join(work, 'applets'), ['getfattr', 'setfattr'])
+    })
+    const make = (): void => {
+      write('mine', Object.fromEntries(Object.entries(cases).map(([path, [, , here]]) => [path, here])))
+      write('mine', { 'usr/share/man/gone/x.index': 'made anew' })
+      run(spoil)
+    }
 
-  for (const shell of shells) {
-    const goes = (program: string): boolean => isWholeSuite || shell.program === program
-    if (goes('dash'))
-      test(`what bindery merges, and nothing else, under ${shell.name}`, needs(shell.program), async () => {
-        const talk = await assertAlike(shell, { repo: 'R', bundle: 'R.sh', make })
-        const merged = talk.flatMap((line) => /\/(.+) was merged/.exec(line)?.[1] ?? [])
-        const quiet = ['clean', 'crlf', 'ended-here', 'group', 'long-line', 'mode', 'no-end', 'same', 'taken'].map((name) => `etc/${name}`)
-        assert.deepEqual(merged.toSorted(), [odd, ...quiet, 'srv/named', 'usr/local/etc/app'].toSorted())
-        assert.doesNotMatch(talk.join('\n'), /usr\/(?:lib|share)/)
+    for (const shell of shells) {
+      const goes = (program: string): boolean => isWholeSuite || shell.program === program
+      if (goes('dash'))
+        test(`what bindery merges, and nothing else, under ${shell.name}`, needs(shell.program), async () => {
+          const talk = await assertAlike(shell, { repo: 'R', bundle: 'R.sh', make })
+          const merged = talk.flatMap((line) => /\/(.+) was merged/.exec(line)?.[1] ?? [])
+          const quiet = ['clean', 'crlf', 'ended-here', 'group', 'long-line', 'mode', 'no-end', 'same', 'taken'].map(
+            (name) => `etc/${name}`,
+          )
+          assert.deepEqual(merged.toSorted(), [odd, ...quiet, 'srv/named', 'usr/local/etc/app'].toSorted())
+          assert.doesNotMatch(talk.join('\n'), /usr\/(?:lib|share)/)
+        })
+
+      if (goes('busybox'))
+        test(`every text as bindery does, or not at all, under ${shell.name}`, needs(shell.program), async (t) => {
+          const seed = Date.now() % 2 ** 31
+          t.diagnostic(`texts of seed ${seed}`)
+          const texts = [merged, conflicting, ...fc.sample(arbitraryVersions, { seed, numRuns: isWholeSuite ? 60 : 20 })]
+          const files = (version: keyof Versions): Record<string, Uint8Array> =>
+            Object.fromEntries(texts.map((versions, i) => [`etc/${i}`, versions[version]]))
+          write('T1', { ...files('base'), 'bin/sh': 'sh 1' })
+          write('T2', { ...files('theirs'), 'bin/sh': 'sh 2' })
+          publish('T')
+          const talk = await assertAlike(shell, { repo: 'T', bundle: 'T.sh', make: () => write('mine', files('ours')) })
+          for (const how of ['was merged', 'was modified']) assert.ok(talk.some((line) => line.includes(how)))
+          run('rm -rf T*')
+        })
+    }
+
+    // Where files were changed it is the whole bundle beside that does the work.
+    if (isWholeSuite)
+      test('what patches make, too', async () => {
+        run('cp R.sh base-1.1-20260101-amd64_to_base-1.2-20260101-amd64.sh')
+        await assertAlike(shells[0] as Shell, { repo: 'R', bundle: 'R.bsdiff.sh', make })
       })
 
-    if (goes('busybox'))
-      test(`every text as bindery does, or not at all, under ${shell.name}`, needs(shell.program), async (t) => {
-        const seed = Date.now() % 2 ** 31
-        t.diagnostic(`texts of seed ${seed}`)
-        const texts = [merged, conflicting, ...fc.sample(arbitraryVersions, { seed, numRuns: isWholeSuite ? 60 : 20 })]
-        const files = (version: keyof Versions): Record<string, Uint8Array> =>
-          Object.fromEntries(texts.map((versions, i) => [`etc/${i}`, versions[version]]))
-        write('T1', { ...files('base'), 'bin/sh': 'sh 1' })
-        write('T2', { ...files('theirs'), 'bin/sh': 'sh 2' })
-        publish('T')
-        const talk = await assertAlike(shell, { repo: 'T', bundle: 'T.sh', make: () => write('mine', files('ours')) })
-        for (const how of ['was merged', 'was modified']) assert.ok(talk.some((line) => line.includes(how)))
-        run('rm -rf T*')
-      })
-  }
-
-  // Where files were changed it is the whole bundle beside that does the work.
-  if (isWholeSuite)
-    test('what patches make, too', async () => {
-      run('cp R.sh base-1.1-20260101-amd64_to_base-1.2-20260101-amd64.sh')
-      await assertAlike(shells[0] as Shell, { repo: 'R', bundle: 'R.bsdiff.sh', make })
+    test('again with the next release, from what this one has; and what was edited since stays when it is taken back', () => {
+      run(`cp -a R2 R3 && (cd R3/etc && sed -i 's/^line 5$/newer/' clean) && bindery cut R3 -o dist.tar.zst --product base --revision 1.3 --date 20260101 --arch amd64
+      bindery publish -r R -k R.keys dist.tar.zst && bindery bundle -r R -o next.sh base/amd64 && rm -rf mine && cp -a R1 mine`)
+      write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
+      run('sh R.sh -R mine && sh next.sh -R mine')
+      assert.equal(read('mine/etc/clean'), lines({ 1: 'mine', 5: 'newer', 8: 'new' }))
+      write('mine', { 'etc/clean': 'since then\n' })
+      run('sh next.sh -R mine rollback', 6)
+      assert.deepEqual([read('mine/etc/clean'), read('mine/etc/clean.old')], ['since then\n', lines({ 1: 'mine', 8: 'new' })])
     })
 
-  test('again with the next release, from what this one has; and what was edited since stays when it is taken back', () => {
-    run(`cp -a R2 R3 && (cd R3/etc && sed -i 's/^line 5$/newer/' clean) && bindery cut R3 -o dist.tar.zst --product base --revision 1.3 --date 20260101 --arch amd64
-      bindery publish -r R -k R.keys dist.tar.zst && bindery bundle -r R -o next.sh base/amd64 && rm -rf mine && cp -a R1 mine`)
-    write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
-    run('sh R.sh -R mine && sh next.sh -R mine')
-    assert.equal(read('mine/etc/clean'), lines({ 1: 'mine', 5: 'newer', 8: 'new' }))
-    write('mine', { 'etc/clean': 'since then\n' })
-    run('sh next.sh -R mine rollback', 6)
-    assert.deepEqual([read('mine/etc/clean'), read('mine/etc/clean.old')], ['since then\n', lines({ 1: 'mine', 8: 'new' })])
-  })
-
-  test('nothing of what is edited while it prepares is lost', () => {
-    run(`rm -rf mine && cp -a R1 mine && mkdir -p slow && ln -sf "$(command -v sh)" slow/real
+    test('nothing of what is edited while it prepares is lost', () => {
+      run(`rm -rf mine && cp -a R1 mine && mkdir -p slow && ln -sf "$(command -v sh)" slow/real
       printf '%s\n' '#!/bin/sh' 'case $* in *stage*) [ -e ../edited ] || { : >../edited; echo edited >>etc/clean; } ;; esac' 'exec /bin/sync "$@"' >slow/sync && chmod 755 slow/sync`)
-    write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
-    run('cd mine && PATH="$PWD/../slow:$PATH" sh ../R.sh -R . && exit 9 || test $? = 1')
-    assert.equal(read('mine/etc/clean'), `${lines({ 1: 'mine' })}edited\n`)
-  })
+      write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
+      run('cd mine && PATH="$PWD/../slow:$PATH" sh ../R.sh -R . && exit 9 || test $? = 1')
+      assert.equal(read('mine/etc/clean'), `${lines({ 1: 'mine' })}edited\n`)
+    })
 
-  test('where there is no room for it nothing is changed', () => {
-    run('rm -rf mine before && cp -a R1 mine')
-    write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
-    run(
-      `cp -a mine before && mkdir small && mount -t tmpfs -o size=64k tmpfs small && { TMPDIR="$PWD/small" sh R.sh -R mine && s=0 || s=$?; umount small; test $s = 1; }`,
-    )
-    run('diff -r --no-dereference mine before && rm -r before')
+    test('where there is no room for it nothing is changed', () => {
+      run('rm -rf mine before && cp -a R1 mine')
+      write('mine', { 'etc/clean': lines({ 1: 'mine' }) })
+      run(
+        `cp -a mine before && mkdir small && mount -t tmpfs -o size=64k tmpfs small && { TMPDIR="$PWD/small" sh R.sh -R mine && s=0 || s=$?; umount small; test $s = 1; }`,
+      )
+      run('diff -r --no-dereference mine before && rm -r before')
+    })
   })
-})

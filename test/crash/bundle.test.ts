@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { assertSameTree } from '../acceptance/judge.ts'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { halfToday, isWholeSuite } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 
 /**
@@ -70,7 +70,7 @@ const ways = [
 
 const points = isWholeSuite ? { install: 30, rollback: 20 } : { install: 4, rollback: 4 }
 
-for (const verb of ['install', 'rollback'] as const) {
+for (const verb of halfToday(['install', 'rollback'] as const)) {
   test(`${verb}, killed anywhere, is finished or undone`, options, async () => {
     begin(verb)
     const total = runKilled(verb, { at: 0, how: 'before' })

@@ -22,7 +22,7 @@ import { assertSameTree } from '../acceptance/judge.ts'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { isWholeSuite } from '../helpers/whole-suite.ts'
+import { isTurn, isWholeSuite } from '../helpers/whole-suite.ts'
 
 /** An install is killed, bindery and Node are out of reach: what the client has left beside its journal does the rest. */
 
@@ -235,159 +235,166 @@ describe(
       await assertSameTree(at('root'), at('NEW'))
     })
 
-    describe('on a root that is mounted read-only but for a commit', () => {
-      const versionOf = (): string => readFileSync(at('root/version'), 'utf8')
-      const mount = (...words: readonly string[]): void => void execFileSync('mount', [...words, at('root')])
-      const isReadOnly = (): boolean =>
-        run('findmnt', ['-no', 'OPTIONS', '-M', at('root')])
-          .out.split(/[,\n]/)
-          .includes('ro')
-      const hooks = (before: string, later: string): void =>
-        writeFileSync(state('commit-hooks'), `bindery-commit-hooks 1\nbefore ${before}\nafter ${later}\n`)
-      const remount = (how: string): string => `mount -o remount,bind,${how} none /; echo 100% \\134 >/dev/null`
+    if (isTurn(0))
+      describe('on a root that is mounted read-only but for a commit', () => {
+        const versionOf = (): string => readFileSync(at('root/version'), 'utf8')
+        const mount = (...words: readonly string[]): void => void execFileSync('mount', [...words, at('root')])
+        const isReadOnly = (): boolean =>
+          run('findmnt', ['-no', 'OPTIONS', '-M', at('root')])
+            .out.split(/[,\n]/)
+            .includes('ro')
+        const hooks = (before: string, later: string): void =>
+          writeFileSync(state('commit-hooks'), `bindery-commit-hooks 1\nbefore ${before}\nafter ${later}\n`)
+        const remount = (how: string): string => `mount -o remount,bind,${how} none /; echo 100% \\134 >/dev/null`
 
-      before(() => {
-        for (const [tree, version] of Object.entries({ 'OLD.flash': '1', 'NEW.flash': '2' })) {
-          for (const folder of ['bin', 'dev', 'var/db']) mkdirSync(at(`${tree}/${folder}`), { recursive: true })
-          copyFileSync('/bin/busybox', at(`${tree}/bin/sh`))
-          copyFileSync('/bin/busybox', at(`${tree}/bin/mount`))
-          execFileSync('mknod', [at(`${tree}/dev/null`), 'c', '1', '3'])
-          writeFileSync(at(`${tree}/version`), version)
+        before(() => {
+          for (const [tree, version] of Object.entries({ 'OLD.flash': '1', 'NEW.flash': '2' })) {
+            for (const folder of ['bin', 'dev', 'var/db']) mkdirSync(at(`${tree}/${folder}`), { recursive: true })
+            copyFileSync('/bin/busybox', at(`${tree}/bin/sh`))
+            copyFileSync('/bin/busybox', at(`${tree}/bin/mount`))
+            execFileSync('mknod', [at(`${tree}/dev/null`), 'c', '1', '3'])
+            writeFileSync(at(`${tree}/version`), version)
+          }
+        })
+
+        /** Killed in the commit, and started again: what the killed run had made writable is not so any more. */
+        function restart(before: string, later: string): boolean {
+          assert.equal(installUntil('version', '.flash').status, null)
+          hooks(before, later)
+          try {
+            mount('--bind', at('root'))
+          } catch {
+            return false
+          }
+          mount('-o', 'remount,bind,ro')
+          return true
         }
-      })
 
-      /** Killed in the commit, and started again: what the killed run had made writable is not so any more. */
-      function restart(before: string, later: string): boolean {
-        assert.equal(installUntil('version', '.flash').status, null)
-        hooks(before, later)
-        try {
-          mount('--bind', at('root'))
-        } catch {
-          return false
+        const closing = (words: () => void): void => {
+          try {
+            words()
+          } finally {
+            run('umount', ['-l', at('root')])
+          }
         }
-        mount('-o', 'remount,bind,ro')
-        return true
-      }
 
-      const closing = (words: () => void): void => {
-        try {
-          words()
-        } finally {
-          run('umount', ['-l', at('root')])
-        }
-      }
+        test('it makes the root writable as the killed run had it written down, and puts it back', (t) => {
+          if (!restart(remount('rw'), remount('ro'))) return t.skip('cannot mount here')
+          closing(() => {
+            assert.match(recover(['-n']).out, /^install .* was interrupted\nafter-commit of bindery\.conf is due\n$/)
+            const done = recover(['--boot'])
+            assert.equal(done.status, 0, done.talk)
+            assert.deepEqual([versionOf(), existsSync(state('journal')), existsSync(state('commit-hooks'))], ['2', false, false])
+            assert.ok(isReadOnly())
+            assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
+          })
+        })
 
-      test('it makes the root writable as the killed run had it written down, and puts it back', (t) => {
-        if (!restart(remount('rw'), remount('ro'))) return t.skip('cannot mount here')
-        closing(() => {
-          assert.match(recover(['-n']).out, /^install .* was interrupted\nafter-commit of bindery\.conf is due\n$/)
-          const done = recover(['--boot'])
-          assert.equal(done.status, 0, done.talk)
-          assert.deepEqual([versionOf(), existsSync(state('journal')), existsSync(state('commit-hooks'))], ['2', false, false])
-          assert.ok(isReadOnly())
-          assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
+        test('what cannot be put back is told and tried again; what cannot be made writable changes nothing; a run in the middle is left alone', (t) => {
+          if (!restart('echo no; exit 3', remount('ro'))) return t.skip('cannot mount here')
+          closing(() => {
+            const refused = recover()
+            assert.equal(refused.status, 4, refused.talk)
+            assert.match(refused.talk, /^no\nbindery: recover: before-commit of bindery\.conf failed with status 3\n.*cannot be written\n/)
+            assert.ok(isReadOnly())
+            mount('-o', 'remount,bind,rw')
+            hooks(remount('rw'), 'echo busy; exit 32')
+            writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
+            assert.equal(recover().status, 5)
+            rmSync(state('lock/4711.x'))
+            const told = recover()
+            assert.equal(told.status, 6, told.talk)
+            assert.match(
+              told.talk,
+              /busy\nbindery: recover: after-commit of bindery\.conf failed with status 32; the next run tries it again\n$/,
+            )
+            hooks('', remount('ro'))
+            assert.equal(recover().status, 0)
+            assert.deepEqual([versionOf(), existsSync(state('commit-hooks')), isReadOnly()], ['2', false, true])
+          })
         })
       })
 
-      test('what cannot be put back is told and tried again; what cannot be made writable changes nothing; a run in the middle is left alone', (t) => {
-        if (!restart('echo no; exit 3', remount('ro'))) return t.skip('cannot mount here')
-        closing(() => {
-          const refused = recover()
-          assert.equal(refused.status, 4, refused.talk)
-          assert.match(refused.talk, /^no\nbindery: recover: before-commit of bindery\.conf failed with status 3\n.*cannot be written\n/)
-          assert.ok(isReadOnly())
-          mount('-o', 'remount,bind,rw')
-          hooks(remount('rw'), 'echo busy; exit 32')
-          writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
-          assert.equal(recover().status, 5)
-          rmSync(state('lock/4711.x'))
-          const told = recover()
-          assert.equal(told.status, 6, told.talk)
-          assert.match(
-            told.talk,
-            /busy\nbindery: recover: after-commit of bindery\.conf failed with status 32; the next run tries it again\n$/,
-          )
-          hooks('', remount('ro'))
-          assert.equal(recover().status, 0)
-          assert.deepEqual([versionOf(), existsSync(state('commit-hooks')), isReadOnly()], ['2', false, true])
+    if (isTurn(1))
+      describe('in a root where no program starts that needs a library', () => {
+        before(() => {
+          for (const tree of ['OLD', 'NEW']) execFileSync('cp', ['-a', '--no-preserve=xattr', at(tree), at(`${tree}.plain`)])
         })
-      })
-    })
 
-    describe('in a root where no program starts that needs a library', () => {
-      before(() => {
-        for (const tree of ['OLD', 'NEW']) execFileSync('cp', ['-a', '--no-preserve=xattr', at(tree), at(`${tree}.plain`)])
-      })
-
-      /** The programs there are dynamic ones without the linker that starts them. */
-      function inRescue(words: readonly string[], extra: readonly string[], broken: readonly string[] = []): Ended {
-        const tools = readdirSync(at('dash')).filter((name) => name !== 'sh' && (!xattrTools.includes(name) || broken.includes(name)))
-        mkdirSync(at('root/rescue'))
-        execFileSync('mknod', [at('root/dev/zero'), 'c', '1', '5'])
-        for (const tool of tools) copyFileSync('/bin/cat', at(`root/rescue/${tool}`))
-        for (const tool of ['sh', ...extra]) copyFileSync('/bin/busybox', at(`root/rescue/${tool}`))
-        const done = run(join(at('dash'), 'chroot'), ['root', '/rescue/sh', '/var/db/bindery/recover', ...words], '/rescue')
-        for (const mine of ['root/rescue', 'root/dev/zero']) rmSync(at(mine), { recursive: true })
-        return done
-      }
-
-      test('busybox takes their place', async () => {
-        const total = Number(installUntil(0, '.plain').out)
-        assert.equal(installUntil(Math.floor(total * 0.8), '.plain').status, null)
-        const broken = inRescue([], [])
-        assert.equal(broken.status, 4)
-        assert.match(broken.talk, /^bindery: recover: \S+ does not start, and there is no busybox that takes its place\n$/)
-        const done = inRescue(['-v'], ['busybox'])
-        assert.equal(done.status, 0, done.talk)
-        assert.match(done.talk, /busybox takes the place of programs that do not start/)
-        await assertSameTree(at('root'), at('NEW.plain'), ['time'])
-      })
-
-      test('but extended attributes are beyond it, also where their tools are there and do not start: that is said, and nothing was changed', () => {
-        interrupt()
-        for (const tools of [[], xattrTools]) {
-          const before = run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out
-          const done = inRescue([], ['busybox'], tools)
-          assert.equal(done.status, 4)
-          assert.match(done.talk, /journal: has extended attributes, which cannot be set here: there is no getfattr and setfattr\n/)
-          assert.equal(run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out, before)
-        }
-      })
-    })
-
-    describe('in a root of its own dynamic programs, all of which are replaced, with their linker and C library', () => {
-      const plantLive = (): { readonly linker: string; readonly libc: string } => {
-        const tools = readdirSync(at('dash')).filter((name) => !xattrTools.includes(name))
-        const files = new Map(tools.map((name) => [`bin/${name}`, realpathSync(at(`dash/${name}`))]))
-        const linked = execFileSync('ldd', [...files.values()], { encoding: 'utf8' })
-        for (const [, library = ''] of linked.matchAll(/(\/\S+) \(0x/g)) files.set(library.slice(1), library)
-        for (const [path, from] of files) {
-          for (const tree of ['OLD.live', 'NEW.live']) mkdirSync(dirname(at(`${tree}/${path}`)), { recursive: true })
-          copyFileSync(from, at(`OLD.live/${path}`))
-          copyFileSync(from, at(`NEW.live/${path}`))
-          appendFileSync(at(`NEW.live/${path}`), '\n')
-        }
-        for (const tree of ['OLD.live', 'NEW.live']) mkdirSync(at(`${tree}/var/db`), { recursive: true })
-        const named = (pattern: RegExp): string => [...files.keys()].find((path) => pattern.test(path)) as string
-        return { linker: named(/\/ld-[^/]+$/), libc: named(/\/libc\.so[^/]*$/) }
-      }
-
-      test('the new linker is there and the old C library: it goes on, and it goes back', async () => {
-        const { linker, libc } = plantLive()
-        for (const undo of [false, true]) {
-          assert.equal(installUntil(linker, '.live').status, null)
-          assert.deepEqual(readFileSync(at(`root/${linker}`)), readFileSync(at(`NEW.live/${linker}`)))
-          assert.deepEqual(readFileSync(at(`root/${libc}`)), readFileSync(at(`OLD.live/${libc}`)))
-          mkdirSync(at('root/dev'))
+        /** The programs there are dynamic ones without the linker that starts them. */
+        function inRescue(words: readonly string[], extra: readonly string[], broken: readonly string[] = []): Ended {
+          const tools = readdirSync(at('dash')).filter((name) => name !== 'sh' && (!xattrTools.includes(name) || broken.includes(name)))
+          mkdirSync(at('root/rescue'))
           execFileSync('mknod', [at('root/dev/zero'), 'c', '1', '5'])
-          execFileSync('mknod', ['-m', '666', at('root/dev/null'), 'c', '1', '3'])
-          const done = run(join(at('dash'), 'chroot'), ['root', '/bin/sh', '/var/db/bindery/recover', ...(undo ? ['--undo'] : [])], '/bin')
-          assert.equal(done.status, 0, done.talk)
-          rmSync(at('root/dev'), { recursive: true })
-          await assertSameTree(at('root'), at(undo ? 'OLD.live' : 'NEW.live'), ['time'])
+          for (const tool of tools) copyFileSync('/bin/cat', at(`root/rescue/${tool}`))
+          for (const tool of ['sh', ...extra]) copyFileSync('/bin/busybox', at(`root/rescue/${tool}`))
+          const done = run(join(at('dash'), 'chroot'), ['root', '/rescue/sh', '/var/db/bindery/recover', ...words], '/rescue')
+          for (const mine of ['root/rescue', 'root/dev/zero']) rmSync(at(mine), { recursive: true })
+          return done
         }
+
+        test('busybox takes their place', async () => {
+          const total = Number(installUntil(0, '.plain').out)
+          assert.equal(installUntil(Math.floor(total * 0.8), '.plain').status, null)
+          const broken = inRescue([], [])
+          assert.equal(broken.status, 4)
+          assert.match(broken.talk, /^bindery: recover: \S+ does not start, and there is no busybox that takes its place\n$/)
+          const done = inRescue(['-v'], ['busybox'])
+          assert.equal(done.status, 0, done.talk)
+          assert.match(done.talk, /busybox takes the place of programs that do not start/)
+          await assertSameTree(at('root'), at('NEW.plain'), ['time'])
+        })
+
+        test('but extended attributes are beyond it, also where their tools are there and do not start: that is said, and nothing was changed', () => {
+          interrupt()
+          for (const tools of [[], xattrTools]) {
+            const before = run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out
+            const done = inRescue([], ['busybox'], tools)
+            assert.equal(done.status, 4)
+            assert.match(done.talk, /journal: has extended attributes, which cannot be set here: there is no getfattr and setfattr\n/)
+            assert.equal(run('find', ['root', '-path', 'root/var/db', '-prune', '-o', '-type', 'f', '-printf', '%p %C@\n']).out, before)
+          }
+        })
       })
-    })
+
+    if (isTurn(0))
+      describe('in a root of its own dynamic programs, all of which are replaced, with their linker and C library', () => {
+        const plantLive = (): { readonly linker: string; readonly libc: string } => {
+          const tools = readdirSync(at('dash')).filter((name) => !xattrTools.includes(name))
+          const files = new Map(tools.map((name) => [`bin/${name}`, realpathSync(at(`dash/${name}`))]))
+          const linked = execFileSync('ldd', [...files.values()], { encoding: 'utf8' })
+          for (const [, library = ''] of linked.matchAll(/(\/\S+) \(0x/g)) files.set(library.slice(1), library)
+          for (const [path, from] of files) {
+            for (const tree of ['OLD.live', 'NEW.live']) mkdirSync(dirname(at(`${tree}/${path}`)), { recursive: true })
+            copyFileSync(from, at(`OLD.live/${path}`))
+            copyFileSync(from, at(`NEW.live/${path}`))
+            appendFileSync(at(`NEW.live/${path}`), '\n')
+          }
+          for (const tree of ['OLD.live', 'NEW.live']) mkdirSync(at(`${tree}/var/db`), { recursive: true })
+          const named = (pattern: RegExp): string => [...files.keys()].find((path) => pattern.test(path)) as string
+          return { linker: named(/\/ld-[^/]+$/), libc: named(/\/libc\.so[^/]*$/) }
+        }
+
+        test('the new linker is there and the old C library: it goes on, and it goes back', async () => {
+          const { linker, libc } = plantLive()
+          for (const undo of [false, true]) {
+            assert.equal(installUntil(linker, '.live').status, null)
+            assert.deepEqual(readFileSync(at(`root/${linker}`)), readFileSync(at(`NEW.live/${linker}`)))
+            assert.deepEqual(readFileSync(at(`root/${libc}`)), readFileSync(at(`OLD.live/${libc}`)))
+            mkdirSync(at('root/dev'))
+            execFileSync('mknod', [at('root/dev/zero'), 'c', '1', '5'])
+            execFileSync('mknod', ['-m', '666', at('root/dev/null'), 'c', '1', '3'])
+            const done = run(
+              join(at('dash'), 'chroot'),
+              ['root', '/bin/sh', '/var/db/bindery/recover', ...(undo ? ['--undo'] : [])],
+              '/bin',
+            )
+            assert.equal(done.status, 0, done.talk)
+            rmSync(at('root/dev'), { recursive: true })
+            await assertSameTree(at('root'), at(undo ? 'OLD.live' : 'NEW.live'), ['time'])
+          }
+        })
+      })
 
     test('a run that was killed behind its journal leaves a store that belongs to nothing: it goes, and those of receipts stay', () => {
       installUntil(0)

@@ -25,6 +25,11 @@ export function cases(all: number): number {
 
 const today = Math.floor(Date.now() / 86_400_000) + (process.env['BINDERY_TESTS'] === 'tomorrow' ? 1 : 0)
 
+/** Of long roads that take half a minute each, whatever is on them: whether those of this turn, 0 or 1, are gone today. */
+export function isTurn(turn: 0 | 1): boolean {
+  return isHere(turn)
+}
+
 /** Of long roads that are alike and do not need each other: all, or every other one, the rest of them tomorrow. */
 export function halfToday<T>(all: readonly T[]): readonly T[] {
   return all.filter((_, i) => isHere(i))
