@@ -4,7 +4,7 @@ import { writeXattrs } from '../../tree/attributes.ts'
 import { sameXattrs } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Leaf, Node } from '../../../format/journal-node.ts'
-import type { Disk, DiskReader, DiskWriter, Stat } from '../../../port/disk.ts'
+import type { Disk, DiskReader, DiskWriter, Inode, Stat } from '../../../port/disk.ts'
 
 /** Small moves of single files between the live tree and its slots. */
 
@@ -48,9 +48,9 @@ export async function copyNode(disk: Disk, from: RelPath, to: RelPath, node: Lea
   if (node.kind === 'file') await disk.create(to, disk.read(from))
   else await makeSpecial(disk, to, node)
   // In a live folder its owner may exchange it at once. A file with a second name is none that we have made.
-  if (node.kind === 'file' && (await disk.lstat(to))?.nlink !== 1)
-    throw new BinderyError('hostile', 'is not what was made here a moment ago', { subject: showPath(to) })
-  await setAttributes(disk, to, node)
+  const made = node.kind === 'file' ? await disk.lstat(to) : undefined
+  if (made !== undefined && made.nlink !== 1) throw exchanged(to)
+  await setAttributes(disk, to, node, made)
   return { path: to, mtime: node.mtime }
 }
 
@@ -86,14 +86,29 @@ export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf,
   }
 }
 
-/** Owner before mode, since chown(2) takes setuid away, and before attributes, since it drops capabilities. */
-export async function setAttributes(disk: Disk, path: RelPath, node: Leaf): Promise<void> {
+/**
+ * Owner before mode, since chown(2) takes setuid away, and before attributes, since it drops capabilities. `seen`: what was made, where
+ * somebody else may put another file in its place.
+ */
+export async function setAttributes(disk: Disk, path: RelPath, node: Leaf, seen?: Inode): Promise<void> {
   const live = await disk.lstat(path)
-  const seen = node.kind === 'symlink' ? undefined : live
   // Only where it is another: without root, chown(2) to oneself may fail too.
   if (live?.uid !== node.uid || live.gid !== node.gid) await disk.chown(path, node.uid, node.gid, seen)
   if (node.kind !== 'symlink') await disk.chmod(path, node.mode, seen)
   if (node.xattrs !== undefined) await writeXattrs(disk, path, node.xattrs)
+}
+
+/** The same file with its new owner. An overlay makes another inode of a file of its lower layer when that changes, with the same content. */
+async function ownedNow(disk: Disk, path: RelPath, live: Stat, { uid, gid }: Node): Promise<Stat> {
+  const now = await disk.lstat(path)
+  const isSame = now?.inode === live.inode && now.device === live.device
+  const isAlike = now?.size === live.size && now.mtime.sec === live.mtime.sec && now.mtime.nsec === live.mtime.nsec
+  if (now === undefined || now.uid !== uid || now.gid !== gid || (!isSame && !isAlike)) throw exchanged(path)
+  return now
+}
+
+function exchanged(path: RelPath): BinderyError {
+  return new BinderyError('hostile', 'is another file than it was a moment ago', { subject: showPath(path) })
 }
 
 /** What lies there now, what the plan found there or brought, and what it shall be. */
@@ -117,6 +132,7 @@ export async function changeAttributes(disk: Disk, path: RelPath, { live, old, n
   const isOwned = live.uid === next.uid && live.gid === next.gid
   const seen = next.kind === 'symlink' ? undefined : live
   if (!isOwned) await disk.chown(path, next.uid, next.gid, seen)
-  if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode)) await disk.chmod(path, next.mode, seen)
+  if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode))
+    await disk.chmod(path, next.mode, isOwned ? seen : await ownedNow(disk, path, live, next))
   if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await writeXattrs(disk, path, next.xattrs ?? new Map())
 }
