@@ -16,7 +16,7 @@ import type { Running } from './helpers/farm/farm-world.ts'
 /** Goes on for ever, the first time that it is built in a tree. */
 const stuckOnce = 'if [ ! -e "$PORTSDIR/stuck" ]; then : >"$PORTSDIR/stuck"; exec sleep 6788; fi\nmkdir -p "$WRKINST/usr/local"\n'
 
-if (isTurn(1))
+if (isTurn(2))
   test('a machine that the controller knows builds for it, is killed, and loses nothing', needs('make', 'git'), async () => {
     const world = await farmWorld(undefined)
     const running: Running[] = []

@@ -121,7 +121,7 @@ async function done(command: Command, words: readonly string[], root = '/'): Pro
   return [...stderr, stdout].join('\n')
 }
 
-if (isTurn(0))
+if (isTurn(1))
   test('an erratum is captured, cut, signed on another machine and published, and a client sees it', asRoot, async (t) => {
     await inWorld(t, async ({ farm, at, addErrata: add }) => {
       await done(cut, [

@@ -105,7 +105,7 @@ function signed({ farm, published }: FarmWorld): boolean {
   return existsSync(join(farm, 'signed/accepted/1.tar')) || published().length > 0
 }
 
-if (isTurn(1))
+if (isTurn(2))
   test('a running controller sees a commit, answers at a terminal, and ends in order', needs('make', 'git'), async () => {
     await inWorld(undefined, async (world) => {
       const run = world.start(['farm', 'run', world.farm])
@@ -143,7 +143,7 @@ if (isTurn(1))
     })
   })
 
-if (isTurn(0))
+if (isTurn(1))
   test('a port that cannot be built is tried again, and then left to a person', server.skip, async () => {
     await inWorld(await server.url(), async (world) => {
       world.commit('break a', port('net/a', '1.2', 'echo "main.c:3: error: no such thing" >&2\nexit 2\n'))

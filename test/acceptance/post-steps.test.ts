@@ -120,7 +120,7 @@ const ran = (root: string): readonly string[] =>
     : []
 const read = (root: string, path: string): string => readFileSync(join(work, root, path), 'utf8')
 
-if (isTurn(0))
+if (isTurn(1))
   describe('steps in a root', { ...needs('busybox', 'zstd', 'tar'), ...needsRoot() }, () => {
     before(makeSite)
 

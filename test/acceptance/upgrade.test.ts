@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { talkBeside } from './bash-beside.ts'
 import { assertSameTree } from './judge.ts'
+import { isTurn } from '../helpers/whole-suite.ts'
 
 /** What releases removed, on a machine that joined late and has a program of its own; then `make upgrade`, by a real make. */
 const work = mkdtempSync(join(tmpdir(), 'bindery-upgrade-'))
@@ -52,45 +53,46 @@ const machine = (root: string): string => `
 
 const needed = /\/usr\/lib\/libold\.so\.1 is still needed by \/usr\/local\/bin\/x/
 
-describe('obsolete files', { ...needs('mtree', 'diff', 'getfattr', 'gcc', 'make', 'busybox', 'ldd'), ...needsRoot() }, () => {
-  before(async () => void (await sh(releases)))
+if (isTurn(2))
+  describe('obsolete files', { ...needs('mtree', 'diff', 'getfattr', 'gcc', 'make', 'busybox', 'ldd'), ...needsRoot() }, () => {
+    before(async () => void (await sh(releases)))
 
-  test('go with the install, but for a library that is needed; make upgrade has the last word; all but that is rolled back', async () => {
-    await sh(machine('root'))
-    const plan = await sh('bindery -C root install -n')
-    for (const path of ['/usr/bin/uucp', '/usr/bin/cu', '/usr/share/uucp/doc']) assert.match(plan, new RegExp(`^remove ${path}$`, 'm'))
-    assert.match(plan, /^rmdir \/usr\/share\/uucp$/m)
-    assert.match(plan, needed)
+    test('go with the install, but for a library that is needed; make upgrade has the last word; all but that is rolled back', async () => {
+      await sh(machine('root'))
+      const plan = await sh('bindery -C root install -n')
+      for (const path of ['/usr/bin/uucp', '/usr/bin/cu', '/usr/share/uucp/doc']) assert.match(plan, new RegExp(`^remove ${path}$`, 'm'))
+      assert.match(plan, /^rmdir \/usr\/share\/uucp$/m)
+      assert.match(plan, needed)
 
-    assert.match(await sh('bindery -C root install'), needed)
-    await sh(`
+      assert.match(await sh('bindery -C root install'), needed)
+      await sh(`
       cp -a root.before expected && rm expected/usr/bin/{uucp,cu} && rm -r expected/usr/share/uucp expected/etc/old.db
       cp -a 1.2/usr/share/upgrade expected/usr/share/ && printf 'wheel:*:0:\\n_sdpd:*:70:\\n' > expected/etc/group
     `)
-    await assertSameTree(join(work, 'root'), join(work, 'expected'), ['time'])
-    assert.match(await sh('bindery -C root list'), /base\/amd64: \/usr\/lib\/libold\.so\.1 is still needed/)
-    await sh('chroot root /usr/local/bin/x', 7)
-    await sh('bindery -C root audit')
+      await assertSameTree(join(work, 'root'), join(work, 'expected'), ['time'])
+      assert.match(await sh('bindery -C root list'), /base\/amd64: \/usr\/lib\/libold\.so\.1 is still needed/)
+      await sh('chroot root /usr/local/bin/x', 7)
+      await sh('bindery -C root audit')
 
-    await sh('bindery -C root rollback && cp -a root/etc/group root.before/etc/group && rm root.before/etc/old.db')
-    await assertSameTree(join(work, 'root'), join(work, 'root.before'), ['time'])
-  })
+      await sh('bindery -C root rollback && cp -a root/etc/group root.before/etc/group && rm root.before/etc/old.db')
+      await assertSameTree(join(work, 'root'), join(work, 'root.before'), ['time'])
+    })
 
-  test('without a make, the list has done its part, and the status says that a step failed', async () => {
-    await sh(`${machine('bare')} rm bare/usr/bin/make`)
-    assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed with status 127: .*make: not found/)
-    await sh('test ! -e bare/usr/bin/uucp && test ! -e bare/usr/share/uucp && test -e bare/etc/old.db')
-  })
+    test('without a make, the list has done its part, and the status says that a step failed', async () => {
+      await sh(`${machine('bare')} rm bare/usr/bin/make`)
+      assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed with status 127: .*make: not found/)
+      await sh('test ! -e bare/usr/bin/uucp && test ! -e bare/usr/share/uucp && test -e bare/etc/old.db')
+    })
 
-  test('the library goes with the next install once nothing needs it', async () => {
-    assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed/)
-    await sh('rm bare/usr/local/bin/x')
-    await sh(`
+    test('the library goes with the next install once nothing needs it', async () => {
+      assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed/)
+      await sh('rm bare/usr/local/bin/x')
+      await sh(`
       rm 1.3/usr/lib/libold.so.1 && echo 1.3 > 1.3/etc/version
       bindery cut 1.3 -o 1.3.tar.zst --product base --revision 1.3 --date 20260101 --arch amd64 && bindery publish -r repo -k keys 1.3.tar.zst
     `)
-    // The step still has no make, and is tried once more.
-    assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed/)
-    await sh('test ! -e bare/usr/lib/libold.so.1 && test -e bare/usr/bin/mine')
+      // The step still has no make, and is tried once more.
+      assert.match(await sh('bindery -C bare install', 6), /the step upgrade failed/)
+      await sh('test ! -e bare/usr/lib/libold.so.1 && test -e bare/usr/bin/mine')
+    })
   })
-})

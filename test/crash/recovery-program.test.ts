@@ -65,177 +65,179 @@ function rewriteJournal(change: (lines: readonly string[]) => readonly string[])
 
 let calls = 0
 
-describe(
-  'the recovery program',
-  { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'dash', 'mksh', 'busybox', 'ldd'), ...needsRoot() },
-  () => {
-    const xattrTools = ['getfattr', 'setfattr']
-    before(() => {
-      execFileSync(resolve('test/acceptance/trees.sh'), [at('OLD'), at('NEW')])
-      for (const shell of ['dash', 'mksh']) baseTools(at(shell), shell, xattrTools)
-      busyboxTools(at('busybox'), xattrTools)
-      const whole = installUntil(0)
-      assert.equal(whole.status, 0, whole.talk)
-      calls = Number(whole.out)
-      assert.equal(installUntil(Math.floor(calls * 0.8)).status, null)
-      renameSync(at('root'), at('interrupted'))
-    })
-
-    test('lies beside every journal, for root alone, and is the one of this build', () => {
-      interrupt()
-      assert.deepEqual(readFileSync(state('recover')), readFileSync('dist/bindery-recover'))
-      assert.equal(statSync(state('recover')).mode & 0o7777, 0o700)
-    })
-
-    test('shellcheck has nothing to say', needs('shellcheck'), () => {
-      const { status, out } = run('shellcheck', ['-s', 'sh', resolve('dist/bindery-recover')])
-      assert.deepEqual([status, out], [0, ''])
-    })
-
-    const points = isWholeSuite ? 24 : 2
-    for (let point = 0; point < points; point++) {
-      const shell = ['dash', 'busybox', 'mksh'][point % 3] as string
-      const undo = (point + Math.floor(point / 3)) % 2 === 1
-      test(`under ${shell}, ${undo ? 'takes back' : 'finishes'} what was killed at ${point + 1} of ${points} points`, async () => {
-        assert.equal(installUntil(Math.floor(calls * (0.3 + (0.7 * (point + 0.5)) / points))).status, null)
-        const wasCommitted = existsSync(state('journal'))
-        if (!existsSync(state('recover'))) copyFileSync('dist/bindery-recover', state('recover'))
-        const done = recover(undo ? ['--undo'] : [], at(shell))
-        assert.equal(done.status, 0, done.talk)
-        // The touch of busybox knows seconds alone, and none of a link.
-        await assertSameTree(at('root'), at(wasCommitted && !undo ? 'NEW' : 'OLD'), shell === 'busybox' ? ['time'] : [])
-        for (const gone of ['journal', 'journal.new']) assert.ok(!existsSync(state(gone)))
-        assert.deepEqual(readdirSync(state('stage')), [])
-        assert.deepEqual(
-          readdirSync(state('.')).filter((name) => name.startsWith('recovering')),
-          [],
-        )
+if (isTurn(1))
+  describe(
+    'the recovery program',
+    { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'dash', 'mksh', 'busybox', 'ldd'), ...needsRoot() },
+    () => {
+      const xattrTools = ['getfattr', 'setfattr']
+      before(() => {
+        execFileSync(resolve('test/acceptance/trees.sh'), [at('OLD'), at('NEW')])
+        for (const shell of ['dash', 'mksh']) baseTools(at(shell), shell, xattrTools)
+        busyboxTools(at('busybox'), xattrTools)
+        const whole = installUntil(0)
+        assert.equal(whole.status, 0, whole.talk)
+        calls = Number(whole.out)
+        assert.equal(installUntil(Math.floor(calls * 0.8)).status, null)
+        renameSync(at('root'), at('interrupted'))
       })
-    }
 
-    test('keeps what somebody wrote into a file since, under a second name', () => {
-      // Behind the first file that changes its place.
-      const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
-      assert.equal(installUntil(first).status, null)
-      // Of those that have not yet, the store has the same inode.
-      const due = readFileSync(state('journal'), 'latin1').matchAll(/^(swap|drop) ([a-z/]+) 0:(\d+) file,/gm)
-      const found = [...due].filter(([, , path = '', slot = '']) => {
-        return existsSync(at(`root/${path}`)) && statSync(at(`root/${path}`)).ino === statSync(state(`store/1/${slot}`)).ino
-      })
-      const [swapped, dropped] = ['swap', 'drop'].map((kind) => found.find(([, one]) => one === kind)?.[2]) as [string, string]
-      assert.ok(swapped !== undefined && dropped !== undefined, JSON.stringify(found))
-      for (const path of [swapped, dropped]) appendFileSync(at(`root/${path}`), ' and mine')
-      const done = recover()
-      assert.equal(done.status, 6, done.talk)
-      assert.match(done.talk, new RegExp(`/${swapped} was changed in the meantime; it is kept as /${swapped}\\.local\n`))
-      assert.match(readFileSync(at(`root/${swapped}.local`), 'latin1'), / and mine$/)
-      assert.deepEqual(readFileSync(at(`root/${swapped}`)), readFileSync(at(`NEW/${swapped}`)))
-      assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
-    })
-
-    test('gives no owner and no mode to another file that whoever owns the folder has put there since', () => {
-      const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
-      assert.equal(installUntil(first).status, null)
-      // A file that gets another mode, and neither comes nor goes.
-      const journal = readFileSync(state('journal'), 'latin1')
-      const due = [...journal.matchAll(/^attr ([a-z/0-9-]+) file,/gm)].map(([, path = '']) => path)
-      const path = due.find((one) => !new RegExp(`^(?:put|swap) ${one} `, 'm').test(journal)) as string
-      assert.ok(path !== undefined, journal)
-      writeFileSync(at('root/secret'), 'secret', { mode: 0o600 })
-      const before = statSync(at('root/secret'))
-      rmSync(at(`root/${path}`))
-      linkSync(at('root/secret'), at(`root/${path}`))
-      const done = recover()
-      assert.equal(done.status, 6, done.talk)
-      assert.match(done.talk, new RegExp(`/${path} was modified here`))
-      const { mode, uid, mtimeMs } = statSync(at('root/secret'))
-      assert.deepEqual([mode, uid, mtimeMs], [before.mode, before.uid, before.mtimeMs])
-    })
-
-    test('goes by what has come where a power cut gave back names that renames took', async () => {
-      for (const undo of [true, false]) {
+      test('lies beside every journal, for root alone, and is the one of this build', () => {
         interrupt()
-        const actions = readFileSync(state('journal'), 'latin1').matchAll(/^(?:put|swap) ([\w./+-]+) 0:(\d+) /gm)
-        const come = [...actions].filter(([, , slot = '']) => lstatSync(state(`stage/1/${slot}`), { throwIfNoEntry: false }) === undefined)
-        assert.ok(come.length > 5)
-        for (const [, path = '', slot = ''] of come) linkSync(at(`root/${path}`), state(`stage/1/${slot}`))
-        const done = recover(undo ? ['--undo'] : [])
-        assert.equal(done.status, 0, done.talk)
-        await assertSameTree(at('root'), at(undo ? 'OLD' : 'NEW'))
-        assert.deepEqual(readdirSync(state('stage')), [])
-      }
-      linkSync(state('receipt/1'), state('journal'))
-      assert.deepEqual(recover(['-n']), { status: 0, out: '', talk: '' })
-      const talk = "bindery: recover: the install is done; 'bindery rollback' takes it back\n"
-      assert.deepEqual(recover(['--undo']), { status: 0, out: '', talk })
-      assert.ok(!existsSync(state('journal')) && existsSync(state('receipt/1')))
-      await assertSameTree(at('root'), at('NEW'))
-    })
-
-    test('says with -n what was interrupted, and changes nothing', () => {
-      interrupt()
-      const before = run('find', ['root', '-printf', '%p %C@\n']).out
-      const { status, out, talk } = recover(['-n'])
-      assert.deepEqual([status, out, talk], [0, 'install base-1.0-20260101-amd64 -> base-1.1-20260101-amd64 was interrupted\n', ''])
-      assert.equal(run('find', ['root', '-printf', '%p %C@\n']).out, before)
-    })
-
-    test('leaves a journal of a newer form, or a torn one, alone', () => {
-      interrupt()
-      const whole = readFileSync(state('journal'), 'latin1')
-      for (const [first, status, text] of [
-        ['bindery-journal 2', 1, /newer bindery/],
-        ['bindery-journal 1 ', 1, /newer bindery/],
-        ['nonsense', 3, /torn or changed/],
-      ] as const) {
-        writeFileSync(state('journal'), whole, 'latin1')
-        rewriteJournal(([, ...lines]) => [first, ...lines])
-        const before = run('find', ['root', '-printf', '%p %C@\n']).out
-        const done = recover()
-        assert.equal(done.status, status, done.talk)
-        assert.match(done.talk, text)
-        assert.equal(run('find', ['root', '-printf', '%p %C@\n']).out, before)
-      }
-      writeFileSync(state('journal'), whole.replace('purpose install', 'purpose repairs'), 'latin1')
-      assert.equal(recover().status, 3)
-    })
-
-    test('goes on when what is missing is there: a file system, the end of another run, the name of the machine; steps wait for the end of the boot', async () => {
-      interrupt()
-      rewriteJournal((lines) => {
-        const behind = lines.findLastIndex((line) => line.startsWith('area ')) + 1
-        return lines.toSpliced(behind, 0, 'post run hello 60 report no true')
+        assert.deepEqual(readFileSync(state('recover')), readFileSync('dist/bindery-recover'))
+        assert.equal(statSync(state('recover')).mode & 0o7777, 0o700)
       })
-      renameSync(state('stage/1'), at('elsewhere'))
-      const unmounted = recover()
-      assert.equal(unmounted.status, 4, unmounted.talk)
-      assert.match(unmounted.talk, /stage\/1: is not there; is its file system mounted\?/)
-      renameSync(at('elsewhere'), state('stage/1'))
 
-      writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
-      assert.equal(recover().status, 5)
-      const early = baseTools(at('early'), 'mksh', xattrTools)
-      rmSync(join(early, 'uname'))
-      writeFileSync(join(early, 'uname'), '#!/bin/sh\n[ "$1" = -n ] && echo "(none)" || echo Linux\n', { mode: 0o755 })
-      writeFileSync(join(early, 'logger'), `#!/bin/sh\necho "$*" >>${at('logged')}\n`, { mode: 0o755 })
-      const done = recover(['--boot'], early)
-      assert.equal(done.status, 0, done.talk)
-      await assertSameTree(at('root'), at('NEW'))
-      const said = ['an interrupted install is being finished', "steps of the update are left: 'bindery recover' runs them"]
-      const lines = said.map((line) => `bindery: recover: ${line}\n`)
-      assert.equal(done.talk, lines.join(''))
-      assert.equal(readFileSync(state('log/boot'), 'utf8').replace(/^.*\n/, ''), lines.join(''))
-      assert.equal(readFileSync(at('logged'), 'utf8'), lines.map((line) => `-t bindery -- ${line}`).join(''))
+      test('shellcheck has nothing to say', needs('shellcheck'), () => {
+        const { status, out } = run('shellcheck', ['-s', 'sh', resolve('dist/bindery-recover')])
+        assert.deepEqual([status, out], [0, ''])
+      })
 
-      assert.deepEqual(readdirSync(state('steps')), ['1'])
-      assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
-      assert.match(recover(['-n']).out, /has steps left to run: hello\n$/)
-      assert.equal(recover(['--undo']).status, 6)
-      assert.match(readFileSync(state('log/1'), 'utf8'), /^== hello\n/)
-      await assertSameTree(at('root'), at('NEW'))
-    })
+      const points = isWholeSuite ? 24 : 2
+      for (let point = 0; point < points; point++) {
+        const shell = ['dash', 'busybox', 'mksh'][point % 3] as string
+        const undo = (point + Math.floor(point / 3)) % 2 === 1
+        test(`under ${shell}, ${undo ? 'takes back' : 'finishes'} what was killed at ${point + 1} of ${points} points`, async () => {
+          assert.equal(installUntil(Math.floor(calls * (0.3 + (0.7 * (point + 0.5)) / points))).status, null)
+          const wasCommitted = existsSync(state('journal'))
+          if (!existsSync(state('recover'))) copyFileSync('dist/bindery-recover', state('recover'))
+          const done = recover(undo ? ['--undo'] : [], at(shell))
+          assert.equal(done.status, 0, done.talk)
+          // The touch of busybox knows seconds alone, and none of a link.
+          await assertSameTree(at('root'), at(wasCommitted && !undo ? 'NEW' : 'OLD'), shell === 'busybox' ? ['time'] : [])
+          for (const gone of ['journal', 'journal.new']) assert.ok(!existsSync(state(gone)))
+          assert.deepEqual(readdirSync(state('stage')), [])
+          assert.deepEqual(
+            readdirSync(state('.')).filter((name) => name.startsWith('recovering')),
+            [],
+          )
+        })
+      }
 
-    if (isTurn(0))
+      test('keeps what somebody wrote into a file since, under a second name', () => {
+        // Behind the first file that changes its place.
+        const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
+        assert.equal(installUntil(first).status, null)
+        // Of those that have not yet, the store has the same inode.
+        const due = readFileSync(state('journal'), 'latin1').matchAll(/^(swap|drop) ([a-z/]+) 0:(\d+) file,/gm)
+        const found = [...due].filter(([, , path = '', slot = '']) => {
+          return existsSync(at(`root/${path}`)) && statSync(at(`root/${path}`)).ino === statSync(state(`store/1/${slot}`)).ino
+        })
+        const [swapped, dropped] = ['swap', 'drop'].map((kind) => found.find(([, one]) => one === kind)?.[2]) as [string, string]
+        assert.ok(swapped !== undefined && dropped !== undefined, JSON.stringify(found))
+        for (const path of [swapped, dropped]) appendFileSync(at(`root/${path}`), ' and mine')
+        const done = recover()
+        assert.equal(done.status, 6, done.talk)
+        assert.match(done.talk, new RegExp(`/${swapped} was changed in the meantime; it is kept as /${swapped}\\.local\n`))
+        assert.match(readFileSync(at(`root/${swapped}.local`), 'latin1'), / and mine$/)
+        assert.deepEqual(readFileSync(at(`root/${swapped}`)), readFileSync(at(`NEW/${swapped}`)))
+        assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
+      })
+
+      test('gives no owner and no mode to another file that whoever owns the folder has put there since', () => {
+        const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
+        assert.equal(installUntil(first).status, null)
+        // A file that gets another mode, and neither comes nor goes.
+        const journal = readFileSync(state('journal'), 'latin1')
+        const due = [...journal.matchAll(/^attr ([a-z/0-9-]+) file,/gm)].map(([, path = '']) => path)
+        const path = due.find((one) => !new RegExp(`^(?:put|swap) ${one} `, 'm').test(journal)) as string
+        assert.ok(path !== undefined, journal)
+        writeFileSync(at('root/secret'), 'secret', { mode: 0o600 })
+        const before = statSync(at('root/secret'))
+        rmSync(at(`root/${path}`))
+        linkSync(at('root/secret'), at(`root/${path}`))
+        const done = recover()
+        assert.equal(done.status, 6, done.talk)
+        assert.match(done.talk, new RegExp(`/${path} was modified here`))
+        const { mode, uid, mtimeMs } = statSync(at('root/secret'))
+        assert.deepEqual([mode, uid, mtimeMs], [before.mode, before.uid, before.mtimeMs])
+      })
+
+      test('goes by what has come where a power cut gave back names that renames took', async () => {
+        for (const undo of [true, false]) {
+          interrupt()
+          const actions = readFileSync(state('journal'), 'latin1').matchAll(/^(?:put|swap) ([\w./+-]+) 0:(\d+) /gm)
+          const come = [...actions].filter(
+            ([, , slot = '']) => lstatSync(state(`stage/1/${slot}`), { throwIfNoEntry: false }) === undefined,
+          )
+          assert.ok(come.length > 5)
+          for (const [, path = '', slot = ''] of come) linkSync(at(`root/${path}`), state(`stage/1/${slot}`))
+          const done = recover(undo ? ['--undo'] : [])
+          assert.equal(done.status, 0, done.talk)
+          await assertSameTree(at('root'), at(undo ? 'OLD' : 'NEW'))
+          assert.deepEqual(readdirSync(state('stage')), [])
+        }
+        linkSync(state('receipt/1'), state('journal'))
+        assert.deepEqual(recover(['-n']), { status: 0, out: '', talk: '' })
+        const talk = "bindery: recover: the install is done; 'bindery rollback' takes it back\n"
+        assert.deepEqual(recover(['--undo']), { status: 0, out: '', talk })
+        assert.ok(!existsSync(state('journal')) && existsSync(state('receipt/1')))
+        await assertSameTree(at('root'), at('NEW'))
+      })
+
+      test('says with -n what was interrupted, and changes nothing', () => {
+        interrupt()
+        const before = run('find', ['root', '-printf', '%p %C@\n']).out
+        const { status, out, talk } = recover(['-n'])
+        assert.deepEqual([status, out, talk], [0, 'install base-1.0-20260101-amd64 -> base-1.1-20260101-amd64 was interrupted\n', ''])
+        assert.equal(run('find', ['root', '-printf', '%p %C@\n']).out, before)
+      })
+
+      test('leaves a journal of a newer form, or a torn one, alone', () => {
+        interrupt()
+        const whole = readFileSync(state('journal'), 'latin1')
+        for (const [first, status, text] of [
+          ['bindery-journal 2', 1, /newer bindery/],
+          ['bindery-journal 1 ', 1, /newer bindery/],
+          ['nonsense', 3, /torn or changed/],
+        ] as const) {
+          writeFileSync(state('journal'), whole, 'latin1')
+          rewriteJournal(([, ...lines]) => [first, ...lines])
+          const before = run('find', ['root', '-printf', '%p %C@\n']).out
+          const done = recover()
+          assert.equal(done.status, status, done.talk)
+          assert.match(done.talk, text)
+          assert.equal(run('find', ['root', '-printf', '%p %C@\n']).out, before)
+        }
+        writeFileSync(state('journal'), whole.replace('purpose install', 'purpose repairs'), 'latin1')
+        assert.equal(recover().status, 3)
+      })
+
+      test('goes on when what is missing is there: a file system, the end of another run, the name of the machine; steps wait for the end of the boot', async () => {
+        interrupt()
+        rewriteJournal((lines) => {
+          const behind = lines.findLastIndex((line) => line.startsWith('area ')) + 1
+          return lines.toSpliced(behind, 0, 'post run hello 60 report no true')
+        })
+        renameSync(state('stage/1'), at('elsewhere'))
+        const unmounted = recover()
+        assert.equal(unmounted.status, 4, unmounted.talk)
+        assert.match(unmounted.talk, /stage\/1: is not there; is its file system mounted\?/)
+        renameSync(at('elsewhere'), state('stage/1'))
+
+        writeFileSync(state('lock/4711.x'), 'bindery-lock 1\npid 4711\nhost somewhere\nstarted 1@another-start\nverb install\n')
+        assert.equal(recover().status, 5)
+        const early = baseTools(at('early'), 'mksh', xattrTools)
+        rmSync(join(early, 'uname'))
+        writeFileSync(join(early, 'uname'), '#!/bin/sh\n[ "$1" = -n ] && echo "(none)" || echo Linux\n', { mode: 0o755 })
+        writeFileSync(join(early, 'logger'), `#!/bin/sh\necho "$*" >>${at('logged')}\n`, { mode: 0o755 })
+        const done = recover(['--boot'], early)
+        assert.equal(done.status, 0, done.talk)
+        await assertSameTree(at('root'), at('NEW'))
+        const said = ['an interrupted install is being finished', "steps of the update are left: 'bindery recover' runs them"]
+        const lines = said.map((line) => `bindery: recover: ${line}\n`)
+        assert.equal(done.talk, lines.join(''))
+        assert.equal(readFileSync(state('log/boot'), 'utf8').replace(/^.*\n/, ''), lines.join(''))
+        assert.equal(readFileSync(at('logged'), 'utf8'), lines.map((line) => `-t bindery -- ${line}`).join(''))
+
+        assert.deepEqual(readdirSync(state('steps')), ['1'])
+        assert.deepEqual(recover(['--boot']), { status: 0, out: '', talk: '' })
+        assert.match(recover(['-n']).out, /has steps left to run: hello\n$/)
+        assert.equal(recover(['--undo']).status, 6)
+        assert.match(readFileSync(state('log/1'), 'utf8'), /^== hello\n/)
+        await assertSameTree(at('root'), at('NEW'))
+      })
+
       describe('on a root that is mounted read-only but for a commit', () => {
         const versionOf = (): string => readFileSync(at('root/version'), 'utf8')
         const mount = (...words: readonly string[]): void => void execFileSync('mount', [...words, at('root')])
@@ -315,7 +317,6 @@ describe(
         })
       })
 
-    if (isTurn(1))
       describe('in a root where no program starts that needs a library', () => {
         before(() => {
           for (const tree of ['OLD', 'NEW']) execFileSync('cp', ['-a', '--no-preserve=xattr', at(tree), at(`${tree}.plain`)])
@@ -357,7 +358,6 @@ describe(
         })
       })
 
-    if (isTurn(0))
       describe('in a root of its own dynamic programs, all of which are replaced, with their linker and C library', () => {
         const plantLive = (): { readonly linker: string; readonly libc: string } => {
           const tools = readdirSync(at('dash')).filter((name) => !xattrTools.includes(name))
@@ -396,22 +396,22 @@ describe(
         })
       })
 
-    test('a run that was killed behind its journal leaves a store that belongs to nothing: it goes, and those of receipts stay', () => {
-      installUntil(0)
-      mkdirSync(state('store/2'))
-      writeFileSync(state('store/2/0'), 'of an install that was taken back')
-      for (const half of ['recover.new', 'steps/2.new']) writeFileSync(state(half), '')
-      assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
-      assert.deepEqual(readdirSync(state('store')), ['1'])
-      for (const half of ['recover.new', 'steps/2.new']) assert.ok(!existsSync(state(half)), half)
-    })
+      test('a run that was killed behind its journal leaves a store that belongs to nothing: it goes, and those of receipts stay', () => {
+        installUntil(0)
+        mkdirSync(state('store/2'))
+        writeFileSync(state('store/2/0'), 'of an install that was taken back')
+        for (const half of ['recover.new', 'steps/2.new']) writeFileSync(state(half), '')
+        assert.deepEqual(recover(), { status: 0, out: '', talk: '' })
+        assert.deepEqual(readdirSync(state('store')), ['1'])
+        for (const half of ['recover.new', 'steps/2.new']) assert.ok(!existsSync(state(half)), half)
+      })
 
-    test('starts no program where nothing is left', () => {
-      installUntil(0)
-      mkdirSync(at('watched'))
-      for (const tool of readdirSync(at('dash'))) writeFileSync(at(`watched/${tool}`), `#!/bin/sh\necho ${tool} >&2\n`, { mode: 0o755 })
-      const done = run('/bin/sh', [state('recover'), '-R', 'root'], at('watched'))
-      assert.deepEqual(done, { status: 0, out: '', talk: '' })
-    })
-  },
-)
+      test('starts no program where nothing is left', () => {
+        installUntil(0)
+        mkdirSync(at('watched'))
+        for (const tool of readdirSync(at('dash'))) writeFileSync(at(`watched/${tool}`), `#!/bin/sh\necho ${tool} >&2\n`, { mode: 0o755 })
+        const done = run('/bin/sh', [state('recover'), '-R', 'root'], at('watched'))
+        assert.deepEqual(done, { status: 0, out: '', talk: '' })
+      })
+    },
+  )

@@ -25,9 +25,9 @@ export function cases(all: number): number {
 
 const today = Math.floor(Date.now() / 86_400_000) + (process.env['BINDERY_TESTS'] === 'tomorrow' ? 1 : 0)
 
-/** Of long roads that take half a minute each, whatever is on them: whether those of this turn, 0 or 1, are gone today. */
-export function isTurn(turn: 0 | 1): boolean {
-  return isHere(turn)
+/** Of long roads, half a minute and more each: whether those of this turn are gone today. In three days all are. */
+export function isTurn(turn: 0 | 1 | 2): boolean {
+  return isWholeSuite || (turn + today) % 3 === 0
 }
 
 /** Of long roads that are alike and do not need each other: all, or every other one, the rest of them tomorrow. */
