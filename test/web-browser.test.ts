@@ -158,6 +158,8 @@ test('a log grows while one looks at it, and the page says when it has ended', o
 test('with the keyboard alone one logs in, finds a build that failed, and has it tried again', options, async () => {
   await inBrowser({}, async (page, dashboard) => {
     await page.goto('/login')
+    // The field has the focus by itself, but not before the page is painted.
+    await page.locator('input:focus').waitFor()
     await page.keyboard.type(tokens.act)
     await page.keyboard.press('Enter')
     await page.locator('text=Log out').waitFor()

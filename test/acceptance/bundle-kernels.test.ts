@@ -5,7 +5,7 @@ import { after, before, describe } from 'node:test'
 import { busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { testsByDay } from '../helpers/whole-suite.ts'
+import { isTurn, testsByDay } from '../helpers/whole-suite.ts'
 import { bashIn } from './bash-in.ts'
 import { assertSameTree } from './judge.ts'
 import type { Ran } from './bash-in.ts'
@@ -87,56 +87,57 @@ async function assertAlike(steps: readonly Step[], { there, back, path, but }: R
 const changed = `echo mine >obsd; echo mine >boot/kernel.old/kernel.new && mv boot/kernel.old/kernel.new boot/kernel.old/kernel; chmod 711 boot/kernel.old/deep
   echo mine >boot/kernel.old/going/mine; rm boot/kernel.old/same.ko; echo mine >boot/kernel.old/mine`
 
-describe('the second name of a kernel', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
-  before(makeReleases)
-  const road = testsByDay()
+if (isTurn(1))
+  describe('the second name of a kernel', { ...needs('mtree', 'diff', 'getfattr', 'setfattr', 'busybox'), ...needsRoot() }, () => {
+    before(makeReleases)
+    const road = testsByDay()
 
-  road('is kept by a bundle under busybox and then by the client, and goes back by the other', async () => {
-    const spoil = 'echo mine >boot/kernel/mine.ko; setfattr -n user.mine -v 1 bsd'
-    const path = busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr'])
-    await assertAlike([{ to: 2, spoil }, { to: 3 }], { there: ['bundle', 'client'], back: ['bundle', 'client'], path, but: ['time'] })
-    assert.equal(run('sh to-2.sh -R mine && cat mine/obsd mine/boot/kernel.old/kernel').out, '1\n1\n')
-  })
+    road('is kept by a bundle under busybox and then by the client, and goes back by the other', async () => {
+      const spoil = 'echo mine >boot/kernel/mine.ko; setfattr -n user.mine -v 1 bsd'
+      const path = busyboxTools(join(work, 'tools'), ['getfattr', 'setfattr'])
+      await assertAlike([{ to: 2, spoil }, { to: 3 }], { there: ['bundle', 'client'], back: ['bundle', 'client'], path, but: ['time'] })
+      assert.equal(run('sh to-2.sh -R mine && cat mine/obsd mine/boot/kernel.old/kernel').out, '1\n1\n')
+    })
 
-  road('has three states like every path, where the client has put it as well', async () => {
-    const steps = [{ to: 2 }, { to: 3, spoil: changed, wanted: 6 }]
-    const said = await assertAlike(steps, { there: ['client', 'bundle'], back: ['bundle'] })
-    assert.ok(said.includes('bindery: install: /obsd was modified here; the other version is /obsd.new'))
-  })
+    road('has three states like every path, where the client has put it as well', async () => {
+      const steps = [{ to: 2 }, { to: 3, spoil: changed, wanted: 6 }]
+      const said = await assertAlike(steps, { there: ['client', 'bundle'], back: ['bundle'] })
+      assert.ok(said.includes('bindery: install: /obsd was modified here; the other version is /obsd.new'))
+    })
 
-  road('is left to what somebody has put there', async () => {
-    const steps = [{ to: 2, spoil: 'echo mine >obsd; mkdir boot/kernel.old', wanted: 6 }]
-    const said = await assertAlike(steps, { there: ['bundle'], back: ['client'] })
-    assert.deepEqual(
-      said.toSorted(),
-      ['/boot/kernel.old', '/obsd'].map((path) => `bindery: install: ${path} is not of a release`),
-    )
-  })
+    road('is left to what somebody has put there', async () => {
+      const steps = [{ to: 2, spoil: 'echo mine >obsd; mkdir boot/kernel.old', wanted: 6 }]
+      const said = await assertAlike(steps, { there: ['bundle'], back: ['client'] })
+      assert.deepEqual(
+        said.toSorted(),
+        ['/boot/kernel.old', '/obsd'].map((path) => `bindery: install: ${path} is not of a release`),
+      )
+    })
 
-  road('is in its place after a stop in the middle, whoever goes on, and gone after a way back', () => {
-    run(
-      'rm -rf mine && cp -a enrolled before && sh to-2.sh -R before && cp -a before done && sh to-3.sh -R done && bindery -C done audit --extra',
-    )
-    run(
-      `mkdir stop && printf '%s\\n' '#!/bin/sh' 'case "$*" in */bsd) exit 1 ;; esac' 'exec ${run('command -v mv').out.trim()} "$@"' >stop/mv && chmod 755 stop/mv`,
-    )
-    for (const [goOn, tree] of [
-      ['bindery -C mine recover', 'done'],
-      ['sh to-3.sh -R mine recover --undo', 'before'],
-    ] as const) {
-      run('rm -rf mine && cp -a before mine && PATH="$PWD/stop:$PATH" sh to-3.sh -R mine', 4)
-      assert.equal(run('cat mine/bsd mine/obsd mine/boot/kernel.old/kernel').out, '2\n2\n2\n')
-      run(`${goOn} && diff -r --no-dereference -x bindery mine ${tree}`)
-    }
-    run('rm -r before done')
-  })
+    road('is in its place after a stop in the middle, whoever goes on, and gone after a way back', () => {
+      run(
+        'rm -rf mine && cp -a enrolled before && sh to-2.sh -R before && cp -a before done && sh to-3.sh -R done && bindery -C done audit --extra',
+      )
+      run(
+        `mkdir stop && printf '%s\\n' '#!/bin/sh' 'case "$*" in */bsd) exit 1 ;; esac' 'exec ${run('command -v mv').out.trim()} "$@"' >stop/mv && chmod 755 stop/mv`,
+      )
+      for (const [goOn, tree] of [
+        ['bindery -C mine recover', 'done'],
+        ['sh to-3.sh -R mine recover --undo', 'before'],
+      ] as const) {
+        run('rm -rf mine && cp -a before mine && PATH="$PWD/stop:$PATH" sh to-3.sh -R mine', 4)
+        assert.equal(run('cat mine/bsd mine/obsd mine/boot/kernel.old/kernel').out, '2\n2\n2\n')
+        run(`${goOn} && diff -r --no-dereference -x bindery mine ${tree}`)
+      }
+      run('rm -r before done')
+    })
 
-  road('is not given where the list of them is damaged', () => {
-    run('rm -rf mine && cp -a enrolled mine && sh to-2.sh -R mine && cp -a mine before')
-    for (const damage of ['s/^path obsd/path ..\\/obsd/', 's/^path obsd/path \\\\056\\\\056/', '$d']) {
-      run(`sed -i '${damage}' mine/var/db/bindery/old-names`)
-      run('sh to-3.sh -R mine', 1)
-      run('diff -r --no-dereference -x bindery mine before && cp before/var/db/bindery/old-names mine/var/db/bindery')
-    }
+    road('is not given where the list of them is damaged', () => {
+      run('rm -rf mine && cp -a enrolled mine && sh to-2.sh -R mine && cp -a mine before')
+      for (const damage of ['s/^path obsd/path ..\\/obsd/', 's/^path obsd/path \\\\056\\\\056/', '$d']) {
+        run(`sed -i '${damage}' mine/var/db/bindery/old-names`)
+        run('sh to-3.sh -R mine', 1)
+        run('diff -r --no-dereference -x bindery mine before && cp before/var/db/bindery/old-names mine/var/db/bindery')
+      }
+    })
   })
-})

@@ -6,7 +6,7 @@ import { after, before, describe } from 'node:test'
 import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
-import { testsByDay } from '../helpers/whole-suite.ts'
+import { isTurn, testsByDay } from '../helpers/whole-suite.ts'
 import { assertSameTree } from './judge.ts'
 
 /** A bundle of patches for bspatch(1), whose fall-back is the bundle of whole files beside it. */
@@ -47,88 +47,89 @@ function pathWith(bspatch: string | undefined): string {
   return folder
 }
 
-describe(
-  'a bundle of patches',
-  { ...needs('mtree', 'getfattr', 'setfattr', 'dash', 'busybox', 'bspatch', 'signify-openbsd'), ...needsRoot() },
-  () => {
-    before(makeSite)
-    const road = testsByDay()
+if (isTurn(0))
+  describe(
+    'a bundle of patches',
+    { ...needs('mtree', 'getfattr', 'setfattr', 'dash', 'busybox', 'bspatch', 'signify-openbsd'), ...needsRoot() },
+    () => {
+      before(makeSite)
+      const road = testsByDay()
 
-    road('is much smaller, and brings the same tree', async () => {
-      assert.ok(statSync(join(work, patches)).size < statSync(join(work, 'whole', whole)).size / 2)
-      for (const path of [
-        baseTools(join(work, 'tools-dash'), 'dash', ['bspatch']),
-        busyboxTools(join(work, 'tools-busybox'), ['bspatch']),
-      ]) {
-        run(`rm -rf root && cp -a OLD root && sh ${patches} -R root`, 0, path)
-        await assertSameTree(join(work, 'root'), join(work, 'NEW'), path.endsWith('busybox') ? ['time'] : [])
-        run(`sh ${patches} -R root rollback`, 0, path)
-        await assertSameTree(join(work, 'root'), join(work, 'OLD'), path.endsWith('busybox') ? ['time'] : [])
-        run('rm -r root')
-      }
-      run(
-        `cmp <(bindery bundle -r repo --format bsdiff -o - base/amd64) ${patches} && cmp <(bindery bundle -r repo -o - base/amd64) whole/${whole}`,
-      )
-    })
+      road('is much smaller, and brings the same tree', async () => {
+        assert.ok(statSync(join(work, patches)).size < statSync(join(work, 'whole', whole)).size / 2)
+        for (const path of [
+          baseTools(join(work, 'tools-dash'), 'dash', ['bspatch']),
+          busyboxTools(join(work, 'tools-busybox'), ['bspatch']),
+        ]) {
+          run(`rm -rf root && cp -a OLD root && sh ${patches} -R root`, 0, path)
+          await assertSameTree(join(work, 'root'), join(work, 'NEW'), path.endsWith('busybox') ? ['time'] : [])
+          run(`sh ${patches} -R root rollback`, 0, path)
+          await assertSameTree(join(work, 'root'), join(work, 'OLD'), path.endsWith('busybox') ? ['time'] : [])
+          run('rm -r root')
+        }
+        run(
+          `cmp <(bindery bundle -r repo --format bsdiff -o - base/amd64) ${patches} && cmp <(bindery bundle -r repo -o - base/amd64) whole/${whole}`,
+        )
+      })
 
-    const bad: readonly (readonly [string, string | undefined])[] = [
-      ['is missing', undefined],
-      ['fails', 'exit 1'],
-      ['makes nothing', 'exit 0'],
-      ['makes something else', 'echo other >"$2"'],
-      ['makes too much', 'cat /dev/zero >"$2"'],
-      ['takes the old file', 'ln -f "$1" "$2"'],
-      ['makes a link', 'ln -sf /etc/passwd "$2"'],
-    ]
-    road('where bspatch does not do its work nothing happens, or what the whole files make', async () => {
-      run('rm -rf root && cp -a OLD root')
-      for (const [name, script] of bad) {
-        const told = run(`sh ${patches} -R root`, 1, pathWith(script))
-        assert.match(told, new RegExp(`^bindery: install: .*\\nbindery: hint: ${whole}.*nothing was changed\\n$`), name)
-        await assertSameTree(join(work, 'root'), join(work, 'OLD'))
-        assert.ok(!existsSync(join(work, 'root/var/db/bindery')), name)
-      }
-      run(`sh whole/${patches} -R root`, 0, pathWith('echo other >"$2"'))
-      await assertSameTree(join(work, 'root'), join(work, 'NEW'))
-    })
+      const bad: readonly (readonly [string, string | undefined])[] = [
+        ['is missing', undefined],
+        ['fails', 'exit 1'],
+        ['makes nothing', 'exit 0'],
+        ['makes something else', 'echo other >"$2"'],
+        ['makes too much', 'cat /dev/zero >"$2"'],
+        ['takes the old file', 'ln -f "$1" "$2"'],
+        ['makes a link', 'ln -sf /etc/passwd "$2"'],
+      ]
+      road('where bspatch does not do its work nothing happens, or what the whole files make', async () => {
+        run('rm -rf root && cp -a OLD root')
+        for (const [name, script] of bad) {
+          const told = run(`sh ${patches} -R root`, 1, pathWith(script))
+          assert.match(told, new RegExp(`^bindery: install: .*\\nbindery: hint: ${whole}.*nothing was changed\\n$`), name)
+          await assertSameTree(join(work, 'root'), join(work, 'OLD'))
+          assert.ok(!existsSync(join(work, 'root/var/db/bindery')), name)
+        }
+        run(`sh whole/${patches} -R root`, 0, pathWith('echo other >"$2"'))
+        await assertSameTree(join(work, 'root'), join(work, 'NEW'))
+      })
 
-    road('what was changed here comes whole beside, as bindery has it', async () => {
-      run(`cp -a OLD mine && bindery -C mine enroll file://$PWD/repo/ repo/metadata/1.root.json base/amd64
+      road('what was changed here comes whole beside, as bindery has it', async () => {
+        run(`cp -a OLD mine && bindery -C mine enroll file://$PWD/repo/ repo/metadata/1.root.json base/amd64
       (cd mine && echo mine >>bin/tool && rm lib/other && echo mine >lib/other) && cp -a mine theirs`)
-      run(`sh ${patches} -R mine`, 1)
-      run(`sh whole/${patches} -R mine`, 6)
-      run('bindery -C theirs install', 6)
-      run('for root in mine theirs; do mv $root/var/db/bindery $root.state; touch -r OLD/var/db $root/var/db; done')
-      await assertSameTree(join(work, 'mine'), join(work, 'theirs'))
-    })
+        run(`sh ${patches} -R mine`, 1)
+        run(`sh whole/${patches} -R mine`, 6)
+        run('bindery -C theirs install', 6)
+        run('for root in mine theirs; do mv $root/var/db/bindery $root.state; touch -r OLD/var/db $root/var/db; done')
+        await assertSameTree(join(work, 'mine'), join(work, 'theirs'))
+      })
 
-    road('a fall-back that is another file is none', async () => {
-      mkdirSync(join(work, 'other'))
-      run(
-        `rm -rf root && cp -a OLD root && cp ${patches} other && { cat whole/${whole}; echo; } >other/${whole} && echo mine >root/bin/tool`,
-      )
-      run(`sh other/${patches} -R root`, 1)
-      run(`test "$(cat root/bin/tool)" = mine && test ! -e root/var/db/bindery && rm -r root`)
-    })
+      road('a fall-back that is another file is none', async () => {
+        mkdirSync(join(work, 'other'))
+        run(
+          `rm -rf root && cp -a OLD root && cp ${patches} other && { cat whole/${whole}; echo; } >other/${whole} && echo mine >root/bin/tool`,
+        )
+        run(`sh other/${patches} -R root`, 1)
+        run(`test "$(cat root/bin/tool)" = mine && test ! -e root/var/db/bindery && rm -r root`)
+      })
 
-    road('bindery-sh takes it where there is bspatch, and the whole files where it does not do', async () => {
-      mkdirSync(join(work, 'conf'))
-      writeFileSync(
-        join(work, 'conf/bindery-sh.conf'),
-        `url file://${work}/repo\nkey /../bundles.pub\nchannel base/amd64 base-1.0-20260101-amd64\n`,
-      )
-      const client = `sh ${resolve('dist/bindery-sh')} -v -R root -f conf/bindery-sh.conf install`
-      const without = baseTools(join(work, 'tools'), 'dash', ['signify-openbsd'])
-      const having = baseTools(join(work, 'tools-patching'), 'dash', ['signify-openbsd', 'bspatch'])
-      for (const [path, spoil, expected] of [
-        [without, ':', /^(?!.*bsdiff)/s],
-        [having, ':', /installing [^ ]*\.bsdiff\.sh\n(?!.*trying)/s],
-        [having, 'echo mine >>root/bin/tool', /trying base-1\.0.*amd64\.sh/],
-      ] as const) {
-        run(`rm -rf root && cp -a OLD root && ${spoil}`)
-        assert.match(run(client, spoil === ':' ? 0 : 6, path), expected)
-        run(`rm -r root`)
-      }
-    })
-  },
-)
+      road('bindery-sh takes it where there is bspatch, and the whole files where it does not do', async () => {
+        mkdirSync(join(work, 'conf'))
+        writeFileSync(
+          join(work, 'conf/bindery-sh.conf'),
+          `url file://${work}/repo\nkey /../bundles.pub\nchannel base/amd64 base-1.0-20260101-amd64\n`,
+        )
+        const client = `sh ${resolve('dist/bindery-sh')} -v -R root -f conf/bindery-sh.conf install`
+        const without = baseTools(join(work, 'tools'), 'dash', ['signify-openbsd'])
+        const having = baseTools(join(work, 'tools-patching'), 'dash', ['signify-openbsd', 'bspatch'])
+        for (const [path, spoil, expected] of [
+          [without, ':', /^(?!.*bsdiff)/s],
+          [having, ':', /installing [^ ]*\.bsdiff\.sh\n(?!.*trying)/s],
+          [having, 'echo mine >>root/bin/tool', /trying base-1\.0.*amd64\.sh/],
+        ] as const) {
+          run(`rm -rf root && cp -a OLD root && ${spoil}`)
+          assert.match(run(client, spoil === ':' ? 0 : 6, path), expected)
+          run(`rm -r root`)
+        }
+      })
+    },
+  )
