@@ -11,6 +11,7 @@ import { char, dir, file, hardlink, relPath, symlink } from './helpers/plant.ts'
 import { needs, needsRoot } from './helpers/programs.ts'
 import { makeRoot, runScript } from './helpers/sandbox-root.ts'
 import { inTemporary, inTemporaryForOverlays } from './helpers/temporary.ts'
+import { halfToday } from './helpers/whole-suite.ts'
 import type { TestContext } from 'node:test'
 import type { Entry } from '../src/base/entry.ts'
 import type { RelPath } from '../src/base/path.ts'
@@ -101,7 +102,7 @@ const scripts: Readonly<Record<string, string>> = {
   'odd names': String.raw`cd odd*; echo x >> name*; cd ..; mv odd* "$(printf '\376')"`,
 }
 
-for (const [name, script] of Object.entries(scripts)) {
+for (const [name, script] of halfToday(Object.entries(scripts))) {
   test(`overlay: ${name}`, options, async (t) => {
     await overRoot(t, more, async (sandbox, root) => {
       const before = await entriesOf(sandbox.before)
