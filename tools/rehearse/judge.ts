@@ -29,9 +29,9 @@ async function readUnknown(root: string, facts: readonly Fact[]): Promise<void> 
 // The time of a folder is that of the newest name in it, whoever made that: see bindery-audit(1).
 const find = `find . -path ./var/db -prune -o -printf '%P\\t%D:%i\\t%C@\\t%y\\t%m %U %G %l' \\( -type d -printf '\\0' -o -printf ' %s %T@\\0' \\)`
 
-/** What the system itself makes anew behind each update: neither compared nor counted. */
+/** What the system itself makes anew behind each update, or leaves half made when it is killed with the install: neither compared nor counted. */
 const generated =
-  /^(?:etc\/ld\.so\.cache|usr\/lib\/udev\/hwdb\.bin|var\/cache\/ldconfig(?:\/.*)?|usr\/lib\/modules\/[^/]+\/modules\.(?:devname|softdep|(?:alias|builtin|builtin\.alias|dep|symbols)(?:\.bin)?))$/
+  /^(?:etc\/ld\.so\.cache|usr\/lib\/udev\/(?:hwdb\.bin|\.#hwdb\.bin[A-Za-z0-9]{6})|var\/cache\/ldconfig(?:\/.*)?|usr\/lib\/modules\/[^/]+\/modules\.(?:devname|softdep|(?:alias|builtin|builtin\.alias|dep|symbols)(?:\.bin)?))$/
 
 export function differences(seen: Description, wanted: Description): readonly string[] {
   const paths = [...new Set([...seen.keys(), ...wanted.keys()])].filter((path) => !generated.test(path)).sort()
