@@ -114,3 +114,26 @@ test('a log that is written to all the time gets its new mode', async () => {
   assert.equal((await disk.lstat(at('www/f')))?.mode, 0o640)
   assert.deepEqual(kept, [])
 })
+
+test('on an overlay, where a new owner makes another inode of a file, it gets its mode, too', async () => {
+  const tree = (f: Literal[string]): Literal => ({ www: dir(theirs), 'www/f': f })
+  const [old, next] = [await release('1.0', tree(of(5, 0o644))), await release('1.1', tree(of(0, 0o640)))]
+  const disk = await machine(memoryDisk(), tree(of(5, 0o644)))
+  let copies = 0
+  const overlay: Disk = {
+    ...disk,
+    chown: async (path, uid, gid, seen) => {
+      await disk.chown(path, uid, gid, seen)
+      if (path !== 'www/f') return
+      copies++
+      await disk.create(at('www/g'), oneChunk(utf8('page')))
+      await disk.chown(at('www/g'), uid, gid)
+      await disk.chmod(at('www/g'), 0o644)
+      await disk.setTimes([{ path: at('www/g'), mtime: time }])
+      await disk.rename(at('www/g'), path)
+    },
+  }
+  const { kept } = await install(overlay, old, next)
+  const now = await disk.lstat(at('www/f'))
+  assert.deepEqual([copies, now?.uid, now?.mode, kept], [1, 0, 0o640, []])
+})
