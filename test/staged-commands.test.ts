@@ -185,12 +185,11 @@ byDay('what is written through the new tree is not seen in the old one, and a ro
 const reader = `
   import { chdir } from 'node:process'
   import { setTimeout } from 'node:timers/promises'
-  import { readFileSync, writeFileSync } from 'node:fs'
+  import { existsSync, readFileSync, writeFileSync } from 'node:fs'
   const [root, pairs, stop, seen] = process.argv.slice(1)
   const rounds = new Set()
   for (let round = 0; ; round++) {
-    let asked = false
-    try { readFileSync(stop); asked = true } catch {}
+    const asked = existsSync(stop)
     chdir(root)
     const found = new Set()
     for (let i = 0; i < pairs; i++) for (const side of ['a', 'b']) found.add(readFileSync('usr/lib/' + side + i, 'utf8').split('\\n')[0])
