@@ -55,8 +55,9 @@ test('a process id that was given away again is no holder', async () => {
 
 test('a process that has ended holds nothing, though nobody has taken note of that yet', linux, async () => {
   await inFolder(async (folder) => {
-    // sleep(1) asks for the end of none of its children.
-    const parent = spawn('sh', ['-c', '(exit) & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    // sleep(1) asks for the end of none of its children; the shell before it would, so that the child waits for sleep(1).
+    const child = 'until read -r name < /proc/$$/comm && [ "$name" = sleep ]; do :; done'
+    const parent = spawn('sh', ['-c', `(${child}) & echo $!; exec sleep 60`], { stdio: ['ignore', 'pipe', 'ignore'] })
     try {
       const [line] = (await once(parent.stdout, 'data')) as [Buffer]
       const pid = Number(line.toString())
