@@ -85,7 +85,7 @@ function put(path, contents, mode = 0o644) {
 // program that is called like the beginning of a function's name.
 function shellProgram(folder, own, entry) {
   const share = (name) => readFileSync(`share/${name}.sh`, 'latin1')
-  const bundle = ['base', 'look', 'stage', 'commit', 'steps', 'verbs'].map((name) => share(`bundle/${name}`)).join('')
+  const bundle = ['base', 'look', 'stage', 'commit', 'times', 'steps', 'verbs'].map((name) => share(`bundle/${name}`)).join('')
   const plan = readFileSync('share/bundle/plan.awk', 'latin1')
   const text = bundle.replace('@plan.awk@\n', () => plan) + own.map((name) => share(`${folder}/${name}`)).join('')
   return `${share(`${folder}/head`)}{\n${text}}\n\n{ ${entry} "$@"; exit; }\n`

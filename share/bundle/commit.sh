@@ -33,6 +33,16 @@ prepare_commit() {
 	awk '$1 == "mkdir" { folder[$2] = 1 } $1 == "drop" { dropped[$2] = 1 } END { for (path in dropped) if (path in folder) print path }' "$tmp/actions" >"$tmp/several"
 	: >"$tmp/late"
 	: >"$tmp/leaf-times"
+	# What is read line by line is read byte by byte; so those that get a time alone, thousands in a system, are left out.
+	forward=$([ "$direction" != forward ] || echo 1) came=$tmp/came only=$tmp/only-times awk '
+		BEGIN { printf "" > ENVIRON["only"]; while ((getline line < ENVIRON["came"]) > 0) { split(line, f, " "); came[f[1]] = 1 } }
+		$1 == "attr" && split($3, old, ",") && split($4, new, ",") && old[1] == "file" && new[1] == "file" && !($2 in came) &&
+			old[2] "," old[3] "," old[4] == new[2] "," new[3] "," new[4] && $3 $4 !~ /,x=/ {
+				if (ENVIRON["forward"]) print $2, new[5], $4, $3 > ENVIRON["only"]
+				else print $2, old[5], $3, $4 > ENVIRON["only"]
+				next
+			}
+		{ print }' "$tmp/actions" >"$tmp/doing"
 }
 
 carry_out() {
@@ -47,11 +57,10 @@ carry_out() {
 	if [ "$direction" = forward ]; then
 		do_all
 	else
-		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/actions" >"$tmp/backward"
+		awk '{ line[NR] = $0 } END { for (i = NR; i > 0; i--) print line[i] }' "$tmp/doing" >"$tmp/backward"
 		while read -r action one a b c d; do undo_"$action" "$one" "$a" "$b" "$c" "$d"; done <"$tmp/backward"
 	fi
-	stamped 2 <"$tmp/leaf-times" >"$tmp/stamps"
-	set_stamps <"$tmp/stamps"
+	set_leaf_times
 	close_folders
 	sync_touched
 }
@@ -68,7 +77,7 @@ do_all() {
 		drop) ! is_drop_due "$one" "$a" "$b" || set -- "$@" "$file" ;;
 		*) do_"$action" "$one" "$a" "$b" "$c" "$d" ;;
 		esac
-	done <"$tmp/actions"
+	done <"$tmp/doing"
 	[ $# = 0 ] || do_batch "$@"
 }
 
@@ -356,7 +365,7 @@ close_folders() {
 		  wanted = forward ? new : old
 		  before = forward ? old : new
 		  if (wanted ~ /^dir,/) print $2, wanted, before }' "$tmp/actions" | LC_ALL=C sort >"$tmp/closing"
-	awk '{ split($2, f, ","); print $1, f[5] }' "$tmp/closing" | stamped 2 >"$tmp/stamps"
+	awk '{ split($2, f, ","); print $1, f[5] }' "$tmp/closing" | stamped 2 | LC_ALL=C sort -k 2 >"$tmp/stamps"
 	set_stamps dir <"$tmp/stamps"
 	awk '
 		{
@@ -393,28 +402,6 @@ set_folders() {
 		set -- "$@" "$file"
 	done
 	[ $# = 0 ] || "$program" "$value" "$@" || stopped "$1: its attributes could not be set"
-}
-
-# set_stamps [KIND]: lines `PATH STAMP` on stdin, in the same way.
-set_stamps() {
-	only=${1-} value='' are_links=''
-	set --
-	while read -r one t; do
-		see "$one"
-		[ -n "$kind" ] && { [ -z "$only" ] || [ "$kind" = "$only" ]; } || continue
-		[ "$kind" = symlink ] && is_link=1 || is_link=''
-		if [ $# -gt 0 ] && { [ "$t$is_link" != "$value$are_links" ] || [ $# = 64 ]; }; then stamp_all "$@" && set --; fi
-		value=$t are_links=$is_link
-		set -- "$@" "$file"
-	done
-	[ $# = 0 ] || stamp_all "$@"
-}
-
-# Where touch cannot do it, the time of a link stays what it is.
-stamp_all() {
-	nofollow=$are_links
-	set_stamp "$value" "$@" || [ -n "$nofollow" ] || stopped "$1: its time could not be set"
-	nofollow=''
 }
 
 # Flags that forbid changes go before the first action, and come after the last: of several at one path, that one says which.

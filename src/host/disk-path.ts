@@ -1,19 +1,19 @@
 import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from 'node:fs'
 import { BinderyError } from '../base/error.ts'
 import { baseName, parentPath, rootPath, showPath } from '../base/path.ts'
+import { anchorsBelow, hostile, oPath } from './disk-anchors.ts'
 import { diskError } from './disk-error.ts'
+import { hostPath } from './host-path.ts'
 import type { BigIntStats } from 'node:fs'
 import type { RelPath } from '../base/path.ts'
+import type { Anchors } from './disk-anchors.ts'
+import type { HostPath } from './host-path.ts'
 import type { Inode } from '../port/disk.ts'
-
-/** A path as node:fs takes it: bytes where a string could not say them. */
-export type HostPath = string | Buffer
 
 /**
  * From safe relative paths to paths of the system, never through a symbolic link below the root.
  *
- * Writing is anchored: on Linux each parent is opened relative to the one above it (O_PATH, O_NOFOLLOW, by way of
- * /proc/self/fd), so that nobody who may write to a directory on the way can swap it for a link between our check and
+ * Writing is anchored: on Linux each parent is opened relative to the one above it (disk-anchors.ts), so that nobody who may write to a directory on the way can swap it for a link between our check and
  * our use. Elsewhere node offers no openat(2): the parents are looked at first, and what keeps a hostile user out is that
  * the directories of a system tree belong to root, as does the folder in which new contents are staged.
  *
@@ -31,6 +31,8 @@ export type DiskPaths = {
    * `hostile` where it is not what was `seen`.
    */
   forInode<T>(path: RelPath, use: (real: HostPath) => T, seen?: Inode): T
+  /** Behind a rename or a removal of what may be a directory: its names lead elsewhere from now on. */
+  moved(path: RelPath): void
   /**
    * For programs: `use` gets a directory for them to run in, and the names that the paths have in it. It is the parent
    * itself where writing is anchored, so that `use` runs once for each; else the root.
@@ -43,12 +45,10 @@ export type UseOfPrograms = (folder: string, names: readonly { readonly path: Re
 const parentMemoryMs = 5
 const maxRemembered = 1000
 
-/** O_PATH is Linux's own and not among node's constants. */
-const oPath = 0o10000000
-
 /** `anchored: false` is for testing the portable way on Linux. */
 export function diskPaths(root: string, options: { readonly anchored?: boolean } = {}): DiskPaths {
   const anchored = options.anchored ?? (process.platform === 'linux' && existsSync('/proc/self/fd'))
+  const at = { anchors: anchorsBelow(root), root }
   const good: ParentMemory = new Map()
   const checked = <T>(path: RelPath, use: (real: HostPath) => T): T => {
     checkParents(root, parentPath(path), new Map())
@@ -60,18 +60,16 @@ export function diskPaths(root: string, options: { readonly anchored?: boolean }
       checkParents(root, parentPath(path), good)
       return hostPath(root, path)
     },
-    forWriting: anchored ? (path, use) => atAnchor(root, path, use) : checked,
+    forWriting: anchored ? (path, use) => atAnchor(at, path, use) : checked,
     forInode: anchored
-      ? (path, use, seen) => atAnchor(root, path, (real) => atInode(real, { path, seen }, use))
+      ? (path, use, seen) => atAnchor(at, path, (real) => atInode(real, { path, seen }, use))
       : (path, use, seen) => checked(path, (real) => (mustBe(lstatSync(real, { bigint: true }), { path, seen }), use(real))),
-    forPrograms: async (paths, use) => await (anchored ? inParents(root, paths, use) : inRoot(root, paths, use)),
+    moved: (path) => at.anchors.forget(path),
+    forPrograms: async (paths, use) => await (anchored ? inParents(at, paths, use) : inRoot(root, paths, use)),
   }
 }
 
-export function hostPath(root: string, path: RelPath): HostPath {
-  if (path === rootPath) return `${root}/.`
-  return /[\u0080-\u00ff]/.test(path) ? Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]) : `${root}/${path}`
-}
+type Anchored = { readonly anchors: Anchors; readonly root: string }
 
 /** Until when each directory counts as good, by performance.now(). */
 type ParentMemory = Map<RelPath, number>
@@ -97,23 +95,10 @@ function checkDirectory(root: string, path: RelPath): void {
   }
 }
 
-function hostile(path: string): BinderyError {
-  return new BinderyError('hostile', 'is on the way and is no directory', { subject: showPath(path) })
-}
-
 /** `use` gets `/proc/self/fd/N/name`, where N is the parent itself, wherever it may have been moved meanwhile. */
-function atAnchor<T>(root: string, path: RelPath, use: (real: HostPath) => T): T {
+function atAnchor<T>({ anchors, root }: Anchored, path: RelPath, use: (real: HostPath) => T): T {
   if (path === rootPath) return use(`${root}/.`)
-  const anchor = openParent(root, parentPath(path))
-  let pending = false
-  try {
-    const result = use(hostPath(`/proc/self/fd/${anchor}`, baseName(path) as RelPath))
-    if (!(result instanceof Promise)) return result
-    pending = true
-    return result.finally(() => closeSync(anchor)) as T
-  } finally {
-    if (!pending) closeSync(anchor)
-  }
+  return anchors.at(parentPath(path), (fd) => use(hostPath(`/proc/self/fd/${fd}`, baseName(path) as RelPath)))
 }
 
 /** chmod(2) follows a link that is put there after a look at it. What was opened stays what it is, and /proc leads to that. */
@@ -142,42 +127,14 @@ async function inRoot(root: string, paths: readonly RelPath[], use: UseOfProgram
 }
 
 /** A child is forked with our descriptors, and goes to its directory before it becomes the program. */
-async function inParents(root: string, paths: readonly RelPath[], use: UseOfPrograms): Promise<void> {
+async function inParents({ anchors, root }: Anchored, paths: readonly RelPath[], use: UseOfPrograms): Promise<void> {
   const parents = Map.groupBy(paths, (path) => (path === rootPath ? undefined : parentPath(path)))
   for (const [parent, below] of parents) {
     if (parent === undefined) {
       await use(root, [{ path: rootPath, name: rootPath }])
       continue
     }
-    const anchor = openParent(root, parent)
-    try {
-      const names = below.map((path) => ({ path, name: baseName(path) as RelPath }))
-      await use(`/proc/self/fd/${anchor}`, names)
-    } finally {
-      closeSync(anchor)
-    }
-  }
-}
-
-function openParent(root: string, parent: RelPath): number {
-  let fd = openDirectory(root, parent, 0)
-  if (parent === rootPath) return fd
-  for (const name of parent.split('/')) {
-    const above = fd
-    try {
-      fd = openDirectory(hostPath(`/proc/self/fd/${above}`, name as RelPath), parent, constants.O_NOFOLLOW)
-    } finally {
-      closeSync(above)
-    }
-  }
-  return fd
-}
-
-function openDirectory(real: HostPath, shown: RelPath, flags: number): number {
-  try {
-    return openSync(real, oPath | constants.O_DIRECTORY | flags)
-  } catch (cause) {
-    // ENOTDIR is also what O_DIRECTORY with O_NOFOLLOW answers for a link.
-    throw (cause as NodeJS.ErrnoException).code === 'ENOTDIR' && flags !== 0 ? hostile(shown) : diskError(cause, shown)
+    const names = below.map((path) => ({ path, name: baseName(path) as RelPath }))
+    await anchors.at(parent, async (fd) => await use(`/proc/self/fd/${fd}`, names))
   }
 }

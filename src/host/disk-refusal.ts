@@ -8,7 +8,7 @@ import { printedBy, remoteAmong, systemMounts } from './remote-mounts.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Refusal } from '../port/disk.ts'
 import type { Exec } from '../port/exec.ts'
-import type { HostPath } from './disk-path.ts'
+import type { HostPath } from './host-path.ts'
 import type { DiskTools } from './disk-tools.ts'
 
 /** What the system would answer to a change, asked without trying it. */

@@ -1,7 +1,7 @@
 import { accessSync, constants, lstatSync, statfsSync } from 'node:fs'
 import type { BigIntStats } from 'node:fs'
 import type { Space, Stat } from '../port/disk.ts'
-import type { HostPath } from './disk-path.ts'
+import type { HostPath } from './host-path.ts'
 
 /** What the system says about a path and its file system, in the words of the disk port. */
 

@@ -8,7 +8,8 @@ import { appendFile, cloneFile, createFile, digestFile, openForReading, readRang
 import { diskError, wrongType } from './disk-error.ts'
 import { hasFlags, readFlags, writeFlags } from './disk-flags.ts'
 import { makeNode } from './disk-nodes.ts'
-import { diskPaths, hostPath } from './disk-path.ts'
+import { diskPaths } from './disk-path.ts'
+import { hostPath } from './host-path.ts'
 import { findMountPoints, readRefusals } from './disk-refusal.ts'
 import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
@@ -18,7 +19,8 @@ import { absolutePath } from './system-error.ts'
 import type { Exec } from '../port/exec.ts'
 import type { RelPath } from '../base/path.ts'
 import type { Disk, DiskCapabilities, DiskReader, DiskWriter } from '../port/disk.ts'
-import type { DiskPaths, HostPath } from './disk-path.ts'
+import type { DiskPaths } from './disk-path.ts'
+import type { HostPath } from './host-path.ts'
 import type { DiskTools } from './disk-tools.ts'
 
 /**
@@ -82,9 +84,16 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
     link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),
     mknod: async (path, node) => await throughTools(path, async (at, name) => await makeNode(at, name, node)),
-    rename: async (from, to) => await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo))),
+    rename: async (from, to) => {
+      await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo)))
+      paths.moved(from)
+      paths.moved(to)
+    },
     unlink: async (path) => await change(path, (real) => removeFile(real, path)),
-    rmdir: async (path) => await change(path, (real) => rmdirSync(real)),
+    rmdir: async (path) => {
+      await change(path, (real) => rmdirSync(real))
+      paths.moved(path)
+    },
     chmod: async (path, mode, seen) => await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode), seen)),
     chown: async (path, uid, gid, seen) => {
       if (seen === undefined) return await change(path, (real) => lchownSync(real, uid, gid))

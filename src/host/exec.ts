@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { concatBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import type { ChildProcess } from 'node:child_process'
@@ -10,8 +11,10 @@ const maxOutput = 64 << 20
 
 export const hostExec: Exec = { run, has }
 
-function run(program: string, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-  return new Promise((resolve, reject) => {
+/** In a turn of the event loop of its own: directories that are open for this one (disk-anchors.ts) would keep a mount busy. */
+async function run(program: string, args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+  await setImmediate()
+  return await new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
       env: { ...process.env, LC_ALL: 'C', ...options.env },

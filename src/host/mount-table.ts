@@ -2,7 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { latin1 } from '../base/bytes.ts'
 import { isWithin, parseRelPath, pathFromText, rootPath } from '../base/path.ts'
-import { hostPath } from './disk-path.ts'
+import { hostPath } from './host-path.ts'
 import type { RelPath } from '../base/path.ts'
 
 /** What proc_pid_mountinfo(5) says of one mount. `point` is an absolute path of the system, bytes as latin1. */

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs'
 import { latin1 } from '../base/bytes.ts'
 import { joinPath, rootPath } from '../base/path.ts'
-import { hostPath } from './disk-path.ts'
+import { hostPath } from './host-path.ts'
 import { toolError } from './disk-tools.ts'
 import { parseDump } from './disk-xattrs.ts'
 import { hostExec } from './exec.ts'

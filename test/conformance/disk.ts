@@ -249,6 +249,23 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
     await refuses('not-found', disk.rename(relPath('b'), relPath('no/b')))
   })
 
+  on('a path of a directory that was moved or removed leads to the next one there', async (disk) => {
+    await plant(disk, { 'd/e/x': 'x' })
+    await disk.symlink(relPath('d/e/before'), 'x')
+    await disk.rename(relPath('d'), relPath('moved'))
+    for (const path of ['d', 'd/e']) await disk.mkdir(relPath(path), 0o755)
+    await disk.symlink(relPath('d/e/behind'), 'x')
+    assert.deepEqual(
+      [(await disk.readdir(relPath('moved/e'))).toSorted(), await disk.readdir(relPath('d/e'))],
+      [['before', 'x'], ['behind']],
+    )
+    await disk.unlink(relPath('d/e/behind'))
+    await disk.rmdir(relPath('d/e'))
+    await disk.mkdir(relPath('d/e'), 0o755)
+    await disk.symlink(relPath('d/e/again'), 'x')
+    assert.deepEqual(await disk.readdir(relPath('d/e')), ['again'])
+  })
+
   on('unlink is for files, rmdir for empty directories', async (disk) => {
     await plant(disk, { f: 'f', 'd/x': 'x', e: dir() })
     await refuses('wrong-type', disk.unlink(relPath('e')))

@@ -23,6 +23,7 @@ import { baseTools, busyboxTools } from '../helpers/base-tools.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { isTurn, isWholeSuite } from '../helpers/whole-suite.ts'
+import type { Stats } from 'node:fs'
 
 /** An install is killed, bindery and Node are out of reach: what the client has left beside its journal does the rest. */
 
@@ -62,6 +63,8 @@ function rewriteJournal(change: (lines: readonly string[]) => readonly string[])
   const body = `${change(readFileSync(state('journal'), 'latin1').split('\n').slice(0, -2)).join('\n')}\n`
   writeFileSync(state('journal'), `${body}end ${createHash('sha256').update(body, 'latin1').digest('hex')}\n`, 'latin1')
 }
+
+type Planted = { readonly path: string; readonly secret: string; readonly before: Stats }
 
 let calls = 0
 
@@ -134,23 +137,30 @@ if (isTurn(1))
         assert.match(readFileSync(at(`root/${dropped}`), 'latin1'), / and mine$/)
       })
 
-      test('gives no owner and no mode to another file that whoever owns the folder has put there since', () => {
+      test('gives no owner, mode or time to another file that whoever owns the folder has put there since', () => {
         const first = /^swap (\S+)/m.exec(readFileSync(at('interrupted/var/db/bindery/journal'), 'latin1'))?.[1] as string
         assert.equal(installUntil(first).status, null)
-        // A file that gets another mode, and neither comes nor goes.
+        // Files that neither come nor go: one gets another mode, the other a time alone, which are looked at many at once.
         const journal = readFileSync(state('journal'), 'latin1')
-        const due = [...journal.matchAll(/^attr ([a-z/0-9-]+) file,/gm)].map(([, path = '']) => path)
-        const path = due.find((one) => !new RegExp(`^(?:put|swap) ${one} `, 'm').test(journal)) as string
-        assert.ok(path !== undefined, journal)
-        writeFileSync(at('root/secret'), 'secret', { mode: 0o600 })
-        const before = statSync(at('root/secret'))
-        rmSync(at(`root/${path}`))
-        linkSync(at('root/secret'), at(`root/${path}`))
+        const due = [...journal.matchAll(/^attr ([a-z/0-9-]+) file,(\d+,\d+,\d+),\S+ file,(\d+,\d+,\d+),/gm)].filter(
+          ([, path = '']) => !new RegExp(`^(?:put|swap) ${path} `, 'm').test(journal),
+        )
+        const [mode, time] = [false, true].map((isSame) => due.find(([, , from, to]) => (from === to) === isSame)?.[1]) as [string, string]
+        assert.ok(mode !== undefined && time !== undefined, journal)
+        const [forMode, forTime] = [mode, time].map((path) => {
+          const secret = at(`root/secret-${path.replaceAll('/', '-')}`)
+          writeFileSync(secret, 'secret', { mode: 0o600 })
+          rmSync(at(`root/${path}`))
+          linkSync(secret, at(`root/${path}`))
+          return { path, secret, before: statSync(secret) }
+        }) as [Planted, Planted]
         const done = recover()
         assert.equal(done.status, 6, done.talk)
-        assert.match(done.talk, new RegExp(`/${path} was modified here`))
-        const { mode, uid, mtimeMs } = statSync(at('root/secret'))
-        assert.deepEqual([mode, uid, mtimeMs], [before.mode, before.uid, before.mtimeMs])
+        for (const { path, secret, before } of [forMode, forTime]) {
+          assert.match(done.talk, new RegExp(`/${path} was modified here`))
+          const now = statSync(secret)
+          assert.deepEqual([now.mode, now.uid, now.mtimeMs], [before.mode, before.uid, before.mtimeMs])
+        }
       })
 
       test('goes by what has come where a power cut gave back names that renames took', async () => {

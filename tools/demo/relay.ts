@@ -1,7 +1,13 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 /** Passes bytes on to a server on loopback and counts them: what went over the wire, headers included. */
-export type Relay = { readonly url: string; takeCounts(): Counts; close(): void }
+export type Relay = {
+  readonly url: string
+  takeCounts(): Counts
+  /** To another server, for connections that begin from now on. */
+  leadTo(port: number): void
+  close(): void
+}
 
 export type Counts = { readonly connections: number; readonly sent: number; readonly received: number }
 
@@ -9,6 +15,7 @@ const none: Counts = { connections: 0, sent: 0, received: 0 }
 
 export async function startRelay(port: number): Promise<Relay> {
   let counts = none
+  let target = port
   const count = (more: Partial<Counts>): void => {
     counts = {
       connections: counts.connections + (more.connections ?? 0),
@@ -18,7 +25,7 @@ export async function startRelay(port: number): Promise<Relay> {
   }
   const sockets = new Set<Socket>()
   const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1')
+    const far = connect(target, '127.0.0.1')
     count({ connections: 1 })
     near.on('data', (bytes) => count({ sent: bytes.length }))
     far.on('data', (bytes) => count({ received: bytes.length }))
@@ -40,6 +47,7 @@ export async function startRelay(port: number): Promise<Relay> {
       counts = none
       return taken
     },
+    leadTo: (other) => void (target = other),
     close: () => {
       server.close()
       for (const socket of sockets) socket.destroy()

@@ -11,23 +11,23 @@ export type Moment =
 /** How long a run takes, and how long each of its journals lay there. */
 export type Course = { readonly milliseconds: number; readonly commits: readonly number[] }
 
-/**
- * `count` moments: by turns one in its share of the whole run, so that they are spread over all of it, and one in a commit,
- * which is short and would be missed.
- */
-export function momentsOf({ milliseconds, commits }: Course, count: number): readonly Moment[] {
-  return Array.from({ length: count }, (_, i): Moment => {
-    const journal = ((i - 1) / 2) % commits.length
-    return i % 2 === 0
-      ? { kind: 'from start', milliseconds: ((i + 2 * Math.random()) / count) * milliseconds }
-      : { kind: 'in commit', journal, milliseconds: Math.random() * (commits[journal] ?? 0) }
-  })
+/** Anywhere in the whole run. */
+export function momentAnywhere({ milliseconds }: Course): Moment {
+  return { kind: 'from start', milliseconds: Math.random() * milliseconds }
 }
 
-/** A moment while files change places. */
-export function momentIn({ commits }: Course): Moment {
-  const journal = Math.floor(Math.random() * commits.length)
+/** While files change places, which is short and would be missed; of the first channel that is left, or of any. */
+export function momentInCommit({ commits }: Course, which: 'first' | 'any' = 'any'): Moment {
+  const journal = which === 'first' ? 0 : Math.floor(Math.random() * commits.length)
   return { kind: 'in commit', journal, milliseconds: Math.random() * (commits[journal] ?? 0) }
+}
+
+/** A verb takes so long to find that one before it was interrupted. */
+const startMilliseconds = 500
+
+/** In a run that first recovers an interrupted one. */
+export function momentInRecovery({ commits }: Course): Moment {
+  return { kind: 'from start', milliseconds: Math.random() * (Math.max(...commits) + startMilliseconds) }
 }
 
 /** A run that is left alone, watched. */
@@ -63,26 +63,6 @@ export async function kill(machine: string, verb: readonly string[], moment: Mom
   const { code, text } = await over
   if (code !== null && code !== 0) throw new Error(`${verb.join(' ')}: exit status ${code}\n${text}`)
   return { isKilled: code === null, hasJournal: existsSync(journalOf(machine)) }
-}
-
-/**
- * Kills what recovers it, again and again, each time so long after its start at most; answers how often. Stops where one came to its end.
- * By turns that is an install itself, as somebody would start it once more, and `recover`; behind a rollback it is `recover` alone.
- */
-export async function killWhatRecovers(
-  machine: string,
-  verb: readonly string[],
-  most: { readonly milliseconds: number; readonly times: number },
-): Promise<number> {
-  for (let killed = 0; killed < most.times; killed++) {
-    const { child, ended } = start(machine, killed % 2 === 0 && verb[0] === 'install' ? verb : ['recover'])
-    const over = await Promise.race([sleep(Math.random() * most.milliseconds, false), ended.then(() => true)])
-    if (!over && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    const { code, text } = await ended
-    if (code === 0) return killed
-    if (code !== null) throw new Error(`what recovers ${verb.join(' ')}: exit status ${code}\n${text}`)
-  }
-  return most.times
 }
 
 export function showMoment(moment: Moment): string {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
 import { follow, type Course } from './kill.ts'
-import { partsOf, products, publishState } from './publish.ts'
+import { partsOf, products } from './publish.ts'
 import { findStanding, showStanding, type Standings } from './standing.ts'
 import type { Relay } from '../demo/relay.ts'
 import type { State } from './packages.ts'
@@ -16,6 +16,8 @@ export type Scene = {
   readonly relay: Relay
   readonly standings: Standings
   readonly watch: Watch
+  /** The last state is published, as machines see it. */
+  appear(): Promise<void>
 }
 
 /** To each release as it appears, and all of it back at once. */
@@ -26,7 +28,7 @@ export async function takeEachUpdate(scene: Scene): Promise<void> {
   const enroll = await bindery(work, ['-C', machine, 'enroll', relay.url, 'repo/metadata/1.root.json', ...channels])
   line(`enroll ${channels.join(' ')}`, enroll.seconds, `${megabytes(relay.takeCounts().received)} received`)
   await update(scene, 'halfway')
-  await publishState(work, systems, 'present')
+  await scene.appear()
   await update(scene, 'present')
   const steps = 2 * channels.length
   const rollback = await bindery(work, ['-C', machine, 'rollback', '--steps', String(steps)])
@@ -63,7 +65,8 @@ export async function mustStand(scene: Scene, wanted: State): Promise<void> {
   failIfAnyFailed(scene)
 }
 
-function failIfAnyFailed({ watch }: Scene): void {
+/** Of the programs that are started all the time. */
+export function failIfAnyFailed({ watch }: Scene): void {
   const { started, failures } = watch.counts()
   if (failures.length > 0) throw new Error(`of ${started} programs ${failures.length} failed:\n${failures.slice(0, 20).join('\n')}`)
 }

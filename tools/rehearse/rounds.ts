@@ -1,56 +1,53 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { bindery, line, megabytes, title } from '../demo/stage.ts'
-import { follow, kill, killWhatRecovers, momentIn, momentsOf, showMoment, type Course, type Moment } from './kill.ts'
+import {
+  follow,
+  kill,
+  momentAnywhere,
+  momentInCommit,
+  momentInRecovery,
+  showMoment,
+  type Course,
+  type Killed,
+  type Moment,
+} from './kill.ts'
 import { inside } from './machine.ts'
 import { distFile, partsOf } from './publish.ts'
-import { mustStand, type Scene } from './road.ts'
+import { failIfAnyFailed, mustStand, type Scene } from './road.ts'
 import { findStanding } from './standing.ts'
 
 /** Kills, of what, and what came of them. */
 export type Numbers = {
-  readonly installs: number
-  readonly rollbacks: number
-  /** Of what recovers: `recover`, or the same verb once more. */
-  readonly again: number
-  /** Of installs and rollbacks, while files changed places. */
-  readonly inCommit: number
-  readonly byBindery: number
-  readonly byProgram: number
-  /** Installs that ended with the new state, and those of which nothing had begun. */
-  readonly finished: number
-  readonly untouched: number
+  /** Those that were started again after a kill, too. */
+  installs: number
+  rollbacks: number
+  /** Of `recover` behind a killed rollback. */
+  recoveries: number
+  /** Of all these: while files changed places. */
+  inCommit: number
+  byBindery: number
+  byProgram: number
+  /** Rounds that ended with a new state, and those in which nothing had changed places. */
+  finished: number
+  untouched: number
 }
-
-const none: Numbers = { installs: 0, rollbacks: 0, again: 0, inCommit: 0, byBindery: 0, byProgram: 0, finished: 0, untouched: 0 }
-
-export function killsOf({ installs, rollbacks, again }: Numbers): number {
-  return installs + rollbacks + again
-}
-
-/** What a round comes to, on average. */
-const killsOfRound = 5
 
 /**
- * Rounds of an install from the release to the present state, and back, both killed, and what recovers them: `count` kills in all. Each
- * round ends with the release.
+ * Rounds of an install from the release to the present state, and back, both killed: `count` installs in all. Each round ends with the
+ * release.
  */
 export async function killAndRecover(scene: Scene, count: number): Promise<Numbers> {
   title(`The same in one step from two releases behind, and back, killed ${count} times`)
   const courses = await stepOverAndBack(scene)
   const started = performance.now()
-  let numbers = none
-  while (killsOf(numbers) < count) {
-    // In pairs: somewhere in the whole run, and in a commit.
-    const rounds = 2 * Math.ceil((count - killsOf(numbers)) / killsOfRound / 2)
-    for (const moment of momentsOf(courses.install, rounds)) {
-      const before = killsOf(numbers)
-      numbers = await playRound(scene, courses, { moment, numbers })
-      if (Math.floor(killsOf(numbers) / 10) > Math.floor(before / 10))
-        line('killed, recovered, rolled back', (performance.now() - started) / 1000, `${killsOf(numbers)} times`)
-    }
+  const numbers = { installs: 0, rollbacks: 0, recoveries: 0, inCommit: 0, byBindery: 0, byProgram: 0, finished: 0, untouched: 0 }
+  for (let round = 0; numbers.installs < count; round++) {
+    await playRound(scene, courses, { numbers, round, most: Math.min(mostOfRound, count - numbers.installs) })
+    const { installs, rollbacks, recoveries } = numbers
+    const kills = `killed by now: ${installs} installs, ${rollbacks} rollbacks, ${recoveries} recoveries`
+    line('and the release again', (performance.now() - started) / 1000, kills)
   }
-  line('each time', (performance.now() - started) / 1000, 'the whole machine was one state or the other, and then the release again')
   return numbers
 }
 
@@ -74,58 +71,75 @@ function back(steps: number): readonly string[] {
   return ['rollback', '--steps', String(steps)]
 }
 
-type Round = { readonly moment: Moment; readonly numbers: Numbers }
+type Round = { readonly numbers: Numbers; readonly round: number; readonly most: number }
 
-async function playRound(scene: Scene, courses: Courses, { moment, numbers }: Round): Promise<Numbers> {
-  const forth = await killAndCount(scene, { verb: ['install'], moment, course: courses.install }, numbers)
+async function playRound(scene: Scene, courses: Courses, { numbers, round, most }: Round): Promise<void> {
+  const isInterrupted = await killInstalls(scene, courses.install, { numbers, round, most })
+  // Where there is no node left, nor bindery: by that system's own shell and tools, in the half-replaced system.
+  if (isInterrupted && numbers.byProgram * 3 <= round) {
+    inside(scene.machine, ['/bin/sh', '/var/db/bindery/recover'])
+    numbers.byProgram++
+  } else await recover(scene, numbers)
   const steps = await stepsAhead(scene)
-  const isFinished = steps > 0
-  const counted = { ...forth, finished: forth.finished + Number(isFinished), untouched: forth.untouched + Number(!isFinished) }
-  if (!isFinished) return await stand(scene, counted)
-  const home = { verb: back(steps), moment: momentIn(courses.rollback), course: courses.rollback }
-  const after = await killAndCount(scene, home, counted)
-  const left = await stepsAhead(scene)
-  if (left > 0) await bindery(scene.work, ['-C', scene.machine, ...back(left)])
-  return await stand(scene, after)
+  numbers[steps > 0 ? 'finished' : 'untouched']++
+  if (steps > 0) await killRollback(scene, { course: courses.rollback, steps, numbers })
+  failIfAnyFailed(scene)
 }
 
-async function stand(scene: Scene, numbers: Numbers): Promise<Numbers> {
+/** So many at most before the machine is recovered and compared. */
+const mostOfRound = 10
+
+/**
+ * An install, killed, and started again as somebody would do, which recovers it first; until `most` are killed, or one comes to
+ * its end. Answers whether the last left a journal.
+ */
+async function killInstalls({ machine }: Scene, course: Course, { numbers, round, most }: Round): Promise<boolean> {
+  let isInterrupted = false
+  for (let nth = 0; nth < most; nth++) {
+    const fresh = nth === 0 && round % 2 === 1 ? momentAnywhere(course) : momentInCommit(course, nth === 0 ? 'any' : 'first')
+    const { isKilled, hasJournal } = await killAt(machine, ['install'], isInterrupted ? momentInRecovery(course) : fresh)
+    if (!isKilled) return false
+    numbers.installs++
+    numbers.inCommit += Number(hasJournal)
+    isInterrupted = hasJournal
+  }
+  return isInterrupted
+}
+
+type Way = { readonly course: Course; readonly steps: number; readonly numbers: Numbers }
+
+/** And what recovers it; then the rest of the way. */
+async function killRollback(scene: Scene, { course, steps, numbers }: Way): Promise<void> {
+  const rollback = await killAt(scene.machine, back(steps), momentInCommit(course))
+  numbers.rollbacks += Number(rollback.isKilled)
+  numbers.inCommit += Number(rollback.hasJournal)
+  if (rollback.hasJournal) {
+    const recovery = await killAt(scene.machine, ['recover'], momentInRecovery(course))
+    numbers.recoveries += Number(recovery.isKilled)
+    numbers.inCommit += Number(recovery.hasJournal)
+  }
+  if (rollback.isKilled) await recover(scene, numbers)
+  const left = await stepsAhead(scene)
+  if (left === 0) return
+  await bindery(scene.work, ['-C', scene.machine, ...back(left)])
   await mustStand(scene, 'release')
-  return numbers
+}
+
+async function recover({ work, machine }: Scene, numbers: Numbers): Promise<void> {
+  await bindery(work, ['-C', machine, 'recover'])
+  numbers.byBindery++
+}
+
+async function killAt(machine: string, verb: readonly string[], moment: Moment): Promise<Killed> {
+  try {
+    return await kill(machine, verb, moment)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new Error(`${verb.join(' ')}, to be killed ${showMoment(moment)}: ${text}`, { cause: error })
+  }
 }
 
 /** How many releases lie between the machine, which is whole, and the release. */
 async function stepsAhead({ standings, machine }: Scene): Promise<number> {
   return Object.values(await findStanding(standings, machine)).filter((state) => state !== 'release').length
-}
-
-/** Of what recovers an interruption, so many kills at most. */
-const mostAgain = 4
-
-/** Each fifth interruption of a commit is recovered by the program beside the journal, in the machine itself. */
-const byProgramEach = 5
-
-type Run = { readonly verb: readonly string[]; readonly moment: Moment; readonly course: Course }
-
-async function killAndCount({ work, machine }: Scene, { verb, moment, course }: Run, before: Numbers): Promise<Numbers> {
-  try {
-    const { isKilled, hasJournal } = await kill(machine, verb, moment)
-    const byProgram = hasJournal && before.inCommit % byProgramEach === 0
-    const times = hasJournal && !byProgram ? mostAgain : 0
-    const again = await killWhatRecovers(machine, verb, { milliseconds: Math.max(...course.commits), times })
-    if (byProgram) inside(machine, ['/bin/sh', '/var/db/bindery/recover'])
-    else await bindery(work, ['-C', machine, 'recover'])
-    if (!isKilled) return before
-    return {
-      ...before,
-      [verb[0] === 'install' ? 'installs' : 'rollbacks']: before[verb[0] === 'install' ? 'installs' : 'rollbacks'] + 1,
-      again: before.again + again,
-      inCommit: before.inCommit + Number(hasJournal),
-      byBindery: before.byBindery + Number(!byProgram),
-      byProgram: before.byProgram + Number(byProgram),
-    }
-  } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    throw new Error(`after a kill of ${verb.join(' ')} ${showMoment(moment)}: ${text}`, { cause: error })
-  }
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startRelay } from '../demo/relay.ts'
@@ -10,7 +10,7 @@ import { programsOf, watchPrograms } from './programs.ts'
 import { publishState } from './publish.ts'
 import { endRunning } from './kill.ts'
 import { takeEachUpdate, update, type Scene } from './road.ts'
-import { killAndRecover, killsOf, type Numbers } from './rounds.ts'
+import { killAndRecover, type Numbers } from './rounds.ts'
 import { wholeStandings } from './standing.ts'
 import { prepareSystems, type Systems } from './systems.ts'
 
@@ -29,7 +29,7 @@ async function main(atEnd: (() => void)[]): Promise<void> {
   mkdirSync(work, { recursive: true })
   atEnd.push(() => rmSync(work, { recursive: true, force: true }), endChildren, endRunning)
   showSystems(slice, systems)
-  await makeFirstReleases(work, systems)
+  await makeReleases(work, systems)
   const scene = await setScene(work, systems, atEnd)
   await takeEachUpdate(scene)
   const numbers = await killAndRecover(scene, kills)
@@ -56,24 +56,33 @@ function showSystems({ hasKernel }: Slice, { packages }: Systems): void {
   if (hasKernel && packages.release.kernels.length === 0) process.stdout.write('  no kernel: the mirrors have one version of it\n')
 }
 
-async function makeFirstReleases(work: string, systems: Systems): Promise<void> {
+/** The repository as it is before the last state, which comes later than the machine, and as it is then. */
+const repositories = { halfway: 'repo-halfway', present: 'repo' } as const
+
+async function makeReleases(work: string, systems: Systems): Promise<void> {
   title('The maker: each state is cut and published, with deltas from those before')
   await bindery(work, ['init', '-r', 'repo', '-k', 'keys', '--no-passphrase'])
   await publishState(work, systems, 'release')
   await publishState(work, systems, 'halfway')
+  cpSync(join(work, repositories.present), join(work, repositories.halfway), { recursive: true })
+  await publishState(work, systems, 'present')
 }
 
 async function setScene(work: string, systems: Systems, atEnd: (() => void)[]): Promise<Scene> {
   const machine = join(work, 'machine')
   makeMachine(systems.release, machine)
   const standings = await wholeStandings(systems, machine)
-  const server = startBindery(work, ['serve', '-r', 'repo', '--listen', '127.0.0.1:0'])
-  atEnd.push(() => void server.kill())
-  const relay = await startRelay(await portOf(server))
+  const serve = async (repository: string): Promise<number> => {
+    const server = startBindery(work, ['serve', '-r', repository, '--listen', '127.0.0.1:0'])
+    atEnd.push(() => void server.kill())
+    return await portOf(server)
+  }
+  const relay = await startRelay(await serve(repositories.halfway))
   atEnd.push(() => relay.close())
   const watch = watchPrograms(machine)
   atEnd.push(() => watch.kill())
-  return { work, machine, systems, relay, standings, watch }
+  const appear = async (): Promise<void> => relay.leadTo(await serve(repositories.present))
+  return { work, machine, systems, relay, standings, watch, appear }
 }
 
 /** A verb that runs; it would go on in a folder that is being removed. */
@@ -82,13 +91,13 @@ function endChildren(): void {
 }
 
 async function sumUp({ machine, watch }: Scene, numbers: Numbers): Promise<void> {
-  const { installs, rollbacks, again, inCommit, byBindery, byProgram, finished, untouched } = numbers
+  const { installs, rollbacks, recoveries, inCommit, byBindery, byProgram, finished, untouched } = numbers
   const { started, failures } = await watch.stop()
   title('What it came to')
-  line('killed', undefined, `${killsOf(numbers)} times: ${installs} installs, ${rollbacks} rollbacks, and ${again} of what recovers them`)
-  line('', undefined, `${inCommit} installs and rollbacks while files changed places`)
-  line('recovered', undefined, `${byBindery} by bindery, ${byProgram} by the sh program alone`)
-  line('', undefined, `installs: ${finished} to the new state, ${untouched} of which nothing had begun`)
+  line('killed', undefined, `${installs} installs, ${rollbacks} rollbacks, ${recoveries} recoveries of those`)
+  line('', undefined, `${inCommit} of them while files changed places`)
+  line('recovered', undefined, `${byBindery} by bindery, ${byProgram} by the sh program alone, each other by the install started again`)
+  line('rounds', undefined, `${finished} to a new state and back, ${untouched} in which nothing had changed places`)
   line('programs started meanwhile', undefined, `${started}, of which ${failures.length} failed: ${programsOf(machine).join(', ')}`)
 }
 

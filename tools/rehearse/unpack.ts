@@ -22,7 +22,7 @@ import { basename, join } from 'node:path'
 export function unpackSystem(debs: readonly string[], root: string): void {
   mkdirSync(join(root, 'usr'), { recursive: true })
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) mergeIntoUsr(root, name)
-  for (const deb of debs) unpackFiles(deb, root)
+  unpackAll(debs, root)
   recordPackages(debs, root)
 }
 
@@ -30,8 +30,15 @@ export function unpackSystem(debs: readonly string[], root: string): void {
 export function unpackKernels(debs: readonly string[], root: string): void {
   mkdirSync(join(root, 'usr'), { recursive: true })
   mergeIntoUsr(root, 'lib')
-  for (const deb of debs) unpackFiles(deb, root)
+  unpackAll(debs, root)
   rmSync(join(root, 'lib'))
+}
+
+/** A folder of several packages gets the time of its newest name: one that the clock gave, and no release would have. */
+function unpackAll(debs: readonly string[], root: string): void {
+  const started = Math.floor(Date.now() / 1000)
+  for (const deb of debs) unpackFiles(deb, root)
+  execFileSync('find', [root, '-type', 'd', '-newermt', `@${started}`, '-exec', 'touch', '-d', merged.toISOString(), '{}', '+'])
 }
 
 function unpackFiles(deb: string, root: string): void {

@@ -1,0 +1,74 @@
+# Times: of leaves when all is in its place, of folders when nothing is put into them any more.
+
+set_leaf_times() {
+	keep_meant
+	stamped 2 <"$tmp/leaf-times" | LC_ALL=C sort -k 2 >"$tmp/stamps"
+	set_stamps <"$tmp/stamps"
+}
+
+# Of the files that get a time alone: each that is meant is to get it. Most are told by one look at 64 of them: what has one name, and
+# owner and mode as they were and will be. Any other is looked at by itself.
+keep_meant() {
+	awk '{ print $1 }' "$tmp/only-times" >"$tmp/words"
+	look_at_words <"$tmp/words"
+	looks=$tmp/looks plain=$tmp/leaf-times only=$tmp/only-times awk '
+		BEGIN { while ((getline line < ENVIRON["only"]) > 0) { split(line, f, " "); of[f[1]] = line } }
+		{
+			split(of[$1], due, " "); split(due[3], wanted, ",")
+			known = (getline line < ENVIRON["looks"]) > 0 && split(line, is, " ") > 3
+			if (known && is[1] == 1 && is[2] + 0 == wanted[2] + 0 && is[3] == wanted[3] && is[4] == wanted[4])
+				print $1, due[2] >> ENVIRON["plain"]
+			else print of[$1]
+		}' "$tmp/seen" >"$tmp/odd"
+	while read -r one t wanted before; do
+		see "$one"
+		[ "$kind" = file ] || continue
+		if is_meant "$wanted" "$before"; then printf '%s\n' "$one $t" >>"$tmp/leaf-times"
+		else printf '%s\n' "modified $one" >>"$tmp/late"; fi
+	done <"$tmp/odd"
+}
+
+# Words of files on stdin; those that are files, in seen, and a line of each in looks.
+look_at_words() {
+	: >"$tmp/seen"
+	: >"$tmp/looks"
+	set --
+	while read -r one; do
+		see "$one"
+		[ "$kind" = file ] || continue
+		printf '%s\n' "$one" >>"$tmp/seen"
+		set -- "$@" "$file"
+		[ $# = 64 ] || continue
+		look_at "$@"
+		set --
+	done
+	[ $# = 0 ] || look_at "$@"
+}
+
+# Of files of which one is gone meanwhile it is not told whose line is whose.
+look_at() {
+	if stat "$statting" "$linked $details" "$@" >"$tmp/look" 2>/dev/null; then cat "$tmp/look"
+	else for _ in "$@"; do echo; done; fi >>"$tmp/looks"
+}
+
+# set_stamps [KIND]: lines `PATH STAMP` on stdin, in the same way.
+set_stamps() {
+	only=${1-} value='' are_links=''
+	set --
+	while read -r one t; do
+		see "$one"
+		[ -n "$kind" ] && { [ -z "$only" ] || [ "$kind" = "$only" ]; } || continue
+		[ "$kind" = symlink ] && is_link=1 || is_link=''
+		if [ $# -gt 0 ] && { [ "$t$is_link" != "$value$are_links" ] || [ $# = 64 ]; }; then stamp_all "$@" && set --; fi
+		value=$t are_links=$is_link
+		set -- "$@" "$file"
+	done
+	[ $# = 0 ] || stamp_all "$@"
+}
+
+# Where touch cannot do it, the time of a link stays what it is.
+stamp_all() {
+	nofollow=$are_links
+	set_stamp "$value" "$@" || [ -n "$nofollow" ] || stopped "$1: its time could not be set"
+	nofollow=''
+}
