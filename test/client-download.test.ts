@@ -7,6 +7,8 @@ import { defaultConfig } from '../src/format/conf.ts'
 import { cachePath, partPath, readPartOrigin, sweepCache } from '../src/engine/client/fetch/cache.ts'
 import { blobUrl } from '../src/engine/client/fetch/download-attempt.ts'
 import { downloadBlob, downloadSmall, readBlob, silentMeter } from '../src/engine/client/fetch/download.ts'
+import { measure } from '../src/engine/repo/blob.ts'
+import { encodePieces } from '../src/format/pieces.ts'
 import { throttle } from '../src/engine/client/fetch/throttle.ts'
 import { statePaths } from '../src/engine/client/state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
@@ -14,6 +16,7 @@ import { testSession } from './helpers/client.ts'
 import { answers, cutsAfter, drips, hangs, hostileServer, neverEnds, portal, stallsAfter } from './helpers/hostile-server.ts'
 import { serveSite } from './helpers/site.ts'
 import type { ErrorCode } from '../src/base/error.ts'
+import type { Pieces } from '../src/format/pieces.ts'
 import type { Page } from '../src/host/memory-http.ts'
 import type { TargetInfo } from '../src/engine/repo/trust-types.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
@@ -129,6 +132,52 @@ test('a part with all bytes needs no request; one with too many is none', async 
   await download(await withPart(new Uint8Array(content.length + 1)), site.base)
   assert.equal(site.seen.length, 1)
   await site.close()
+})
+
+const pieces = await measure(oneChunk(content), content.length)
+const inPieces = markVerified({ ...info, custom: encodePieces(pieces.pieces as Pieces) })
+
+async function downloadInPieces(session: Session, ...sites: readonly Site[]): Promise<readonly unknown[]> {
+  const urls = sites.map(({ base }) => `${base}/`)
+  const blob = await downloadBlob(session, { urls, meter: silentMeter }, inPieces)
+  assert.equal(Buffer.compare((await collectBytes(session.disk.read(blob.value.path), content.length)) as Uint8Array, content), 0)
+  return sites.flatMap(({ seen }) => seen.map(({ headers }) => headers['range']))
+}
+
+const damagedAt = (at: number): Uint8Array => content.map((byte, i) => (i === at ? byte ^ 1 : byte))
+
+test('a bad piece is known when it has come, and the next mirror goes on before it', async () => {
+  for (const [at, behind] of [
+    [500_000, 458_752],
+    [content.length - 1, 983_040],
+  ] as const) {
+    const [bad, good] = [await goodSite({ bytes: damagedAt(at) }), await goodSite()]
+    assert.deepEqual(await downloadInPieces(await testSession(), bad, good), [undefined, `bytes=${behind}-`])
+    for (const site of [bad, good]) await site.close()
+  }
+})
+
+test('of a part from an earlier run, what is before its first bad piece is kept', async () => {
+  const site = await goodSite()
+  const part = damagedAt(100_000).subarray(0, 400_000)
+  assert.deepEqual(await downloadInPieces(await withPart(part), site), ['bytes=65536-'])
+  await site.close()
+})
+
+test('a part that ends within a piece is gone on with, and that piece is checked as a whole', async () => {
+  const [bad, good] = [await goodSite({ bytes: damagedAt(410_000) }), await goodSite()]
+  const part = content.subarray(0, 400_000)
+  assert.deepEqual(await downloadInPieces(await withPart(part), bad, good), ['bytes=400000-', 'bytes=393216-'])
+  for (const site of [bad, good]) await site.close()
+})
+
+test('where every mirror has the same bad piece, that is said', async () => {
+  const sites = [await goodSite({ bytes: damagedAt(500_000) }), await goodSite({ bytes: damagedAt(500_000) })]
+  await assert.rejects(downloadInPieces(await testSession(), ...sites), {
+    code: 'bad-digest',
+    message: 'does not have the digest that is signed',
+  })
+  for (const site of sites) await site.close()
 })
 
 const wrongContent = content.map((byte, i) => (i === 999_999 ? byte ^ 0x80 : byte))

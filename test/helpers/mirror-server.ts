@@ -21,8 +21,8 @@ export type Asked = {
   /** Of the file that is asked for; undefined where there is none. */
   readonly content: Buffer | undefined
   readonly socket: Socket
-  /** The head as it is given, then these bytes, counted. */
-  answer(head: readonly string[], body?: Iterable<Uint8Array>, then?: 'close'): void
+  /** The head as it is given, then these bytes, counted; `wanted` of them are some that somebody may want, else as many as the file has. */
+  answer(head: readonly string[], body?: Iterable<Uint8Array>, then?: 'close', wanted?: number): void
 }
 
 export type Behaviour = (asked: Asked) => void
@@ -40,13 +40,8 @@ export async function mirrorServer(folder: string): Promise<MirrorServer> {
       content,
       socket,
       // All of a whole file is too much for who asked for a part.
-      answer: (head, body = [], then) =>
-        void pour(
-          { socket, seen, size: headers.has('range') && head[0]?.startsWith('200') === true ? 0 : (content?.length ?? 0) },
-          head,
-          body,
-          then,
-        ),
+      answer: (head, body = [], then, wanted = content?.length ?? 0) =>
+        void pour({ socket, seen, size: headers.has('range') && head[0]?.startsWith('200') === true ? 0 : wanted }, head, body, then),
     })
   })
   const mirror: MirrorServer = { url: `${server.base}/`, behave: honest, served, close: server.close }

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { pieceSizeOf } from '../../src/format/pieces.ts'
 import { honest, ignoresRanges, mischiefs } from '../helpers/mirror-server.ts'
 import { tryPoints } from './machines.ts'
 import { makeNetworkSite } from './network-site.ts'
@@ -160,31 +161,43 @@ async function cutWithoutRanges(site: NetworkSite, i: number, note: Note): Promi
   return [...isDone(fetched), ...fullAsked(fetched), ...(share > most ? [`${share.toFixed(3)} of the delta were served`] : [])]
 }
 
-/** One bit of the delta is another one, at each twentieth. */
+/** One bit of the delta is another one, at each twentieth; what is behind its piece nobody should ask for. */
 const damaged =
   (i: number): Behaviour =>
   (asked) => {
-    const { content } = asked
+    const { content, headers, answer } = asked
     if (!isDelta(asked.path) || content === undefined) return honest(asked)
     const at = Math.floor((content.length * (i + 0.5)) / 20)
     const bytes = Buffer.from(content)
     bytes[at] = (content[at] as number) ^ 1
-    honest({ ...asked, content: bytes })
+    const from = Number(/^bytes=([0-9]+)-$/.exec(headers.get('range') ?? '')?.[1] ?? 0)
+    const head = from === 0 ? ['200 OK'] : ['206 Partial Content', `Content-Range: bytes ${from}-${bytes.length - 1}/${bytes.length}`]
+    const end = Math.min(bytes.length, (Math.floor(at / pieceOf(bytes.length)) + 1) * pieceOf(bytes.length))
+    answer([...head, `Content-Length: ${bytes.length - from}`], [bytes.subarray(from)], undefined, end - from)
   }
+
+const pieceOf = (length: number): number => pieceSizeOf(length) ?? length
+
+/** What a bad mirror may cost: a piece, and what lies in the sockets behind it. */
+const badMirror = (site: NetworkSite): number => pieceOf(site.delta) + (64 << 10)
 
 async function damagedOnOne(site: NetworkSite, i: number, note: Note): Promise<readonly string[]> {
   const fetched = await site.fetch([damaged(i), honest, honest].map(noFull))
-  note('damaged on one mirror, bytes served beside those of the delta', bytesOf(fetched, isDelta) / site.delta)
-  return [...isDone(fetched), ...tooMuch(site, fetched), ...fullAsked(fetched)]
+  const share = bytesOf(fetched, isDelta) / site.delta
+  note('damaged on one mirror, bytes served beside those of the delta', share)
+  const most = 1.02 + badMirror(site) / site.delta
+  const extra = share > most ? [`${share.toFixed(3)} of the delta were served`] : []
+  return [...isDone(fetched), ...tooMuch(site, fetched), ...fullAsked(fetched), ...extra]
 }
 
 /** Told, and come by as a whole: what the delta cost is on top of that. */
 async function damagedOnAll(site: NetworkSite, i: number, note: Note): Promise<readonly string[]> {
   const fetched = await site.fetch([damaged(i), damaged(i), damaged(i)])
-  note(
-    'damaged on all mirrors, bytes served beside those of the whole release',
-    bytesOf(fetched, (path) => isDelta(path) || isFull(path)) / site.full,
-  )
+  const share = bytesOf(fetched, (path) => isDelta(path) || isFull(path)) / site.full
+  note('damaged on all mirrors, bytes served beside those of the whole release', share)
+  // Who brought it further is asked once more.
+  const most = 1.02 + (site.delta + 4 * badMirror(site)) / site.full
+  const extra = share > most ? [`${share.toFixed(3)} of the whole release were served`] : []
   const isTold = fetched.status === 6 && /cannot be had/.test(fetched.text) && fetched.isHere
-  return [...(isTold ? [] : [`exit status ${String(fetched.status)}: ${fetched.text}`]), ...tooMuch(site, fetched)]
+  return [...(isTold ? [] : [`exit status ${String(fetched.status)}: ${fetched.text}`]), ...tooMuch(site, fetched), ...extra]
 }

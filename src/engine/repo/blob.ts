@@ -1,23 +1,49 @@
 import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { digestStream, sha256, sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
+import { encodePieces, pieceHasher, pieceSizeOf } from '../../format/pieces.ts'
 import { blobKey } from './layout.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Sha256 } from '../../base/digest.ts'
+import type { Pieces } from '../../format/pieces.ts'
 import type { JsonObject } from '../../format/strict-json.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { ByteSource } from '../../port/source.ts'
 import type { Store } from '../../port/store.ts'
 
 /** The bytes of a target, on their way into a repository. */
-export type Blob = { readonly target: string; readonly size: number; readonly sha256: Sha256; open(): ByteStream }
+export type Blob = {
+  readonly target: string
+  readonly size: number
+  readonly sha256: Sha256
+  /** Of what is large. */
+  readonly pieces?: Pieces | undefined
+  open(): ByteStream
+}
 
 export function blobOfBytes(target: string, bytes: Uint8Array): Blob {
   return { target, size: bytes.length, sha256: sha256(bytes), open: () => oneChunk(bytes) }
 }
 
 export async function blobOfSource(target: string, source: ByteSource): Promise<Blob> {
-  return { target, ...(await digestStream(sourceStream(source))), open: () => sourceStream(source) }
+  return { target, ...(await measure(sourceStream(source), source.size)), open: () => sourceStream(source) }
+}
+
+type Measured = { readonly size: number; readonly sha256: Sha256; readonly pieces: Pieces | undefined }
+
+/** Of a stream of so many bytes, in pieces of `size`, if in any. */
+export async function measure(stream: ByteStream, length: number, size = pieceSizeOf(length)): Promise<Measured> {
+  if (size === undefined) return { ...(await digestStream(stream)), pieces: undefined }
+  const hasher = pieceHasher(size)
+  const digests: string[] = []
+  async function* passed(): ByteStream {
+    for await (const bytes of stream) {
+      digests.push(...hasher.update(bytes))
+      yield bytes
+    }
+  }
+  const measured = await digestStream(passed())
+  return { ...measured, pieces: { size, digests: [...digests, ...hasher.end()] } }
 }
 
 const chunkSize = 1 << 20
@@ -42,7 +68,8 @@ async function* checked(key: string, blob: Blob): ByteStream {
   if (hasher.digest() !== blob.sha256) throw new BinderyError('bad-digest', 'has changed while it was copied', { subject: key })
 }
 
-export function targetOf(blob: Blob, custom?: JsonObject): TargetFile {
+export function targetOf(blob: Blob, said?: JsonObject): TargetFile {
+  const custom = blob.pieces === undefined ? said : { ...encodePieces(blob.pieces), ...said }
   return { length: blob.size, hashes: { sha256: blob.sha256 }, ...(custom === undefined ? {} : { custom }) }
 }
 

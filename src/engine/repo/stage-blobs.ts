@@ -1,7 +1,7 @@
-import { digestStream } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { decodeListing, describeListing } from '../../format/listing.ts'
-import { digestOf } from './blob.ts'
+import { decodePieces } from '../../format/pieces.ts'
+import { digestOf, measure } from './blob.ts'
 import { blobKey } from './layout.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { Store } from '../../port/store.ts'
@@ -51,9 +51,10 @@ export async function checkBlobs(blobs: Store, added: readonly AddedTarget[]): P
   for (const { key, file, path } of added) {
     if ((await blobs.size(key)) === undefined)
       throw new BinderyError('not-found', 'is named by the metadata and not there', { subject: key })
-    const found = await digestStream(blobs.stream(key))
-    if (found.size !== file.length || found.sha256 !== digestOf(path, file)) {
+    const pieces = decodePieces(path, file.length, file.custom)
+    const found = await measure(blobs.stream(key), file.length, pieces?.size)
+    const isSame = found.size === file.length && found.sha256 === digestOf(path, file)
+    if (!isSame || (pieces !== undefined && pieces.digests.join() !== found.pieces?.digests.join()))
       throw new BinderyError('bad-digest', 'is not what the metadata says', { subject: key })
-    }
   }
 }

@@ -2,6 +2,7 @@ import { closeStream } from '../../../base/bytes.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { blobKey } from '../../repo/layout.ts'
 import { discardPart, partPath, readPartOrigin, writePartOrigin } from './cache.ts'
+import { checkerBehind } from './download-pieces.ts'
 import { isMirrorFault } from './mirror-failures.ts'
 import { validatorOf } from './mirrors.ts'
 import { refusedBy, request } from './request.ts'
@@ -9,6 +10,7 @@ import type { ByteStream } from '../../../base/bytes.ts'
 import type { HttpResponse } from '../../../port/http.ts'
 import type { Meter } from '../../../port/ambient.ts'
 import type { TargetInfo } from '../../repo/trust-types.ts'
+import type { PieceChecker } from './download-pieces.ts'
 import type { Session } from './session.ts'
 
 /** One try to complete the part of a blob from one mirror. Nothing here is trusted: the digest is checked afterwards. */
@@ -31,6 +33,10 @@ export type Outcome =
 
 export function blobUrl(base: string, info: TargetInfo): string {
   return base + blobKey(info.path, info.sha256).split('/').map(encodeURIComponent).join('/').replaceAll('%2B', '+')
+}
+
+export function wrongDigest(base: string, info: TargetInfo): BinderyError {
+  return new BinderyError('bad-digest', 'does not have the digest that is signed', { subject: blobUrl(base, info) })
 }
 
 export async function attemptDownload(session: Session, attempt: Attempt): Promise<Outcome> {
@@ -79,10 +85,12 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
   }
   if (start === 0) await startOver(session, attempt, response, url)
   const hasLength = response.headers['content-length'] !== undefined
-  const watched = watch(session, attempt, response.body, { start, hasLength })
+  const checker = await checkerBehind(session, info, start)
+  const watched = watch(session, attempt, response.body, { start, hasLength, checker })
   await disk.append(partPath(info.sha256), watched.stream)
-  const { received, error } = watched.result()
-  if (error !== undefined) return { kind: 'failed', error, reached: start + received }
+  const { received, error, bad } = watched.result()
+  if (bad !== undefined) await disk.truncate(partPath(info.sha256), bad)
+  if (error !== undefined) return { kind: 'failed', error, reached: bad ?? start + received }
   return { kind: 'complete', resumedAt: start }
 }
 
@@ -111,16 +119,20 @@ async function startOver({ disk }: Session, { info }: Attempt, response: HttpRes
     await writePartOrigin(disk, info.sha256, { url, validator: validator.value })
 }
 
-type Watched = { readonly stream: ByteStream; result(): { readonly received: number; readonly error: BinderyError | undefined } }
+type Watched = { readonly stream: ByteStream; result(): Result }
 
-type Place = { readonly start: number; readonly hasLength: boolean }
+/** `bad`: where a piece begins that is not as it is signed. */
+type Result = { readonly received: number; readonly error: BinderyError | undefined; readonly bad: number | undefined }
+
+type Place = { readonly start: number; readonly hasLength: boolean; readonly checker: PieceChecker | undefined }
 
 /**
- * Lets at most the missing bytes pass. A failure of the network ends the stream, so that what came is kept for the next
+ * Lets at most the missing bytes pass, and no more behind a bad piece. A failure of the network ends the stream, so that what came is kept for the next
  * try; only the disk's own errors and a stop go through as errors.
  */
-function watch(session: Session, attempt: Attempt, body: ByteStream, { start, hasLength }: Place): Watched {
+function watch(session: Session, attempt: Attempt, body: ByteStream, { start, hasLength, checker }: Place): Watched {
   let received = 0
+  let bad: number | undefined
   let error: BinderyError | undefined
   const url = blobUrl(attempt.base, attempt.info)
   async function* stream(): ByteStream {
@@ -131,6 +143,8 @@ function watch(session: Session, attempt: Attempt, body: ByteStream, { start, ha
         received += wanted.length
         attempt.meter.advance(wanted.length)
         yield wanted
+        bad = checker?.update(wanted) ?? (start + received === attempt.info.length ? checker?.end() : undefined)
+        if (bad !== undefined) throw wrongDigest(attempt.base, attempt.info)
         // Where no length was announced, the end may never be told.
         if (!hasLength && start + received === attempt.info.length && wanted.length === chunk.length) return
         if (wanted.length < chunk.length)
@@ -142,5 +156,5 @@ function watch(session: Session, attempt: Attempt, body: ByteStream, { start, ha
       error = cause
     }
   }
-  return { stream: stream(), result: () => ({ received, error }) }
+  return { stream: stream(), result: () => ({ received, error, bad }) }
 }

@@ -3,8 +3,9 @@ import { sha256 } from '../../../base/digest.ts'
 import { BinderyError } from '../../../base/error.ts'
 import { parentPath } from '../../../base/path.ts'
 import { markVerified } from '../../../base/verified.ts'
-import { attemptDownload, blobUrl } from './download-attempt.ts'
+import { attemptDownload, blobUrl, wrongDigest } from './download-attempt.ts'
 import { cachePath, discardPart, partPath, removeIfThere } from './cache.ts'
+import { keepGoodPieces } from './download-pieces.ts'
 import { isMirrorFault, mirrorFailures } from './mirror-failures.ts'
 import { refusedBy, request } from './request.ts'
 import type { ByteStream } from '../../../base/bytes.ts'
@@ -71,6 +72,7 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
   const failures = mirrorFailures(session, info.path)
   const asked = new Map<string, number>()
   const restarting = new Set<string>()
+  await keepGoodPieces(session, info)
   let furthest = (await session.disk.lstat(partPath(info.sha256)))?.size ?? 0
   for (let base = queue.shift(); base !== undefined; base = queue.shift()) {
     session.signal.throwIfAborted()
@@ -100,10 +102,6 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
 function mayTryAgain(outcome: Outcome, furthest: number, { length }: TargetInfo): boolean {
   if (outcome.kind === 'complete') return outcome.resumedAt > 0
   return outcome.reached < length && outcome.reached >= furthest + worthwhile
-}
-
-function wrongDigest(base: string, info: TargetInfo): BinderyError {
-  return new BinderyError('bad-digest', 'does not have the digest that is signed', { subject: blobUrl(base, info) })
 }
 
 /**
