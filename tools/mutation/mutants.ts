@@ -1,0 +1,47 @@
+import { existsSync, readFileSync } from 'node:fs'
+
+/** What Stryker's report (mutation-testing-report-schema 2) says of one mutant. */
+export type Mutant = {
+  readonly file: string
+  readonly status: string
+  /** From 1. */
+  readonly line: number
+  /** The whole line on which it begins, trimmed: where it is, whatever moves above it. */
+  readonly within: string
+  readonly original: string
+  readonly replacement: string
+}
+
+type Position = { readonly line: number; readonly column: number }
+type Reported = {
+  readonly status: string
+  readonly replacement?: string
+  readonly location: { readonly start: Position; readonly end: Position }
+}
+type Report = { readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Reported[] }>> }
+
+export function readMutants(file: string): readonly Mutant[] {
+  if (!existsSync(file)) return []
+  const { files } = JSON.parse(readFileSync(file, 'utf8')) as Report
+  return Object.entries(files).flatMap(([name, { source, mutants }]) => mutants.map((mutant) => mutantOf(name, source.split('\n'), mutant)))
+}
+
+function mutantOf(file: string, lines: readonly string[], { status, replacement = '', location }: Reported): Mutant {
+  const { start, end } = location
+  const span = lines.slice(start.line - 1, end.line)
+  const last = span.length - 1
+  const cut = span.map((line, i) => line.slice(i === 0 ? start.column - 1 : 0, i === last ? end.column - 1 : undefined))
+  return {
+    file,
+    status,
+    line: start.line,
+    within: oneLine(span[0] ?? ''),
+    original: oneLine(cut.join(' ')),
+    replacement: oneLine(replacement),
+  }
+}
+
+/** However it is broken into lines. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim()
+}

@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { npm } from '../npm.ts'
+import { acceptedSurvivors } from './accepted.ts'
+import { groups, type Group } from './groups.ts'
+import { readMutants, type Mutant } from './mutants.ts'
+import { listing, scoreOf, table } from './table.ts'
+
+/**
+ * make mutation: changes the source in small ways, and sees whether the tests find out. ARGS: names of groups (groups.ts), files
+ * or folders; `--force` for all anew, otherwise what has not changed is known from .cache/mutation; `--jobs 1`. Status 1 where a
+ * file is below the bound.
+ */
+const bound = 85
+/** All that tests in this process read; each run copies it. */
+const copied = new Set(['src', 'test', 'share', 'package.json'])
+const cache = '.cache/mutation'
+const stryker = resolve(import.meta.dirname, 'node_modules/@stryker-mutator/core/bin/stryker.js')
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    options: { force: { type: 'boolean', default: false }, jobs: { type: 'string', default: String(availableParallelism()) } },
+    allowPositionals: true,
+  })
+  if (!existsSync(stryker)) npm(import.meta.dirname, 'ci', '--no-audit', '--no-fund')
+  mkdirSync(cache, { recursive: true })
+  const chosen = groups.map((group) => chosenOf(group, positionals)).filter((group) => group.mutate.length > 0)
+  if (chosen.length === 0) throw new Error(`no group and no file of one: ${positionals.join(' ')}`)
+  for (const group of chosen) runGroup(group, { force: values.force, jobs: Number(values.jobs) })
+  tell(chosen.flatMap((group) => readMutants(`${cache}/${group.name}.json`).filter(({ file }) => group.mutate.includes(file))))
+}
+
+/** The group with those of its files alone that are asked for. */
+function chosenOf(group: Group, words: readonly string[]): Group {
+  const files = globSync([...group.mutate]).sort()
+  const isAsked = (file: string): boolean => words.some((word) => file === word || file.startsWith(`${word.replace(/\/$/, '')}/`))
+  return { ...group, mutate: words.length === 0 || words.includes(group.name) ? files : files.filter(isAsked) }
+}
+
+function runGroup(group: Group, { force, jobs }: { readonly force: boolean; readonly jobs: number }): void {
+  const config = join(cache, `${group.name}.config.json`)
+  const started = performance.now()
+  writeFileSync(config, JSON.stringify(configOf(group, force, jobs), null, 2))
+  // Its words go to a file: the table says what there is to say.
+  const { status, stdout } = spawnSync(process.execPath, [stryker, 'run', config], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  writeFileSync(join(cache, `${group.name}.log`), stdout)
+  if (status !== 0) throw new Error(`Stryker ended with ${status}:\n${stdout.slice(-4000)}`)
+  process.stdout.write(`${group.name}: ${((performance.now() - started) / 1000).toFixed(0)} s\n`)
+}
+
+function configOf({ name, mutate, tests }: Group, force: boolean, jobs: number): object {
+  return {
+    mutate,
+    plugins: [resolve(import.meta.dirname, 'node-test-runner.ts')],
+    testRunner: 'node-test',
+    nodeTests: tests,
+    ignorers: ['texts-for-people'],
+    coverageAnalysis: 'perTest',
+    incremental: true,
+    incrementalFile: `${cache}/${name}.json`,
+    force,
+    concurrency: jobs,
+    timeoutMS: 5000,
+    timeoutFactor: 2,
+    ignorePatterns: [...readdirSync('.').filter((entry) => !copied.has(entry)), 'test/fixtures', 'test/vectors'].map(
+      (entry) => `/${entry}`,
+    ),
+    tempDirName: `${cache}/${name}.sandbox`,
+    cleanTempDir: 'always',
+    disableTypeChecks: false,
+    tsconfigFile: 'none',
+    reporters: ['clear-text'],
+    clearTextReporter: { logTests: false, reportMutants: false, reportScoreTable: false },
+    allowConsoleColors: false,
+    warnings: { unknownOptions: false },
+  }
+}
+
+function tell(mutants: readonly Mutant[]): void {
+  const accepted = acceptedSurvivors(readFileSync(join(import.meta.dirname, 'accepted.toml'), 'utf8'))
+  process.stdout.write(`\n${table(mutants, accepted)}\n`)
+  const list = join(cache, 'survivors.txt')
+  writeFileSync(list, listing(mutants, accepted))
+  process.stdout.write(`\nsurvivors, timeouts: ${list}\n`)
+  const low = [...new Set(mutants.map(({ file }) => file))].filter(
+    (file) => scoreOf(mutants.filter((mutant) => mutant.file === file)) < bound,
+  )
+  if (low.length === 0) return
+  process.stdout.write(`below ${bound} %: ${low.join(' ')}\n`)
+  process.exitCode = 1
+}
+
+main()
