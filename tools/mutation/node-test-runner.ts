@@ -21,13 +21,13 @@ type Answer = { readonly status: string } & Readonly<Record<string, unknown>>
 
 class NodeTestRunner {
   static readonly inject = ['options'] as const
-  readonly #files: readonly string[]
+  readonly #tests: Pick<TestRequest, 'files' | 'leaveOut'>
   /** Whatever a killed process leaves behind. */
   readonly #temporary = mkdtempSync(join(tmpdir(), 'bindery-mutation-'))
   #known: readonly RunTest[] = []
 
-  constructor(options: { readonly nodeTests: readonly string[] }) {
-    this.#files = options.nodeTests
+  constructor(options: { readonly nodeTests: Pick<TestRequest, 'files' | 'leaveOut'> }) {
+    this.#tests = options.nodeTests
   }
 
   capabilities(): { readonly reloadEnvironment: boolean } {
@@ -35,7 +35,7 @@ class NodeTestRunner {
   }
 
   async dryRun({ timeout }: { readonly timeout: number }): Promise<Answer> {
-    const report = await this.#run({ files: this.#files }, timeout)
+    const report = await this.#run(this.#tests, timeout)
     if (typeof report === 'string') return { status: report === 'late' ? 'timeout' : 'error', errorMessage: report }
     if (report.failed !== undefined) return { status: 'error', errorMessage: `${report.failed.id}: ${report.failed.message}` }
     this.#known = outermost(report.tests)
@@ -53,7 +53,7 @@ class NodeTestRunner {
 
   async mutantRun({ timeout, testFilter, hitLimit, activeMutant }: MutantRun): Promise<Answer> {
     const request: TestRequest = {
-      files: this.#files,
+      ...this.#tests,
       mutant: activeMutant.id,
       ...(testFilter === undefined ? {} : { only: testFilter }),
       ...(hitLimit === undefined ? {} : { hitLimit }),

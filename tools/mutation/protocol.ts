@@ -2,6 +2,8 @@
 export type TestRequest = {
   /** Relative to the working directory, in the order in which they are run. */
   readonly files: readonly string[]
+  /** Names of tests in them that are not run. */
+  readonly leaveOut: readonly string[]
   /** Ids of the only tests to be run; absent for all. */
   readonly only?: readonly string[]
   /** The id of the mutant that is switched on; absent in a dry run. */

@@ -29,8 +29,9 @@ function report(failed?: TestReport['failed']): void {
 }
 
 /** The runner matches names with spaces between them. */
-function patternsOf(ids: readonly string[]): RegExp {
-  const names = ids.map((id) => id.slice(id.indexOf(' > ') + 3).replaceAll(' > ', ' '))
+const nameOf = (id: string): string => id.slice(id.indexOf(' > ') + 3).replaceAll(' > ', ' ')
+
+function patternOf(names: readonly string[]): RegExp {
   return new RegExp(`^(?:${names.map((name) => name.replaceAll(/[$()*+.?[\\\]^{|}/]/g, '\\$&')).join('|')})$`)
 }
 
@@ -39,7 +40,8 @@ const files =
 const events = run({
   files: [resolve(import.meta.dirname, 'current-test.ts'), ...files.map((file) => resolve(file))],
   isolation: 'none',
-  ...(request.only === undefined ? {} : { testNamePatterns: [patternsOf(request.only)] }),
+  ...(request.leaveOut.length === 0 ? {} : { testSkipPatterns: [patternOf(request.leaveOut)] }),
+  ...(request.only === undefined ? {} : { testNamePatterns: [patternOf(request.only.map(nameOf))] }),
 })
 let ended = false
 events.on('test:start', (event) => (open[event.nesting] = event.name))
