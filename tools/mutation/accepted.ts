@@ -1,11 +1,11 @@
 import { parse } from 'smol-toml'
 import type { Mutant } from './mutants.ts'
 
-/** A mutant that no test can or need find, and why (accepted.toml). `within` where one original stands in several lines. */
+/** Mutants of one piece of code that no test can or need find, and why (accepted.toml). `within` where one original stands in several lines. */
 export type Accepted = {
   readonly file: string
   readonly original: string
-  readonly replacement: string
+  readonly replacements: readonly string[]
   readonly within?: string
   readonly reason: string
 }
@@ -15,7 +15,7 @@ export function acceptedSurvivors(text: string): readonly Accepted[] {
   const tables = parse(text) as unknown as Readonly<Record<string, readonly Omit<Accepted, 'file'>[]>>
   return Object.entries(tables).flatMap(([file, list]) =>
     list.map((one) => {
-      if (typeof one.original !== 'string' || typeof one.replacement !== 'string' || typeof one.reason !== 'string' || one.reason === '')
+      if (typeof one.original !== 'string' || !Array.isArray(one.replacements) || typeof one.reason !== 'string' || one.reason === '')
         throw new Error(`accepted.toml: ${file}: an original, a replacement or a reason is missing`)
       return { ...one, file }
     }),
@@ -26,7 +26,7 @@ export function isSame(accepted: Accepted, mutant: Mutant): boolean {
   return (
     accepted.file === mutant.file &&
     accepted.original === mutant.original &&
-    accepted.replacement === mutant.replacement &&
+    accepted.replacements.includes(mutant.replacement) &&
     (accepted.within === undefined || accepted.within === mutant.within)
   )
 }

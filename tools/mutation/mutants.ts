@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 
 /** What Stryker's report (mutation-testing-report-schema 2) says of one mutant. */
 export type Mutant = {
@@ -15,6 +15,8 @@ export type Mutant = {
 type Position = { readonly line: number; readonly column: number }
 type Reported = {
   readonly status: string
+  /** Reached only while modules are loaded. */
+  readonly static?: boolean
   readonly replacement?: string
   readonly location: { readonly start: Position; readonly end: Position }
 }
@@ -44,4 +46,17 @@ function mutantOf(file: string, lines: readonly string[], { status, replacement 
 /** However it is broken into lines. */
 export function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim()
+}
+
+/**
+ * Takes out what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
+ * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did.
+ */
+export function forgetUncertain(file: string): void {
+  if (!existsSync(file)) return
+  const report = JSON.parse(readFileSync(file, 'utf8')) as Report
+  const isCertain = ({ status, static: whileLoading = false }: Reported): boolean =>
+    status === 'Killed' || (status !== 'NoCoverage' && !whileLoading)
+  const files = Object.entries(report.files).map(([name, one]) => [name, { ...one, mutants: one.mutants.filter(isCertain) }] as const)
+  writeFileSync(file, JSON.stringify({ ...report, files: Object.fromEntries(files) }))
 }

@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { npm } from '../npm.ts'
 import { acceptedSurvivors } from './accepted.ts'
 import { groups, type Group } from './groups.ts'
-import { readMutants, type Mutant } from './mutants.ts'
+import { forgetUncertain, readMutants, type Mutant } from './mutants.ts'
 import { listing, scoreOf, table } from './table.ts'
 
 /**
@@ -43,6 +43,7 @@ function chosenOf(group: Group, words: readonly string[]): Group {
 function runGroup(group: Group, { force, jobs }: { readonly force: boolean; readonly jobs: number }): void {
   const config = join(cache, `${group.name}.config.json`)
   const started = performance.now()
+  forgetUncertain(`${cache}/${group.name}.json`)
   writeFileSync(config, JSON.stringify(configOf(group, force, jobs), null, 2))
   // Its words go to a file: the table says what there is to say.
   const log = join(cache, `${group.name}.log`)

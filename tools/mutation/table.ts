@@ -41,7 +41,9 @@ export function listing(mutants: readonly Mutant[], accepted: readonly Accepted[
   const survivors = mutants.filter(({ status }) => alive.has(status))
   const reasonOf = (mutant: Mutant): string | undefined => accepted.find((one) => isSame(one, mutant))?.reason
   const files = new Set(mutants.map(({ file }) => file))
-  const stale = accepted.filter((one) => files.has(one.file) && !survivors.some((mutant) => isSame(one, mutant)))
+  const stale = accepted
+    .flatMap((one) => one.replacements.map((replacement) => ({ ...one, replacements: [replacement] })))
+    .filter((one) => files.has(one.file) && !survivors.some((mutant) => isSame(one, mutant)))
   return [
     '# Survivors',
     ...survivors.filter((mutant) => reasonOf(mutant) === undefined).map(line),
@@ -50,7 +52,7 @@ export function listing(mutants: readonly Mutant[], accepted: readonly Accepted[
     '\n# Ended by a limit of time or of turns: code that does not end',
     ...mutants.filter(({ status }) => status === 'Timeout').map(line),
     '\n# Accepted, but no survivor: to be taken out of accepted.toml',
-    ...stale.map(({ file, original, replacement }) => `${file}: ${original}  ->  ${replacement}`),
+    ...stale.map(({ file, original, replacements: [replacement] }) => `${file}: ${original}  ->  ${replacement}`),
     '',
   ].join('\n')
 }
