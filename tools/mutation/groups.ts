@@ -76,7 +76,6 @@ export const groups: readonly Group[] = [
     mutate: ['src/engine/client/fetch/*.ts'],
     tests: [...whileFetching, ...tests('client-obsolete needs')],
     leaveOut: [
-      'any text is a configuration or a usage error',
       'with basis installed, modified files are fetched alone, and the tar is that of the release',
       'a tree with local changes is the nearest release; only what changed is fetched',
       'an enroll that fails at any call leaves nothing',
