@@ -1,7 +1,11 @@
 /**
- * Leaves out the texts that people read: the message and the hint of a BinderyError, and what `fail(…)` says. Tests ask for
- * codes and subjects, so that a text can be put better without a test that is in the way.
+ * Leaves out the texts that people read: messages and hints of errors, and the clauses of the TUF specification that messages
+ * name. Tests ask for codes and subjects, so that a text can be put better without a test that is in the way.
  */
+
+/** Functions that make an error of a message, and which argument that is. */
+const messageAt: Readonly<Record<string, number>> = { BinderyError: 1, fail: 0, bad: 0, malformed: 1 }
+const clause = /^[45](?:\.[0-9]+)+$/
 
 /** As much as is needed of a NodePath of Babel. */
 type Path = { readonly node: Node; readonly parentPath: Path | null }
@@ -21,9 +25,11 @@ export const textsForPeople = {
 }
 
 function isMessage({ node, parentPath }: Path): boolean {
+  if (node.type === 'StringLiteral' && clause.test(String(node.value))) return true
   const call = parentPath?.node
-  if (call?.type === 'NewExpression') return call.callee?.name === 'BinderyError' && call.arguments?.[1] === node
-  return call?.type === 'CallExpression' && call.callee?.name === 'fail' && call.arguments?.[0] === node
+  if (call?.type !== 'NewExpression' && call?.type !== 'CallExpression') return false
+  const at = messageAt[call.callee?.name ?? '']
+  return at !== undefined && call.arguments?.[at] === node
 }
 
 function isHint({ node, parentPath }: Path): boolean {
