@@ -115,7 +115,36 @@ test('"not modified" that nobody asked for is a fault of the source', async () =
     fetch: async (file: string, limit: number) =>
       file === 'timestamp.json' ? { kind: 'unchanged' as const } : await sim.source.fetch(file, limit),
   }
-  await assert.rejects(client.refresh({ ...order, source }), (error) => isBinderyError(error, 'network'))
+  const isFault = (error: unknown): boolean => isBinderyError(error, 'network') && error.subject === 'timestamp.json'
+  await assert.rejects(client.refresh({ ...order, source }), isFault)
+  // There is a timestamp, and nothing by which to ask for a change of it.
+  sim.etags = false
+  await client.refresh(order)
+  await assert.rejects(client.refresh({ ...order, source }), isFault)
+})
+
+test('a note without the timestamp that it is of costs a full refresh', async () => {
+  const { sim, client } = await currentClient()
+  client.files.delete('timestamp.json')
+  await client.refresh(order)
+  assert.deepEqual(sim.requests, ['timestamp.json', '2.root.json'])
+  assert.ok(client.trusted().includes('timestamp 2'))
+})
+
+test('a root that has expired since the last look is looked for at once', async () => {
+  const { sim, client } = await currentClient()
+  const { expires } = sim.roles.root
+  for (const role of ['timestamp', 'snapshot', 'targets'] as const) sim.edit(role, () => ({ expires: expires + 9 * day }))
+  sim.publish('targets', 'snapshot', 'timestamp')
+  sim.now = expires - 1000
+  await client.refresh(order)
+  sim.now = expires
+  sim.requests.length = 0
+  await assert.rejects(client.refresh(order), (error) => isBinderyError(error, 'expired'))
+  sim.edit('root', () => ({ expires: expires + 9 * day }))
+  sim.publish('root')
+  await client.refresh(order)
+  assert.ok(client.trusted().includes('root 2'))
 })
 
 test('an etag only counts for the very timestamp that it came with', async () => {
@@ -164,6 +193,10 @@ test('the time that a timestamp was issued is the floor under the clock', async 
   // A machine that comes up in 1970: what has expired since is still seen as expired.
   const clock = { now: () => 1000 }
   assert.equal((await client.refresh({ clock })).clockBehind, sim.now - 1000)
+  // Five minutes are nothing to speak of.
+  const behind = async (milliseconds: number): Promise<number | undefined> =>
+    (await client.refresh({ clock: { now: () => sim.now - milliseconds } })).clockBehind
+  assert.deepEqual([await behind(300_000), await behind(300_001)], [undefined, 300_001])
   sim.edit('targets', () => ({ expires: sim.now - 1000 }))
   sim.publish('targets', 'snapshot', 'timestamp')
   await assert.rejects(client.refresh({ clock }), (error) => isBinderyError(error, 'expired'))

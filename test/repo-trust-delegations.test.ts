@@ -1,3 +1,4 @@
+import { deepEqual as sameContent } from 'node:assert'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -322,6 +323,39 @@ test('all targets of a role, within what was delegated to it', async () => {
     ['base/amd64/1.tar.zst', 'base/amd64/1.update'],
   )
   await assert.rejects(trust.targetsOf('comp-amd64'), (error) => isBinderyError(error, 'not-found'))
+  assert.deepEqual(trust.delegated, ['base-amd64'])
+  const plain = await clientOf(simulate()).refresh()
+  assert.deepEqual(plain.delegated, [])
+  await assert.rejects(plain.targetsOf('base-amd64'), (error) => isBinderyError(error, 'not-found'))
+})
+
+test('a role is read and verified once, however often it is asked', async () => {
+  const { client } = await graph([['targets', 'base-amd64', { patterns: ['base/amd64/*'] }]], [['base-amd64', 'base/amd64/1.update']])
+  const loads: string[] = []
+  const store = { ...client.store, load: async (file: string) => (loads.push(file), await client.store.load(file)) }
+  const trust = await client.refresh({ store })
+  for (const path of ['base/amd64/1.update', 'base/amd64/2.update']) await trust.findTarget(path)
+  await trust.targetsOf('base-amd64')
+  assert.equal(loads.filter((file) => file === 'base-amd64.json').length, 1)
+})
+
+test('a target has what its role says of it, and a sha256', async () => {
+  const sim = simulate()
+  const sha256 = '0f'.repeat(32)
+  sim.edit('targets', () => ({
+    targets: new Map([
+      ['a', { length: 5, hashes: { sha256, sha512: '00' }, custom: { sequence: 1 } }],
+      ['b', { length: 6, hashes: { sha256 } }],
+      ['c', { length: 7, hashes: { sha512: '00' } }],
+    ]),
+  }))
+  sim.publish('targets', 'snapshot', 'timestamp')
+  const trust = await clientOf(sim).refresh()
+  // Objects that were read have no prototype.
+  sameContent((await trust.target('a'))?.value, { path: 'a', length: 5, sha256, custom: { sequence: 1 } })
+  assert.deepEqual((await trust.target('b'))?.value, { path: 'b', length: 6, sha256 })
+  assert.equal(await trust.target('d'), undefined)
+  await assert.rejects(trust.target('c'), (error) => isBinderyError(error, 'not-supported') && error.subject === 'c')
 })
 
 test('patterns match by components', () => {

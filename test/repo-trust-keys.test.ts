@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
-import { isBinderyError } from '../src/base/error.ts'
-import { encodeSigned, tufKeyId } from '../src/format/tuf.ts'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
+import { isSatisfied, isUnsigned, signersOf, verifySignatures } from '../src/engine/repo/verify-signatures.ts'
+import { decodeMetadata, encodeSigned, tufKeyId } from '../src/format/tuf.ts'
 import { canonical } from '../src/format/tuf.ts'
-import { clientOf, simulate } from './helpers/tuf-simulator.ts'
+import { clientOf, signBy, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer, signerKinds, signerOf } from './helpers/tuf-signers.ts'
 import type { ErrorCode } from '../src/base/error.ts'
-import type { TopRole } from '../src/format/tuf.ts'
+import type { Signed, TopRole } from '../src/format/tuf.ts'
 import type { TestSigner } from './helpers/tuf-signers.ts'
 
 async function refused(work: Promise<unknown>, code: ErrorCode): Promise<void> {
@@ -224,6 +225,26 @@ test('one key under two ids counts once', async () => {
   sim.setKeys('snapshot', [signer, alias], 2)
   sim.publish('snapshot', 'timestamp')
   await refused(clientOf(sim).refresh(), 'under-threshold')
+})
+
+test('who has signed is told by the key, not by its id, and without strangers', () => {
+  const { root } = simulate().roles
+  const [one, two, stranger] = pick([0, 1, 2]) as [TestSigner, TestSigner, TestSigner]
+  const alias = { ...one, keyId: 'an-alias' }
+  const known = [one, two, alias]
+  const role = { keyIds: known.map(({ keyId }) => keyId), threshold: 2 }
+  const authority = { role, keys: new Map(known.map(({ keyId, key }) => [keyId, key])), of: 'a test' }
+  const signed = (...signers: readonly TestSigner[]): Signed => decodeMetadata(signBy(root, signers))
+  const both = signed(one, alias, stranger)
+  assert.equal(signersOf(both, authority).length, 1)
+  assert.equal(isSatisfied(both, authority), false)
+  const enough = signed(one, alias, two)
+  assert.ok(signersOf(enough, authority).includes(two.keyId))
+  assert.equal(signersOf(enough, authority).length, 2)
+  assert.equal(isSatisfied(enough, authority), true)
+  assert.equal(isSatisfied(signed(...pick([0, 1, 2])), authority), true)
+  for (const file of [both, signed(stranger)]) assert.throws(() => verifySignatures(file, authority, 'a.json', '5.3.4'), isUnsigned)
+  assert.equal(isUnsigned(new BinderyError('expired', 'x')), false)
 })
 
 test('two signatures of one key id are refused, also where one would do', async () => {

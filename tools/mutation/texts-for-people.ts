@@ -1,11 +1,9 @@
 /**
- * Leaves out the texts that people read: messages and hints of errors, and the clauses of the TUF specification that messages
- * name. Tests ask for codes and subjects, so that a text can be put better without a test that is in the way.
+ * Leaves out the texts that people read: messages and hints of errors. Tests ask for codes and subjects, so that a text can be put better without a test that is in the way.
  */
 
 /** Functions that make an error of a message, and which argument that is. */
 const messageAt: Readonly<Record<string, number>> = { BinderyError: 1, fail: 0, bad: 0, malformed: 1 }
-const clause = /^[45](?:\.[0-9]+)+$/
 
 /** As much as is needed of a NodePath of Babel. */
 type Path = { readonly node: Node; readonly parentPath: Path | null }
@@ -25,7 +23,6 @@ export const textsForPeople = {
 }
 
 function isMessage({ node, parentPath }: Path): boolean {
-  if (node.type === 'StringLiteral' && clause.test(String(node.value))) return true
   const call = parentPath?.node
   if (call?.type !== 'NewExpression' && call?.type !== 'CallExpression') return false
   const at = messageAt[call.callee?.name ?? '']
