@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { BinderyError, isBinderyError } from '../src/base/error.ts'
+import { ed25519PrivateKey, publicKeyOfSeed, signEd25519, verifyEd25519, verifyEd25519Aside } from '../src/engine/repo/ed25519.ts'
+import { openPublicKey } from '../src/engine/repo/signature-schemes.ts'
 import { isSatisfied, isUnsigned, signersOf, verifySignatures } from '../src/engine/repo/verify-signatures.ts'
 import { decodeMetadata, encodeSigned, tufKeyId } from '../src/format/tuf.ts'
 import { canonical } from '../src/format/tuf.ts'
@@ -186,7 +189,7 @@ for (const kind of signerKinds) {
   })
 }
 
-test('an RSA key under 2048 bits, another curve, a scheme that does not fit the key do not count', async () => {
+test('an RSA key under 2048 bits, a scheme that does not fit the key do not count', async () => {
   const small = signerOf('rsassa-pss-sha256', 1024)
   const rsa = signerOf('rsassa-pss-sha256')
   const mislabelled = relabel(rsa, 'ecdsa', 'ecdsa-sha2-nistp256')
@@ -201,6 +204,55 @@ test('an RSA key under 2048 bits, another curve, a scheme that does not fit the 
     sim.setKeys('timestamp', [signer])
     sim.publish('timestamp')
     await refused(clientOf(sim).refresh(), 'bad-signature')
+  }
+})
+
+test('a key is opened where it is one of its scheme, and of a size that is neither weak nor costly', () => {
+  const isOpened = (keytype: string, scheme: string, publicKey: string): boolean =>
+    openPublicKey({ keytype, scheme, publicKey, json: {} }) !== undefined
+  const rsa = (bits: number): string => {
+    const modulus = Buffer.alloc(Math.ceil(bits / 8), 0xff)
+    modulus[0] = 0xff >> (modulus.length * 8 - bits)
+    const key = createPublicKey({ key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' }, format: 'jwk' })
+    return key.export({ type: 'spki', format: 'pem' }).toString()
+  }
+  const made = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const
+  const curve = (namedCurve: string): string => generateKeyPairSync('ec', { ...made, namedCurve }).publicKey
+  const ed25519 = generateKeyPairSync('ed25519', made).publicKey
+  const p256 = curve('prime256v1')
+  for (const scheme of ['rsassa-pss-sha256', 'rsa-pkcs1v15-sha256']) {
+    assert.deepEqual(
+      [2047, 2048, 16_384, 16_385].map((bits) => isOpened('rsa', scheme, rsa(bits))),
+      [false, true, true, false],
+    )
+    for (const other of [p256, ed25519, 'no PEM']) assert.equal(isOpened('rsa', scheme, other), false)
+  }
+  const scheme = 'ecdsa-sha2-nistp256'
+  for (const keytype of ['ecdsa', 'ecdsa-sha2-nistp256', 'rsa']) assert.equal(isOpened(keytype, scheme, p256), keytype !== 'rsa')
+  for (const other of [curve('secp384r1'), rsa(2048), ed25519, 'no PEM']) assert.equal(isOpened('ecdsa', scheme, other), false)
+  for (const [hex, good] of [
+    ['0f'.repeat(32), true],
+    ['0f'.repeat(31), false],
+    ['0f'.repeat(33), false],
+    ['x', false],
+  ] as const)
+    assert.equal(isOpened('ed25519', 'ed25519', hex), good)
+})
+
+test('a signature that cannot be one does not count', () => {
+  for (const kind of signerKinds) assert.equal(openPublicKey(signerOf(kind).key)?.verify(utf8('x'), utf8('no signature')), false)
+})
+
+test('an ed25519 signature is verified at once and on a thread alike', async () => {
+  const seed = new Uint8Array(32).fill(7)
+  const [key, message] = [publicKeyOfSeed(seed), utf8('message')]
+  const signature = signEd25519(ed25519PrivateKey(seed), message)
+  for (const [said, good] of [
+    ['message', true],
+    ['massage', false],
+  ] as const) {
+    assert.equal(verifyEd25519(key, utf8(said), signature), good)
+    assert.equal(await verifyEd25519Aside(key, utf8(said), signature), good)
   }
 })
 

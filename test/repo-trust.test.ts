@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
@@ -9,6 +10,7 @@ import { decodeRoot } from '../src/format/tuf.ts'
 import { clientOf, day, signBy, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
 import type { ErrorCode } from '../src/base/error.ts'
+import type { MetaFile } from '../src/format/tuf.ts'
 import type { Client } from './helpers/tuf-simulator.ts'
 
 /** Refused for this reason, at this clause of the specification; whatever is refused names its file. */
@@ -290,6 +292,23 @@ test('mix-and-match: lengths and hashes must be those that are signed', async ()
     await refused(client.refresh(), 'mix-and-match', clause)
     sim.files.set(name, utf8(text.slice(0, -1)))
     await refused(client.refresh(), 'mix-and-match', clause)
+  }
+})
+
+test('a length alone is checked, and a sha512 as well as a sha256', async () => {
+  for (const part of ['length', 'sha256', 'sha512'] as const) {
+    const sim = simulate()
+    const file = sim.files.get('1.snapshot.json') as Uint8Array
+    const metaOf = (bytes: Uint8Array): MetaFile =>
+      part === 'length'
+        ? { version: 1, length: bytes.length }
+        : { version: 1, hashes: { md5: '00', [part]: createHash(part).update(bytes).digest('hex') } }
+    sim.edit('timestamp', () => ({ snapshot: metaOf(file) }))
+    sim.publish('timestamp')
+    await clientOf(sim).refresh()
+    sim.edit('timestamp', () => ({ snapshot: metaOf(new Uint8Array(file.length + 1)) }))
+    sim.publish('timestamp')
+    await refused(clientOf(sim).refresh(), 'mix-and-match', '5.5.2')
   }
 })
 
