@@ -10,6 +10,7 @@ import { decodeMetadata, encodeSigned, tufKeyId } from '../src/format/tuf.ts'
 import { canonical } from '../src/format/tuf.ts'
 import { clientOf, signBy, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer, signerKinds, signerOf } from './helpers/tuf-signers.ts'
+import type { KeyObject } from 'node:crypto'
 import type { ErrorCode } from '../src/base/error.ts'
 import type { Signed, TopRole } from '../src/format/tuf.ts'
 import type { TestSigner } from './helpers/tuf-signers.ts'
@@ -216,9 +217,9 @@ test('a key is opened where it is one of its scheme, and of a size that is neith
     const key = createPublicKey({ key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' }, format: 'jwk' })
     return key.export({ type: 'spki', format: 'pem' }).toString()
   }
-  const made = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } } as const
-  const curve = (namedCurve: string): string => generateKeyPairSync('ec', { ...made, namedCurve }).publicKey
-  const ed25519 = generateKeyPairSync('ed25519', made).publicKey
+  const pem = ({ publicKey }: { readonly publicKey: KeyObject }): string => publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const curve = (namedCurve: string): string => pem(generateKeyPairSync('ec', { namedCurve }))
+  const ed25519 = pem(generateKeyPairSync('ed25519'))
   const p256 = curve('prime256v1')
   for (const scheme of ['rsassa-pss-sha256', 'rsa-pkcs1v15-sha256']) {
     assert.deepEqual(

@@ -50,13 +50,14 @@ export function oneLine(text: string): string {
 
 /**
  * Takes out what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
- * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did.
+ * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did. With `survivorsToo`
+ * also what it would believe while a helper of tests has changed, which it does not look at.
  */
-export function forgetUncertain(file: string): void {
+export function forgetUncertain(file: string, survivorsToo: boolean): void {
   if (!existsSync(file)) return
   const report = JSON.parse(readFileSync(file, 'utf8')) as Report
   const isCertain = ({ status, static: whileLoading = false }: Reported): boolean =>
-    status === 'Killed' || (status !== 'NoCoverage' && !whileLoading)
+    status === 'Killed' || (status !== 'NoCoverage' && !whileLoading && !survivorsToo)
   const files = Object.entries(report.files).map(([name, one]) => [name, { ...one, mutants: one.mutants.filter(isCertain) }] as const)
   writeFileSync(file, JSON.stringify({ ...report, files: Object.fromEntries(files) }))
 }

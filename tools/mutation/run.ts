@@ -11,10 +11,12 @@ import { listing, scoreOf, table } from './table.ts'
 
 /**
  * make mutation: changes the source in small ways, and sees whether the tests find out. ARGS: names of groups (groups.ts), files
- * or folders; `--force` for all anew, otherwise what has not changed is known from .cache/mutation; `--jobs 1`. Status 1 where a
+ * or folders; `--force` for all anew, `--survivors` for those that were not killed, otherwise what has not changed is known
+ * from .cache/mutation; `--jobs 1`. Status 1 where a
  * file is below the bound.
  */
 const bound = 85
+const flag = { type: 'boolean', default: false } as const
 /** All that tests in this process read; each run copies it. */
 const copied = new Set(['src', 'test', 'share', 'package.json'])
 const cache = '.cache/mutation'
@@ -22,14 +24,14 @@ const stryker = resolve(import.meta.dirname, 'node_modules/@stryker-mutator/core
 
 function main(): void {
   const { values, positionals } = parseArgs({
-    options: { force: { type: 'boolean', default: false }, jobs: { type: 'string', default: String(availableParallelism()) } },
+    options: { force: flag, survivors: flag, jobs: { type: 'string', default: String(availableParallelism()) } },
     allowPositionals: true,
   })
   if (!existsSync(stryker)) npm(import.meta.dirname, 'ci', '--no-audit', '--no-fund')
   mkdirSync(cache, { recursive: true })
   const chosen = groups.map((group) => chosenOf(group, positionals)).filter((group) => group.mutate.length > 0)
   if (chosen.length === 0) throw new Error(`no group and no file of one: ${positionals.join(' ')}`)
-  for (const group of chosen) runGroup(group, { force: values.force, jobs: Number(values.jobs) })
+  for (const group of chosen) runGroup(group, { ...values, jobs: Number(values.jobs) })
   tell(chosen.flatMap((group) => readMutants(`${cache}/${group.name}.json`).filter(({ file }) => group.mutate.includes(file))))
 }
 
@@ -40,10 +42,12 @@ function chosenOf(group: Group, words: readonly string[]): Group {
   return { ...group, mutate: words.length === 0 || words.includes(group.name) ? files : files.filter(isAsked) }
 }
 
-function runGroup(group: Group, { force, jobs }: { readonly force: boolean; readonly jobs: number }): void {
+type Terms = { readonly force: boolean; readonly survivors: boolean; readonly jobs: number }
+
+function runGroup(group: Group, { force, survivors, jobs }: Terms): void {
   const config = join(cache, `${group.name}.config.json`)
   const started = performance.now()
-  forgetUncertain(`${cache}/${group.name}.json`)
+  forgetUncertain(`${cache}/${group.name}.json`, survivors)
   writeFileSync(config, JSON.stringify(configOf(group, force, jobs), null, 2))
   // Its words go to a file: the table says what there is to say.
   const log = join(cache, `${group.name}.log`)
