@@ -6,6 +6,7 @@ import { sha256 } from '../src/base/digest.ts'
 import { utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { matchesPath } from '../src/engine/repo/delegations.ts'
+import { sourceName } from '../src/engine/repo/role-files.ts'
 import { clientOf, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
 import type { Client, Simulator } from './helpers/tuf-simulator.ts'
@@ -276,7 +277,7 @@ test('a role that the snapshot does not list is not asked for', async () => {
   sim.publishAs('snapshot', 2)
   const trust = await client.refresh()
   sim.requests.length = 0
-  await assert.rejects(trust.target('x'), (error) => isBinderyError(error, 'mix-and-match'))
+  await assert.rejects(trust.target('x'), (error) => isBinderyError(error, 'mix-and-match') && error.subject === 'A.json')
   assert.deepEqual(sim.requests, [])
 })
 
@@ -305,6 +306,11 @@ test('strange role names stay one file, on the repository and in the store', asy
     assert.deepEqual(kept, [file.slice(2)])
     assert.match(kept[0] as string, /^[A-Za-z0-9%._~-]+$/)
   }
+})
+
+test('a role is one file by RFC 3986, in capitals', () => {
+  assert.equal(sourceName("a*b'/ü", 3, true), '3.a%2Ab%27%2F%C3%BC.json')
+  assert.equal(sourceName('(a)!', 3, false), '%28a%29%21.json')
 })
 
 test('all targets of a role, within what was delegated to it', async () => {
@@ -355,6 +361,7 @@ test('a target has what its role says of it, and a sha256', async () => {
   sameContent((await trust.target('a'))?.value, { path: 'a', length: 5, sha256, custom: { sequence: 1 } })
   assert.deepEqual((await trust.target('b'))?.value, { path: 'b', length: 6, sha256 })
   assert.equal(await trust.target('d'), undefined)
+  assert.equal((await trust.findTarget('a'))?.value.role, 'targets')
   await assert.rejects(trust.target('c'), (error) => isBinderyError(error, 'not-supported') && error.subject === 'c')
 })
 
@@ -375,6 +382,9 @@ test('patterns match by components', () => {
     ['*/*', 'a/b', true],
     ['a*b*c', 'axxbxxc', true],
     ['a*b*c', 'axxbxx', false],
+    ['*b', 'b', true],
+    ['a*b', 'ab', true],
+    ['ab*', 'ab', true],
     ['?', 'ü', true],
     ['?', '😀', true],
     ['[ab]', 'a', false],
