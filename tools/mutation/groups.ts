@@ -63,7 +63,7 @@ export const groups: readonly Group[] = [
       ...apply('plan decide look changes order install parts phases contents configuration policy refusals space replaced beside after'),
       ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate'),
     ],
-    tests: [...whileApplying, ...tests('old-names crash/phases')],
+    tests: [...tests('client-decide'), ...whileApplying, ...tests('old-names crash/phases')],
     leaveOut: ['a machine that stops at any call', 'killed at every moment of every phase, the machine is before it or behind it'],
   },
   {
