@@ -210,6 +210,9 @@ test('malformed metadata is refused', () => {
     [targets, 'delegations/roles/0', 1],
     [targets, 'delegations/roles/0/name', 1],
     [targets, 'delegations/roles/0/name', 'snapshot'],
+    [targets, 'delegations/roles/0/name', 'timestamp'],
+    [targets, 'delegations/roles/0/name', 'targets'],
+    [targets, 'delegations/roles/0', null],
     [targets, 'delegations/roles/0/threshold', 0],
     [targets, 'delegations/roles/1/path_hash_prefixes', ['xab']],
     [targets, 'delegations/roles/1/path_hash_prefixes', [1]],
@@ -251,6 +254,7 @@ test('an envelope holds what is signed and one signature of each key', () => {
     { signed: [], signatures: [] },
     { signed, signatures: {} },
     { signed, signatures: [1] },
+    { signed, signatures: [null] },
     { signed, signatures: [{ sig: '00' }] },
     { signed, signatures: [{ keyid: 'a' }] },
     { signed, signatures: [{ keyid: 1, sig: '00' }] },
@@ -371,6 +375,7 @@ test('JSON is read with any white space, and as deep as it may be', () => {
     [true, false, null, 0, -1, '', ' '],
   )
   assert.equal(parseJson(utf8('"\\"\\\\\\u0041\\n\\/"')), '"\\A\n/')
+  assert.equal(parseJson(utf8('"\\n"')), '\n')
   for (const [open, close] of [
     ['[', ']'],
     ['{"a":', '}'],
