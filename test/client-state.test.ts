@@ -20,6 +20,7 @@ import {
 import { decodeReboot, encodeReboot } from '../src/format/reboot-state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { hostExec } from '../src/host/exec.ts'
+import { anyCharacter } from './helpers/any-character.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Enrolled } from '../src/format/enrolled.ts'
 import type { Digest, ReleaseState } from '../src/format/release-state.ts'
@@ -280,7 +281,7 @@ test('any text is a configuration or a usage error', () => {
     '#',
     '',
   )
-  const line = fc.tuple(key, fc.string({ unit: 'binary', maxLength: 12 })).map(([name, value]) => `${name} ${value}`)
+  const line = fc.tuple(key, fc.string({ unit: anyCharacter, maxLength: 12 })).map(([name, value]) => `${name} ${value}`)
   fc.assert(
     fc.property(fc.array(line, { maxLength: 4 }), (lines) => {
       try {

@@ -150,43 +150,131 @@ test('a changed bit is recognised anywhere', () => {
 
 test('bytes behind the end are recognised', () => refuses(new Uint8Array([...bytes, 10])))
 
+/** What a journal says, with its right digest, when the line that begins with `key` is another one, or several. */
+function replaced(key: string, ...lines: readonly string[]): Uint8Array {
+  const all = latin1(bytes).split('\n').slice(0, -2)
+  const at = all.findIndex((line) => line.startsWith(`${key} `))
+  assert.notEqual(at, -1, key)
+  const text = `${all.toSpliced(at, 1, ...lines).join('\n')}\n`
+  return fromLatin1(`${text}end ${sha256(fromLatin1(text))}\n`)
+}
+
+function refusesLine(key: string, line: string): void {
+  assert.throws(
+    () => decodeJournal(replaced(key, line)),
+    (error) => isBinderyError(error, 'bad-format'),
+    line,
+  )
+}
+
 test('the right digest does not make nonsense a journal', () => {
-  const lines = latin1(bytes).split('\n')
-  const broken: readonly (readonly [number, string])[] = [
-    [1, 'transaction -1'],
-    [2, 'purpose fun'],
-    [6, 'area ../etc'],
-    [6, 'area /etc'],
-    [11, 'swap usr/lib/libc.so.99.0 1:0 file,0444,0,0,1700000000.000000005,7'],
-    [11, 'drop a\\057..\\057b 0:0 fifo,0644,0,0,0.000000000'],
-    [11, 'drop a 2:0 fifo,0644,0,0,0.000000000'],
-    [11, 'drop a 0:0 dir,0644,0,0,0.000000000'],
-    [11, 'mkdir a fifo,0644,0,0,0.000000000'],
-    [11, 'put a 0:0 fifo,0644,0,0,0.000000000 fifo,0644,0,0,0.000000000'],
-    [11, 'put a 0:0 fifo,644,0,0,0.000000000'],
-    [11, 'put a 0:0 fifo,10000,0,0,0.000000000'],
-    [11, 'launch a 0:0'],
-  ]
-  for (const [at, line] of broken) {
-    const text = `${lines.with(at, line).slice(0, -2).join('\n')}\n`
-    assert.throws(
-      () => decodeJournal(fromLatin1(`${text}end ${sha256(fromLatin1(text))}\n`)),
-      (error) => isBinderyError(error, 'bad-format'),
-      line,
-    )
-  }
+  const fifo = 'fifo,0644,0,0,0.000000000'
+  assert.equal(decodeJournal(replaced('swap', `drop a 1:0 ${fifo}`)).actions[0]?.kind, 'drop')
+  for (const line of ['transaction -1', 'transaction 1x', 'transaction 01', 'transaction 1 2', 'transaction', 'transaktion 1'])
+    refusesLine('transaction', line)
+  refusesLine('transaction', `transaction ${'1'.repeat(16)}`)
+  refusesLine('purpose', 'purpose fun')
+  refusesLine('direction', 'direction sideways')
+  refusesLine('time', 'time soon')
+  for (const line of ['release a b', 'release a b c d', 'release a b \\400']) refusesLine('release', line)
+  for (const line of ['area ../etc', 'area /etc', 'area a b', 'area']) refusesLine('area', line)
+  for (const line of ['reboot base-amd64', 'reboot base-amd64 careful x', 'reboot base-amd64 never']) refusesLine('reboot', line)
+  for (const line of ['kept modified', 'kept because a', 'kept modified a b c', 'kept modified ../a', 'kept modified a /b'])
+    refusesLine('kept', line)
+  for (const line of [
+    'swap usr/lib/libc.so.99.0 1:0 file,0444,0,0,1700000000.000000005,7',
+    `drop a\\057..\\057b 0:0 ${fifo}`,
+    `drop a 2:0 ${fifo}`,
+    `drop a 0 ${fifo}`,
+    `drop a 0:0:0 ${fifo}`,
+    `drop a 0:x ${fifo}`,
+    `drop a 0:0 ${fifo} ../b`,
+    `drop a 0:0 ${fifo} b c`,
+    'drop a 0:0 dir,0644,0,0,0.000000000',
+    'drop a 0:0',
+    'drop a',
+    'drop',
+    `mkdir a ${fifo}`,
+    `rmdir a ${fifo}`,
+    `put a 0:0 ${fifo} ${fifo}`,
+    'put a 0:0 fifo,644,0,0,0.000000000',
+    'put a 0:0 fifo,10000,0,0,0.000000000',
+    `launch a 0:0 ${fifo}`,
+  ])
+    refusesLine('swap', line)
 })
 
-test('a journal of a newer bindery says so', () => {
+test('a journal names the folders that its slots are in', () => {
+  const areas = (count: number): readonly string[] => Array.from({ length: count }, (_, i) => `area a${i}`)
+  assert.equal(decodeJournal(replaced('area', ...areas(1023))).areas.length, 1024)
   assert.throws(
-    () => decodeJournal(fromLatin1('bindery-journal 2\n')),
-    (error) => isBinderyError(error, 'not-supported'),
+    () => decodeJournal(replaced('area', ...areas(1024))),
+    (error) => isBinderyError(error, 'bad-format'),
   )
+  assert.throws(
+    () => decodeJournal(encodeJournal({ ...journal, areas: [], actions: [] })),
+    (error) => isBinderyError(error, 'bad-format'),
+  )
+})
+
+test('a post-step is a run, a script or a notice, with all its terms', () => {
+  for (const step of [
+    'run',
+    'notice',
+    'notice a b',
+    'run a 60 report yes',
+    'run a 60 report yes true x',
+    'cry a 60 report yes true',
+    'run ../a 60 report yes true',
+    'run a 0 report yes true',
+    'run a x60 report yes true',
+    'run a 60x report yes true',
+    'run a 100000 report yes true',
+    'run a 60 shrug yes true',
+    'run a 60 report perhaps true',
+    'run a 60 report yes \\4',
+    'notice \\4',
+  ])
+    refusesLine('post', `post ${step}`)
+  const longest = decodeJournal(replaced('post', 'post run a 99999 report no true')).postSteps[0]
+  assert.deepEqual(longest, { kind: 'run', name: 'a', seconds: 99_999, failure: 'report', afterRollback: false, command: 'true' })
+})
+
+test('steps that failed read back, a notice among them does not', () => {
+  const failed = journal.postSteps.filter((step) => step.kind !== 'notice')
+  const whole = encodeJournal({ ...journal, failed })
+  assert.match(latin1(whole), /^failed run ldconfig 60 /m)
+  assert.deepEqual(decodeJournal(whole), { ...journal, failed })
+  refusesLine('reboot', 'failed notice a')
+})
+
+test('what was kept reads back with what the reason has to say', () => {
+  const kept = [
+    { path: relPath('etc/a'), reason: 'late', beside: relPath('etc/a.old') },
+    { path: relPath('lib/b'), reason: 'needed', by: relPath('bin/b') },
+    { path: relPath('etc/c'), reason: 'removed' },
+  ] as const
+  assert.deepEqual(decodeJournal(encodeJournal({ ...journal, kept })).kept, kept)
+})
+
+test('a journal of a newer bindery says so, and what is none', () => {
+  const codeOf = (text: string): string | undefined => {
+    try {
+      decodeJournal(fromLatin1(text))
+      return undefined
+    } catch (error) {
+      return isBinderyError(error) ? error.code : 'another'
+    }
+  }
+  for (const text of ['bindery-journal 2\n', 'bindery-journal 10\n']) assert.equal(codeOf(text), 'not-supported', text)
+  for (const text of ['', 'bindery-journal x\n', ' bindery-journal 2\n', `bindery-journal 1\nend ${digest}\n`])
+    assert.equal(codeOf(text), 'bad-format', text)
 })
 
 test('the head alone is read from the first bytes', () => {
   assert.equal(decodeJournalHead(bytes.subarray(0, 300))?.releases[0]?.new, 'base-1.1-20260201-amd64')
   assert.equal(decodeJournalHead(fromLatin1('bindery-journal 1\nnonsense\n')), undefined)
+  assert.equal(decodeJournalHead(fromLatin1(`x${latin1(bytes.subarray(1, 300))}`)), undefined)
 })
 
 test('a node has one form', () => {
@@ -200,8 +288,32 @@ test('a node has one form', () => {
     }),
     `file,0444,0,0,1700000000.000000005,7,${digest},x=user.a=\\054,x=user.b=\\075`,
   )
-  assert.throws(
-    () => decodeNode(`file,0444,0,0,1700000000.000000005,07,${digest}`, path),
-    (error) => isBinderyError(error, 'bad-format'),
-  )
+  for (const text of [
+    `file,0444,0,0,1700000000.000000005,07,${digest}`,
+    `file,0444,0,0,1700000000.000000005,7x,${digest}`,
+    `file,0444,0,0,1700000000.000000005,9007199254740993,${digest}`,
+    `file,x444,0,0,1700000000.000000005,7,${digest}`,
+    `file,0444,0,0,1700000000.5,7,${digest}`,
+    `file,0444,0,0,x1.000000005,7,${digest}`,
+    `file,0444,0,0,1.000000005x,7,${digest}`,
+    'file,0444,0,0,1.000000005,7,abc',
+    'file,0444,0,0,1.000000005,7',
+    'fifo,0444,0,0,1.000000005,x=user.a',
+    'fifo,0444,0,0,1.000000005,x=user.a=b=c',
+    'fifo,0444,0,0,1.000000005,x=user.b=1,x=user.a=1',
+    'fifo,0444,0,0,1.000000005,f=\\4',
+    'fifo,0444,0,0,1.000000005,more',
+    'door,0444,0,0,1.000000005',
+    '',
+  ])
+    assert.throws(
+      () => decodeNode(text, path),
+      (error) => isBinderyError(error, 'bad-format'),
+      text,
+    )
+})
+
+test('a word has one spelling', () => {
+  assert.equal(unescapeWord('a\\040b'), 'a b')
+  for (const text of ['a b', '\\141', '\\4', '\\400', '\\', 'na\u00efve']) assert.equal(unescapeWord(text), undefined, text)
 })

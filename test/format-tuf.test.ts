@@ -19,6 +19,7 @@ import {
   tufKeyId,
 } from '../src/format/tuf.ts'
 import { countersign, openSigner, signMetadata } from '../src/engine/repo/keys.ts'
+import { anyCharacter } from './helpers/any-character.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
 import { signBy } from './helpers/tuf-simulator.ts'
 import type { Json } from '../src/format/strict-json.ts'
@@ -142,14 +143,16 @@ function changed(value: Metadata, change: (signed: Record<string, never>) => voi
   return utf8(JSON.stringify(json))
 }
 
+/** One member, named by its way through objects and lists, becomes another; undefined takes it away. */
+const edit = (path: string, to: unknown) => (signed: Record<string, never>) => {
+  const parts = path.split('/')
+  const last = parts.pop() as string
+  const holder = parts.reduce((value: Record<string, unknown>, part) => value[part] as Record<string, unknown>, signed)
+  if (to === undefined) delete holder[last]
+  else holder[last] = to
+}
+
 test('malformed metadata is refused', () => {
-  const edit = (path: string, to: unknown) => (signed: Record<string, never>) => {
-    const parts = path.split('/')
-    const last = parts.pop() as string
-    const holder = parts.reduce((value: Record<string, unknown>, part) => value[part] as Record<string, unknown>, signed)
-    if (to === undefined) delete holder[last]
-    else holder[last] = to
-  }
   const cases: readonly (readonly [Metadata, string, unknown])[] = [
     [root, '_type', 'targets'],
     [root, 'version', 0],
@@ -182,6 +185,37 @@ test('malformed metadata is refused', () => {
     [targets, 'delegations/roles/0/terminating', 1],
     [targets, 'delegations/roles/1/path_hash_prefixes', ['xyz']],
     [targets, 'delegations/keys', undefined],
+    [root, 'version', 1.5],
+    [root, 'expires', 'x2030-01-01T00:00:00Z'],
+    [root, 'expires', '2030-01-01T00:00:00Zx'],
+    [root, 'expires', '2030-01-01T00:00:00.1234567Z'],
+    [root, 'expires', '2030-01-01T00:00:00.Z'],
+    [root, 'roles', undefined],
+    [root, 'keys', { a: 1 }],
+    [root, 'keys', { a: { scheme: 'x', keyval: { public: '00' } } }],
+    [root, 'keys', { a: { keytype: 'x', keyval: { public: '00' } } }],
+    [root, 'keys', { a: { keytype: 'x', scheme: 'x', keyval: {} } }],
+    [root, 'keys', { a: { keytype: 'x', scheme: 'x', keyval: { public: 1 } } }],
+    [root, 'roles/root/keyids', ['a', 'b', 'a']],
+    [timestamp, 'meta/snapshot.json/hashes', { sha256: '0fx' }],
+    [timestamp, 'meta/snapshot.json/hashes', { sha256: '' }],
+    [timestamp, 'meta/snapshot.json/hashes', 1],
+    [timestamp, 'meta/snapshot.json', null],
+    [targets, 'targets', { a: { length: -1, hashes } }],
+    [targets, 'targets', { a: { length: 1 } }],
+    [targets, 'targets', { a: { length: 1, hashes, custom: 1 } }],
+    [targets, 'targets', { a: [] }],
+    [targets, 'delegations', 1],
+    [targets, 'delegations/roles', {}],
+    [targets, 'delegations/roles/0', 1],
+    [targets, 'delegations/roles/0/name', 1],
+    [targets, 'delegations/roles/0/name', 'snapshot'],
+    [targets, 'delegations/roles/0/name', 'timestamp'],
+    [targets, 'delegations/roles/0/name', 'targets'],
+    [targets, 'delegations/roles/0', null],
+    [targets, 'delegations/roles/0/threshold', 0],
+    [targets, 'delegations/roles/1/path_hash_prefixes', ['xab']],
+    [targets, 'delegations/roles/1/path_hash_prefixes', [1]],
   ]
   for (const [value, path, to] of cases) {
     const decode = { root: decodeRoot, timestamp: decodeTimestamp, snapshot: decodeSnapshot, targets: decodeTargets }[value.kind]
@@ -191,17 +225,88 @@ test('malformed metadata is refused', () => {
       `${value.kind} ${path} ${JSON.stringify(to)}`,
     )
   }
-  for (const version of ['2.0.0', '1', '10.0.0', '']) {
+  for (const version of ['2.0.0', '1', '10.0.0', '', 'x1.0', '1.0x', '1.', '1.0.', '1.12345', '1.0.12345', '1.0.0.0']) {
     assert.throws(
       () => decodeRoot(changed(root, edit('spec_version', version))),
       (error) => isBinderyError(error, 'not-supported'),
     )
   }
-  for (const version of ['1.0', '1.0.0', '1.9.99']) decodeRoot(changed(root, edit('spec_version', version)))
-  assert.throws(
-    () => decodeTargets(changed(targets, edit('delegations/roles/0/name', 'x'.repeat(300)))),
-    (error) => isBinderyError(error, 'over-limit'),
-  )
+  for (const version of ['1.0', '1.0.0', '1.9.99', '1.1234.1234']) decodeRoot(changed(root, edit('spec_version', version)))
+  // Six bytes each, quoted.
+  for (const name of ['x'.repeat(201), 'ü'.repeat(34)])
+    assert.throws(
+      () => decodeTargets(changed(targets, edit('delegations/roles/0/name', name))),
+      (error) => isBinderyError(error, 'over-limit'),
+    )
+  for (const name of ['x'.repeat(200), 'ü'.repeat(33)])
+    assert.equal(decodeTargets(changed(targets, edit('delegations/roles/0/name', name))).value.delegations?.roles[0]?.name, name)
+})
+
+test('an envelope holds what is signed and one signature of each key', () => {
+  const { signed } = JSON.parse(Buffer.from(signBy(root, [])).toString()) as { signed: object }
+  const one = { keyid: 'a', sig: '00' }
+  assert.deepEqual(decodeRoot(utf8(JSON.stringify({ signed, signatures: [one] }))).signatures, [{ keyId: 'a', sig: '00' }])
+  for (const envelope of [
+    [],
+    1,
+    { signed },
+    { signatures: [] },
+    { signed: [], signatures: [] },
+    { signed, signatures: {} },
+    { signed, signatures: [1] },
+    { signed, signatures: [null] },
+    { signed, signatures: [{ sig: '00' }] },
+    { signed, signatures: [{ keyid: 'a' }] },
+    { signed, signatures: [{ keyid: 1, sig: '00' }] },
+    { signed, signatures: [one, { keyid: 'b', sig: '00' }, one] },
+    { signed: { ...signed, _type: 'mirrors' }, signatures: [] },
+    { signed: { ...signed, _type: undefined }, signatures: [] },
+  ])
+    for (const decode of [decodeRoot, decodeMetadata])
+      assert.throws(
+        () => decode(utf8(JSON.stringify(envelope))),
+        (error) => isBinderyError(error, 'bad-format'),
+        JSON.stringify(envelope),
+      )
+})
+
+test('what may be left out is read as what it stands for', () => {
+  const edited = <T extends Metadata>(value: T, ...edits: readonly (readonly [string, unknown])[]): T => {
+    const all = (signed: Record<string, never>): void => edits.forEach(([path, to]) => edit(path, to)(signed))
+    return decodeMetadata(changed(value, all)).value as T
+  }
+  assert.equal(edited(root, ['consistent_snapshot', undefined]).consistentSnapshot, false)
+  const { delegations } = edited(targets, ['delegations/roles/0/paths', undefined], ['delegations/roles/0/terminating', undefined])
+  assert.deepEqual(delegations?.roles[0]?.scope, { kind: 'paths', patterns: [] })
+  assert.equal(delegations?.roles[0]?.terminating, false)
+  assert.equal(edited(targets, ['delegations', undefined]).delegations, undefined)
+  const shouted = edited(timestamp, ['meta/snapshot.json/hashes', { sha256: 'AB' }], ['meta/snapshot.json/length', 0])
+  sameContent(shouted.snapshot, { version: 7, length: 0, hashes: { sha256: 'ab' } })
+  assert.equal(edited(root, ['expires', '2030-01-01T00:00:00.123456Z']).expires, expires + 123)
+})
+
+test('what others have added is written again wherever it stands', () => {
+  const extra = { 'x-note': [1] }
+  const all: readonly Metadata[] = [
+    { ...root, extra, roles: { ...root.roles, snapshot: { ...role, extra } } },
+    { ...timestamp, extra, snapshot: { ...timestamp.snapshot, extra } },
+    { ...snapshot, extra, meta: new Map([['targets', { version: 1, extra }]]) },
+    {
+      ...targets,
+      extra,
+      targets: new Map([['a', { length: 1, hashes, extra }]]),
+      delegations: { keys, extra, roles: targets.delegations?.roles.map((one) => ({ ...one, extra })) ?? [] },
+    },
+  ]
+  for (const value of all) sameContent(decodeMetadata(signBy(value, signers)).value, value)
+})
+
+test('signatures are sorted by key, whoever adds them first', () => {
+  const ids = (file: Uint8Array): readonly string[] => decodeRoot(file).signatures.map(({ keyId }) => keyId)
+  const sigs = ['c', 'a', 'b'].map((keyId) => ({ keyId, sig: '00' }))
+  assert.deepEqual(ids(encodeSigned(root, sigs)), ['a', 'b', 'c'])
+  assert.deepEqual(ids(addSignatures(encodeSigned(root, sigs.slice(0, 1)), sigs.slice(1))), ['a', 'b', 'c'])
+  assert.equal(decodeRoot(addSignatures(encodeSigned(root, sigs), [{ keyId: 'a', sig: '11' }])).signatures[0]?.sig, '11')
 })
 
 test('no input makes a decoder fail in a way of its own', () => {
@@ -230,7 +335,7 @@ const json: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
     { maxDepth: 4 },
     fc.constantFrom(null, true, false),
     fc.maxSafeInteger().map((value) => value || 0),
-    fc.string({ unit: 'binary' }),
+    fc.string({ unit: anyCharacter }),
     fc.array(tie('value'), { maxLength: 4 }),
     fc.dictionary(fc.string(), tie('value'), { maxKeys: 4 }) as fc.Arbitrary<Json>,
   ),
@@ -249,7 +354,7 @@ test('the canonical form is the one that tuf-js signs', () => {
   const ascii: fc.Arbitrary<Json> = fc.dictionary(
     fc.string(),
     fc.oneof(
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: anyCharacter }),
       fc.maxSafeInteger().map((value) => value || 0),
       fc.boolean(),
     ),
@@ -260,6 +365,37 @@ test('the canonical form is the one that tuf-js signs', () => {
 
 test('names are sorted by code point, beyond the sixteen bits of JavaScript too', () => {
   assert.equal(Buffer.from(canonicalJson({ '\u{1f600}': 1, '\uffee': 2, a: 3 })).toString(), '{"a":3,"\uffee":2,"\u{1f600}":1}')
+})
+
+test('JSON is read with any white space, and as deep as it may be', () => {
+  assert.deepEqual(parseJson(utf8(' \t\r\n[ \t\r\n1 \t\r\n, \t\r\n-2 \t\r\n] \t\r\n')), [1, -2])
+  assert.equal(JSON.stringify(parseJson(utf8('\n{\n"a"\n:\n{\n}\n,\n"b"\n:\n[\n]\n}\n'))), '{"a":{},"b":[]}')
+  assert.deepEqual(
+    ['true', 'false', 'null', '0', '-1', '""', '" "'].map((text) => parseJson(utf8(text))),
+    [true, false, null, 0, -1, '', ' '],
+  )
+  assert.equal(parseJson(utf8('"\\"\\\\\\u0041\\n\\/"')), '"\\A\n/')
+  assert.equal(parseJson(utf8('"\\n"')), '\n')
+  for (const [open, close] of [
+    ['[', ']'],
+    ['{"a":', '}'],
+  ] as const) {
+    const nested = (depth: number): Uint8Array => utf8(`${open.repeat(depth)}1${close.repeat(depth)}`)
+    parseJson(nested(63))
+    assert.throws(
+      () => parseJson(nested(64)),
+      (error) => isBinderyError(error, 'bad-format'),
+    )
+  }
+  for (const value of ['\ud800', 'a\udc00', 0.5, 2 ** 53, -0, NaN])
+    for (const write of [canonicalJson, formatJson])
+      assert.throws(
+        () => write([value]),
+        (error) => isBinderyError(error, 'bad-format'),
+        String(value),
+      )
+  assert.equal(Buffer.from(canonicalJson({ b: [true, null, 'a"\\\n'], a: {} })).toString(), '{"a":{},"b":[true,null,"a\\"\\\\\n"]}')
+  assert.equal(Buffer.from(formatJson('\n')).toString(), '"\\n"')
 })
 
 test('JSON that two readers could read differently is refused', () => {
@@ -294,6 +430,18 @@ test('JSON that two readers could read differently is refused', () => {
     '"\\udc00\\ud800"',
     '"\\x41"',
     '"a\nb"',
+    '"\u001f"',
+    '"\\',
+    '"\\"',
+    '{"a":1',
+    '[1',
+    '{"a"',
+    '{,}',
+    '[,]',
+    '\u000b1',
+    '\u00a01',
+    'tru',
+    'falsy',
     '"\t"',
     '\ufeff{}',
     '/**/1',

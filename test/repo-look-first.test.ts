@@ -4,8 +4,9 @@ import { utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { lookFirst, refreshAfter } from '../src/engine/repo/look-first.ts'
 import { clientOf, day, simulate } from './helpers/tuf-simulator.ts'
+import { ed25519Signer } from './helpers/tuf-signers.ts'
 import type { Look, LookQuestion } from '../src/port/fetcher.ts'
-import type { Trust } from '../src/engine/repo/trust.ts'
+import type { MetadataSource, Trust } from '../src/engine/repo/trust.ts'
 import type { Client, Simulator } from './helpers/tuf-simulator.ts'
 
 /** The trust workflow behind one who looks first: the same answers, and not a byte that did not pass there. */
@@ -59,6 +60,57 @@ test('roles are looked at when they are asked for, also together, also after one
   assert.equal((await other.targetsOf('two')).value.length, 1)
 })
 
+test('who looks forgets what a new key makes void, as we do', async () => {
+  const sim = withRoles()
+  const client = clientOf(sim)
+  sim.publishAs('timestamp', 1000)
+  await refreshed(sim, client)
+  sim.setKeys('timestamp', [ed25519Signer(60)])
+  sim.publishAs('timestamp', 3)
+  sim.now += 2 * day
+  await refreshed(sim, client)
+  assert.ok(client.trusted().includes('timestamp 3'))
+})
+
+test('keys that are rotated between two requests are no alarm', async () => {
+  const sim = withRoles()
+  const client = clientOf(sim)
+  await refreshed(sim, client)
+  sim.publish('timestamp')
+  const source: MetadataSource = {
+    fetch: async (file, limit, etag) => {
+      const answer = await sim.source.fetch(file, limit, etag)
+      if (file !== 'timestamp.json' || sim.roles.root.version > 1) return answer
+      sim.setKeys('timestamp', [ed25519Signer(60)])
+      sim.publish('timestamp')
+      return answer
+    },
+  }
+  await refreshAfter(lookFirst)({ store: client.store, source, clock: { now: () => sim.now } })
+  assert.deepEqual(client.trusted(), ['root 2', 'snapshot 2', 'targets 2', 'timestamp 4'])
+})
+
+test('who looks forgives as much as we do, and is served no more than a ceiling', async () => {
+  const sim = withRoles()
+  const client = clientOf(sim)
+  sim.now += 31 * day
+  const limits: number[] = []
+  const source: MetadataSource = {
+    fetch: async (file, limit, etag) => (limits.push(limit), await sim.source.fetch(file, limit, etag)),
+  }
+  const refresh = async (look: Look, grace: number): Promise<Trust> =>
+    await refreshAfter(look)({ store: client.store, source, clock: { now: () => sim.now }, grace })
+  await assert.rejects(refresh(lookFirst, 0), { code: 'expired' })
+  assert.ok((await refresh(lookFirst, 2 * day)).staleSince() !== undefined)
+  limits.length = 0
+  const greedy: Look = async (question, answer) => {
+    await answer({ kind: 'fetch', file: 'targets.json', limit: 2 ** 40 })
+    return await lookFirst(question, answer)
+  }
+  await refresh(greedy, 2 * day)
+  assert.equal(limits[0], 64 << 20)
+})
+
 test('what does not pass is refused by who looks, and nothing of it is kept', async () => {
   const bad: readonly (readonly [string, (sim: Simulator) => void])[] = [
     ['bad-format', (sim) => void sim.files.set('timestamp.json', utf8('{"signed": '))],
@@ -90,7 +142,7 @@ test('one who lies is believed nothing', async () => {
   // Says that all is well, and has not looked.
   await assert.rejects(
     lying(async () => await Promise.resolve(passed)),
-    { code: 'hostile' },
+    { code: 'hostile', subject: 'timestamp.json' },
   )
   // Asks for what is none of its business.
   for (const file of ['../../etc/shadow', '..', 'a/b.json', '', 'x.json\n', 'enrolled']) {

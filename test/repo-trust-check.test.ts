@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
+import { sha256 } from '../src/base/digest.ts'
 import { isBinderyError } from '../src/base/error.ts'
+import { loadCheckState, saveCheckState } from '../src/engine/repo/check-state.ts'
 import { clientOf, day, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
+import type { CheckState } from '../src/engine/repo/check-state.ts'
 import type { Client, Simulator } from './helpers/tuf-simulator.ts'
 
 /** The order of the fleet client: timestamp first. */
@@ -115,7 +118,36 @@ test('"not modified" that nobody asked for is a fault of the source', async () =
     fetch: async (file: string, limit: number) =>
       file === 'timestamp.json' ? { kind: 'unchanged' as const } : await sim.source.fetch(file, limit),
   }
-  await assert.rejects(client.refresh({ ...order, source }), (error) => isBinderyError(error, 'network'))
+  const isFault = (error: unknown): boolean => isBinderyError(error, 'network') && error.subject === 'timestamp.json'
+  await assert.rejects(client.refresh({ ...order, source }), isFault)
+  // There is a timestamp, and nothing by which to ask for a change of it.
+  sim.etags = false
+  await client.refresh(order)
+  await assert.rejects(client.refresh({ ...order, source }), isFault)
+})
+
+test('a note without the timestamp that it is of costs a full refresh', async () => {
+  const { sim, client } = await currentClient()
+  client.files.delete('timestamp.json')
+  await client.refresh(order)
+  assert.deepEqual(sim.requests, ['timestamp.json', '2.root.json'])
+  assert.ok(client.trusted().includes('timestamp 2'))
+})
+
+test('a root that has expired since the last look is looked for at once', async () => {
+  const { sim, client } = await currentClient()
+  const { expires } = sim.roles.root
+  for (const role of ['timestamp', 'snapshot', 'targets'] as const) sim.edit(role, () => ({ expires: expires + 9 * day }))
+  sim.publish('targets', 'snapshot', 'timestamp')
+  sim.now = expires - 1000
+  await client.refresh(order)
+  sim.now = expires
+  sim.requests.length = 0
+  await assert.rejects(client.refresh(order), (error) => isBinderyError(error, 'expired'))
+  sim.edit('root', () => ({ expires: expires + 9 * day }))
+  sim.publish('root')
+  await client.refresh(order)
+  assert.ok(client.trusted().includes('root 2'))
 })
 
 test('an etag only counts for the very timestamp that it came with', async () => {
@@ -164,6 +196,10 @@ test('the time that a timestamp was issued is the floor under the clock', async 
   // A machine that comes up in 1970: what has expired since is still seen as expired.
   const clock = { now: () => 1000 }
   assert.equal((await client.refresh({ clock })).clockBehind, sim.now - 1000)
+  // Five minutes are nothing to speak of.
+  const behind = async (milliseconds: number): Promise<number | undefined> =>
+    (await client.refresh({ clock: { now: () => sim.now - milliseconds } })).clockBehind
+  assert.deepEqual([await behind(300_000), await behind(300_001)], [undefined, 300_001])
   sim.edit('targets', () => ({ expires: sim.now - 1000 }))
   sim.publish('targets', 'snapshot', 'timestamp')
   await assert.rejects(client.refresh({ clock }), (error) => isBinderyError(error, 'expired'))
@@ -190,4 +226,54 @@ test('a time far ahead, signed with a stolen timestamp key, ends with the key', 
   sim.publish('timestamp')
   await client.refresh()
   assert.deepEqual(client.trusted(), ['root 2', 'snapshot 1', 'targets 1', 'timestamp 2'])
+})
+
+test('the note holds what a header can, and is written when that changes', async () => {
+  const { client } = await currentClient()
+  const { saves, store } = counting(client)
+  const [bytes, others] = [utf8('a'), utf8('b')]
+  const kept = async (etag: string | undefined, of = bytes, rootChecked = 5000): Promise<CheckState> => {
+    const old = await loadCheckState(store)
+    await saveCheckState(store, old, rootChecked, { bytes: of, ...(etag === undefined ? {} : { etag }) })
+    return await loadCheckState(store)
+  }
+  for (const etag of ['x', '\u0000\n\u00ff', 'x'.repeat(2048)])
+    assert.deepEqual(await kept(etag), { rootChecked: 5000, etag: { value: etag, of: sha256(bytes) } })
+  for (const etag of [undefined, '', '\u0100', 'x\u0100', '\u0100x', 'x'.repeat(2049)])
+    assert.deepEqual(await kept(etag), { rootChecked: 5000 })
+  assert.match(Buffer.from(client.files.get('checked') ?? []).toString(), /^bindery-checked 1\nroot-checked 5\n$/)
+  saves.length = 0
+  const writes: number[] = []
+  for (const [etag, of, time] of [
+    ['x', bytes, 5000],
+    ['x', bytes, 5000],
+    ['y', bytes, 5000],
+    ['y', others, 5000],
+    ['y', others, 6000],
+    [undefined, others, 6000],
+    [undefined, others, 6000],
+  ] as const) {
+    await kept(etag, of, time)
+    writes.push(saves.length)
+  }
+  assert.deepEqual(writes, [1, 1, 2, 3, 4, 5, 5])
+})
+
+test('a note of which a part is missing or no note says no more than what is left', async () => {
+  const { client } = await currentClient()
+  const of = sha256(utf8('a'))
+  const read = async (...lines: readonly string[]): Promise<CheckState> => {
+    client.files.set('checked', utf8(['bindery-checked 1', ...lines, ''].join('\n')))
+    return await loadCheckState(client.store)
+  }
+  assert.deepEqual(await read('root-checked 5', `timestamp ${of}`, 'etag x'), { rootChecked: 5000, etag: { value: 'x', of } })
+  assert.deepEqual(await read('root-checked 5', `timestamp ${of}`), { rootChecked: 5000 })
+  assert.deepEqual(await read('root-checked 5', 'etag x'), { rootChecked: 5000 })
+  assert.deepEqual(await read('root-checked 5', `timestamp ${of}`, `etag ${'x'.repeat(2049)}`), { rootChecked: 5000 })
+  for (const time of ['x5', '5x', '1234567890123', '']) assert.deepEqual(await read(`root-checked ${time}`), { rootChecked: 0 })
+  assert.deepEqual(await read(`timestamp ${of}`, 'etag x'), { rootChecked: 0, etag: { value: 'x', of } })
+  client.files.set('checked', utf8('nonsense'))
+  assert.deepEqual(await loadCheckState(client.store), { rootChecked: 0 })
+  client.files.delete('checked')
+  assert.deepEqual(await loadCheckState(client.store), { rootChecked: 0 })
 })

@@ -1,3 +1,4 @@
+import { deepEqual as sameContent } from 'node:assert'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -5,6 +6,7 @@ import { sha256 } from '../src/base/digest.ts'
 import { utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { matchesPath } from '../src/engine/repo/delegations.ts'
+import { sourceName } from '../src/engine/repo/role-files.ts'
 import { clientOf, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
 import type { Client, Simulator } from './helpers/tuf-simulator.ts'
@@ -275,7 +277,7 @@ test('a role that the snapshot does not list is not asked for', async () => {
   sim.publishAs('snapshot', 2)
   const trust = await client.refresh()
   sim.requests.length = 0
-  await assert.rejects(trust.target('x'), (error) => isBinderyError(error, 'mix-and-match'))
+  await assert.rejects(trust.target('x'), (error) => isBinderyError(error, 'mix-and-match') && error.subject === 'A.json')
   assert.deepEqual(sim.requests, [])
 })
 
@@ -306,6 +308,11 @@ test('strange role names stay one file, on the repository and in the store', asy
   }
 })
 
+test('a role is one file by RFC 3986, in capitals', () => {
+  assert.equal(sourceName("a*b'/ü", 3, true), '3.a%2Ab%27%2F%C3%BC.json')
+  assert.equal(sourceName('(a)!', 3, false), '%28a%29%21.json')
+})
+
 test('all targets of a role, within what was delegated to it', async () => {
   const { client } = await graph(
     [['targets', 'base-amd64', { patterns: ['base/amd64/*'] }]],
@@ -322,6 +329,40 @@ test('all targets of a role, within what was delegated to it', async () => {
     ['base/amd64/1.tar.zst', 'base/amd64/1.update'],
   )
   await assert.rejects(trust.targetsOf('comp-amd64'), (error) => isBinderyError(error, 'not-found'))
+  assert.deepEqual(trust.delegated, ['base-amd64'])
+  const plain = await clientOf(simulate()).refresh()
+  assert.deepEqual(plain.delegated, [])
+  await assert.rejects(plain.targetsOf('base-amd64'), (error) => isBinderyError(error, 'not-found'))
+})
+
+test('a role is read and verified once, however often it is asked', async () => {
+  const { client } = await graph([['targets', 'base-amd64', { patterns: ['base/amd64/*'] }]], [['base-amd64', 'base/amd64/1.update']])
+  const loads: string[] = []
+  const store = { ...client.store, load: async (file: string) => (loads.push(file), await client.store.load(file)) }
+  const trust = await client.refresh({ store })
+  for (const path of ['base/amd64/1.update', 'base/amd64/2.update']) await trust.findTarget(path)
+  await trust.targetsOf('base-amd64')
+  assert.equal(loads.filter((file) => file === 'base-amd64.json').length, 1)
+})
+
+test('a target has what its role says of it, and a sha256', async () => {
+  const sim = simulate()
+  const sha256 = '0f'.repeat(32)
+  sim.edit('targets', () => ({
+    targets: new Map([
+      ['a', { length: 5, hashes: { sha256, sha512: '00' }, custom: { sequence: 1 } }],
+      ['b', { length: 6, hashes: { sha256 } }],
+      ['c', { length: 7, hashes: { sha512: '00' } }],
+    ]),
+  }))
+  sim.publish('targets', 'snapshot', 'timestamp')
+  const trust = await clientOf(sim).refresh()
+  // Objects that were read have no prototype.
+  sameContent((await trust.target('a'))?.value, { path: 'a', length: 5, sha256, custom: { sequence: 1 } })
+  assert.deepEqual((await trust.target('b'))?.value, { path: 'b', length: 6, sha256 })
+  assert.equal(await trust.target('d'), undefined)
+  assert.equal((await trust.findTarget('a'))?.value.role, 'targets')
+  await assert.rejects(trust.target('c'), (error) => isBinderyError(error, 'not-supported') && error.subject === 'c')
 })
 
 test('patterns match by components', () => {
@@ -341,6 +382,9 @@ test('patterns match by components', () => {
     ['*/*', 'a/b', true],
     ['a*b*c', 'axxbxxc', true],
     ['a*b*c', 'axxbxx', false],
+    ['*b', 'b', true],
+    ['a*b', 'ab', true],
+    ['ab*', 'ab', true],
     ['?', 'ü', true],
     ['?', '😀', true],
     ['[ab]', 'a', false],

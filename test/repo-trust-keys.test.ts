@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
-import { isBinderyError } from '../src/base/error.ts'
-import { encodeSigned, tufKeyId } from '../src/format/tuf.ts'
+import { BinderyError, isBinderyError } from '../src/base/error.ts'
+import { ed25519PrivateKey, publicKeyOfSeed, signEd25519, verifyEd25519, verifyEd25519Aside } from '../src/engine/repo/ed25519.ts'
+import { openPublicKey } from '../src/engine/repo/signature-schemes.ts'
+import { isSatisfied, isUnsigned, signersOf, verifySignatures } from '../src/engine/repo/verify-signatures.ts'
+import { decodeMetadata, encodeSigned, tufKeyId } from '../src/format/tuf.ts'
 import { canonical } from '../src/format/tuf.ts'
-import { clientOf, simulate } from './helpers/tuf-simulator.ts'
+import { clientOf, signBy, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer, signerKinds, signerOf } from './helpers/tuf-signers.ts'
+import type { KeyObject } from 'node:crypto'
 import type { ErrorCode } from '../src/base/error.ts'
-import type { TopRole } from '../src/format/tuf.ts'
+import type { Signed, TopRole } from '../src/format/tuf.ts'
 import type { TestSigner } from './helpers/tuf-signers.ts'
 
 async function refused(work: Promise<unknown>, code: ErrorCode): Promise<void> {
@@ -185,7 +190,7 @@ for (const kind of signerKinds) {
   })
 }
 
-test('an RSA key under 2048 bits, another curve, a scheme that does not fit the key do not count', async () => {
+test('an RSA key under 2048 bits, a scheme that does not fit the key do not count', async () => {
   const small = signerOf('rsassa-pss-sha256', 1024)
   const rsa = signerOf('rsassa-pss-sha256')
   const mislabelled = relabel(rsa, 'ecdsa', 'ecdsa-sha2-nistp256')
@@ -200,6 +205,55 @@ test('an RSA key under 2048 bits, another curve, a scheme that does not fit the 
     sim.setKeys('timestamp', [signer])
     sim.publish('timestamp')
     await refused(clientOf(sim).refresh(), 'bad-signature')
+  }
+})
+
+test('a key is opened where it is one of its scheme, and of a size that is neither weak nor costly', () => {
+  const isOpened = (keytype: string, scheme: string, publicKey: string): boolean =>
+    openPublicKey({ keytype, scheme, publicKey, json: {} }) !== undefined
+  const rsa = (bits: number): string => {
+    const modulus = Buffer.alloc(Math.ceil(bits / 8), 0xff)
+    modulus[0] = 0xff >> (modulus.length * 8 - bits)
+    const key = createPublicKey({ key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' }, format: 'jwk' })
+    return key.export({ type: 'spki', format: 'pem' }).toString()
+  }
+  const pem = ({ publicKey }: { readonly publicKey: KeyObject }): string => publicKey.export({ type: 'spki', format: 'pem' }).toString()
+  const curve = (namedCurve: string): string => pem(generateKeyPairSync('ec', { namedCurve }))
+  const ed25519 = pem(generateKeyPairSync('ed25519'))
+  const p256 = curve('prime256v1')
+  for (const scheme of ['rsassa-pss-sha256', 'rsa-pkcs1v15-sha256']) {
+    assert.deepEqual(
+      [2047, 2048, 16_384, 16_385].map((bits) => isOpened('rsa', scheme, rsa(bits))),
+      [false, true, true, false],
+    )
+    for (const other of [p256, ed25519, 'no PEM']) assert.equal(isOpened('rsa', scheme, other), false)
+  }
+  const scheme = 'ecdsa-sha2-nistp256'
+  for (const keytype of ['ecdsa', 'ecdsa-sha2-nistp256', 'rsa']) assert.equal(isOpened(keytype, scheme, p256), keytype !== 'rsa')
+  for (const other of [curve('secp384r1'), rsa(2048), ed25519, 'no PEM']) assert.equal(isOpened('ecdsa', scheme, other), false)
+  for (const [hex, good] of [
+    ['0f'.repeat(32), true],
+    ['0f'.repeat(31), false],
+    ['0f'.repeat(33), false],
+    ['x', false],
+  ] as const)
+    assert.equal(isOpened('ed25519', 'ed25519', hex), good)
+})
+
+test('a signature that cannot be one does not count', () => {
+  for (const kind of signerKinds) assert.equal(openPublicKey(signerOf(kind).key)?.verify(utf8('x'), utf8('no signature')), false)
+})
+
+test('an ed25519 signature is verified at once and on a thread alike', async () => {
+  const seed = new Uint8Array(32).fill(7)
+  const [key, message] = [publicKeyOfSeed(seed), utf8('message')]
+  const signature = signEd25519(ed25519PrivateKey(seed), message)
+  for (const [said, good] of [
+    ['message', true],
+    ['massage', false],
+  ] as const) {
+    assert.equal(verifyEd25519(key, utf8(said), signature), good)
+    assert.equal(await verifyEd25519Aside(key, utf8(said), signature), good)
   }
 })
 
@@ -224,6 +278,26 @@ test('one key under two ids counts once', async () => {
   sim.setKeys('snapshot', [signer, alias], 2)
   sim.publish('snapshot', 'timestamp')
   await refused(clientOf(sim).refresh(), 'under-threshold')
+})
+
+test('who has signed is told by the key, not by its id, and without strangers', () => {
+  const { root } = simulate().roles
+  const [one, two, stranger] = pick([0, 1, 2]) as [TestSigner, TestSigner, TestSigner]
+  const alias = { ...one, keyId: 'an-alias' }
+  const known = [one, two, alias]
+  const role = { keyIds: known.map(({ keyId }) => keyId), threshold: 2 }
+  const authority = { role, keys: new Map(known.map(({ keyId, key }) => [keyId, key])), of: 'a test' }
+  const signed = (...signers: readonly TestSigner[]): Signed => decodeMetadata(signBy(root, signers))
+  const both = signed(one, alias, stranger)
+  assert.equal(signersOf(both, authority).length, 1)
+  assert.equal(isSatisfied(both, authority), false)
+  const enough = signed(one, alias, two)
+  assert.ok(signersOf(enough, authority).includes(two.keyId))
+  assert.equal(signersOf(enough, authority).length, 2)
+  assert.equal(isSatisfied(enough, authority), true)
+  assert.equal(isSatisfied(signed(...pick([0, 1, 2])), authority), true)
+  for (const file of [both, signed(stranger)]) assert.throws(() => verifySignatures(file, authority, 'a.json', '5.3.4'), isUnsigned)
+  assert.equal(isUnsigned(new BinderyError('expired', 'x')), false)
 })
 
 test('two signatures of one key id are refused, also where one would do', async () => {

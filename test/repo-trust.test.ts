@@ -1,18 +1,24 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { establishTrust } from '../src/engine/repo/trust.ts'
+import { farthestVersion } from '../src/engine/repo/update-roles.ts'
+import { rotatesOnline } from '../src/engine/repo/update-root.ts'
+import { decodeRoot } from '../src/format/tuf.ts'
 import { clientOf, day, signBy, simulate } from './helpers/tuf-simulator.ts'
 import { ed25519Signer } from './helpers/tuf-signers.ts'
 import type { ErrorCode } from '../src/base/error.ts'
+import type { MetaFile } from '../src/format/tuf.ts'
 import type { Client } from './helpers/tuf-simulator.ts'
 
-/** Refused for this reason, at this clause of the specification. */
+/** Refused for this reason, at this clause of the specification; whatever is refused names its file. */
 async function refused(work: Promise<unknown>, code: ErrorCode, clause?: string): Promise<void> {
   await assert.rejects(work, (error) => {
     assert.ok(isBinderyError(error), String(error))
     assert.equal(error.code, code, error.message)
+    assert.match(error.subject ?? '', /^\w[\w.%-]*\.json$/, error.message)
     if (clause !== undefined) assert.match(error.message, new RegExp(`\\(TUF ${clause.replaceAll('.', '\\.')}\\)`))
     return true
   })
@@ -289,6 +295,23 @@ test('mix-and-match: lengths and hashes must be those that are signed', async ()
   }
 })
 
+test('a length alone is checked, and a sha512 as well as a sha256', async () => {
+  for (const part of ['length', 'sha256', 'sha512'] as const) {
+    const sim = simulate()
+    const file = sim.files.get('1.snapshot.json') as Uint8Array
+    const metaOf = (bytes: Uint8Array): MetaFile =>
+      part === 'length'
+        ? { version: 1, length: bytes.length }
+        : { version: 1, hashes: { md5: '00', [part]: createHash(part).update(bytes).digest('hex') } }
+    sim.edit('timestamp', () => ({ snapshot: metaOf(file) }))
+    sim.publish('timestamp')
+    await clientOf(sim).refresh()
+    sim.edit('timestamp', () => ({ snapshot: metaOf(new Uint8Array(file.length + 1)) }))
+    sim.publish('timestamp')
+    await refused(clientOf(sim).refresh(), 'mix-and-match', '5.5.2')
+  }
+})
+
 test('metadata with a hash that nobody knows is refused', async () => {
   const sim = simulate()
   sim.edit('timestamp', () => ({ snapshot: { version: 1, hashes: { md5: '00' } } }))
@@ -351,6 +374,88 @@ test('fast-forward: one of several timestamp keys is enough to forget, a key tha
   sim.publishAs('timestamp', 2)
   await client.refresh()
   assert.ok(client.trusted().includes('timestamp 2'))
+})
+
+test('fast-forward: a version that nothing could follow is refused, wherever it is named', async () => {
+  for (const version of [farthestVersion, farthestVersion + 1]) {
+    for (const role of ['timestamp', 'snapshot', 'targets'] as const) {
+      const sim = simulate()
+      const client = clientOf(sim)
+      await client.refresh()
+      const before = client.trusted()
+      sim.publishAs(role, version)
+      sim.publish(...['snapshot', 'timestamp'].filter((above) => above !== role && !(role === 'timestamp' && above === 'snapshot')))
+      if (version === farthestVersion) await client.refresh()
+      else await refused(client.refresh(), 'fast-forward')
+      const after = client.trusted()
+      assert.equal(after.includes(`${role} ${version}`), version === farthestVersion)
+      if (role !== 'targets' && version > farthestVersion) assert.deepEqual(after, before)
+    }
+  }
+})
+
+test('a key that is another under its old id is rotated, one that nobody holds is not', () => {
+  const sim = simulate()
+  const old = decodeRoot(sim.files.get('1.root.json') as Uint8Array)
+  const [id] = old.value.roles.timestamp.keyIds as [string]
+  const withKeys = (keys: typeof old.value.keys): typeof old => ({ ...old, value: { ...old.value, keys } })
+  const other = new Map([...old.value.keys, [id, ed25519Signer(70).key] as const])
+  const none = new Map([...old.value.keys].filter(([known]) => known !== id))
+  assert.equal(rotatesOnline(old, old), false)
+  assert.equal(rotatesOnline(old, withKeys(other)), true)
+  assert.equal(rotatesOnline(old, withKeys(none)), true)
+  assert.equal(rotatesOnline(withKeys(none), old), true)
+  assert.equal(rotatesOnline(withKeys(none), withKeys(none)), false)
+})
+
+test('what has expired is taken for as long as the caller forgives it, and told', async () => {
+  const sim = simulate()
+  const client = clientOf(sim)
+  const { expires } = sim.roles.targets
+  sim.delegate('targets', { name: 'base-amd64' })
+  sim.publish('base-amd64')
+  for (const role of ['root', 'timestamp', 'snapshot'] as const) sim.edit(role, () => ({ expires: expires + 60 * day }))
+  sim.edit('targets', () => ({ expires: expires + 3 * day }))
+  sim.publish('root', 'targets', 'snapshot', 'timestamp')
+  sim.now = expires - 1
+  const fresh = await client.refresh()
+  await fresh.targetsOf('base-amd64')
+  assert.equal(fresh.staleSince(), undefined)
+  sim.now = expires
+  const trust = await client.refresh({ grace: 5 * day })
+  assert.equal(trust.staleSince(), undefined)
+  await trust.targetsOf('base-amd64')
+  assert.equal(trust.staleSince(), expires)
+  sim.now = expires + 4 * day
+  await refused(client.refresh(), 'expired', '5.6.5')
+  assert.equal((await client.refresh({ grace: 5 * day })).staleSince(), expires + 3 * day)
+  await refused(client.refresh({ grace: day }), 'expired', '5.6.5')
+})
+
+test('a stored file of the right version and another content is fetched again', async () => {
+  const sim = simulate()
+  sim.hashes = true
+  sim.publish('targets', 'snapshot', 'timestamp')
+  const client = clientOf(sim)
+  await client.refresh()
+  for (const role of ['snapshot', 'targets']) {
+    const good = bytesOf(client, `${role}.json`)
+    client.files.set(`${role}.json`, utf8(` ${good}`))
+    await client.refresh()
+    assert.equal(bytesOf(client, `${role}.json`), good)
+  }
+})
+
+test('a signed length may be all that the ceiling allows', async () => {
+  const sim = simulate()
+  sim.hashes = true
+  for (let i = 0; i < 9; i++) sim.addTarget('targets', `file-${i}`, '')
+  sim.publish('targets', 'snapshot', 'timestamp')
+  const ceiling = sim.files.get('2.targets.json')?.length as number
+  const refresh = async (most: number): Promise<unknown> =>
+    await clientOf(sim).refresh({ limits: { ceiling: most, root: most, timestamp: most } })
+  await refresh(ceiling)
+  await refused(refresh(ceiling - 1), 'over-limit')
 })
 
 test('a store that was damaged is fetched again, a damaged root is told', async () => {

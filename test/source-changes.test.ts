@@ -9,6 +9,7 @@ import { isBinderyError } from '../src/base/error.ts'
 import { decodeRlog } from '../src/format/cvs-log.ts'
 import { decodeRdiff } from '../src/format/cvs-rdiff.ts'
 import { decodeLog, decodeNameStatus, logFormat } from '../src/format/git-changes.ts'
+import { anyCharacter } from './helpers/any-character.ts'
 import { needs } from './helpers/programs.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { SourceChange } from '../src/base/source-change.ts'
@@ -110,7 +111,7 @@ test('cvs rdiff: other wordings of CVS, and lines that are none', () => {
 
 test('whatever the programs print is read or refused', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+    fc.property(fc.string({ unit: anyCharacter, maxLength: 200 }), (text) => {
       for (const decode of [decodeRdiff, decodeNameStatus, decodeLog, (data: Uint8Array) => decodeRlog(data, 'ports')]) {
         try {
           decode(fromLatin1(text.replaceAll(/[^\u0000-\u00ff]/g, '?')))

@@ -14,7 +14,7 @@ export const maxNameBytes = 255
 /** Undefined unless `text` (one char per byte) is already a safe relative path. Nothing is repaired. */
 export function parseRelPath(text: string): RelPath | undefined {
   if (text === '.') return rootPath
-  if (text.length === 0 || text.length > maxPathBytes) return undefined
+  if (text.length > maxPathBytes) return undefined
   for (const name of text.split('/')) if (!isSafeName(name)) return undefined
   return text as RelPath
 }

@@ -1,0 +1,63 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+
+/** What Stryker's report (mutation-testing-report-schema 2) says of one mutant. */
+export type Mutant = {
+  readonly file: string
+  readonly status: string
+  /** From 1. */
+  readonly line: number
+  /** The whole line on which it begins, trimmed: where it is, whatever moves above it. */
+  readonly within: string
+  readonly original: string
+  readonly replacement: string
+}
+
+type Position = { readonly line: number; readonly column: number }
+type Reported = {
+  readonly status: string
+  /** Reached only while modules are loaded. */
+  readonly static?: boolean
+  readonly replacement?: string
+  readonly location: { readonly start: Position; readonly end: Position }
+}
+type Report = { readonly files: Readonly<Record<string, { readonly source: string; readonly mutants: readonly Reported[] }>> }
+
+export function readMutants(file: string): readonly Mutant[] {
+  if (!existsSync(file)) return []
+  const { files } = JSON.parse(readFileSync(file, 'utf8')) as Report
+  return Object.entries(files).flatMap(([name, { source, mutants }]) => mutants.map((mutant) => mutantOf(name, source.split('\n'), mutant)))
+}
+
+function mutantOf(file: string, lines: readonly string[], { status, replacement = '', location }: Reported): Mutant {
+  const { start, end } = location
+  const span = lines.slice(start.line - 1, end.line)
+  const last = span.length - 1
+  const cut = span.map((line, i) => line.slice(i === 0 ? start.column - 1 : 0, i === last ? end.column - 1 : undefined))
+  return {
+    file,
+    status,
+    line: start.line,
+    within: oneLine(span[0] ?? ''),
+    original: oneLine(cut.join(' ')),
+    replacement: oneLine(replacement),
+  }
+}
+
+/** However it is broken into lines. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim()
+}
+
+/**
+ * Takes out what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
+ * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did. With `survivorsToo`
+ * also what it would believe while a helper of tests has changed, which it does not look at.
+ */
+export function forgetUncertain(file: string, survivorsToo: boolean): void {
+  if (!existsSync(file)) return
+  const report = JSON.parse(readFileSync(file, 'utf8')) as Report
+  const isCertain = ({ status, static: whileLoading = false }: Reported): boolean =>
+    status === 'Killed' || (status !== 'NoCoverage' && !whileLoading && !survivorsToo)
+  const files = Object.entries(report.files).map(([name, one]) => [name, { ...one, mutants: one.mutants.filter(isCertain) }] as const)
+  writeFileSync(file, JSON.stringify({ ...report, files: Object.fromEntries(files) }))
+}
