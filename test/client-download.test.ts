@@ -134,10 +134,9 @@ test('a part with all bytes needs no request; one with too many is none', async 
   await site.close()
 })
 
-const pieces = await measure(oneChunk(content), content.length)
-const inPieces = markVerified({ ...info, custom: encodePieces(pieces.pieces as Pieces) })
-
 async function downloadInPieces(session: Session, ...sites: readonly Site[]): Promise<readonly unknown[]> {
+  const { pieces } = await measure(oneChunk(content), content.length)
+  const inPieces = markVerified({ ...info, custom: encodePieces(pieces as Pieces) })
   const urls = sites.map(({ base }) => `${base}/`)
   const blob = await downloadBlob(session, { urls, meter: silentMeter }, inPieces)
   assert.equal(Buffer.compare((await collectBytes(session.disk.read(blob.value.path), content.length)) as Uint8Array, content), 0)

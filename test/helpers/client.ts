@@ -13,7 +13,7 @@ export type TestSession = Session & { readonly said: string[]; readonly explaine
 export async function testSession(change: Partial<Session> = {}): Promise<TestSession> {
   const [said, explained]: [string[], string[]] = [[], []]
   const disk = change.disk ?? memoryDisk()
-  const config = change.config ?? { ...defaultConfig, network: { ...defaultConfig.network, answerMs: 300, idleMs: 300 } }
+  const config = change.config ?? { ...defaultConfig, network: { ...defaultConfig.network, answerMs: 1000, idleMs: 1000 } }
   await makeStateFolders(disk)
   return {
     disk,
