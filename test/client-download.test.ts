@@ -170,6 +170,13 @@ test('a part that ends within a piece is gone on with, and that piece is checked
   for (const site of [bad, good]) await site.close()
 })
 
+test('where the begun piece of an earlier run was bad, the only mirror is asked for it anew', async () => {
+  const site = await goodSite()
+  const part = damagedAt(395_000).subarray(0, 400_000)
+  assert.deepEqual(await downloadInPieces(await withPart(part), site), ['bytes=400000-', 'bytes=393216-'])
+  await site.close()
+})
+
 test('where every mirror has the same bad piece, that is said', async () => {
   const sites = [await goodSite({ bytes: damagedAt(500_000) }), await goodSite({ bytes: damagedAt(500_000) })]
   await assert.rejects(downloadInPieces(await testSession(), ...sites), {

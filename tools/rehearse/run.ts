@@ -22,7 +22,7 @@ async function main(atEnd: (() => void)[]): Promise<void> {
   if (process.getuid?.() !== 0) throw new Error('run it as root: it needs owners, devices and chroot(8)')
   if (!existsSync('/usr/bin/apt-get')) throw new Error('run it on Debian 12: its packages come by apt-get')
   const { slice, kills } = optionsOf(process.argv.slice(2))
-  const systems = prepareSystems(slice, resolve('.cache/rehearse', slice.name))
+  const systems = await prepareSystems(slice, resolve('.cache/rehearse', slice.name))
   const work = resolve('.cache/rehearse', slice.name, 'work')
   const started = performance.now()
   rmSync(work, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   copyFileSync,
@@ -14,37 +14,45 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
 
 /**
  * A system out of packages alone: their files, and dpkg's record of them, so that dpkg --verify is a judge of what an update
  * left. No maintainer's script is run; what those make on a machine is in machine.ts.
  */
-export function unpackSystem(debs: readonly string[], root: string): void {
+export async function unpackSystem(debs: readonly string[], root: string): Promise<void> {
   mkdirSync(join(root, 'usr'), { recursive: true })
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) mergeIntoUsr(root, name)
-  unpackAll(debs, root)
-  recordPackages(debs, root)
+  recordPackages(await unpackAll(debs, root), root)
 }
 
 /** Files alone: a kernel. Its release names no link of the system's, but the folders where they lead to. */
-export function unpackKernels(debs: readonly string[], root: string): void {
+export async function unpackKernels(debs: readonly string[], root: string): Promise<void> {
   mkdirSync(join(root, 'usr'), { recursive: true })
   mergeIntoUsr(root, 'lib')
-  unpackAll(debs, root)
+  await unpackAll(debs, root)
   rmSync(join(root, 'lib'))
 }
 
 /** A folder of several packages gets the time of its newest name: one that the clock gave, and no release would have. */
-function unpackAll(debs: readonly string[], root: string): void {
+async function unpackAll(debs: readonly string[], root: string): Promise<readonly Unpacked[]> {
   const started = Math.floor(Date.now() / 1000)
-  for (const deb of debs) unpackFiles(deb, root)
+  const unpacked: Unpacked[] = []
+  for (const deb of debs) unpacked.push({ deb, names: await unpackFiles(deb, root) })
   execFileSync('find', [root, '-type', 'd', '-newermt', `@${started}`, '-exec', 'touch', '-d', merged.toISOString(), '{}', '+'])
+  return unpacked
 }
 
-function unpackFiles(deb: string, root: string): void {
+/** A package, and the names in it, in order. */
+type Unpacked = { readonly deb: string; readonly names: readonly string[] }
+
+const later = promisify(execFile)
+
+async function unpackFiles(deb: string, root: string): Promise<readonly string[]> {
   // By tar, since dpkg-deb -x would make folders of the links /bin and /lib.
-  const unpack = 'dpkg-deb --fsys-tarfile "$1" | tar -x -p --numeric-owner --keep-directory-symlink -C "$2"'
-  execFileSync('bash', ['-o', 'pipefail', '-c', unpack, 'bash', deb, root])
+  const unpack = 'dpkg-deb --fsys-tarfile "$1" | tar -x -v -p --numeric-owner --keep-directory-symlink --quoting-style=literal -C "$2"'
+  const { stdout } = await later('bash', ['-o', 'pipefail', '-c', unpack, 'bash', deb, root], { maxBuffer: 1 << 26 })
+  return stdout.trimEnd().split('\n')
 }
 
 /** Long before any package, so that the link is the same in each release. */
@@ -56,11 +64,11 @@ function mergeIntoUsr(root: string, name: string): void {
   lutimesSync(join(root, name), merged, merged)
 }
 
-function recordPackages(debs: readonly string[], root: string): void {
+function recordPackages(unpacked: readonly Unpacked[], root: string): void {
   const dpkg = join(root, 'var/lib/dpkg')
   mkdirSync(join(dpkg, 'info'), { recursive: true })
   mkdirSync(join(dpkg, 'updates'), { recursive: true })
-  const records = debs.map((deb) => recordPackage(deb, root))
+  const records = unpacked.map((one) => recordPackage(one, root))
   for (const [name, text] of [
     ['status', records.map(({ paragraph }) => `${paragraph}\n`).join('')],
     ['available', ''],
@@ -75,7 +83,7 @@ function recordPackages(debs: readonly string[], root: string): void {
 
 type Record = { readonly paragraph: string; readonly made: Date }
 
-function recordPackage(deb: string, root: string): Record {
+function recordPackage({ deb, names }: Unpacked, root: string): Record {
   const control = `${root}.control`
   execFileSync('dpkg-deb', ['-e', deb, control])
   const fields = readFileSync(join(control, 'control'), 'utf8').trimEnd()
@@ -87,23 +95,15 @@ function recordPackage(deb: string, root: string): Record {
     copyFileSync(join(control, file), `${stem}.${file}`)
     utimesSync(`${stem}.${file}`, made, made)
   }
-  writeFileSync(`${stem}.list`, namesIn(deb).join('\n') + '\n')
+  writeFileSync(`${stem}.list`, listed(names).join('\n') + '\n')
   utimesSync(`${stem}.list`, made, made)
   const conffiles = conffilesOf(join(control, 'conffiles'), root)
   rmSync(control, { recursive: true })
   return { paragraph: fields.replace(/^(Package: .*)$/m, `$1\nStatus: install ok installed`) + `\n${conffiles}`, made }
 }
 
-function namesIn(deb: string): readonly string[] {
-  const list = execFileSync(
-    'bash',
-    ['-o', 'pipefail', '-c', 'dpkg-deb --fsys-tarfile "$1" | tar -t --quoting-style=literal', 'bash', deb],
-    { encoding: 'utf8' },
-  )
-  return list
-    .trimEnd()
-    .split('\n')
-    .map((name) => (name === './' ? '/.' : name.replace(/^\./, '').replace(/\/$/, '')))
+function listed(names: readonly string[]): readonly string[] {
+  return names.map((name) => (name === './' ? '/.' : name.replace(/^\./, '').replace(/\/$/, '')))
 }
 
 function conffilesOf(file: string, root: string): string {

@@ -28,8 +28,17 @@ export type Attempt = {
 export type Outcome =
   /** The part has its full length; `resumedAt` bytes of it were there before. */
   | { readonly kind: 'complete'; readonly resumedAt: number }
-  /** `reached`: how far the part goes now. `wouldRestart`: another mirror may go on where this one would begin anew. */
-  | { readonly kind: 'failed'; readonly error: BinderyError; readonly reached: number; readonly wouldRestart?: boolean }
+  /**
+   * `reached`: how far the part goes now. `wouldRestart`: another mirror may go on where this one would begin anew. `wasBegun`: a bad piece
+   * had begun before this try.
+   */
+  | {
+      readonly kind: 'failed'
+      readonly error: BinderyError
+      readonly reached: number
+      readonly wouldRestart?: boolean
+      readonly wasBegun?: boolean
+    }
 
 export function blobUrl(base: string, info: TargetInfo): string {
   return base + blobKey(info.path, info.sha256).split('/').map(encodeURIComponent).join('/').replaceAll('%2B', '+')
@@ -90,7 +99,7 @@ async function receive(session: Session, attempt: Attempt, response: HttpRespons
   await disk.append(partPath(info.sha256), watched.stream)
   const { received, error, bad } = watched.result()
   if (bad !== undefined) await disk.truncate(partPath(info.sha256), bad)
-  if (error !== undefined) return { kind: 'failed', error, reached: bad ?? start + received }
+  if (error !== undefined) return { kind: 'failed', error, reached: bad ?? start + received, wasBegun: bad !== undefined && bad < start }
   return { kind: 'complete', resumedAt: start }
 }
 

@@ -97,10 +97,11 @@ async function completePart(session: Session, place: Place, info: TargetInfo): P
 /**
  * A broken connection that brought us further than ever is gone on with; a server that ignores ranges begins anew each
  * time and would go on for ever. Wrong bytes may have been there before: then the mirror gets one chance with a fresh
- * file.
+ * file, or a fresh piece.
  */
 function mayTryAgain(outcome: Outcome, furthest: number, { length }: TargetInfo): boolean {
   if (outcome.kind === 'complete') return outcome.resumedAt > 0
+  if (outcome.wasBegun === true) return true
   return outcome.reached < length && outcome.reached >= furthest + worthwhile
 }
 
