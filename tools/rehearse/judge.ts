@@ -31,7 +31,7 @@ const find = `find . -path ./var/db -prune -o -printf '%P\\t%D:%i\\t%C@\\t%y\\t%
 
 /** What the system itself makes anew behind each update, or leaves half made when it is killed with the install: neither compared nor counted. */
 const generated =
-  /^(?:etc\/ld\.so\.cache|usr\/lib\/udev\/(?:hwdb\.bin|\.#hwdb\.bin[A-Za-z0-9]{6})|var\/cache\/ldconfig(?:\/.*)?|usr\/lib\/modules\/[^/]+\/modules\.(?:devname|softdep|(?:alias|builtin|builtin\.alias|dep|symbols)(?:\.bin)?))$/
+  /^(?:etc\/ld\.so\.cache|usr\/lib\/udev\/(?:hwdb\.bin|\.#hwdb\.bin[A-Za-z0-9]{6})|var\/cache\/ldconfig(?:\/.*)?|usr\/lib\/modules\/[^/]+\/modules\.(?:devname|softdep|(?:alias|builtin|builtin\.alias|dep|symbols)(?:\.bin)?)(?:\.\d+\.\d+\.\d+)?)$/
 
 export function differences(seen: Description, wanted: Description): readonly string[] {
   const paths = [...new Set([...seen.keys(), ...wanted.keys()])].filter((path) => !generated.test(path)).sort()
