@@ -107,22 +107,28 @@ xattr_lines() {
 		END { flush() }'
 }
 
-# Words on stdin, `digest` lines on stdout.
-read_digests() {
-	: >"$tmp/words"
+# in_batches LIST PROGRAM: words on stdin; those that are files, in LIST, and the program gets 64 of these files at a time.
+in_batches() {
+	list=$1 per_batch=$2
+	: >"$list"
 	set --
 	while read -r one; do
 		see "$one"
 		[ "$kind" = file ] || continue
-		printf '%s\n' "$one" >>"$tmp/words"
+		printf '%s\n' "$one" >>"$list"
 		set -- "$@" "$file"
-		[ $# -lt 64 ] || { digests "$@" >>"$tmp/sums" && set --; }
+		[ $# = 64 ] || continue
+		"$per_batch" "$@" || return
+		set --
 	done
-	[ $# = 0 ] || digests "$@" >>"$tmp/sums"
-	if [ -s "$tmp/words" ]; then
-		sed 's/^/digest /' "$tmp/words" | paste -d ' ' - "$tmp/sums"
-		rm -f "$tmp/sums"
-	fi
+	[ $# = 0 ] || "$per_batch" "$@"
+}
+
+# Words on stdin, `digest` lines on stdout.
+read_digests() {
+	in_batches "$tmp/words" digests >"$tmp/sums"
+	if [ -s "$tmp/words" ]; then sed 's/^/digest /' "$tmp/words" | paste -d ' ' - "$tmp/sums"; fi
+	rm -f "$tmp/sums"
 }
 
 # Names of libraries on stdin; `uses FILE NAME` lines on stdout, for the programs and libraries here that hold such a name. Whether

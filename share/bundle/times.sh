@@ -10,7 +10,7 @@ set_leaf_times() {
 # owner and mode as they were and will be. Any other is looked at by itself.
 keep_meant() {
 	awk '{ print $1 }' "$tmp/only-times" >"$tmp/words"
-	look_at_words <"$tmp/words"
+	in_batches "$tmp/seen" look_at <"$tmp/words" >"$tmp/looks"
 	looks=$tmp/looks plain=$tmp/leaf-times only=$tmp/only-times awk '
 		BEGIN { while ((getline line < ENVIRON["only"]) > 0) { split(line, f, " "); of[f[1]] = line } }
 		{
@@ -28,30 +28,13 @@ keep_meant() {
 	done <"$tmp/odd"
 }
 
-# Words of files on stdin; those that are files, in seen, and a line of each in looks.
-look_at_words() {
-	: >"$tmp/seen"
-	: >"$tmp/looks"
-	set --
-	while read -r one; do
-		see "$one"
-		[ "$kind" = file ] || continue
-		printf '%s\n' "$one" >>"$tmp/seen"
-		set -- "$@" "$file"
-		[ $# = 64 ] || continue
-		look_at "$@"
-		set --
-	done
-	[ $# = 0 ] || look_at "$@"
-}
-
-# Of files of which one is gone meanwhile it is not told whose line is whose.
+# A line of each. Of files of which one is gone meanwhile it is not told whose line is whose.
 look_at() {
 	if stat "$statting" "$linked $details" "$@" >"$tmp/look" 2>/dev/null; then cat "$tmp/look"
-	else for _ in "$@"; do echo; done; fi >>"$tmp/looks"
+	else for _ in "$@"; do echo; done; fi
 }
 
-# set_stamps [KIND]: lines `PATH STAMP` on stdin, in the same way.
+# set_stamps [KIND]: lines `PATH STAMP` on stdin: what follows on each other and gets the same time gets it at once.
 set_stamps() {
 	only=${1-} value='' are_links=''
 	set --
