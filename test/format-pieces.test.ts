@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { base64, oneChunk } from '../src/base/bytes.ts'
-import { measure, targetOf } from '../src/engine/repo/blob.ts'
+import { measure, putBlob, targetOf } from '../src/engine/repo/blob.ts'
+import { blobKey } from '../src/engine/repo/layout.ts'
+import { checkBlobs } from '../src/engine/repo/stage-blobs.ts'
 import { decodePieces, pieceHasher, pieceSizeOf } from '../src/format/pieces.ts'
+import { memoryStore } from '../src/host/memory-store.ts'
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
 
@@ -19,6 +22,18 @@ test('a target of several pieces names the first six bytes of each digest', asyn
   const { custom, length } = targetOf(blob, { sequence: 1 })
   assert.deepEqual(custom, { pieces: { size: 65_536, sha256: base64(Buffer.concat(pieces)) }, sequence: 1 })
   assert.deepEqual(decodePieces('x', length, custom), { size: 65_536, digests: pieces.map((piece) => base64(piece)) })
+})
+
+test('nobody signs for a target whose pieces are others, though its digest is right', async () => {
+  const bytes = new Uint8Array(100_000).map((_, i) => i % 251)
+  const store = memoryStore()
+  const blob = { target: 'base/amd64/x', ...(await measure(oneChunk(bytes), bytes.length)), open: () => oneChunk(bytes) }
+  await putBlob(store, blob)
+  const [path, file] = [blob.target, targetOf(blob)]
+  const key = blobKey(path, blob.sha256)
+  await checkBlobs(store, [{ path, key, file }])
+  const other = { ...file, custom: { pieces: { size: 65_536, sha256: base64(new Uint8Array(12)) } } }
+  await assert.rejects(checkBlobs(store, [{ path, key, file: other }]), { code: 'bad-digest', subject: key })
 })
 
 test('however the bytes come, the pieces are the same', () => {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
-import { base64, concatBytes, fromBase64 } from '../base/bytes.ts'
+import { base64, concatBytes, fromBase64, fromHex } from '../base/bytes.ts'
+import { sha256Hasher } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
-import type { Hash } from 'node:crypto'
+import type { Hasher } from '../base/digest.ts'
 import type { JsonObject } from './strict-json.ts'
 
 /**
@@ -30,10 +30,10 @@ export type PieceHasher = {
 }
 
 export function pieceHasher(size: number): PieceHasher {
-  let [hash, filled] = [createHash('sha256'), 0]
+  let [hash, filled] = [sha256Hasher(), 0]
   const close = (): string => {
     const digest = beginning(hash)
-    ;[hash, filled] = [createHash('sha256'), 0]
+    ;[hash, filled] = [sha256Hasher(), 0]
     return digest
   }
   return {
@@ -52,8 +52,8 @@ export function pieceHasher(size: number): PieceHasher {
   }
 }
 
-function beginning(hash: Hash): string {
-  return base64(hash.digest().subarray(0, digestBytes))
+function beginning(hash: Hasher): string {
+  return base64(fromHex(hash.digest().slice(0, 2 * digestBytes)) as Uint8Array)
 }
 
 /** Undefined where there are none; `bad-format`, about the target at `path`, for what nobody writes. */

@@ -13,8 +13,8 @@ import type { Inode } from '../port/disk.ts'
 /**
  * From safe relative paths to paths of the system, never through a symbolic link below the root.
  *
- * Writing is anchored: on Linux each parent is opened relative to the one above it (disk-anchors.ts), so that nobody who may write to a directory on the way can swap it for a link between our check and
- * our use. Elsewhere node offers no openat(2): the parents are looked at first, and what keeps a hostile user out is that
+ * Writing is anchored: on Linux each parent is opened relative to the one above it (disk-anchors.ts), so that nobody who
+ * may write to a directory on the way can swap it for a link between our check and our use. Elsewhere node offers no openat(2): the parents are looked at first, and what keeps a hostile user out is that
  * the directories of a system tree belong to root, as does the folder in which new contents are staged.
  *
  * Reading looks at the parents, too, and remembers good ones for a few milliseconds: a walk asks for all names of a

@@ -1,7 +1,7 @@
 import { collectBytes, oneChunk } from '../../base/bytes.ts'
 import { digestStream, sha256, sha256Hasher } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
-import { encodePieces, pieceHasher, pieceSizeOf } from '../../format/pieces.ts'
+import { decodePieces, encodePieces, pieceHasher, pieceSizeOf } from '../../format/pieces.ts'
 import { blobKey } from './layout.ts'
 import type { ByteStream } from '../../base/bytes.ts'
 import type { Sha256 } from '../../base/digest.ts'
@@ -71,6 +71,18 @@ async function* checked(key: string, blob: Blob): ByteStream {
 export function targetOf(blob: Blob, said?: JsonObject): TargetFile {
   const custom = blob.pieces === undefined ? said : { ...encodePieces(blob.pieces), ...said }
   return { length: blob.size, hashes: { sha256: blob.sha256 }, ...(custom === undefined ? {} : { custom }) }
+}
+
+/** Size and digest of what is served for a target, and whether its pieces are those that are signed. */
+export async function measureTarget(
+  stream: ByteStream,
+  path: string,
+  { length, custom }: TargetFile,
+): Promise<{ readonly size: number; readonly sha256: Sha256; readonly hasPieces: boolean }> {
+  const signed = decodePieces(path, length, custom)
+  if (signed === undefined) return { ...(await digestStream(stream)), hasPieces: true }
+  const { size, sha256, pieces } = await measure(stream, length, signed.size)
+  return { size, sha256, hasPieces: pieces?.digests.join() === signed.digests.join() }
 }
 
 /** Our own targets always have a sha256. */

@@ -1,8 +1,7 @@
 import { equalBytes } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
 import { decodeRoot, decodeSnapshot, decodeTargets, decodeTimestamp, formatTime } from '../../format/tuf.ts'
-import { decodePieces } from '../../format/pieces.ts'
-import { digestOf, measure } from './blob.ts'
+import { digestOf, measureTarget } from './blob.ts'
 import { attempt, report } from './fsck-findings.ts'
 import { checkFormer } from './fsck-former.ts'
 import { checkEachSignature } from './fsck-signatures.ts'
@@ -146,12 +145,10 @@ async function checkBlob({ store, meter }: FsckContext, path: string, file: Targ
   const size = await store.size(key)
   if (size === undefined) throw new BinderyError('not-found', 'is missing', { subject: key })
   if (size !== file.length) throw new BinderyError('bad-digest', `has ${size} bytes instead of ${file.length}`, { subject: key })
-  const pieces = decodePieces(path, file.length, file.custom)
-  const found = await measure(store.stream(key), file.length, pieces?.size)
+  const found = await measureTarget(store.stream(key), path, file)
   meter.advance(found.size)
   if (found.sha256 !== digestOf(path, file)) throw new BinderyError('bad-digest', 'has other contents than its name says', { subject: key })
-  if (pieces !== undefined && pieces.digests.join() !== found.pieces?.digests.join())
-    throw new BinderyError('bad-digest', 'has other pieces than its channel says', { subject: key })
+  if (!found.hasPieces) throw new BinderyError('bad-digest', 'has other pieces than its channel says', { subject: key })
 }
 
 async function reportOrphans(

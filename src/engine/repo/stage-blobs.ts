@@ -1,7 +1,6 @@
 import { BinderyError } from '../../base/error.ts'
 import { decodeListing, describeListing } from '../../format/listing.ts'
-import { decodePieces } from '../../format/pieces.ts'
-import { digestOf, measure } from './blob.ts'
+import { digestOf, measureTarget } from './blob.ts'
 import { blobKey } from './layout.ts'
 import type { TargetFile } from '../../format/tuf.ts'
 import type { Store } from '../../port/store.ts'
@@ -51,10 +50,8 @@ export async function checkBlobs(blobs: Store, added: readonly AddedTarget[]): P
   for (const { key, file, path } of added) {
     if ((await blobs.size(key)) === undefined)
       throw new BinderyError('not-found', 'is named by the metadata and not there', { subject: key })
-    const pieces = decodePieces(path, file.length, file.custom)
-    const found = await measure(blobs.stream(key), file.length, pieces?.size)
-    const isSame = found.size === file.length && found.sha256 === digestOf(path, file)
-    if (!isSame || (pieces !== undefined && pieces.digests.join() !== found.pieces?.digests.join()))
+    const found = await measureTarget(blobs.stream(key), path, file)
+    if (found.size !== file.length || found.sha256 !== digestOf(path, file) || !found.hasPieces)
       throw new BinderyError('bad-digest', 'is not what the metadata says', { subject: key })
   }
 }
