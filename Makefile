@@ -44,7 +44,10 @@ demo-patch: build ## a source patch, captured and shipped to a machine without a
 demo-farm: build ## commits become signed packages on a mirror, by a controller and two builders; the dashboard at the end
 	@node tools/demo-farm/run.ts
 
-rehearse: build ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS='--quick --kills 5'
+# Of the Debian packages that set-up knows it needs this one.
+rehearse: ## a Debian system is updated, killed and rolled back under running programs; as root; ARGS='--quick --kills 5'
+	@tools/setup.sh procps
+	@node tools/build.mjs
 	@node tools/rehearse/run.ts $(ARGS)
 
 rehearse-smoke: build ## a slice of it, with three kills

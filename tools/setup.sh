@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings this clone to where demo, tests and benchmarks run: Debian packages and npm packages, each only where missing,
 # so that a second run is quick and needs no network. Without root, or on another system, it says what is missing and
-# goes on: tests that need a missing tool are skipped aloud.
+# goes on: tests that need a missing tool are skipped aloud. With names of Debian packages, it brings of them those alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -58,13 +58,13 @@ tools='
 say() { echo "setup: $*" >&2; }
 
 main() {
-	install_tools
+	install_tools "$@"
 	install_modules
 }
 
 install_tools() {
 	local missing
-	missing=$(missing_packages)
+	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
 	if ! command -v apt-get >/dev/null; then
 		say "not a Debian system; tests that need these Debian packages will be skipped:$missing"
@@ -79,8 +79,14 @@ install_tools() {
 missing_packages() {
 	local pair
 	for pair in $tools; do
+		is_wanted "${pair%%:*}" "$@" || continue
 		is_there "${pair#*:}" || printf ' %s' "${pair%%:*}"
 	done
+}
+
+is_wanted() {
+	[ $# -gt 1 ] || return 0
+	[[ " ${*:2} " == *" $1 "* ]]
 }
 
 is_there() {
@@ -115,4 +121,4 @@ install_modules() {
 	PATH=$PWD/node_modules/.bin:$PATH node tools/liblzma.ts
 }
 
-main
+main "$@"
