@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { honest, mirrorServer } from '../helpers/mirror-server.ts'
+import { killBelow } from './processes.ts'
 import { bindery, environmentOf } from './scenarios.ts'
 import { copyFolder, runScript } from './site.ts'
 import type { Behaviour, MirrorServer, Served } from '../helpers/mirror-server.ts'
@@ -24,6 +25,8 @@ export type FetchOptions = {
   readonly goesOn?: boolean
   /** Lines of bindery.conf. */
   readonly conf?: string
+  /** It is killed then, with all its processes. */
+  readonly killed?: AbortSignal
 }
 
 export type Fetched = {
@@ -56,18 +59,19 @@ export async function makeNetworkSite(work: string): Promise<NetworkSite> {
   const repository = join(work, 'repo')
   const mirrors = [await mirrorServer(repository), await mirrorServer(repository), await mirrorServer(repository)] as const
   const [first, ...others] = mirrors.map(({ url }) => url) as [string, ...string[]]
-  const run = async (...words: readonly string[]): Promise<Ended> => await runAside(bindery(...words), environmentOf({ work, root: work }))
+  const run = async (words: readonly string[], killed?: AbortSignal): Promise<Ended> =>
+    await runAside(bindery(...words), environmentOf({ work, root: work }), killed)
   runScript(work, 'cp -a OLD machine')
   const more = others.flatMap((url) => ['--mirror', url])
-  await good(run('-C', join(work, 'machine'), 'enroll', first, join(repository, 'metadata/1.root.json'), 'base/amd64', ...more))
+  await good(run(['-C', join(work, 'machine'), 'enroll', first, join(repository, 'metadata/1.root.json'), 'base/amd64', ...more]))
   runScript(work, 'bindery publish -r repo -k keys new.tar.zst')
-  await good(run('-C', join(work, 'machine'), 'check'))
+  await good(run(['-C', join(work, 'machine'), 'check']))
   const sizeOf = (pattern: string): number => statSync(join(repository, globSync(pattern, { cwd: repository })[0] as string)).size
   return {
     mirrors,
     delta: sizeOf('blobs/base/amd64/*-amd64.delta'),
     full: sizeOf('blobs/base/amd64/*base-1.1-*.tar.zst'),
-    fetch: async (behaviours, { goesOn = false, conf = usualConf } = {}) => {
+    fetch: async (behaviours, { goesOn = false, conf = usualConf, killed } = {}) => {
       if (!goesOn) copyFolder(work, 'machine', 'root')
       writeFileSync(join(work, 'conf'), conf)
       for (const [i, mirror] of mirrors.entries()) {
@@ -75,7 +79,7 @@ export async function makeNetworkSite(work: string): Promise<NetworkSite> {
         mirror.served.length = 0
       }
       const started = performance.now()
-      const { status, text } = await run('-C', join(work, 'root'), '-f', join(work, 'conf'), 'fetch')
+      const { status, text } = await run(['-C', join(work, 'root'), '-f', join(work, 'conf'), 'fetch'], killed)
       const seconds = (performance.now() - started) / 1000
       const served = mirrors.map((mirror) => mirror.served.map((one) => ({ ...one })))
       return {
@@ -113,8 +117,12 @@ async function good(ended: Promise<Ended>): Promise<void> {
 }
 
 /** The servers are in this process: it must go on meanwhile. What does not end within two minutes hangs. */
-async function runAside([program, ...words]: readonly [string, ...string[]], env: NodeJS.ProcessEnv): Promise<Ended> {
+async function runAside([program, ...words]: readonly [string, ...string[]], env: NodeJS.ProcessEnv, killed?: AbortSignal): Promise<Ended> {
   const child = spawn(program, words, { env, stdio: ['ignore', 'ignore', 'pipe'], timeout: 120_000, killSignal: 'SIGKILL' })
+  killed?.addEventListener('abort', () => {
+    if (child.pid !== undefined) killBelow(child.pid)
+    child.kill('SIGKILL')
+  })
   let text = ''
   child.stderr.on('data', (chunk: Buffer) => (text += chunk.toString()))
   return await new Promise((done) => child.once('close', (status) => done({ status, text: text.trim() })))

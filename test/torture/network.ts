@@ -57,6 +57,10 @@ export function networkPoints(site: NetworkSite): NetworkPoints {
       name: String(i),
       faults: async () => await cutWithoutRanges(site, i, note),
     })),
+    'client killed at each hundredth of a download': Array.from({ length: 100 }, (_, i) => ({
+      name: String(i),
+      faults: async () => await killedAt(site, i, note),
+    })),
     'delta damaged on one mirror': Array.from({ length: 20 }, (_, i) => ({
       name: String(i),
       faults: async () => await damagedOnOne(site, i, note),
@@ -134,9 +138,14 @@ async function allBad(site: NetworkSite, behaviour: Behaviour, note: Note): Prom
   ]
 }
 
+/** The middle of the ith hundredth of the delta. */
+function hundredth({ delta }: NetworkSite, i: number): number {
+  return Math.floor((delta * (i + 0.5)) / 100)
+}
+
 /** The connection that sends this byte of the delta breaks, once. */
 function cutOnce(site: NetworkSite, i: number, behaviour: Behaviour = honest): Behaviour {
-  const at = Math.floor((site.delta * (i + 0.5)) / 100)
+  const at = hundredth(site, i)
   let isCut = false
   return (asked) => {
     if (isCut || !isDelta(asked.path) || asked.content === undefined) return behaviour(asked)
@@ -159,6 +168,34 @@ async function cutWithoutRanges(site: NetworkSite, i: number, note: Note): Promi
   note('cut off, two of three ignore ranges, bytes served beside those of the delta', share)
   const most = 1.02 + (64 << 10) / site.delta
   return [...isDone(fetched), ...fullAsked(fetched), ...(share > most ? [`${share.toFixed(3)} of the delta were served`] : [])]
+}
+
+/** The client is killed when it may have so much, and started again: what it had is not paid for twice, but for what lay in the sockets. */
+async function killedAt(site: NetworkSite, i: number, note: Note): Promise<readonly string[]> {
+  const kill = new AbortController()
+  const stops: Behaviour = (asked) => {
+    const { content, answer } = asked
+    if (!isDelta(asked.path) || content === undefined) return honest(asked)
+    const body = killing(content.subarray(0, hundredth(site, i)), kill)
+    // Slowly, as what nobody wants: little lies in the sockets then.
+    answer(['200 OK', 'ETag: "x"', `Content-Length: ${content.length}`], body, undefined, 0)
+  }
+  const first = await site.fetch([stops, honest, honest].map(noFull), { killed: kill.signal })
+  const second = await site.fetch([noFull(honest), noFull(honest), noFull(honest)], { goesOn: true })
+  const share = (bytesOf(first, isDelta) + bytesOf(second, isDelta)) / site.delta
+  note('killed, bytes served in both runs beside those of the delta', share)
+  const most = 1.02 + (64 << 10) / site.delta
+  return [
+    ...(first.status === null ? [] : [`the first run was not killed: exit status ${first.status}: ${first.text}`]),
+    ...isDone(second),
+    ...fullAsked(second),
+    ...(share > most ? [`${share.toFixed(3)} of the delta were served`] : []),
+  ]
+}
+
+function* killing(bytes: Uint8Array, kill: AbortController): Iterable<Uint8Array> {
+  yield bytes
+  kill.abort()
 }
 
 /** One bit of the delta is another one, at each twentieth; what is behind its piece nobody should ask for. */

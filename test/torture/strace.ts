@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { killBelow, send } from './processes.ts'
 
 /**
  * Programs under strace(1), stopped or failed at one of the calls by which they change or sync something below a folder. strace counts
@@ -27,9 +28,12 @@ const kinds =
 
 const usual = ['-f', '-qq', '-y', '-s', '16', '-a', '1'] as const
 
+/** The kernel itself passes over the calls that are not followed; a run that is stopped at each call would not go on so. */
+const onlyThose = '--seccomp-bpf'
+
 /** All calls that matter, in their order, of a run that is left alone. */
 export async function callsOf(run: Run, trace: string): Promise<readonly Call[]> {
-  const { status, text } = await start(run, [...usual, '-e', 'signal=none', '-e', `trace=${kinds.join()}`, '-o', trace]).ended
+  const { status, text } = await start(run, [...usual, onlyThose, '-e', 'signal=none', '-e', `trace=${kinds.join()}`, '-o', trace]).ended
   if (status !== 0 && status !== 6) throw new Error(`${run.command.join(' ')}: exit status ${String(status)}\n${text}`)
   return countCalls(readFileSync(trace, 'latin1').split('\n'), run.place)
 }
@@ -77,7 +81,7 @@ export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'n
       last.set(thread, begun)
     } else if (text.startsWith('--- SIGSTOP {')) {
       if (matters(kind, last.get(thread) ?? '', run.place)) count++
-      if (count === nth) isKilled = killAll(pid)
+      if (count === nth) isKilled = killBelow(pid)
     } else if (text === '--- stopped by SIGSTOP ---' && (last.has(thread) || last.has('') || thread === '')) {
       send(thread === '' ? -pid : Number(thread), 'SIGCONT')
     }
@@ -92,7 +96,7 @@ export type Failed = Ended & { readonly failed: readonly string[]; readonly call
 /** The nth call of each thread fails, and is not made. */
 export async function failAt(run: Run, { kind, inThread }: Pick<Call, 'kind' | 'inThread'>, error: string, trace: string): Promise<Failed> {
   const inject = ['-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${inThread}`]
-  const { status, text } = await start(run, [...usual, ...inject, '-o', trace]).ended
+  const { status, text } = await start(run, [...usual, onlyThose, ...inject, '-o', trace]).ended
   const calls = readFileSync(trace, 'latin1').split('\n')
   const failed = calls.filter((line) => line.endsWith('(INJECTED)') && matters(kind, line, run.place))
   return { status, text, failed, calls }
@@ -112,29 +116,4 @@ function start({ command, env }: Run, options: readonly string[]): Started {
   })
   if (child.pid === undefined) throw new Error('strace does not start')
   return { pid: child.pid, lines, ended }
-}
-
-/** Who waits for another goes before it; some helpers of a run have a process group of their own. strace buries them all, and ends. */
-function killAll(pid: number): true {
-  for (const one of descendants(pid)) send(one, 'SIGKILL')
-  return true
-}
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // It ended by itself.
-  }
-}
-
-function descendants(pid: number): readonly number[] {
-  try {
-    const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    )
-    return children.flatMap((child) => [child, ...descendants(child)])
-  } catch {
-    return []
-  }
 }

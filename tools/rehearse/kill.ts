@@ -1,15 +1,16 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** When a run is killed: so long after its start, or after it wrote its nth journal, from which on files change places. */
+/** When a run is killed: so long after its start, or in its nth journal, from which on files change places, after so much of the time that this takes. */
 export type Moment =
   | { readonly kind: 'from start'; readonly milliseconds: number }
-  | { readonly kind: 'in commit'; readonly journal: number; readonly milliseconds: number }
+  | { readonly kind: 'in commit'; readonly journal: number; readonly share: number }
 
 /** How long a run takes, and how long each of its journals lay there. */
-export type Course = { readonly milliseconds: number; readonly commits: readonly number[] }
+export type Course = { readonly milliseconds: number; readonly commits: readonly Commit[] }
+type Commit = { readonly channels: string; readonly milliseconds: number }
 
 /** Anywhere in the whole run. */
 export function momentAnywhere({ milliseconds }: Course): Moment {
@@ -18,29 +19,36 @@ export function momentAnywhere({ milliseconds }: Course): Moment {
 
 /** While files change places, which is short and would be missed; of the first channel that is left, or of any. */
 export function momentInCommit({ commits }: Course, which: 'first' | 'any' = 'any'): Moment {
-  const journal = which === 'first' ? 0 : Math.floor(Math.random() * commits.length)
-  return { kind: 'in commit', journal, milliseconds: Math.random() * (commits[journal] ?? 0) }
+  return { kind: 'in commit', journal: which === 'first' ? 0 : Math.floor(Math.random() * commits.length), share: Math.random() }
 }
 
 /** A verb takes so long to find that one before it was interrupted. */
 const startMilliseconds = 500
 
-/** In a run that first recovers an interrupted one. */
-export function momentInRecovery({ commits }: Course): Moment {
-  return { kind: 'from start', milliseconds: Math.random() * (Math.max(...commits) + startMilliseconds) }
+/** In a run that first recovers the interrupted one that has left its journal. */
+export function momentInRecovery(course: Course, machine: string): Moment {
+  return { kind: 'from start', milliseconds: Math.random() * (lengthOfCommit(course, machine) + startMilliseconds) }
+}
+
+/** How long the journal that lies there takes by itself. */
+function lengthOfCommit({ commits }: Course, machine: string): number {
+  const channels = channelsOf(machine)
+  const same = commits.find((commit) => commit.channels === channels)
+  return same?.milliseconds ?? Math.max(...commits.map(({ milliseconds }) => milliseconds))
 }
 
 /** A run that is left alone, watched. */
 export async function follow(machine: string, verb: readonly string[]): Promise<Course> {
   const started = performance.now()
-  const commits: number[] = []
+  const commits: Commit[] = []
   const { ended } = start(machine, verb)
   let isOver = false
   const status = ended.finally(() => (isOver = true))
   while (await journalIs(machine, 'there', () => isOver)) {
     const written = performance.now()
+    const channels = channelsOf(machine)
     await journalIs(machine, 'gone', () => isOver)
-    commits.push(performance.now() - written)
+    commits.push({ channels, milliseconds: performance.now() - written })
   }
   const { code, text } = await status
   if (code !== 0) throw new Error(`${verb.join(' ')}: exit status ${String(code)}\n${text}`)
@@ -50,7 +58,7 @@ export async function follow(machine: string, verb: readonly string[]): Promise<
 export type Killed = { readonly isKilled: boolean; readonly hasJournal: boolean }
 
 /** All its processes at once, without warning, as a power cut does; not killed when it was over before. */
-export async function kill(machine: string, verb: readonly string[], moment: Moment): Promise<Killed> {
+export async function kill(machine: string, verb: readonly string[], moment: Moment, course: Course): Promise<Killed> {
   const { child, ended } = start(machine, verb)
   let isOver = false
   const over = ended.finally(() => (isOver = true))
@@ -58,7 +66,8 @@ export async function kill(machine: string, verb: readonly string[], moment: Mom
     if (journal > 0) await journalIs(machine, 'gone', () => isOver)
     await journalIs(machine, 'there', () => isOver)
   }
-  await Promise.race([sleep(moment.milliseconds), over])
+  const milliseconds = moment.kind === 'from start' ? moment.milliseconds : moment.share * lengthOfCommit(course, machine)
+  await Promise.race([sleep(milliseconds), over])
   if (!isOver && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
   const { code, text } = await over
   if (code !== null && code !== 0) throw new Error(`${verb.join(' ')}: exit status ${code}\n${text}`)
@@ -66,8 +75,9 @@ export async function kill(machine: string, verb: readonly string[], moment: Mom
 }
 
 export function showMoment(moment: Moment): string {
-  const at = `${moment.milliseconds.toFixed(0)} ms`
-  return moment.kind === 'from start' ? `${at} after its start` : `${at} after its journal ${moment.journal + 1}`
+  return moment.kind === 'from start'
+    ? `${moment.milliseconds.toFixed(0)} ms after its start`
+    : `behind ${(100 * moment.share).toFixed(0)} % of its journal ${moment.journal + 1}`
 }
 
 type Running = { readonly child: ChildProcess; readonly ended: Promise<{ readonly code: number | null; readonly text: string }> }
@@ -95,6 +105,15 @@ async function journalIs(machine: string, state: 'there' | 'gone', isOver: () =>
     await sleep(1)
   }
   return true
+}
+
+/** Whose files the journal moves; of nobody where it is gone again. */
+function channelsOf(machine: string): string {
+  try {
+    return [...readFileSync(journalOf(machine), 'latin1').matchAll(/^release (\S+)/gm)].map(([, channel]) => channel).join()
+  } catch {
+    return ''
+  }
 }
 
 function journalOf(machine: string): string {

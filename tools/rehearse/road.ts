@@ -44,7 +44,7 @@ export async function update(scene: Scene, to: State): Promise<Course> {
   line('fetch', fetched.seconds, `${megabytes(relay.takeCounts().received)} received`)
   const course = await follow(machine, ['install'])
   await mustStand(scene, to)
-  const commits = course.commits.map((milliseconds) => `${milliseconds.toFixed(0)} ms`).join(', ')
+  const commits = course.commits.map(({ milliseconds }) => `${milliseconds.toFixed(0)} ms`).join(', ')
   line('install', course.milliseconds / 1000, `the ${to} state; files changed places for ${commits}`)
   const audit = await bindery(work, ['-C', machine, 'audit'])
   line('audit', audit.seconds, 'no difference from the signed manifests')

@@ -96,8 +96,8 @@ const mostOfRound = 10
 async function killInstalls({ machine }: Scene, course: Course, { numbers, round, most }: Round): Promise<boolean> {
   let isInterrupted = false
   for (let nth = 0; nth < most; nth++) {
-    const fresh = nth === 0 && round % 2 === 1 ? momentAnywhere(course) : momentInCommit(course, nth === 0 ? 'any' : 'first')
-    const { isKilled, hasJournal } = await killAt(machine, ['install'], isInterrupted ? momentInRecovery(course) : fresh)
+    const fresh = nth === 0 && round % 2 === 1 ? momentAnywhere(course) : momentInCommit(course, 'first')
+    const { isKilled, hasJournal } = await killAt(machine, ['install'], isInterrupted ? momentInRecovery(course, machine) : fresh, course)
     if (!isKilled) return false
     numbers.installs++
     numbers.inCommit += Number(hasJournal)
@@ -110,11 +110,11 @@ type Way = { readonly course: Course; readonly steps: number; readonly numbers: 
 
 /** And what recovers it; then the rest of the way. */
 async function killRollback(scene: Scene, { course, steps, numbers }: Way): Promise<void> {
-  const rollback = await killAt(scene.machine, back(steps), momentInCommit(course))
+  const rollback = await killAt(scene.machine, back(steps), momentInCommit(course), course)
   numbers.rollbacks += Number(rollback.isKilled)
   numbers.inCommit += Number(rollback.hasJournal)
   if (rollback.hasJournal) {
-    const recovery = await killAt(scene.machine, ['recover'], momentInRecovery(course))
+    const recovery = await killAt(scene.machine, ['recover'], momentInRecovery(course, scene.machine), course)
     numbers.recoveries += Number(recovery.isKilled)
     numbers.inCommit += Number(recovery.hasJournal)
   }
@@ -130,9 +130,9 @@ async function recover({ work, machine }: Scene, numbers: Numbers): Promise<void
   numbers.byBindery++
 }
 
-async function killAt(machine: string, verb: readonly string[], moment: Moment): Promise<Killed> {
+async function killAt(machine: string, verb: readonly string[], moment: Moment, course: Course): Promise<Killed> {
   try {
-    return await kill(machine, verb, moment)
+    return await kill(machine, verb, moment, course)
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
     throw new Error(`${verb.join(' ')}, to be killed ${showMoment(moment)}: ${text}`, { cause: error })
