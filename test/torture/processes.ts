@@ -14,6 +14,20 @@ export function send(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/** Lets those go on that have stopped. */
+export function continueBelow(pid: number): void {
+  for (const one of descendants(pid)) if (isStopped(one)) send(one, 'SIGCONT')
+}
+
+/** By a signal, or by who traces it. */
+function isStopped(pid: number): boolean {
+  try {
+    return /^State:\s+[tT]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
 function descendants(pid: number): readonly number[] {
   try {
     const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>

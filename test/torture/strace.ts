@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { killBelow, send } from './processes.ts'
+import { continueBelow, killBelow, send } from './processes.ts'
 
 /**
  * Programs under strace(1), stopped or failed at one of the calls by which they change or sync something below a folder. strace counts
@@ -73,7 +73,9 @@ export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'n
   const last = new Map<string, string>()
   let count = 0
   let isKilled = false
+  const idle = setInterval(() => continueBelow(pid), patience)
   for await (const line of lines) {
+    idle.refresh()
     const [, thread = '', text = ''] = /^(?:\[pid +(\d+)\] )?(.*)$/.exec(line) ?? []
     if (isKilled) continue
     if (text.startsWith(`${kind}(`) || text.startsWith(`<... ${kind} resumed`)) {
@@ -86,9 +88,13 @@ export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'n
       send(thread === '' ? -pid : Number(thread), 'SIGCONT')
     }
   }
+  clearInterval(idle)
   await ended
   return isKilled
 }
+
+/** Where nothing is heard for so many milliseconds, a process that was just made has stopped before its name was known. */
+const patience = 500
 
 /** How a run ended; the calls that were failed, and all of their kind. */
 export type Failed = Ended & { readonly failed: readonly string[]; readonly calls: readonly string[] }
