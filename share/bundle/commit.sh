@@ -499,6 +499,7 @@ expire() {
 		END { for (i = count; i > 0; i--) if (what[n[i]] == "install" && !(n[i] in gone)) { oldest = n[i]; if (++installs == keep) break }
 		      for (i = 1; i <= count; i++) if ((n[i] in gone) || (installs > 0 && n[i] < oldest + 0) || (installs == 0 && i <= count - keep)) print n[i] }' "$tmp/receipts" >"$tmp/expired"
 	while read -r one; do rm -f "$state/steps/$one" "$state/receipt/$one"; done <"$tmp/expired"
+	[ ! -s "$tmp/expired" ] || sync_files "$state/receipt"
 	sweep
 }
 

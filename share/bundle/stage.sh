@@ -477,7 +477,8 @@ sealed() {
 	cat >"$tmp/text" && cat "$tmp/text" && printf 'end %s\n' "$(digest <"$tmp/text")"
 }
 
-# Removes every stage, each store that no receipt needs, and areas that have become empty.
+# Removes each store that no receipt needs, every stage, and areas that have become empty. The stage tells that there is something to
+# sweep: it goes when the rest has gone for good.
 sweep() {
 	state=$top/var/db/bindery
 	set +f
@@ -485,31 +486,39 @@ sweep() {
 	needed=$(for one in "$state"/receipt/*; do
 		[ ! -f "$one" ] || awk 'NR == 3 { exit $2 == "rollback" }' "$one" && echo "${one##*/}"
 	done)
-	sweep_area "$state"
-	[ ! -f "$state/areas" ] || while read -r key one; do
-		[ "$key" = area ] || continue
-		unword "$one"
-		sweep_area "$top/$path"
-		rmdir_area "$top/$path" "$one"
-	done <"$state/areas"
+	each_area sweep_stores
+	each_area sweep_stages
+	each_area rmdir_area
 	set -f
 	staging=
 }
 
-sweep_area() {
-	[ -d "$1" ] && [ ! -L "$1" ] || return 0
-	rm -rf "$1"/stage/*
+# Calls $1 with each area and its word, that of the state folder without any.
+each_area() {
+	[ ! -f "$state/areas" ] || while read -r key one; do
+		[ "$key" = area ] || continue
+		unword "$one"
+		[ ! -d "$top/$path" ] || [ -L "$top/$path" ] || "$1" "$top/$path" "$one"
+	done <"$state/areas"
+	"$1" "$state" ''
+}
+
+sweep_stores() {
+	swept=
 	for one_store in "$1"/store/*; do
 		case "
 $needed
 " in *"
 ${one_store##*/}
-"*) ;; *) rm -rf "$one_store" ;; esac
+"*) ;; *) ! exists "$one_store" || { rm -rf "$one_store" && swept=1; } ;; esac
 	done
+	[ -z "$swept" ] || sync_files "$1/store"
 }
 
+sweep_stages() { rm -rf "$1"/stage/*; }
+
 rmdir_area() {
-	[ -d "$1" ] || return 0
+	[ -n "$2" ] || return 0
 	touch -r "${1%/*}/." "$tmp/time"
 	rmdir "$1/stage" "$1/store" 2>/dev/null
 	if rmdir "$1" 2>/dev/null; then

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { utf8 } from '../../src/base/bytes.ts'
 import { diskTrustStore } from '../../src/engine/client/fetch/trust-store.ts'
 import { makeStateFolders, statePaths } from '../../src/engine/client/state.ts'
-import { listReceipts } from '../../src/engine/client/apply/receipts.ts'
+import { listReceipts, readReceiptHeads } from '../../src/engine/client/apply/receipts.ts'
 import { recover } from '../../src/engine/client/apply/recover.ts'
 import { rollback } from '../../src/engine/client/apply/rollback.ts'
 import { defaultConfig } from '../../src/format/conf.ts'
@@ -68,10 +68,18 @@ async function assertWhole({ logged, installed, sides }: Recorded, { count, seed
   const disk = await machine(memoryDisk(), trees.old)
   await logged.cut(disk, count, luck(seed))
   if ((await disk.lstat(statePaths.journal)) !== undefined) assert.equal(await text(disk, statePaths.recover), '#!/bin/sh\n')
-  await recover(disk, { undo, keepReleases: 5, recovery })
   const where = `cut behind ${count} of ${installed} and ${logged.length() - installed} changes, seed ${seed}`
+  await assertSeen(disk, where)
+  await recover(disk, { undo, keepReleases: 5, recovery })
   const { old: _old, back, ...done } = sides
   assertOneOf(await machineOn(disk), count === installed ? done : count === logged.length() ? { back } : sides, where)
+}
+
+/** The program beside the journal does not read receipts to find one that was taken back: a stage tells it that there is something to sweep. */
+async function assertSeen(disk: Disk, where: string): Promise<void> {
+  const [all, counted] = [await listReceipts(disk), await readReceiptHeads(disk)]
+  if (all.length === counted.length || (await disk.lstat(statePaths.journal)) !== undefined) return
+  assert.notDeepEqual(await disk.readdir(statePaths.stage), [], `${where}: receipts ${all.join()}, of which one is void, and nothing tells`)
 }
 
 /** Lost or lucky, by a given sequence of bits; 0 has no luck at all. */

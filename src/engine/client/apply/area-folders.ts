@@ -84,19 +84,21 @@ export async function syncAreas(disk: Disk, { transaction, areas }: SlotHolder):
 }
 
 /**
- * Removes every stage, stores but those of `needed`, and areas outside the state folder that have become empty. A file
- * system that is not mounted is left for later.
+ * Removes stores but those of `needed`, then every stage, and areas outside the state folder that have become empty. A file
+ * system that is not mounted is left for later. The stage tells that there is something to sweep: it goes when the rest has gone for good.
  */
 export async function sweepAreas(disk: Disk, needed: ReadonlySet<number>): Promise<void> {
   const known = await readAreas(disk)
   await finishTimes(disk, known)
-  const empty: RelPath[] = []
-  for (const path of [stateFolder, ...known.map((area) => area.path)]) {
-    if (!(await isFolder(disk, path))) continue
-    await sweep(disk, `${path}/stage` as RelPath, new Set())
-    await sweep(disk, `${path}/store` as RelPath, needed)
-    if (path !== stateFolder && (await isEmptyArea(disk, path))) empty.push(path)
+  const areas: RelPath[] = []
+  for (const path of [...known.map((area) => area.path), stateFolder]) if (await isFolder(disk, path)) areas.push(path)
+  for (const path of areas) {
+    const store = `${path}/store` as RelPath
+    if (await sweep(disk, store, needed)) await disk.sync(store)
   }
+  for (const path of areas) await sweep(disk, `${path}/stage` as RelPath, new Set())
+  const empty: RelPath[] = []
+  for (const path of areas) if (path !== stateFolder && (await isEmptyArea(disk, path))) empty.push(path)
   if (empty.length === 0) return
   const others = known.flatMap(({ path }) => (empty.includes(path) ? [] : [{ path }]))
   await aroundAreas(disk, others, empty, async () => {
@@ -127,12 +129,12 @@ async function isFolder(disk: Disk, path: RelPath): Promise<boolean> {
   }
 }
 
-async function sweep(disk: Disk, folder: RelPath, stays: ReadonlySet<number>): Promise<void> {
-  if ((await disk.lstat(folder)) === undefined) return
-  for (const name of await disk.readdir(folder)) {
-    if (/^[0-9]+$/.test(name) && stays.has(Number(name))) continue
-    await removeBelow(disk, joinPath(folder, name))
-  }
+/** Answers whether anything was removed. */
+async function sweep(disk: Disk, folder: RelPath, stays: ReadonlySet<number>): Promise<boolean> {
+  if ((await disk.lstat(folder)) === undefined) return false
+  const names = (await disk.readdir(folder)).filter((name) => !/^[0-9]+$/.test(name) || !stays.has(Number(name)))
+  for (const name of names) await removeBelow(disk, joinPath(folder, name))
+  return names.length > 0
 }
 
 async function isEmptyArea(disk: Disk, area: RelPath): Promise<boolean> {

@@ -12,6 +12,7 @@ import { fillStage, saveOld } from './stage.ts'
 import { listSteps, logPath, removeSteps, writeSteps } from './steps.ts'
 import { joinTwins, separateTwins } from './twins.ts'
 import { removeHalfWritten, statePaths, stateFolder } from '../state.ts'
+import type { RelPath } from '../../../base/path.ts'
 import type { Journal, Kept } from '../../../format/journal.ts'
 import type { Disk, Stat } from '../../../port/disk.ts'
 import type { RecoveryProgram } from '../../../port/recovery-program.ts'
@@ -165,10 +166,7 @@ export async function expire(disk: Disk, keepReleases: number): Promise<void> {
   const heads = await readReceiptHeads(disk)
   // A step that is still to be run may want the install taken back.
   const keep = (await listSteps(disk)).length > 0 ? Math.max(keepReleases, 1) : keepReleases
-  for (const transaction of [...heads.flatMap(({ undoes }) => undoes), ...expiredReceipts(heads, keep)]) {
-    await removeSteps(disk, transaction)
-    await removeReceipt(disk, transaction)
-  }
+  await removeReceipts(disk, [...heads.flatMap(({ undoes }) => undoes), ...expiredReceipts(heads, keep)])
   await expireLogs(disk, keepReleases)
   const isRollback = new Set(heads.filter(({ purpose }) => purpose === 'rollback').map(({ transaction }) => transaction))
   const needed = (await listReceipts(disk)).filter((transaction) => !isRollback.has(transaction))
@@ -181,6 +179,14 @@ async function expireLogs(disk: Disk, keepReleases: number): Promise<void> {
   for (const transaction of logs.slice(0, -Math.max(keepReleases, 1))) await disk.unlink(logPath(transaction))
 }
 
-async function removeReceipt(disk: Disk, transaction: number): Promise<void> {
-  if ((await disk.lstat(receiptPath(transaction))) !== undefined) await disk.unlink(receiptPath(transaction))
+/** For good, before the stage goes, without which nobody would look for one that a power cut brought back. */
+async function removeReceipts(disk: Disk, transactions: readonly number[]): Promise<void> {
+  const there: RelPath[] = []
+  for (const transaction of transactions) {
+    await removeSteps(disk, transaction)
+    const path = receiptPath(transaction)
+    if ((await disk.lstat(path)) !== undefined) there.push(path)
+  }
+  for (const path of there) await disk.unlink(path)
+  if (there.length > 0) await disk.sync(statePaths.receipt)
 }
