@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm mutation rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm mutation rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network torture-hostile torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -56,7 +56,7 @@ rehearse-smoke: build ## a slice of it, with three kills
 torture: build ## kills, errors, full disks, power cuts, bad mirrors and flipped bits, as one table; as root; hours; ARGS='--only install --slice 20 --turn 3'
 	@node test/torture/run.ts $(ARGS)
 
-torture-kill torture-errors torture-space torture-power torture-network torture-flips: torture-%: build ## one part of it (doc/reliability.md); power cuts also ARGS='--fs ext4,xfs,btrfs --images 50', flips ARGS='--count 1000 --seed 7'
+torture-kill torture-errors torture-space torture-power torture-network torture-hostile torture-flips: torture-%: build ## one part of it (doc/reliability.md); power cuts also ARGS='--fs ext4,xfs,btrfs --images 50', flips ARGS='--count 1000 --seed 7'
 	@node test/torture/run.ts $* $(ARGS)
 
 mutation: setup ## the source changed in small ways: which changes no test finds, as one table; ARGS='journal src/base/path.ts --force --jobs 1'

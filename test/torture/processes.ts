@@ -19,12 +19,25 @@ export function continueBelow(pid: number): void {
   for (const one of descendants(pid)) if (isStopped(one)) send(one, 'SIGCONT')
 }
 
-/** By a signal, or by who traces it. */
-function isStopped(pid: number): boolean {
+/** Whether a thread of them is held by who traces it. */
+export function isAnyHeld(pid: number): boolean {
+  return descendants(pid).some((one) => threadsOf(one).some(isStopped))
+}
+
+/** By a signal, or by who traces it; of a process or a thread. */
+function isStopped(id: number): boolean {
   try {
-    return /^State:\s+[tT]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return /^State:\s+[tT]/m.test(readFileSync(`/proc/${id}/status`, 'utf8'))
   } catch {
     return false
+  }
+}
+
+function threadsOf(pid: number): readonly number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).map(Number)
+  } catch {
+    return []
   }
 }
 

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { folderInMemory } from '../helpers/temporary.ts'
 import { unmountAll } from './file-systems.ts'
 import { tortureFlips } from './flips.ts'
+import { tortureHostile } from './hostile.ts'
 import { tortureErrors, tortureKills, type Row } from './machines.ts'
 import { tortureNetwork } from './network.ts'
 import { torturePower, type PowerOptions } from './power.ts'
@@ -20,6 +21,7 @@ const modes = {
   space: tortureSpace,
   power: torturePower,
   network: tortureNetwork,
+  hostile: tortureHostile,
   flips: tortureFlips,
 } as const
 

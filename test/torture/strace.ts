@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { continueBelow, killBelow, send } from './processes.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { continueBelow, isAnyHeld, killBelow, send } from './processes.ts'
 
 /**
  * Programs under strace(1), stopped or failed at one of the calls by which they change or sync something below a folder. strace counts
@@ -107,6 +108,34 @@ export async function failAt(run: Run, { kind, inThread }: Pick<Call, 'kind' | '
   const failed = calls.filter((line) => line.endsWith('(INJECTED)') && matters(kind, line, run.place))
   return { status, text, failed, calls }
 }
+
+export type Met = Ended & { readonly isMet: boolean }
+
+/** The nth call of each thread waits before it is made, and `act` is called meanwhile, once. */
+export async function actBefore(
+  run: Run,
+  { kind, inThread }: Pick<Call, 'kind' | 'inThread'>,
+  trace: string,
+  act: () => void,
+): Promise<Met> {
+  const inject = ['-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:delay_enter=${delay}ms:when=${inThread}`]
+  const { pid, ended } = start(run, [...usual, onlyThose, ...inject, '-o', trace])
+  let isOver = false
+  void ended.finally(() => (isOver = true))
+  let wasHeld = false
+  for (let isDone = false; !isDone && !isOver; await sleep(delay / 8)) {
+    const isHeld = isAnyHeld(pid)
+    if (isHeld && wasHeld) act()
+    isDone = isHeld && wasHeld
+    wasHeld = isHeld
+  }
+  const { status, text } = await ended
+  const lines = readFileSync(trace, 'latin1').split('\n')
+  return { status, text, isMet: lines.some((line) => line.endsWith('(DELAYED)') && matters(kind, line, run.place)) }
+}
+
+/** Milliseconds: longer than strace(1) holds any other call, even on a busy machine. */
+const delay = 400
 
 type Started = { readonly pid: number; readonly lines: AsyncIterable<string>; readonly ended: Promise<Ended> }
 
