@@ -47,7 +47,7 @@ async function checkSpace(disk: DiskReader, { journal, seen }: Plan, area: numbe
   const top = slash(mountTop(seen, holder))
   const text =
     bytes > space.freeBytes
-      ? `no space on ${top}, need ${showNeed(bytes)}, ${showNeed(space.freeBytes)} is free`
+      ? `no space on ${top}, need ${showNeed(bytes)}, ${showSize(space.freeBytes, Math.floor)} is free`
       : `no inodes left on ${top}, need ${need.inodes}`
   throw new BinderyError('no-space', text, {
     subject: need.first === undefined ? undefined : slash(need.first),
@@ -60,10 +60,15 @@ function bytesOf(need: Need, { blockSize }: Space): number {
   return need.sizes.reduce((sum, size) => sum + Math.ceil(size / unit) * unit, 0)
 }
 
-/** In units of 1000, as disks are sold and df -H counts; rounded up, since it is a need. */
+/** Rounded up, since it is a need. */
 export function showNeed(bytes: number): string {
-  if (bytes >= 1e9) return `${(Math.ceil(bytes / 1e8) / 10).toString()} GB`
-  return bytes >= 1e6 ? `${Math.ceil(bytes / 1e6)} MB` : `${Math.ceil(bytes / 1e3)} kB`
+  return showSize(bytes, Math.ceil)
+}
+
+/** In units of 1000, as disks are sold and df -H counts. */
+function showSize(bytes: number, round: (value: number) => number): string {
+  if (bytes >= 1e9) return `${(round(bytes / 1e8) / 10).toString()} GB`
+  return bytes >= 1e6 ? `${round(bytes / 1e6)} MB` : `${round(bytes / 1e3)} kB`
 }
 
 function mountTop(seen: ReadonlyMap<RelPath, Stat>, path: RelPath): RelPath {
