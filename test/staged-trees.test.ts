@@ -193,6 +193,22 @@ test('what the update and somebody else change at once ends the attempt, and not
   assert.equal(await text(root, 'usr/lib.so'), 'mine')
 })
 
+test('another name of a file of others, put in the place of a file of his own, does not become his in the new tree', async () => {
+  const disk = await world()
+  const root = await current(disk)
+  await root.create(relPath('etc/secret'), oneChunk(utf8('secret')))
+  const exchange: Disk['clone'] = async (to, from, rights) => {
+    if (from.endsWith('/etc/mine')) {
+      await disk.unlink(from)
+      await disk.link(from, from.replace(/mine$/, 'secret') as RelPath)
+    }
+    await disk.clone(to, from, rights)
+  }
+  const input = await inputOn({ ...disk, clone: exchange })
+  await assert.rejects(makeNewTree(input), (error) => isBinderyError(error, 'conflict') && /another owner or mode/.test(error.message))
+  assert.deepEqual(await names(disk), ['jail', 'jail.trees', 'jail.trees/1'])
+})
+
 test('after a crash at any call the old tree counts or the new one, whole, and the next run removes what is left', async () => {
   const [first, second] = await Promise.all([
     picture(await current(await world())),

@@ -4,9 +4,9 @@ import {
   close,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   ftruncateSync,
-  lstatSync,
   openSync,
   readSync,
   unlinkSync,
@@ -16,11 +16,12 @@ import {
 import { copyFile } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { changedWhileRead, diskError, wrongType } from './disk-error.ts'
+import { changedWhileRead, checkRights, diskError, wrongType } from './disk-error.ts'
+import type { Stats } from 'node:fs'
 import type { HostPath } from './host-path.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { Sha256 } from '../base/digest.ts'
-import type { ReadOptions } from '../port/disk.ts'
+import type { ReadOptions, Rights } from '../port/disk.ts'
 
 /** The bytes of regular files: reading, digesting, and writing with holes. */
 
@@ -143,12 +144,35 @@ export async function createFile(real: HostPath, content: ByteStream): Promise<n
   }
 }
 
-/** Makes a file that must not exist. The system removes it again when it cannot be filled. */
-export async function cloneFile(real: HostPath, from: HostPath, shown: string): Promise<void> {
-  // A FIFO would be waited for.
-  if (!lstatSync(from).isFile()) throw wrongType(shown, 'is no regular file')
-  await copyFile(from, real, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+export type Cloned = { readonly real: HostPath; readonly path: string; readonly rights: Rights | undefined }
+
+/**
+ * Makes a file that must not exist; removes it again when it cannot be filled. The system copies what was opened here, and does not look for the name once
+ * more: by then it may be a link to what its owner must not read. Where there is no other way to name an open file, the blocks are not shared.
+ */
+export async function cloneFile(real: HostPath, { real: from, path, rights }: Cloned): Promise<void> {
+  const { fd, size } = openForReading(from, path)
+  await closing(fd, async () => {
+    if (rights !== undefined) checkRights(path, rightsOf(fstatSync(fd)), rights)
+    const opened = `/proc/self/fd/${fd}`
+    if (existsSync(opened)) await copyFile(opened, real, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    else await createFile(real, bytesOf(fd, size))
+  })
   chmodSync(real, 0o600)
+}
+
+function rightsOf({ mode, uid, gid }: Stats): Rights {
+  return { mode: mode & 0o7777, uid, gid }
+}
+
+async function* bytesOf(fd: number, size: number): ByteStream {
+  for (let at = 0; at < size;) {
+    const piece = memoryFor(Math.min(size - at, readPiece))
+    const count = readSync(fd, piece, 0, piece.length, at)
+    if (count === 0) return
+    at += count
+    yield piece.subarray(0, count)
+  }
 }
 
 export async function appendFile(real: HostPath, content: ByteStream): Promise<number> {

@@ -2,6 +2,7 @@ import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { systemError } from './system-error.ts'
 import type { ErrorCode } from '../base/error.ts'
+import type { Rights } from '../port/disk.ts'
 
 /** Where the disk port's promise is narrower than the system's usual meaning. */
 const known: Readonly<Record<string, { readonly code: ErrorCode; readonly message: string }>> = {
@@ -27,4 +28,10 @@ export function wrongType(path: string, message: string): BinderyError {
 
 export function changedWhileRead(path: string): BinderyError {
   return new BinderyError('io', 'changed while it was read', { subject: showPath(path) })
+}
+
+/** Another name of a file of others may have taken the place of what was looked at, and would be given to whoever owned that. */
+export function checkRights(path: string, { mode, uid, gid }: Rights, wanted: Rights): void {
+  if (uid === wanted.uid && gid === wanted.gid && mode === wanted.mode) return
+  throw new BinderyError('conflict', 'has another owner or mode than a moment ago', { subject: path, hint: 'run it again' })
 }

@@ -78,8 +78,11 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
     create: async (path, content) => await change(path, async (real) => await createFile(real, content)),
     append: async (path, content) => await change(path, async (real) => await appendFile(real, content)),
     truncate: async (path, size) => await change(path, (real) => truncateFile(real, size)),
-    clone: async (path, existing) =>
-      await change(path, async (real) => await paths.forWriting(existing, async (from) => await cloneFile(real, from, existing))),
+    clone: async (path, existing, rights) =>
+      await change(
+        path,
+        async (real) => await paths.forWriting(existing, async (from) => await cloneFile(real, { real: from, path: existing, rights })),
+      ),
     mkdir: async (path, mode) => await makeDirectory(paths, path, mode),
     symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
     link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),

@@ -1,7 +1,7 @@
 import { concatBytes, oneChunk } from '../base/bytes.ts'
 import { sha256 } from '../base/digest.ts'
 import { baseName, isWithin, rootPath } from '../base/path.ts'
-import { changedWhileRead } from './disk-error.ts'
+import { changedWhileRead, checkRights } from './disk-error.ts'
 import { failure, memoryTree } from './memory-tree.ts'
 import type { ByteStream } from '../base/bytes.ts'
 import type { RelPath } from '../base/path.ts'
@@ -55,7 +55,11 @@ function writer(tree: MemoryTree): DiskWriter {
   return {
     create: async (path, content) => await createFile(tree, path, content),
     append: async (path, content) => await appendFile(tree, path, content),
-    clone: async (path, existing) => void (await createFile(tree, path, oneChunk(ofKind(tree, existing, 'file').content))),
+    clone: async (path, existing, rights) => {
+      const node = ofKind(tree, existing, 'file')
+      if (rights !== undefined) checkRights(existing, node, rights)
+      await createFile(tree, path, oneChunk(node.content))
+    },
     truncate: async (path, size) => change(path, () => truncateFile(tree, path, size)),
     mkdir: async (path, mode) => void tree.add(path, 'dir', { mode }),
     symlink: async (path, target) => void tree.add(path, 'symlink', { target }),

@@ -42,6 +42,9 @@ export type Stat = {
 /** One file, whatever its names. */
 export type Inode = Pick<Stat, 'inode' | 'device'>
 
+/** Who may read a file. */
+export type Rights = Pick<Stat, 'mode' | 'uid' | 'gid'>
+
 export type Space = {
   /** What an unprivileged writer may still use. */
   readonly freeBytes: number
@@ -108,8 +111,11 @@ export type DiskWriter = {
   /** Adds to the end of an existing regular file, making it with mode 0600 where there is none. */
   append(path: RelPath, content: ByteStream): Promise<number>
   truncate(path: RelPath, size: number): Promise<void>
-  /** Makes a regular file of mode 0600 with the content of another one, in blocks that they share where the file system can. */
-  clone(path: RelPath, existing: RelPath): Promise<void>
+  /**
+   * Makes a regular file of mode 0600 with the content of another one, in blocks that they share where the file system can. `rights`: those
+   * of the other one when it was looked at, which the copy is to get; `conflict` where it has others by now.
+   */
+  clone(path: RelPath, existing: RelPath, rights?: Rights): Promise<void>
   /** With exactly this mode, whatever the umask. */
   mkdir(path: RelPath, mode: number): Promise<void>
   symlink(path: RelPath, target: string): Promise<void>

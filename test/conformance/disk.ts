@@ -51,7 +51,12 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
     await refuses('exists', disk.clone(relPath('g'), relPath('f')))
     await refuses('not-found', disk.clone(relPath('h'), relPath('none')))
     for (const path of ['l', 'd']) await refuses('wrong-type', disk.clone(relPath('h'), relPath(path)))
+    const rights = (await disk.lstat(relPath('f'))) as Stat
+    await refuses('conflict', disk.clone(relPath('h'), relPath('f'), { ...rights, mode: 0o644 }))
+    await refuses('conflict', disk.clone(relPath('h'), relPath('f'), { ...rights, uid: rights.uid + 1 }))
     assert.equal(await disk.lstat(relPath('h')), undefined)
+    await disk.clone(relPath('h'), relPath('f'), rights)
+    assert.equal(await read(disk, 'h'), 'one')
   })
 
   on('a range of a file is read, and a reader may leave early', async (disk) => {

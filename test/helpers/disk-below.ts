@@ -24,7 +24,7 @@ export function diskBelow(disk: Disk, top: RelPath): Disk {
     create: async (path, content) => await disk.create(at(path), content),
     append: async (path, content) => await disk.append(at(path), content),
     truncate: async (path, size) => await disk.truncate(at(path), size),
-    clone: async (path, existing) => await disk.clone(at(path), at(existing)),
+    clone: async (path, existing, rights) => await disk.clone(at(path), at(existing), rights),
     mkdir: async (path, mode) => await disk.mkdir(at(path), mode),
     symlink: async (path, target) => await disk.symlink(at(path), target),
     link: async (path, existing) => await disk.link(at(path), at(existing)),

@@ -94,7 +94,7 @@ async function makeLeaf(making: Making, path: RelPath, to: RelPath, stat: Stat):
   if (rules.isShared(path, stat) && (await tryLink(disk, to, from))) return
   const copy = copies.get(inodeKey(stat))
   if (copy !== undefined) return await disk.link(to, copy)
-  if (stat.kind === 'file') await disk.clone(to, from)
+  if (stat.kind === 'file') await disk.clone(to, from, stat)
   else await makeSpecialLike(disk, to, from, stat)
   copies.set(inodeKey(stat), to)
   own.set(path, stat)
