@@ -127,9 +127,9 @@ make_tmp() {
 }
 
 # make_room KILOBYTES STATUS: of a text that is cut off, a part would be done and taken for all. What is written there is a few times
-# what is decided upon.
+# what is decided upon. Not from /dev/zero, which a chroot may not have.
 make_room() {
-	dd if=/dev/zero of="$tmp/room" bs=1024 count="$1" 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" "$room_hint"
+	awk -v n="$1" 'BEGIN { for (; n > 0; n--) printf "%1024s", "" }' | dd of="$tmp/room" bs=1024 2>/dev/null || die "$2" "$tmp: no space, need $1 kB" "$room_hint"
 	rm -f "$tmp/room"
 }
 

@@ -30,7 +30,6 @@ function makeDevices(root: string): void {
   mkdirSync(join(root, 'dev'), { recursive: true })
   for (const [name, minor] of [
     ['null', '3'],
-    ['zero', '5'],
     ['urandom', '9'],
   ] as const)
     execFileSync('mknod', ['-m', '666', join(root, 'dev', name), 'c', '1', minor])
