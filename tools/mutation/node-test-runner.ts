@@ -1,19 +1,19 @@
-import { fork } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { textsForPeople } from './texts-for-people.ts'
+import { TestProcess } from './test-process-handle.ts'
 import type { RunTest, TestReport, TestRequest } from './protocol.ts'
 
 /**
- * A test runner for StrykerJS: one process for each mutant, with those tests of `node:test` alone that reach the mutant's
- * code. (Stryker's own tap-runner starts a process for each file, with all of its tests.)
+ * A test runner for StrykerJS, which runs those tests of `node:test` alone that reach the mutant's code. One process takes mutant
+ * after mutant as long as they are killed, which mostly takes a few milliseconds, and what is found does not hang on what an earlier
+ * mutant may have left behind in it: a test that fails has to pass without the mutant, and what survives is tried again in a fresh process.
  */
 
 type MutantRun = {
   readonly timeout: number
   readonly testFilter?: readonly string[]
   readonly hitLimit?: number
+  readonly reloadEnvironment?: boolean
   readonly activeMutant: { readonly id: string }
 }
 
@@ -22,8 +22,7 @@ type Answer = { readonly status: string } & Readonly<Record<string, unknown>>
 class NodeTestRunner {
   static readonly inject = ['options'] as const
   readonly #tests: Pick<TestRequest, 'files' | 'leaveOut'>
-  /** Whatever a killed process leaves behind. */
-  readonly #temporary = mkdtempSync(join(tmpdir(), 'bindery-mutation-'))
+  #process: TestProcess | undefined
   #known: readonly RunTest[] = []
 
   constructor(options: { readonly nodeTests: Pick<TestRequest, 'files' | 'leaveOut'> }) {
@@ -35,10 +34,10 @@ class NodeTestRunner {
   }
 
   async dryRun({ timeout }: { readonly timeout: number }): Promise<Answer> {
-    const report = await this.#run(this.#tests, timeout)
+    const report = await this.#fresh().run(this.#tests, timeout)
     if (typeof report === 'string') return { status: report === 'late' ? 'timeout' : 'error', errorMessage: report }
     if (report.failed !== undefined) return { status: 'error', errorMessage: `${report.failed.id}: ${report.failed.message}` }
-    this.#known = outermost(report.tests)
+    this.#known = report.tests
     const tests = this.#known.map(({ id, file, milliseconds, line, column }) => ({
       id,
       name: id,
@@ -51,15 +50,16 @@ class NodeTestRunner {
     return { status: 'complete', tests, mutantCoverage: report.coverage ?? { static: {}, perTest: {} } }
   }
 
-  async mutantRun({ timeout, testFilter, hitLimit, activeMutant }: MutantRun): Promise<Answer> {
+  async mutantRun({ timeout, testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
     const request: TestRequest = {
       ...this.#tests,
       mutant: activeMutant.id,
+      whileLoading: reloadEnvironment,
       ...(testFilter === undefined ? {} : { only: testFilter }),
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
     // A little before Stryker loses its patience, and starts this runner anew.
-    const report = await this.#run(request, timeout - 300)
+    const report = await this.#report(request, timeout / 2 - 300)
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
     const nrOfTests = testFilter?.length ?? this.#known.length
     const killedBy = testFilter ?? this.#known.map(({ id }) => id)
@@ -71,49 +71,32 @@ class NodeTestRunner {
   }
 
   dispose(): void {
-    rmSync(this.#temporary, { recursive: true, force: true })
+    this.#process?.end()
   }
 
-  /** Answers `late` after `timeout` milliseconds, another text for a process that ended without a report. */
-  async #run(request: TestRequest, timeout: number): Promise<TestReport | string> {
-    const child = fork(join(import.meta.dirname, 'test-process.ts'), {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: ['--max-old-space-size=2048'],
-      env: { ...process.env, TMPDIR: this.#temporary, NODE_COMPILE_CACHE: resolve('.cache/compile') },
-    })
-    const { promise, resolve: answer } = Promise.withResolvers<TestReport | string>()
-    child.send(request)
-    const timer = setTimeout(() => answer('late'), timeout)
-    child.on('message', (message) => answer(message as TestReport))
-    child.on('error', (error) => answer(error.message))
-    child.on('exit', (status, signal) => answer(`ended with ${signal ?? status}`))
-    const report = await promise
-    clearTimeout(timer)
-    endGroup(child.pid)
-    for (const name of readdirSync(this.#temporary)) rmSync(join(this.#temporary, name), { recursive: true, force: true })
+  async #report(request: TestRequest, timeout: number): Promise<TestReport | string> {
+    const used = request.whileLoading === true ? undefined : this.#process
+    const first = used === undefined ? undefined : await used.run(request, timeout)
+    if (isCertain(first)) return first
+    const report = await this.#fresh().run(request, timeout)
+    if (request.whileLoading === true || !isCertain(report)) this.#retire()
     return report
   }
+
+  #fresh(): TestProcess {
+    this.#retire()
+    return (this.#process = new TestProcess())
+  }
+
+  #retire(): void {
+    this.#process?.end()
+    this.#process = undefined
+  }
 }
 
-/** Subtests are run with their test. */
-function outermost(tests: readonly RunTest[]): readonly RunTest[] {
-  const ids = new Set(tests.map(({ id }) => id))
-  const isPart = (id: string): boolean => {
-    for (let end = id.lastIndexOf(' > '); end > 0; end = id.lastIndexOf(' > ', end - 1)) if (ids.has(id.slice(0, end))) return true
-    return false
-  }
-  return tests.filter(({ id }) => !isPart(id))
-}
-
-/** With whatever the tests have started. */
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+/** Killed, by the mutant alone. */
+function isCertain(report: TestReport | string | undefined): report is TestReport {
+  return typeof report === 'object' && report.passesOtherwise === true
 }
 
 export const strykerPlugins = [

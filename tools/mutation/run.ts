@@ -70,7 +70,7 @@ function configOf({ name, mutate, tests, leaveOut = [] }: Group, force: boolean,
     incrementalFile: `${cache}/${name}.json`,
     force,
     concurrency: jobs,
-    timeoutMS: 5000,
+    timeoutMS: 6000,
     timeoutFactor: 2,
     ignorePatterns: [...readdirSync('.').filter((entry) => !copied.has(entry)), 'test/fixtures', 'test/vectors'].map(
       (entry) => `/${entry}`,
