@@ -79,6 +79,7 @@ export const groups: readonly Group[] = [
     mutate: apply('merges merge-text merge-accounts merge-versions merged-before'),
     tests: tests('merge-text merge-accounts client-merge'),
     leaveOut: [
+      'lines that differ from each other are merged as git merge-file merges them, conflicts included',
       'what GNU diff3 merges too is the same',
       'the program of a bundle makes the same text under mawk, to the byte, or none',
       'the program of a bundle makes the same text under original-awk, to the byte, or none',
