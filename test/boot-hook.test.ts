@@ -72,6 +72,37 @@ test('what is neither says nothing', async () => {
   assert.equal(await bootSystemOf(await rootOf({ 'bin/sh': 'sh' })), undefined)
 })
 
+for (const [what, literal, wanted] of [
+  ['a link of /sbin/init tells', { 'sbin/init': symlink('../lib/systemd/systemd') }, 'systemd'],
+  ['a link of /usr/sbin/init tells', { 'usr/sbin/init': symlink('../lib/systemd/systemd') }, 'systemd'],
+  ['systemd that is there and is not what starts does not count', { 'sbin/init': 'init', 'lib/systemd/systemd': 'x' }, undefined],
+  ['systemd that is there counts where nothing says what starts', { 'usr/lib/systemd/systemd': 'x' }, 'systemd'],
+  ['nor does one in the older place', { 'lib/systemd/systemd': 'x' }, 'systemd'],
+  ['another link is another program', { 'sbin/init': symlink('busybox'), 'lib/systemd/systemd': 'x' }, undefined],
+  ['both folders are there', { 'sbin/init': 'init', 'etc/rcS.d/README': '', 'etc/init.d/README': '' }, 'sysv'],
+  ['scripts without their order', { 'sbin/init': 'init', 'etc/init.d/README': '' }, undefined],
+  ['an order without scripts', { 'sbin/init': 'init', 'etc/rcS.d/README': '' }, undefined],
+  ['a BSD is one, whatever else is there', { 'libexec/ld-elf.so.1': 'x', 'sbin/init': symlink('systemd') }, 'freebsd'],
+] as const)
+  test(`what starts a system: ${what}`, async () => assert.equal(await bootSystemOf(await rootOf(literal)), wanted))
+
+for (const [names, wanted] of [
+  [[], 'S40bindery-recover'],
+  [['S10checkroot.sh', 'S12mountall.sh', 'S20mount-all'], 'S21bindery-recover'],
+  [['S99mountall'], 'S99bindery-recover'],
+  [['S05mountall', 'S33bindery-recover'], 'S33bindery-recover'],
+  [['S05umountall', 'K30mountall'], 'S40bindery-recover'],
+] as const)
+  test(`a start that has ${names.join(' ') || 'nothing'} gets ${wanted}`, async () => {
+    const disk = await rootOf(Object.fromEntries(names.map((name) => [`etc/rcS.d/${name}`, 'x'])))
+    await plant(disk, { 'etc/rcS.d': dir() })
+    const { parts } = await hookFor(disk, 'sysv')
+    assert.deepEqual(
+      parts.map(({ path }) => path),
+      ['etc/init.d/bindery-recover', `etc/rcS.d/${wanted}`],
+    )
+  })
+
 test('lines in a file of the administrator come first, and leave the rest as it is', async () => {
   const theirs = '#!/bin/sh\nsysctl kern.securelevel=2\n'
   const disk = await rootOf({ ...roots.openbsd, 'etc/rc.securelevel': file(theirs, { mode: 0o750 }) })

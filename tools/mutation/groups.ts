@@ -128,7 +128,9 @@ export const groups: readonly Group[] = [
       'audit-state boot-hook boot-system checksums draw fleet generated incoming installed machine-id mended-bit mixed-tree ' +
         'other-channels phase reboot report rest state state-version terms to-remove told unenroll',
     ),
-    tests: tests('client-state client-audit client-steps client-generated client-install boot-hook reboot-option crash/phases reports'),
+    tests: tests(
+      'client-state client-audit client-steps client-generated client-install boot-hook reboot-option client-reports client-reboot client-notes client-mixed-tree crash/phases',
+    ),
     leaveOut: [
       'killed at every moment of every phase, the machine is before it or behind it',
       'judged by the systems’ own rules',
