@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
-import { fromLatin1, latin1 } from '../src/base/bytes.ts'
+import { equalBytes, fromLatin1, latin1 } from '../src/base/bytes.ts'
 import { mergeText } from '../src/engine/client/apply/merge-text.ts'
 import { needs } from './helpers/programs.ts'
 import { arbitraryVersions, distinctLines, repeatedLines, versionsOf } from './helpers/text-versions.ts'
@@ -119,7 +119,7 @@ test('lines that all three begin and end with cost nothing; what would take too 
   const long = '#\n'.repeat(10_000)
   const text = (head: string, tail: string): Uint8Array => fromLatin1(`${long}${head}\n1\n2\n${tail}\n${long}`)
   const versions = { base: text('a', 'z'), ours: text('b', 'z'), theirs: text('a', 'y') }
-  assert.deepEqual(mergeText(versions), text('b', 'y'))
+  assert.ok(equalBytes(mergeText(versions) ?? new Uint8Array(0), text('b', 'y')))
   const around = (head: string, tail: string): Uint8Array => fromLatin1(`${head}\n${long}${tail}\n`)
   assert.equal(mergeText({ base: around('a', 'z'), ours: around('b', 'z'), theirs: around('a', 'y') }), undefined)
 })

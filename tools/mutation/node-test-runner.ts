@@ -58,8 +58,7 @@ class NodeTestRunner {
       ...(testFilter === undefined ? {} : { only: testFilter }),
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
-    // A little before Stryker loses its patience, and starts this runner anew.
-    const report = await this.#report(request, timeout / 2 - 300)
+    const report = await this.#report(request, timeout - spareTime + maxOverhead)
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
     const nrOfTests = testFilter?.length ?? this.#known.length
     const killedBy = testFilter ?? this.#known.map(({ id }) => id)
@@ -93,6 +92,11 @@ class NodeTestRunner {
     this.#process = undefined
   }
 }
+
+/** What Stryker waits for longer than twice the time of the tests: it does not look at how busy the machine is. */
+export const spareTime = 120_000
+/** What loading the modules may take, and starting. */
+const maxOverhead = 3000
 
 /** Killed, by the mutant alone. */
 function isCertain(report: TestReport | string | undefined): report is TestReport {

@@ -2,6 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { cpuTime } from './cpu-time.ts'
 import type { TestReport, TestRequest } from './protocol.ts'
 
 /** A process of `test-process.ts`, for one request after the other, as long as it answers. */
@@ -19,11 +20,14 @@ export class TestProcess {
     })
   }
 
-  /** Answers `late` after `timeout` milliseconds, another text for a process that ended without a report. */
-  async run(request: TestRequest, timeout: number): Promise<TestReport | string> {
+  /**
+   * Answers `late` after `limit` milliseconds on a processor, however busy the machine is, or a while of doing nothing; another text
+   * for a process that ended without a report.
+   */
+  async run(request: TestRequest, limit: number): Promise<TestReport | string> {
     const { promise, resolve: answer } = Promise.withResolvers<TestReport | string>()
-    const timer = setTimeout(() => answer('late'), timeout)
     const child = this.#child
+    const timer = watch(child.pid ?? 0, limit, () => answer('late'))
     child.on('message', (message) => answer(message as TestReport))
     child.on('error', (error) => answer(error.message))
     child.on('exit', (status, signal) => answer(`ended with ${signal ?? status}`))
@@ -32,7 +36,7 @@ export class TestProcess {
     try {
       return await promise
     } finally {
-      clearTimeout(timer)
+      clearInterval(timer)
       child.removeAllListeners()
     }
   }
@@ -47,4 +51,20 @@ export class TestProcess {
     }
     rmSync(this.#temporary, { recursive: true, force: true })
   }
+}
+
+/** Milliseconds between two looks, and how long a process may do nothing. */
+const [pause, maxIdle] = [200, 5000]
+
+function watch(pid: number, limit: number, end: () => void): NodeJS.Timeout {
+  const first = cpuTime(pid)?.used ?? 0
+  const started = performance.now()
+  let [last, changed] = [first, started]
+  return setInterval(() => {
+    const now = performance.now()
+    // Where the system does not tell, time counts.
+    const { used, isIdle } = cpuTime(pid) ?? { used: first + now - started, isIdle: false }
+    if (used !== last || !isIdle) [last, changed] = [used, now]
+    if (used - first > limit || now - changed > maxIdle) end()
+  }, pause)
 }

@@ -10,10 +10,16 @@ import type { RunTest, TestReport, TestRequest } from './protocol.ts'
 // Whether a mutant is found must not hang on the cases that are drawn; what is found need not be small.
 fc.configureGlobal({ seed: 1, endOnFailure: true })
 
-const smallTest = new URL('small-test.ts', import.meta.url).href
+const urlOf = (name: string): string => new URL(name, import.meta.url).href
+const ours = new Map([
+  ['node:test', urlOf('small-test.ts')],
+  ['node:assert/strict', urlOf('small-assert.ts')],
+])
 registerHooks({
-  resolve: (specifier, context, next) =>
-    specifier === 'node:test' ? { url: smallTest, format: 'module-typescript', shortCircuit: true } : next(specifier, context),
+  resolve: (specifier, context, next) => {
+    const url = ours.get(specifier)
+    return url === undefined || url === context.parentURL ? next(specifier, context) : { url, shortCircuit: true }
+  },
 })
 
 const loaded = new Map<string, readonly Case[]>()
