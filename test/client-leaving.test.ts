@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { before, test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { describeLeaving, planUnenroll, unenroll } from '../src/engine/client/unenroll.ts'
 import { noteChecksums } from '../src/engine/client/checksums.ts'
@@ -28,6 +28,7 @@ import { dir, relPath } from './helpers/plant.ts'
 import type { Rest } from '../src/format/rest.ts'
 import type { Update } from '../src/format/update.ts'
 import type { Disk } from '../src/port/disk.ts'
+import type { Online } from './helpers/client-repository.ts'
 import type { Literal } from './helpers/plant.ts'
 
 /** A root that leaves its channels, waits for the rest of them, or has several. */
@@ -38,13 +39,17 @@ const tree = (revision: string): Literal => ({
   var: dir(),
 })
 
-/** Release 2, with the install that brought it, beside another channel of the same repository that has no releases of its own here. */
+let online: Online
+
+before(async () => {
+  online = await openRepositoryOnline()
+  await online.release(tree('1'), tree('2'))
+})
+
+/** A root with release 2, and the install that brought it. */
 async function installed(): Promise<Disk> {
-  const online = await openRepositoryOnline()
-  await online.release(tree('1'))
   const session = await online.client(tree('1'))
   await online.enroll(session)
-  await online.release(tree('2'))
   await installNewest(session)
   return session.disk
 }
@@ -191,7 +196,7 @@ test('the note of what is left comes with the first plan that changes bindery, a
   /** What a plan that changes these paths does with the note. */
   const noted = async (paths: readonly string[], now: readonly Rest['channel'][], later: readonly Rest[]): Promise<unknown> => {
     const beside = await restBeside(disk, own, { now, later })
-    const files = await beside?.({ changes: paths.map((path) => ({ path: relPath(path) })) } as never)
+    const files = beside?.({ changes: paths.map((path) => ({ path: relPath(path) })) } as never)
     const one = files?.[0]
     if (one === undefined) return undefined
     assert.deepEqual([files?.length, one.path, one.mode], [1, statePaths.rest, 0o644])

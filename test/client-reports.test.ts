@@ -141,10 +141,10 @@ test('the newest report of a machine under one key counts, whichever is read fir
 test('machines come by name, then by key; names and keys that are shared are told', async () => {
   const [one, two, three] = [await signerOf(1), await signerOf(2), await signerOf(3)]
   const files = {
-    c: signed(three, { machine: 'c' }),
     b2: signed(two, { machine: 'b' }),
-    b1: signed(one, { machine: 'b' }),
     a: signed(one, { machine: 'a' }),
+    c: signed(three, { machine: 'c' }),
+    b1: signed(one, { machine: 'b' }),
   }
   const { machines } = await readFleet(filesOf(files), 1_000_000)
   assert.deepEqual(
@@ -155,6 +155,24 @@ test('machines come by name, then by key; names and keys that are shared are tol
       ['b2', ['2 keys report under this name']],
       ['c', []],
     ],
+  )
+})
+
+test('what is no error of ours is not hidden', async () => {
+  const broken = {
+    get bytes(): Uint8Array {
+      throw new TypeError('a mistake')
+    },
+    file: 'a',
+  }
+  await assert.rejects(
+    readFleet(
+      (async function* () {
+        yield broken
+      })(),
+      0,
+    ),
+    TypeError,
   )
 })
 

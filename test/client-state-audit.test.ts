@@ -100,7 +100,7 @@ test('each file is found by one bit, and what is small and was noted can be had 
       path,
     )
     if (noted.has(path)) {
-      assert.equal(found[0]?.path, path)
+      assert.deepEqual([found.length, found[0]?.path, found[0]?.code], [1, path, 'bad-digest'])
       assert.deepEqual(found[0]?.mend, { kind: 'bytes', bytes: await bytesAt(path) } satisfies Mend, path)
     }
   }
@@ -153,6 +153,11 @@ test('a file that another program has written since is judged by its reader alon
     [statePaths.enrolled, 'nonsense\n', ['enrolled', 'enroll the channel again with --force']],
     [statePaths.rest, 'nonsense\n', ['rest', "remove it, and run 'bindery install'"]],
     [statePaths.bootHook, 'nonsense\n', ['boot-hook', "remove it; 'bindery enroll --force --boot-hook' writes it anew"]],
+    [
+      statePaths.oldNames,
+      'nonsense\n',
+      ['old-names', 'put it back from a backup, or remove it: what it names is then kept as if it were yours'],
+    ],
     [statePaths.told, 'of another bindery\n', undefined],
   ] as const) {
     const before = (await disk.lstat(path)) === undefined ? undefined : await bytesAt(path)
@@ -186,17 +191,23 @@ test('a link that leads elsewhere is damaged; a file with another time was chang
 })
 
 test('findings come by path; an error of the disk ends it, and so does whoever stops it', async () => {
-  const both = await rotten(statePaths.enrolled, oneBit)
+  const [name = ''] = await disk.readdir(statePaths.cache)
+  const cached = joinPath(statePaths.cache, name)
+  const both = await rotten(statePaths.told, oneBit)
   const more: Disk = {
     ...both,
-    digest: async (path) => (path === statePaths.told ? { sha256: sha256(emptyBytes), size: 0 } : await both.digest(path)),
+    digest: async (path) => (path === cached ? { sha256: sha256(emptyBytes), size: 0 } : await both.digest(path)),
   }
-  const paths = (await auditState(more)).map(({ path }) => path)
-  assert.deepEqual(paths, paths.toSorted())
-  assert.equal(paths.length, 2)
-  for (const code of ['io', 'permission'] as const) {
-    const failing: Disk = { ...disk, lstat: async () => await Promise.reject(new BinderyError(code, 'fails')) }
-    await assert.rejects(auditState(failing), { code })
+  assert.deepEqual(
+    (await auditState(more)).map(({ path }) => path),
+    [cached, statePaths.told],
+  )
+  for (const error of [new BinderyError('io', 'fails'), new BinderyError('permission', 'fails'), new TypeError('a mistake')]) {
+    const failing: Disk = {
+      ...disk,
+      lstat: async (path) => (path === statePaths.rest ? await Promise.reject(error) : await disk.lstat(path)),
+    }
+    await assert.rejects(auditState(failing), error)
   }
   await assert.rejects(auditState(disk, AbortSignal.abort(new BinderyError('stopped', 'stopped'))), { code: 'stopped' })
 })

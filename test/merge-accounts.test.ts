@@ -62,11 +62,12 @@ test('other files are none, whichever version is one', () => {
   const good = 'a:b:c\n'
   assert.equal(merged('group', good, good, good), good)
   assert.equal(merged('hosts', good, good, good), undefined)
-  const unordered = ['a:b:c\n# comment\nd:e:f\n', 'a:b:c\n\nd:e:f\n', 'a:b:c\n+:::\nd:e:f\n', 'a:b:c\n-:::\nd:e:f\n']
+  const unordered = ['a:b:c\n#a:b:c\nd:e:f\n', 'a:b:c\n\nd:e:f\n', 'a:b:c\n+:b:c\nd:e:f\n', 'a:b:c\n-:b:c\nd:e:f\n']
   for (const bad of ['', '# comments\n', 'a:b\n', ':b:c\n', 'a:b:c\na:d:e\n', 'a:b:c\nd:e:f:g\n', 'a:b:c\0\n', ...unordered]) {
     assert.equal(merged('group', bad, good, good), undefined, bad)
     assert.equal(merged('group', good, bad, good), undefined, bad)
     assert.equal(merged('group', good, good, bad), undefined, bad)
+    assert.equal(merged('group', bad, bad, bad), undefined, bad)
   }
 })
 
@@ -85,6 +86,12 @@ test('a field more or less on either side is a conflict; a sign within a name is
 test('a user whom both sides made with another user’s or group’s number is a conflict', () => {
   assert.equal(merged('passwd', passwd, passwd + fresh.replace(':83:83:', ':83:84:'), passwd + fresh), undefined)
   assert.equal(merged('passwd', passwd, passwd + fresh.replace(':83:83:', ':84:83:'), passwd + fresh), undefined)
+})
+
+test('a number of somebody who is gone here is free; empty lines stay at the end', () => {
+  const without = passwd.replace(/www.*\n/, '')
+  const ours = `${without}web:*:67:67:My web:/srv:/sbin/nologin\n\n`
+  assert.equal(merged('passwd', passwd, ours, passwd), ours)
 })
 
 test('what both sides changed alike, and members that both added, are there once; members that the release drops stay', () => {

@@ -115,6 +115,11 @@ function mergedByAwk(awk: string, versions: Versions): string | undefined {
   return status === 0 ? stdout : undefined
 }
 
+test('a long text of which both made a short one is no effort', () => {
+  const [long, short] = ['#\n'.repeat(20_000), 'x\n#\ny\n'].map(fromLatin1) as [Uint8Array, Uint8Array]
+  assert.deepEqual(mergeText({ base: long, ours: short, theirs: short }), short)
+})
+
 test('lines that all three begin and end with cost nothing; what would take too long is not merged', () => {
   const long = '#\n'.repeat(10_000)
   const text = (head: string, tail: string): Uint8Array => fromLatin1(`${long}${head}\n1\n2\n${tail}\n${long}`)

@@ -7,7 +7,6 @@ export type Group = {
   readonly name: string
   /** Files or globs; each file belongs to one group. */
   readonly mutate: readonly string[]
-  /** In the order in which they are run: first what finds most in least time. */
   readonly tests: readonly string[]
   /** Names of tests in these files. */
   readonly leaveOut?: readonly string[]

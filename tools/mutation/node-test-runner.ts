@@ -23,7 +23,9 @@ class NodeTestRunner {
   static readonly inject = ['options'] as const
   readonly #tests: Pick<TestRequest, 'files' | 'leaveOut'>
   #process: TestProcess | undefined
-  #known: readonly RunTest[] = []
+  #known: ReadonlyMap<string, RunTest> = new Map()
+  /** Tests that have found mutants, the last one first: it mostly finds the next one as well. */
+  #killers: readonly string[] = []
 
   constructor(options: { readonly nodeTests: Pick<TestRequest, 'files' | 'leaveOut'> }) {
     this.#tests = options.nodeTests
@@ -37,8 +39,8 @@ class NodeTestRunner {
     const report = await this.#fresh().run(this.#tests, timeout)
     if (typeof report === 'string') return { status: report === 'late' ? 'timeout' : 'error', errorMessage: report }
     if (report.failed !== undefined) return { status: 'error', errorMessage: `${report.failed.id}: ${report.failed.message}` }
-    this.#known = report.tests
-    const tests = this.#known.map(({ id, file, milliseconds, line, column }) => ({
+    this.#known = new Map(report.tests.map((one) => [one.id, one]))
+    const tests = report.tests.map(({ id, file, milliseconds, line, column }) => ({
       id,
       name: id,
       // Stryker's TestStatus.Success.
@@ -51,22 +53,32 @@ class NodeTestRunner {
   }
 
   async mutantRun({ timeout, testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
+    const only = this.#inOrder(testFilter ?? [...this.#known.keys()])
     const request: TestRequest = {
       ...this.#tests,
       mutant: activeMutant.id,
       whileLoading: reloadEnvironment,
-      ...(testFilter === undefined ? {} : { only: testFilter }),
+      only,
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
     const report = await this.#report(request, timeout - spareTime + maxOverhead)
+    const nrOfTests = only.length
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
-    const nrOfTests = testFilter?.length ?? this.#known.length
-    const killedBy = testFilter ?? this.#known.map(({ id }) => id)
-    if (typeof report === 'string') return { status: 'killed', killedBy: killedBy.slice(0, 1), failureMessage: report, nrOfTests }
-    const { failed } = report
-    if (failed === undefined) return { status: 'survived', nrOfTests }
-    const killer = killedBy.find((id) => failed.id === id || failed.id.startsWith(`${id} > `)) ?? killedBy[0]
-    return { status: 'killed', killedBy: killer === undefined ? [] : [killer], failureMessage: failed.message, nrOfTests }
+    if (typeof report === 'string') return { status: 'killed', killedBy: only.slice(0, 1), failureMessage: report, nrOfTests }
+    if (report.failed === undefined) return { status: 'survived', nrOfTests }
+    const { id, message } = report.failed
+    this.#killers = [id, ...this.#killers.filter((one) => one !== id)].slice(0, 8)
+    return { status: 'killed', killedBy: [id], failureMessage: message, nrOfTests }
+  }
+
+  /** What is likely to fail first, then what takes least. */
+  #inOrder(ids: readonly string[]): readonly string[] {
+    const rank = (id: string): number => {
+      const at = this.#killers.indexOf(id)
+      return at < 0 ? this.#killers.length : at
+    }
+    const time = (id: string): number => this.#known.get(id)?.milliseconds ?? 0
+    return ids.toSorted((a, b) => rank(a) - rank(b) || time(a) - time(b))
   }
 
   dispose(): void {
@@ -76,9 +88,10 @@ class NodeTestRunner {
   async #report(request: TestRequest, timeout: number): Promise<TestReport | string> {
     const used = request.whileLoading === true ? undefined : this.#process
     const first = used === undefined ? undefined : await used.run(request, timeout)
-    if (isCertain(first)) return first
+    if (first === 'late') this.#retire()
+    if (isCertain(first) || first === 'late') return first
     const report = await this.#fresh().run(request, timeout)
-    if (request.whileLoading === true || !isCertain(report)) this.#retire()
+    if (request.whileLoading === true || typeof report === 'string' || report.passesOtherwise === false) this.#retire()
     return report
   }
 

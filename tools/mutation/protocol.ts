@@ -1,10 +1,10 @@
 /** What `node-test-runner.ts` asks of a process of tests, and what comes back: one message each, as often as wanted. */
 export type TestRequest = {
-  /** Relative to the working directory, in the order in which they are run. */
+  /** Relative to the working directory. */
   readonly files: readonly string[]
   /** Names of tests in them that are not run. */
   readonly leaveOut: readonly string[]
-  /** Ids of the only tests to be run; absent for all. */
+  /** Ids of the only tests to be run, in this order; absent for all. */
   readonly only?: readonly string[]
   /** The id of the mutant that is switched on; absent in a dry run. */
   readonly mutant?: string
@@ -30,6 +30,7 @@ export type RunTest = {
   /** `FILE > NAME`, with the names of the suites around it. */
   readonly id: string
   readonly file: string
+  /** On a processor. */
   readonly milliseconds: number
   /** Of its definition, from 0. */
   readonly line: number

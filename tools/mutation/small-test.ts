@@ -6,8 +6,8 @@ import { counters } from './counters.ts'
  */
 
 type Hook = () => unknown
-type Hooks = { readonly before: Hook[]; readonly after: Hook[]; readonly beforeEach: Hook[]; readonly afterEach: Hook[] }
-type Suite = Hooks & { readonly name: string; readonly outer?: Suite }
+type Hooks = { readonly before: Hook[]; readonly beforeEach: Hook[]; readonly afterEach: Hook[] }
+type Suite = Hooks & { readonly name: string; readonly outer?: Suite; isReady: boolean }
 type Context = {
   readonly after: (hook: Hook) => void
   readonly test: (...call: Call) => Promise<void>
@@ -34,8 +34,8 @@ export type Case = {
 const emptySuite = (name: string, outer?: Suite): Suite => ({
   name,
   ...(outer === undefined ? {} : { outer }),
+  isReady: false,
   before: [],
-  after: [],
   beforeEach: [],
   afterEach: [],
 })
@@ -71,47 +71,40 @@ export function describe(...call: Call): void {
 }
 
 export const before = (hook: Hook): unknown => suite.before.push(hook)
-export const after = (hook: Hook): unknown => suite.after.push(hook)
+/** Never: what is there stays for the next time, and its process is killed in the end. */
+export const after = (_: Hook): void => {}
 export const beforeEach = (hook: Hook): unknown => suite.beforeEach.push(hook)
 export const afterEach = (hook: Hook): unknown => suite.afterEach.push(hook)
 
-/** Runs these, up to the first that fails, which is answered with its error. */
+/** Runs these, up to the first that fails, which is answered with its error. Milliseconds are those of a processor. */
 export async function runCases(
   chosen: readonly Case[],
   onPass: (one: Case, milliseconds: number) => void = () => undefined,
 ): Promise<{ readonly one: Case; readonly error: unknown } | undefined> {
-  const entered: Suite[] = []
-  try {
-    for (const one of chosen) {
-      counters.currentTestId = one.id
-      const started = performance.now()
-      try {
-        await enter(one.suite, entered)
-        await runCase(one)
-      } catch (error) {
-        return { one, error }
-      }
-      onPass(one, performance.now() - started)
+  for (const one of chosen) {
+    counters.currentTestId = one.id
+    const started = process.cpuUsage()
+    try {
+      await enter(one.suite)
+      await runCase(one)
+    } catch (error) {
+      return { one, error }
+    } finally {
+      delete counters.currentTestId
     }
-    return undefined
-  } finally {
-    delete counters.currentTestId
-    for (const left of entered.reverse()) await leave(left)
+    const { user, system } = process.cpuUsage(started)
+    onPass(one, (user + system) / 1000)
   }
+  return undefined
 }
 
-async function enter(suiteOfCase: Suite, entered: Suite[]): Promise<void> {
+/** What a suite makes for its tests is made once. */
+async function enter(suiteOfCase: Suite): Promise<void> {
   for (const one of [...suitesAround(suiteOfCase)].reverse()) {
-    if (entered.includes(one)) continue
-    entered.push(one)
+    if (one.isReady) continue
     for (const hook of one.before) await hook()
+    one.isReady = true
   }
-}
-
-/** What was made while the file was loaded is not made anew: it stays for the next time. */
-async function leave({ before: made, after: hooks }: Suite): Promise<void> {
-  if (made.length === 0) return
-  for (const hook of hooks) await Promise.resolve(hook()).catch(() => undefined)
 }
 
 async function runCase({ suite: around, body }: Case): Promise<void> {

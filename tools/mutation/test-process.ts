@@ -64,11 +64,11 @@ async function loadedCases(files: readonly string[], only?: readonly string[]): 
   return needed.flatMap((file) => loaded.get(file) ?? [])
 }
 
+/** In the order of `only`, where it is given. */
 function chosenOf(cases: readonly Case[], leaveOut: readonly string[], only?: readonly string[]): readonly Case[] {
-  const ids = new Set(only)
-  return cases.filter(
-    ({ id, name }) => !leaveOut.some((one) => name === one || name.endsWith(` ${one}`)) && (only === undefined || ids.has(id)),
-  )
+  const kept = cases.filter(({ name }) => !leaveOut.some((one) => name === one || name.endsWith(` ${one}`)))
+  const byId = new Map(kept.map((one) => [one.id, one]))
+  return only === undefined ? kept : only.flatMap((id) => byId.get(id) ?? [])
 }
 
 type Failure = { readonly one?: Case; readonly error: unknown }
