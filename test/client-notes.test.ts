@@ -139,10 +139,21 @@ test('one flipped bit of a small file is mended by its digest, and nothing else 
     assert.deepEqual(await mended(damaged(flip)), good)
   assert.equal(await mended(damaged([0, 0], [1, 0])), undefined)
   assert.equal(await mended(good.slice(1)), undefined)
-  const large = new Uint8Array((1 << 14) + 1)
-  const disk = memoryDisk()
-  await plant(disk, { f: { kind: 'file', content: large } })
-  assert.equal(await mendedBit(disk, path, { sha256: sha256(large), size: large.length }), undefined)
+})
+
+test('the largest file that is tried has 16 KiB, and what lies on the disk stays as it is', async () => {
+  const path = relPath('f')
+  for (const [size, isTried] of [
+    [1 << 14, true],
+    [(1 << 14) + 1, false],
+  ] as const) {
+    const disk = memoryDisk()
+    const good = new Uint8Array(size)
+    await plant(disk, { f: { kind: 'file', content: good.with(0, 1) } })
+    assert.deepEqual(await mendedBit(disk, path, { sha256: sha256(good), size }), isTried ? good : undefined)
+    assert.equal((await disk.digest(path)).sha256, sha256(good.with(0, 1)))
+    assert.equal(await mendedBit(disk, path, { sha256: sha256(good), size: 10 }), undefined)
+  }
 })
 
 const channel = { product: 'base', arch: 'amd64' }

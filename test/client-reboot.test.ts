@@ -87,6 +87,13 @@ for (const [what, steps, wanted] of [
     assert.deepEqual(await pending(disk, undefined), [])
   })
 
+test('of several channels in one install each has what it asks for', async () => {
+  const disk = await emptyState()
+  const releases = ['base-amd64', 'kernel-amd64'].map((role) => ({ role, old: '1', new: '2' }))
+  await recordReboot(disk, { releases, reboot: [{ role: 'kernel-amd64', class: 'careful' }] } as unknown as Journal, 's1')
+  assert.deepEqual(await pending(disk, 's1'), ['kernel-amd64 careful 1 2'])
+})
+
 test('nothing is written where nothing changes, and all can read what is', async () => {
   const disk = await emptyState()
   await record(disk, ['1', '2', 'nothing', 's1'])

@@ -10,7 +10,6 @@ import type { RunTest, TestReport, TestRequest } from './protocol.ts'
  */
 
 type MutantRun = {
-  readonly timeout: number
   readonly testFilter?: readonly string[]
   readonly hitLimit?: number
   readonly reloadEnvironment?: boolean
@@ -52,7 +51,7 @@ class NodeTestRunner {
     return { status: 'complete', tests, mutantCoverage: report.coverage ?? { static: {}, perTest: {} } }
   }
 
-  async mutantRun({ timeout, testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
+  async mutantRun({ testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
     const only = this.#inOrder(testFilter ?? [...this.#known.keys()])
     const request: TestRequest = {
       ...this.#tests,
@@ -61,7 +60,7 @@ class NodeTestRunner {
       only,
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
-    const report = await this.#report(request, timeout - spareTime + maxOverhead)
+    const report = await this.#report(request, maxOverhead + 2 * only.reduce((sum, id) => sum + this.#timeOf(id), 0))
     const nrOfTests = only.length
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
     if (typeof report === 'string') return { status: 'killed', killedBy: only.slice(0, 1), failureMessage: report, nrOfTests }
@@ -77,20 +76,23 @@ class NodeTestRunner {
       const at = this.#killers.indexOf(id)
       return at < 0 ? this.#killers.length : at
     }
-    const time = (id: string): number => this.#known.get(id)?.milliseconds ?? 0
-    return ids.toSorted((a, b) => rank(a) - rank(b) || time(a) - time(b))
+    return ids.toSorted((a, b) => rank(a) - rank(b) || this.#timeOf(a) - this.#timeOf(b))
+  }
+
+  #timeOf(id: string): number {
+    return this.#known.get(id)?.milliseconds ?? 0
   }
 
   dispose(): void {
     this.#process?.end()
   }
 
-  async #report(request: TestRequest, timeout: number): Promise<TestReport | string> {
+  async #report(request: TestRequest, limit: number): Promise<TestReport | string> {
     const used = request.whileLoading === true ? undefined : this.#process
-    const first = used === undefined ? undefined : await used.run(request, timeout)
+    const first = used === undefined ? undefined : await used.run(request, limit)
     if (first === 'late') this.#retire()
     if (isCertain(first) || first === 'late') return first
-    const report = await this.#fresh().run(request, timeout)
+    const report = await this.#fresh().run(request, limit)
     if (request.whileLoading === true || typeof report === 'string' || report.passesOtherwise === false) this.#retire()
     return report
   }
@@ -106,9 +108,9 @@ class NodeTestRunner {
   }
 }
 
-/** What Stryker waits for longer than twice the time of the tests: it does not look at how busy the machine is. */
-export const spareTime = 120_000
-/** What loading the modules may take, and starting. */
+/** What Stryker waits: long enough for this runner to judge by itself, on a busy machine too. */
+export const spareTime = 600_000
+/** What starting and loading the modules may take on a processor. */
 const maxOverhead = 3000
 
 /** Killed, by the mutant alone. */
