@@ -149,6 +149,12 @@ test('what the system makes anew is told by the installed releases, those that c
   await assert.rejects(covered(none), { code: 'bad-format', subject: channelFile(channel, channelFiles.terms) })
 })
 
+test('a channel without terms is not asked for its release, which may be damaged', async () => {
+  const disk = await installed()
+  await writeStateFile(disk, channelFile(channel, channelFiles.release), utf8('nonsense\n'))
+  assert.equal((await generatedHere(disk, { generated: [] }))(relPath('bin/sh')), false)
+})
+
 test('a record that says nothing of what holds leaves no terms', () => {
   const need = { channel: other } as never
   const update = {} as Update
@@ -156,6 +162,7 @@ test('a record that says nothing of what holds leaves no terms', () => {
   assert.equal(termsOf({ ...update, needs: [], generated: [] }), undefined)
   assert.deepEqual(termsOf({ ...update, needs: [need] }), { needs: [need], generated: [] })
   assert.deepEqual(termsOf({ ...update, generated: ['/a'] }), { needs: [], generated: ['/a'] })
+  assert.deepEqual(termsOf({ ...update, needs: [need], generated: ['/a'] }), { needs: [need], generated: ['/a'] })
 })
 
 test('nothing waits to be removed where nothing says so', async () => {

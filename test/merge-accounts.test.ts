@@ -94,6 +94,17 @@ test('a number of somebody who is gone here is free; empty lines stay at the end
   assert.equal(merged('passwd', passwd, ours, passwd), ours)
 })
 
+test('each file has its own numbers, which never change, and its own lists, which are joined', () => {
+  for (const [file, base, ours, theirs, wanted] of [
+    ['master.passwd', 'a:*:1:1::0:0:A:/:/x', 'a:*:1:1::0:0:B:/:/x', 'a:*:2:3::0:0:A:/:/y', 'a:*:1:1::0:0:B:/:/y'],
+    ['group', 'a:*:1:', 'a:*:1:x', 'a:*:2:', 'a:*:1:x'],
+    ['gshadow', 'a:!::', 'a:!:x:x', 'a:!:y:y', 'a:!:x,y:x,y'],
+    ['passwd', 'a:*:1:1:A:/:/x', 'a:*:1:1:B:/:/x', 'a:*:1:1:C:/:/x', undefined],
+    ['shadow', 'a:!:1::', 'a:!:2::', 'a:!:3::', undefined],
+  ] as const)
+    assert.equal(merged(file, `${base}\n`, `${ours}\n`, `${theirs}\n`), wanted === undefined ? undefined : `${wanted}\n`, file)
+})
+
 test('what both sides changed alike, and members that both added, are there once; members that the release drops stay', () => {
   const shell = passwd.replace('/bin/sh', '/bin/ksh')
   assert.equal(merged('passwd', passwd, shell + own, shell), shell + own)
