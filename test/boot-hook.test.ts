@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import { latin1 } from '../src/base/bytes.ts'
 import { bootHookOf, checkBootHook, installBootHook, readBootHook, removeBootHook } from '../src/engine/client/boot-hook.ts'
 import { bootSystemOf } from '../src/engine/client/boot-system.ts'
-import { makeStateFolders } from '../src/engine/client/state.ts'
+import { makeStateFolders, statePaths } from '../src/engine/client/state.ts'
 import { scanTree } from '../src/engine/tree/scan.ts'
 import { bootSystems, decodeBootHook } from '../src/format/boot-hook.ts'
 import { encodeManifest } from '../src/format/manifest.ts'
@@ -72,6 +72,38 @@ test('what is neither says nothing', async () => {
   assert.equal(await bootSystemOf(await rootOf({ 'bin/sh': 'sh' })), undefined)
 })
 
+for (const [what, literal, wanted] of [
+  ['a link of /sbin/init tells', { 'sbin/init': symlink('../lib/systemd/systemd') }, 'systemd'],
+  ['a link of /usr/sbin/init tells', { 'usr/sbin/init': symlink('../lib/systemd/systemd') }, 'systemd'],
+  ['systemd that is there and is not what starts does not count', { 'sbin/init': 'init', 'lib/systemd/systemd': 'x' }, undefined],
+  ['systemd that is there counts where nothing says what starts', { 'usr/lib/systemd/systemd': 'x' }, 'systemd'],
+  ['nor does one in the older place', { 'lib/systemd/systemd': 'x' }, 'systemd'],
+  ['another link is another program', { 'sbin/init': symlink('busybox'), 'lib/systemd/systemd': 'x' }, undefined],
+  ['both folders are there', { 'sbin/init': 'init', 'etc/rcS.d/README': '', 'etc/init.d/README': '' }, 'sysv'],
+  ['scripts without their order', { 'sbin/init': 'init', 'etc/init.d/README': '' }, undefined],
+  ['an order without scripts', { 'sbin/init': 'init', 'etc/rcS.d/README': '' }, undefined],
+  ['a BSD is one, whatever else is there', { 'libexec/ld-elf.so.1': 'x', 'sbin/init': symlink('systemd') }, 'freebsd'],
+] as const)
+  test(`what starts a system: ${what}`, async () => assert.equal(await bootSystemOf(await rootOf(literal)), wanted))
+
+for (const [names, wanted] of [
+  [[], 'S40bindery-recover'],
+  [['S10checkroot.sh', 'S12mountall.sh', 'S20mount-all'], 'S21bindery-recover'],
+  [['S99mountall'], 'S99bindery-recover'],
+  [['S05mountall', 'S33bindery-recover'], 'S33bindery-recover'],
+  [['S05umountall', 'K30mountall', 'K01S77mountall', 'S44bindery-recover.old', 'K-S55bindery-recover'], 'S40bindery-recover'],
+  [['S01mountall'], 'S02bindery-recover'],
+] as const)
+  test(`a start that has ${names.join(' ') || 'nothing'} gets ${wanted}`, async () => {
+    const disk = await rootOf(Object.fromEntries(names.map((name) => [`etc/rcS.d/${name}`, 'x'])))
+    await plant(disk, { 'etc/rcS.d': dir() })
+    const { parts } = await hookFor(disk, 'sysv')
+    assert.deepEqual(
+      parts.map(({ path }) => path),
+      ['etc/init.d/bindery-recover', `etc/rcS.d/${wanted}`],
+    )
+  })
+
 test('lines in a file of the administrator come first, and leave the rest as it is', async () => {
   const theirs = '#!/bin/sh\nsysctl kern.securelevel=2\n'
   const disk = await rootOf({ ...roots.openbsd, 'etc/rc.securelevel': file(theirs, { mode: 0o750 }) })
@@ -97,7 +129,131 @@ test('what somebody made of the hook stays, and is told', async () => {
 
 test('a stranger at the place of the hook is not replaced', async () => {
   const disk = await rootOf({ ...roots.netbsd, 'etc/rc.d/bindery_recover': 'theirs' })
-  await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), { code: 'exists' })
+  await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), {
+    code: 'exists',
+    subject: '/etc/rc.d/bindery_recover',
+    hint: /--no-boot-hook/,
+  })
+})
+
+test('nothing is in the way where the place is free, or holds the very hook, or what we have put there', async () => {
+  const disk = await rootOf(roots.netbsd)
+  const hook = await hookFor(disk, 'netbsd')
+  await checkBootHook(disk, hook)
+  await installBootHook(disk, hook)
+  await checkBootHook(disk, hook)
+  await checkBootHook(disk, { ...hook, parts: hook.parts.map((part) => ({ ...part, text: 'of a newer bindery' })) })
+  await disk.unlink(statePaths.bootHook)
+  await checkBootHook(disk, hook)
+  await disk.chmod(relPath('etc/rc.d/bindery_recover'), 0o500)
+  await assert.rejects(checkBootHook(disk, hook), { code: 'exists' })
+})
+
+test('lines in a file of the administrator are in nobody’s way; a link that leads elsewhere is', async () => {
+  const openbsd = await rootOf({ ...roots.openbsd, 'etc/rc.securelevel': 'sysctl\n' })
+  await checkBootHook(openbsd, await hookFor(openbsd, 'openbsd'))
+  const wanted = 'etc/systemd/system/sysinit.target.wants/bindery-recover.service'
+  for (const [target, isFree] of [
+    ['../bindery-recover.service', true],
+    ['/dev/null', false],
+  ] as const) {
+    const disk = await rootOf({ ...roots.systemd, [wanted]: symlink(target) })
+    const check = checkBootHook(disk, await hookFor(disk, 'systemd'))
+    await (isFree ? check : assert.rejects(check, { code: 'exists', subject: `/${wanted}` }))
+  }
+})
+
+test('lines are renewed where they stand, whatever is around them, and owner and mode of the file stay', async () => {
+  const path = relPath('etc/rc.securelevel')
+  const lines = await bootHookText('openbsd')
+  for (const [before, after] of [
+    ['', lines],
+    ['a\n', `${lines}a\n`],
+    ['#!/bin/sh\n', `#!/bin/sh\n${lines}`],
+    ['a\n#!/bin/sh\n', `${lines}a\n#!/bin/sh\n`],
+    ['#!/bin/sh\n# bindery-recover: begin\nolder\n# bindery-recover: end\nb\n', `#!/bin/sh\n${lines}b\n`],
+    ['# bindery-recover: begin\nolder\n# bindery-recover: end\nb\n', `${lines}b\n`],
+    ['# bindery-recover: begin\nno end\n', `${lines}# bindery-recover: begin\nno end\n`],
+    ['a # bindery-recover: begin\n# bindery-recover: end\n', `${lines}a # bindery-recover: begin\n# bindery-recover: end\n`],
+  ] as const) {
+    const disk = await rootOf({ ...roots.openbsd, [path]: file(before, { mode: 0o640, uid: 7, gid: 8 }) })
+    await plant(disk, { 'etc/.bindery-recover.new': 'left by a crash' })
+    await installBootHook(disk, await hookFor(disk, 'openbsd'))
+    assert.equal(await textOf(disk, path), after)
+    const { mode, uid, gid } = (await disk.lstat(path)) ?? {}
+    assert.deepEqual([mode, uid, gid], [0o640, 7, 8])
+    assert.equal(await disk.lstat(relPath('etc/.bindery-recover.new')), undefined)
+  }
+})
+
+test('a file that was made for the lines goes with them, unless something else has come into it', async () => {
+  const path = relPath('etc/rc.securelevel')
+  const disk = await rootOf(roots.openbsd)
+  await installBootHook(disk, await hookFor(disk, 'openbsd'))
+  assert.equal((await disk.lstat(path))?.mode, 0o644)
+  assert.deepEqual(await removeBootHook(disk), [])
+  assert.equal(await disk.lstat(path), undefined)
+  await installBootHook(disk, await hookFor(disk, 'openbsd'))
+  const installed = await textOf(disk, path)
+  await disk.unlink(path)
+  await plant(disk, { [path]: file(`${installed}more\n`, { mode: 0o600 }) })
+  assert.deepEqual(await removeBootHook(disk), [])
+  assert.equal(await textOf(disk, path), 'more\n')
+  assert.equal((await disk.lstat(path))?.mode, 0o600)
+  const empty = await rootOf({ ...roots.openbsd, [path]: '' })
+  await installBootHook(empty, await hookFor(empty, 'openbsd'))
+  await removeBootHook(empty)
+  assert.equal(await textOf(empty, path), '')
+})
+
+test('lines that somebody changed stay, and are told; those that are gone are gone', async () => {
+  const path = relPath('etc/rc.securelevel')
+  for (const [content, left] of [
+    ['# bindery-recover: begin\nmine\n# bindery-recover: end\n', [path]],
+    ['nothing of it\n', []],
+    [undefined, []],
+  ] as const) {
+    const disk = await rootOf(roots.openbsd)
+    await installBootHook(disk, await hookFor(disk, 'openbsd'))
+    await disk.unlink(path)
+    if (content !== undefined) await plant(disk, { [path]: content })
+    assert.deepEqual(await removeBootHook(disk), left)
+    assert.equal((await disk.lstat(path)) === undefined ? undefined : await textOf(disk, path), content)
+    assert.equal(await readBootHook(disk), undefined)
+  }
+})
+
+test('of a hook that was taken apart, the rest goes without a word', async () => {
+  for (const gone of ['etc/systemd/system/bindery-recover.service', 'etc/systemd/system/sysinit.target.wants/bindery-recover.service']) {
+    const disk = await rootOf(roots.systemd)
+    await installBootHook(disk, await hookFor(disk, 'systemd'))
+    await disk.unlink(relPath(gone))
+    assert.deepEqual(await removeBootHook(disk), [])
+    assert.ok(!(await treeOf(disk)).includes('bindery-recover'))
+  }
+  assert.deepEqual(await removeBootHook(await rootOf(roots.systemd)), [])
+})
+
+test('a hook for another system takes the place of the first, and a mode that somebody set is mended', async () => {
+  const disk = await rootOf({ ...roots.systemd, ...roots.netbsd })
+  await installBootHook(disk, await hookFor(disk, 'systemd'))
+  await installBootHook(disk, await hookFor(disk, 'netbsd'))
+  assert.equal(await disk.lstat(relPath('etc/systemd/system/bindery-recover.service')), undefined)
+  const script = relPath('etc/rc.d/bindery_recover')
+  await disk.chmod(script, 0o600)
+  await installBootHook(disk, await hookFor(disk, 'netbsd'))
+  assert.equal((await disk.lstat(script))?.mode, 0o555)
+  assert.deepEqual(await removeBootHook(disk), [])
+  assert.equal(await disk.lstat(script), undefined)
+})
+
+test('other things beside a link of the hook stay, and folders that came with it and are used', async () => {
+  const disk = await rootOf(roots.systemd)
+  await installBootHook(disk, await hookFor(disk, 'systemd'))
+  const wants = 'etc/systemd/system/sysinit.target.wants'
+  await plant(disk, { [`${wants}/other.service`]: symlink('../other.service'), [`${wants}/file`]: 'x' })
+  await removeBootHook(disk)
+  assert.deepEqual((await disk.readdir(relPath(wants))).toSorted(), ['file', 'other.service'])
 })
 
 test('a link that insserv has renumbered is taken away as well', async () => {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { sha256 } from '../src/base/digest.ts'
 import { audit, explainMerged } from '../src/engine/client/apply/audit.ts'
+import { mergedBefore } from '../src/engine/client/apply/merged-before.ts'
 import { mergeText } from '../src/engine/client/apply/merge-text.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
@@ -281,6 +283,18 @@ describe('what is not merged', () => {
     await install(disk, old, next, { incoming: counting })
     assert.deepEqual(asked, [])
   })
+
+  test('and of those files alone', async () => {
+    const { disk, old, next } = await edited(
+      { 'etc/a': lines(), 'etc/b': lines() },
+      { 'etc/a': theirs, 'etc/b': lines() },
+      { 'etc/a': ours },
+    )
+    const asked: string[] = []
+    const watching = incoming(old, next, { oldContents: async (files) => (asked.push(...files.map(({ path }) => path)), new Map()) })
+    await install(disk, old, next, { incoming: watching })
+    assert.deepEqual(asked, ['etc/a'])
+  })
 })
 
 test('whatever the changes, the file is its local version or the merged one, and a rollback brings back the local one', async () => {
@@ -332,6 +346,24 @@ test('an audit finds a merged file changed, and says why while a receipt knows i
     ['etc/a', 'changed', undefined],
     ['etc/b', 'changed', undefined],
   ])
+})
+
+test('receipts tell what was merged, not what else was kept, and a damaged one hides nothing of the others', async () => {
+  const { disk, old, next } = await edited(
+    { 'etc/a': lines(), 'bin/b': file('old', { mode: 0o755 }) },
+    { 'etc/a': theirs, 'bin/b': file('new', { mode: 0o750 }) },
+    { 'etc/a': ours },
+  )
+  await disk.chmod(at('bin/b'), 0o700)
+  const { kept } = await install(disk, old, next)
+  assert.deepEqual(kept, [{ path: 'bin/b', reason: 'attributes' }, merged('etc/a')])
+  const wanted = new Map([['etc/a', new Set([sha256(utf8(both))])]])
+  assert.deepEqual(await mergedBefore(disk), wanted)
+  await disk.create(at('var/db/bindery/receipt/2'), oneChunk(utf8('nonsense')))
+  assert.deepEqual(await mergedBefore(disk), wanted)
+  const failing: Disk = { ...disk, read: () => assert.fail('no error of ours') }
+  await assert.rejects(mergedBefore(failing), assert.AssertionError)
+  assert.deepEqual(await mergedBefore(memoryDisk()), new Map())
 })
 
 test('bindery.conf names more configuration, and switches merging off', () => {

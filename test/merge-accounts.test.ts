@@ -47,7 +47,7 @@ test('members of groups are those of both sides', () => {
   assert.equal(merged('group', group, ours, theirs), 'wheel:*:0:root,ann,op\nwww:*:67:_httpd\nown:*:1000:\n_ntp:*:83:\n')
 })
 
-test('comments stay at the top and what asks NIS at the end; passwords stay; other files are none', () => {
+test('comments stay at the top and what asks NIS at the end; passwords stay', () => {
   const head = '# $FreeBSD$\n#\n'
   assert.equal(
     merged('passwd', head + passwd, `${head}${passwd}${own}+:::::\n`, head + passwd + fresh),
@@ -56,7 +56,61 @@ test('comments stay at the top and what asks NIS at the end; passwords stay; oth
   const shadow = 'root:*:19000:0:99999:7:::\n'
   const secret = shadow.replace('*', '$6$salt$hash')
   assert.equal(merged('shadow', shadow, secret, `${shadow}sshd:!:19500::::::\n`), `${secret}sshd:!:19500::::::\n`)
-  for (const bad of ['', 'no fields\n', 'a:b:c\na:b:c\n', 'a:b:c\nd:e\n']) assert.equal(merged('group', bad, bad, bad), undefined)
+})
+
+test('other files are none, whichever version is one', () => {
+  const good = 'a:b:c\n'
+  assert.equal(merged('group', good, good, good), good)
+  assert.equal(merged('hosts', good, good, good), undefined)
+  const unordered = ['a:b:c\n#a:b:c\nd:e:f\n', 'a:b:c\n\nd:e:f\n', 'a:b:c\n+:b:c\nd:e:f\n', 'a:b:c\n-:b:c\nd:e:f\n']
+  for (const bad of ['', '# comments\n', 'a:b\n', ':b:c\n', 'a:b:c\na:d:e\n', 'a:b:c\nd:e:f:g\n', 'a:b:c\0\n', ...unordered]) {
+    assert.equal(merged('group', bad, good, good), undefined, bad)
+    assert.equal(merged('group', good, bad, good), undefined, bad)
+    assert.equal(merged('group', good, good, bad), undefined, bad)
+    assert.equal(merged('group', bad, bad, bad), undefined, bad)
+  }
+})
+
+test('a field more or less on either side is a conflict; a sign within a name is none', () => {
+  const [three, four] = ['a:b:1\n', 'a:b:1:\n']
+  assert.equal(merged('group', three, three, four), undefined)
+  assert.equal(merged('group', three, four, four), undefined)
+  assert.equal(merged('group', four, three, four), undefined)
+  const signs = 'a-b:*:1:\nc+d:*:2:\ne#f:*:3:\n'
+  assert.equal(
+    merged('group', signs, `${signs}own:*:9:\n`, signs.replace('*:3:', '*:3:new')),
+    'a-b:*:1:\nc+d:*:2:\ne#f:*:3:new\nown:*:9:\n',
+  )
+})
+
+test('a user whom both sides made with another user’s or group’s number is a conflict', () => {
+  assert.equal(merged('passwd', passwd, passwd + fresh.replace(':83:83:', ':83:84:'), passwd + fresh), undefined)
+  assert.equal(merged('passwd', passwd, passwd + fresh.replace(':83:83:', ':84:83:'), passwd + fresh), undefined)
+})
+
+test('a number of somebody who is gone here is free; empty lines stay at the end', () => {
+  const without = passwd.replace(/www.*\n/, '')
+  const ours = `${without}web:*:67:67:My web:/srv:/sbin/nologin\n\n`
+  assert.equal(merged('passwd', passwd, ours, passwd), ours)
+})
+
+test('each file has its own numbers, which never change, and its own lists, which are joined', () => {
+  for (const [file, base, ours, theirs, wanted] of [
+    ['master.passwd', 'a:*:1:1::0:0:A:/:/x', 'a:*:1:1::0:0:B:/:/x', 'a:*:2:3::0:0:A:/:/y', 'a:*:1:1::0:0:B:/:/y'],
+    ['group', 'a:*:1:', 'a:*:1:x', 'a:*:2:', 'a:*:1:x'],
+    ['gshadow', 'a:!::', 'a:!:x:x', 'a:!:y:y', 'a:!:x,y:x,y'],
+    ['passwd', 'a:*:1:1:A:/:/x', 'a:*:1:1:B:/:/x', 'a:*:1:1:C:/:/x', undefined],
+    ['shadow', 'a:!:1::', 'a:!:2::', 'a:!:3::', undefined],
+  ] as const)
+    assert.equal(merged(file, `${base}\n`, `${ours}\n`, `${theirs}\n`), wanted === undefined ? undefined : `${wanted}\n`, file)
+})
+
+test('what both sides changed alike, and members that both added, are there once; members that the release drops stay', () => {
+  const shell = passwd.replace('/bin/sh', '/bin/ksh')
+  assert.equal(merged('passwd', passwd, shell + own, shell), shell + own)
+  assert.equal(merged('group', 'g:*:5:root\n', 'g:*:5:root,ann,op\n', 'g:*:5:root,op,_ntp\n'), 'g:*:5:root,ann,op,_ntp\n')
+  assert.equal(merged('group', 'g:*:5:root,op\n', 'g:*:5:root,op,ann\n', 'g:*:5:op,\n'), 'g:*:5:root,op,ann\n')
+  assert.equal(merged('group', 'g:*:5:op\n', 'g:*:5:\n', 'g:*:5:op,_ntp\n'), 'g:*:5:_ntp\n')
 })
 
 test('an install merges them, and keeps both versions where it cannot', async () => {

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isBinderyError } from '../src/base/error.ts'
-import { installIncoming } from '../src/engine/client/apply/install.ts'
-import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
-import { findOffers } from '../src/engine/client/fetch/offer.ts'
-import { readInstalledManifest } from '../src/engine/client/installed.ts'
 import { readUpdates } from '../src/engine/repo/channel-draft.ts'
 import { usualLifetimes } from '../src/engine/repo/commit.ts'
 import { readObsoleteList } from '../src/engine/repo/obsolete-list.ts'
@@ -12,14 +8,13 @@ import { executePrune, planPrune } from '../src/engine/repo/prune.ts'
 import { publish } from '../src/engine/repo/publish.ts'
 import { loadRepository } from '../src/engine/repo/repository.ts'
 import { parseUpgradeSlice } from '../src/engine/repo/upgrade-slice.ts'
-import { channel, openRepositoryOnline, readText, stateNames, takeRequests } from './helpers/client-repository.ts'
+import { installNewest, openRepositoryOnline, readText, stateNames, takeRequests } from './helpers/client-repository.ts'
 import { hardlink, relPath, symlink } from './helpers/plant.ts'
 import { makeDist, openWorkshop, releaseName } from './helpers/repository.ts'
 import { noNotes } from '../src/engine/update/compose.ts'
 import { stepsOfCommands, usualTerms } from '../src/format/post-step.ts'
 import type { Update } from '../src/format/update.ts'
 import type { Store } from '../src/port/store.ts'
-import type { TestSession } from './helpers/client.ts'
 import type { Literal } from './helpers/plant.ts'
 
 /** The newest record, and its list as lines `LAST KIND PATH`. */
@@ -68,15 +63,6 @@ test('the list outlives the releases that it is about', async () => {
   await executePrune(input, await planPrune(input))
   assert.deepEqual(await fsck({ deep: true }), [])
 })
-
-async function installNewest(session: TestSession): Promise<void> {
-  const [offer] = await findOffers(session)
-  const { disk, config, clock, recovery } = session
-  await withIncoming(session, offer as never, async (incoming) => {
-    const installed = await readInstalledManifest(disk, channel, incoming.installed)
-    return await installIncoming({ disk, incoming, installed, config, clock, recovery })
-  })
-}
 
 test('a client asks for the list once after it was enrolled', async () => {
   const online = await openRepositoryOnline()

@@ -1,5 +1,9 @@
 import { sha256 } from '../../src/base/digest.ts'
+import { installIncoming } from '../../src/engine/client/apply/install.ts'
 import { enrollChannels } from '../../src/engine/client/fetch/enroll.ts'
+import { withIncoming } from '../../src/engine/client/fetch/fetch.ts'
+import { findOffers } from '../../src/engine/client/fetch/offer.ts'
+import { readInstalledManifest } from '../../src/engine/client/installed.ts'
 import { memoryDisk } from '../../src/host/memory-disk.ts'
 import { memoryHttp } from '../../src/host/memory-http.ts'
 import { makeDist, openWorkshop, releaseName } from './repository.ts'
@@ -100,4 +104,14 @@ export const many: Literal = Object.fromEntries(Array.from({ length: 16 }, (_, i
 /** The files of the channel's state. */
 export async function stateNames(session: Session): Promise<readonly string[]> {
   return [...(await session.disk.readdir('var/db/bindery/channel/base-amd64' as RelPath))].sort()
+}
+
+/** What `bindery install` does, of the one channel. */
+export async function installNewest(session: TestSession): Promise<void> {
+  const [offer] = await findOffers(session)
+  const { disk, config, clock, recovery } = session
+  await withIncoming(session, offer as never, async (incoming) => {
+    const installed = await readInstalledManifest(disk, channel, incoming.installed)
+    return await installIncoming({ disk, incoming, installed, config, clock, recovery })
+  })
 }

@@ -1,19 +1,18 @@
-import { fork } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { textsForPeople } from './texts-for-people.ts'
+import { TestProcess } from './test-process-handle.ts'
 import type { RunTest, TestReport, TestRequest } from './protocol.ts'
 
 /**
- * A test runner for StrykerJS: one process for each mutant, with those tests of `node:test` alone that reach the mutant's
- * code. (Stryker's own tap-runner starts a process for each file, with all of its tests.)
+ * A test runner for StrykerJS, which runs those tests of `node:test` alone that reach the mutant's code. One process takes mutant
+ * after mutant as long as they are killed, which mostly takes a few milliseconds, and what is found does not hang on what an earlier
+ * mutant may have left behind in it: a test that fails has to pass without the mutant, and what survives is tried again in a fresh process.
  */
 
 type MutantRun = {
-  readonly timeout: number
   readonly testFilter?: readonly string[]
   readonly hitLimit?: number
+  readonly reloadEnvironment?: boolean
   readonly activeMutant: { readonly id: string }
 }
 
@@ -22,9 +21,10 @@ type Answer = { readonly status: string } & Readonly<Record<string, unknown>>
 class NodeTestRunner {
   static readonly inject = ['options'] as const
   readonly #tests: Pick<TestRequest, 'files' | 'leaveOut'>
-  /** Whatever a killed process leaves behind. */
-  readonly #temporary = mkdtempSync(join(tmpdir(), 'bindery-mutation-'))
-  #known: readonly RunTest[] = []
+  #process: TestProcess | undefined
+  #known: ReadonlyMap<string, RunTest> = new Map()
+  /** Tests that have found mutants, the last one first: it mostly finds the next one as well. */
+  #killers: readonly string[] = []
 
   constructor(options: { readonly nodeTests: Pick<TestRequest, 'files' | 'leaveOut'> }) {
     this.#tests = options.nodeTests
@@ -35,11 +35,11 @@ class NodeTestRunner {
   }
 
   async dryRun({ timeout }: { readonly timeout: number }): Promise<Answer> {
-    const report = await this.#run(this.#tests, timeout)
+    const report = await this.#fresh().run(this.#tests, timeout)
     if (typeof report === 'string') return { status: report === 'late' ? 'timeout' : 'error', errorMessage: report }
     if (report.failed !== undefined) return { status: 'error', errorMessage: `${report.failed.id}: ${report.failed.message}` }
-    this.#known = outermost(report.tests)
-    const tests = this.#known.map(({ id, file, milliseconds, line, column }) => ({
+    this.#known = new Map(report.tests.map((one) => [one.id, one]))
+    const tests = report.tests.map(({ id, file, milliseconds, line, column }) => ({
       id,
       name: id,
       // Stryker's TestStatus.Success.
@@ -51,69 +51,71 @@ class NodeTestRunner {
     return { status: 'complete', tests, mutantCoverage: report.coverage ?? { static: {}, perTest: {} } }
   }
 
-  async mutantRun({ timeout, testFilter, hitLimit, activeMutant }: MutantRun): Promise<Answer> {
+  async mutantRun({ testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
+    const only = this.#inOrder(testFilter ?? [...this.#known.keys()])
     const request: TestRequest = {
       ...this.#tests,
       mutant: activeMutant.id,
-      ...(testFilter === undefined ? {} : { only: testFilter }),
+      whileLoading: reloadEnvironment,
+      only,
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
-    // A little before Stryker loses its patience, and starts this runner anew.
-    const report = await this.#run(request, timeout - 300)
+    const report = await this.#report(request, maxOverhead + 2 * only.reduce((sum, id) => sum + this.#timeOf(id), 0))
+    const nrOfTests = only.length
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
-    const nrOfTests = testFilter?.length ?? this.#known.length
-    const killedBy = testFilter ?? this.#known.map(({ id }) => id)
-    if (typeof report === 'string') return { status: 'killed', killedBy: killedBy.slice(0, 1), failureMessage: report, nrOfTests }
-    const { failed } = report
-    if (failed === undefined) return { status: 'survived', nrOfTests }
-    const killer = killedBy.find((id) => failed.id === id || failed.id.startsWith(`${id} > `)) ?? killedBy[0]
-    return { status: 'killed', killedBy: killer === undefined ? [] : [killer], failureMessage: failed.message, nrOfTests }
+    if (typeof report === 'string') return { status: 'killed', killedBy: only.slice(0, 1), failureMessage: report, nrOfTests }
+    if (report.failed === undefined) return { status: 'survived', nrOfTests }
+    const { id, message } = report.failed
+    this.#killers = [id, ...this.#killers.filter((one) => one !== id)].slice(0, 8)
+    return { status: 'killed', killedBy: [id], failureMessage: message, nrOfTests }
+  }
+
+  /** What is likely to fail first, then what takes least. */
+  #inOrder(ids: readonly string[]): readonly string[] {
+    const rank = (id: string): number => {
+      const at = this.#killers.indexOf(id)
+      return at < 0 ? this.#killers.length : at
+    }
+    return ids.toSorted((a, b) => rank(a) - rank(b) || this.#timeOf(a) - this.#timeOf(b))
+  }
+
+  #timeOf(id: string): number {
+    return this.#known.get(id)?.milliseconds ?? 0
   }
 
   dispose(): void {
-    rmSync(this.#temporary, { recursive: true, force: true })
+    this.#process?.end()
   }
 
-  /** Answers `late` after `timeout` milliseconds, another text for a process that ended without a report. */
-  async #run(request: TestRequest, timeout: number): Promise<TestReport | string> {
-    const child = fork(join(import.meta.dirname, 'test-process.ts'), {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-      execArgv: ['--max-old-space-size=2048'],
-      env: { ...process.env, TMPDIR: this.#temporary, NODE_COMPILE_CACHE: resolve('.cache/compile') },
-    })
-    const { promise, resolve: answer } = Promise.withResolvers<TestReport | string>()
-    child.send(request)
-    const timer = setTimeout(() => answer('late'), timeout)
-    child.on('message', (message) => answer(message as TestReport))
-    child.on('error', (error) => answer(error.message))
-    child.on('exit', (status, signal) => answer(`ended with ${signal ?? status}`))
-    const report = await promise
-    clearTimeout(timer)
-    endGroup(child.pid)
-    for (const name of readdirSync(this.#temporary)) rmSync(join(this.#temporary, name), { recursive: true, force: true })
+  async #report(request: TestRequest, limit: number): Promise<TestReport | string> {
+    const used = request.whileLoading === true ? undefined : this.#process
+    const first = used === undefined ? undefined : await used.run(request, limit)
+    if (first === 'late') this.#retire()
+    if (isCertain(first) || first === 'late') return first
+    const report = await this.#fresh().run(request, limit)
+    if (request.whileLoading === true || typeof report === 'string' || report.passesOtherwise === false) this.#retire()
     return report
   }
+
+  #fresh(): TestProcess {
+    this.#retire()
+    return (this.#process = new TestProcess())
+  }
+
+  #retire(): void {
+    this.#process?.end()
+    this.#process = undefined
+  }
 }
 
-/** Subtests are run with their test. */
-function outermost(tests: readonly RunTest[]): readonly RunTest[] {
-  const ids = new Set(tests.map(({ id }) => id))
-  const isPart = (id: string): boolean => {
-    for (let end = id.lastIndexOf(' > '); end > 0; end = id.lastIndexOf(' > ', end - 1)) if (ids.has(id.slice(0, end))) return true
-    return false
-  }
-  return tests.filter(({ id }) => !isPart(id))
-}
+/** What Stryker waits: long enough for this runner to judge by itself, on a busy machine too. */
+export const spareTime = 600_000
+/** What starting and loading the modules may take on a processor. */
+const maxOverhead = 3000
 
-/** With whatever the tests have started. */
-function endGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-  }
+/** Killed, by the mutant alone. */
+function isCertain(report: TestReport | string | undefined): report is TestReport {
+  return typeof report === 'object' && report.passesOtherwise === true
 }
 
 export const strykerPlugins = [

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { npm } from '../npm.ts'
 import { acceptedSurvivors } from './accepted.ts'
 import { groups, type Group } from './groups.ts'
+import { spareTime } from './node-test-runner.ts'
 import { forgetUncertain, readMutants, type Mutant } from './mutants.ts'
 import { listing, scoreOf, table } from './table.ts'
 
@@ -70,7 +71,7 @@ function configOf({ name, mutate, tests, leaveOut = [] }: Group, force: boolean,
     incrementalFile: `${cache}/${name}.json`,
     force,
     concurrency: jobs,
-    timeoutMS: 5000,
+    timeoutMS: spareTime,
     timeoutFactor: 2,
     ignorePatterns: [...readdirSync('.').filter((entry) => !copied.has(entry)), 'test/fixtures', 'test/vectors'].map(
       (entry) => `/${entry}`,

@@ -62,10 +62,6 @@ export async function auditState(disk: DiskReader, signal?: AbortSignal): Promis
 }
 
 /** A damage is met by several checks; the first knows best what it was. */
-function add({ found }: Work, finding: StateFinding): void {
-  if (!found.has(finding.path)) found.set(finding.path, finding)
-}
-
 async function attempt(work: Work, path: RelPath, read: () => Promise<unknown>): Promise<void> {
   work.signal?.throwIfAborted()
   if (work.found.has(path)) return
@@ -73,7 +69,7 @@ async function attempt(work: Work, path: RelPath, read: () => Promise<unknown>):
     await read()
   } catch (error) {
     if (!(error instanceof BinderyError) || error.code === 'permission' || error.code === 'io') throw error
-    add(work, { path, code: error.code, message: error.message, mend: mendOf(path, error.hint) })
+    work.found.set(path, { path, code: error.code, message: error.message, mend: mendOf(path, error.hint) })
   }
 }
 
@@ -86,7 +82,7 @@ async function compareNoted(work: Work): Promise<void> {
     if (stat?.kind !== 'file' || !isSame(one, stat) || (await work.disk.digest(path)).sha256 === one.sha256) continue
     const bytes = await mendedBit(work.disk, path, one)
     const mend: Mend = bytes === undefined ? mendOf(path) : { kind: 'bytes', bytes }
-    add(work, { path, code: 'bad-digest', message: 'is not as it was written', mend })
+    work.found.set(path, { path, code: 'bad-digest', message: 'is not as it was written', mend })
   }
 }
 
