@@ -42,6 +42,9 @@ function newest(name: string): Uint8Array {
   return [...files].findLast(([file]) => file.endsWith(`${name}.json`))?.[1] as Uint8Array
 }
 
+/** As they are signed: by keys that the root names, and the last one by others. */
+export const signedFiles = { root: newest('root') } as const
+
 const written = ({ value, signatures }: Signed<Metadata>): Uint8Array => encodeSigned(value, signatures)
 const release = parseDistName('base-1.1-20260201-amd64') as DistName
 const ref = (target: string): { readonly target: string; readonly size: number } => ({ target: `base/amd64/${target}`, size: 3 })
