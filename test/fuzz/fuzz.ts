@@ -33,13 +33,18 @@ function lookAtMemory(): void {
 }
 
 async function judgeTaken(decoder: Decoder, input: Uint8Array): Promise<Verdict> {
-  const started = performance.now()
-  const value = await decoded(decoder, input)
-  const time = performance.now() - started
-  if (time > limits.time) throw new Error(`took ${time.toFixed(0)} ms`)
+  const { value, time } = await timed(decoder, input)
+  // The machine may have had something else to do.
+  if (time > limits.time && (await timed(decoder, input)).time > limits.time) throw new Error(`took ${time.toFixed(0)} ms`)
   if (value === refused || value === undefined) return 'refused'
   await checkAgain(decoder, input, value)
   return 'accepted'
+}
+
+async function timed(decoder: Decoder, input: Uint8Array): Promise<{ readonly value: unknown; readonly time: number }> {
+  const started = performance.now()
+  const value = await decoded(decoder, input)
+  return { value, time: performance.now() - started }
 }
 
 const refused = Symbol('refused')

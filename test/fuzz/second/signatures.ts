@@ -90,6 +90,8 @@ const knownOfTuf: Judge['known'] = [
     difference: /consistent_snapshot must be a boolean/,
     reason: 'consistent_snapshot may be left out here, and is false then, as python-tuf reads it',
   },
+  { difference: /terminating must be a boolean/, reason: 'terminating may be left out here, and is false then' },
+  { difference: /^finds it signed$/, reason: 'a signature is hex to its end here; tuf-js passes over what is no hex behind it' },
 ]
 
 const tufJs = (name: string): Judge =>
