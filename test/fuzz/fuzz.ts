@@ -141,6 +141,6 @@ function messageOf(error: unknown): string {
 /** So that the next run begins with it; answers the file. */
 export function keep({ name }: Pick<Decoder, 'name'>, { input, why }: Bad): string {
   const file = join(folder, `${name}.hex`)
-  appendFileSync(file, `# ${why.replaceAll(/\s+/g, ' ')}\n# make fuzz ARGS='--only ${name} --count 0'\n${hex(input)}\n`)
+  appendFileSync(file, `# ${why.slice(0, 200).replaceAll(/\s+/g, ' ')}\n# make fuzz ARGS='--only ${name} --count 0'\n${hex(input)}\n`)
   return file
 }

@@ -41,7 +41,7 @@ const knownOfTar = [
 const knownOfMtree = [
   { difference: /unknown keyword/, reason: 'keywords that are not known are passed over here: there are several mtree programs' },
   {
-    difference: /invalid (?:[ug]id|time|size)|cannot set file mode|missing value|for symlink .* "\?"$/,
+    difference: /invalid (?:[ug]id|time|size)|cannot set file mode|missing value|unknown file type|for symlink .* "\?"$/,
     reason: 'a value that is not read, or is not there, is a gap here, of which nothing is said afterwards',
   },
   { difference: /root node must be the directory/, reason: 'a list need not begin with its root here' },
