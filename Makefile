@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 SHELL := bash
 
-.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm mutation rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network torture-hostile torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
+.PHONY: help setup build product fixtures test lint typecheck format demo demo-patch demo-farm mutation rehearse rehearse-smoke torture torture-kill torture-errors torture-space torture-power torture-network torture-hostile torture-flips bench bench-smoke bench-delta bench-delta-smoke bench-containers test-runtimes test-shells test-heavy fuzz fuzz-judges fuzz-delta bench-farm bench-dashboard screenshots delta-vectors clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -91,6 +91,9 @@ fuzz-delta: setup ## 100,000 damaged deltas: refused, or right; ARGS='--count 10
 
 fuzz: setup ## decoders under changed samples, for MINUTES=n, as one table; ARGS='--only journal --count 1000 --seed 7'
 	@node test/fuzz/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+fuzz-judges: setup ## what is taken here, read by tar, bsdtar, mtree, bzip2, xz, gzip, zstd, bspatch, signify and tuf-js, as one table; ARGS='--only tar --count 500'
+	@node test/fuzz/second/run.ts $(ARGS)
 
 bench-farm: build ## builds through the queue on both engines, by 50 builders; what a controller costs; ARGS='--builds 10000 --seconds 10'
 	@node bench/farm/queue.ts $(ARGS)

@@ -149,6 +149,9 @@ test('the next round signs what is new alone, and what it replaces goes after a 
       at('ports.json'),
       `${JSON.stringify({ pkgpath: 'net/curl', security: { cves: ['CVE-2026-1'], because: ['fix a hole'] } })}\n`,
     )
+    writeFileSync(at('latin'), Buffer.from('{"pkgpath":"net/\xfc"}\n', 'latin1'))
+    const latin = await handOver(world, [build(world, [newCurl])], ['--selected', at('latin')])
+    assert.deepEqual([latin.status, latin.error?.code, latin.error?.subject], [3, 'bad-format', at('latin')])
     const changedVim = { ...vim, files: [{ path: 'bin/vim', content: 'y' }] }
     const handed = done(await handOver(world, [build(world, [newCurl, changedVim, quirks])], ['--selected', at('ports.json')]))
     assert.match(

@@ -127,6 +127,8 @@ test('names are literal and safe', () => {
   refuses('. type=dir\n\\056\\056 type=fifo\n', 'hostile')
   refuses('. type=dir\na\\057b type=fifo\n', 'hostile')
   refuses('. type=dir\na\\000b type=fifo\n', 'hostile')
+  refuses('. type=dir\nc type=link time=1.\0 link=a\n', 'bad-format')
+  refuses('# \0\n. type=dir\n', 'bad-format')
   refuses('. type=dir\n./a type=fifo\n./a type=fifo\n', 'bad-format')
   refuses('. type=dir\n./a/b type=fifo\n', 'bad-format')
   refuses('. type=dir\n./a type=fifo\n./a/b type=fifo\n', 'bad-format')

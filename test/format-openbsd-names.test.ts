@@ -115,3 +115,8 @@ test('a version that was read is written the same way, and each order is antisym
     }),
   )
 })
+
+test('a spec of a stem that is longer than any, from a hostile list, fits nothing', () => {
+  for (const stem of [`.libs-${'x'.repeat(60_000)}`, `${'x'.repeat(60_000)}*`])
+    assert.equal(fitsPackageSpec(parsePackageSpec(`${stem}-*`) ?? [], 'lamp-1.2'), false)
+})

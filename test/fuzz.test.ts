@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { hex } from '../src/base/bytes.ts'
 import { decoders } from './fuzz/decoders.ts'
+import { elsewhere } from './fuzz/elsewhere.ts'
 import { corpusOf, fuzz, judge } from './fuzz/fuzz.ts'
 
 /** A slice of `make fuzz`, other inputs each day, and everything that was ever taken wrongly. */
@@ -15,3 +17,19 @@ for (const decoder of decoders)
     const { bad } = await fuzz(decoder, { count: 40, seed: today })
     assert.equal(bad, undefined, bad === undefined ? '' : `${bad.why}: ${hex(bad.input)}`)
   })
+
+/** Named for what they do, and given bytes, a text or a value of JSON first. */
+const exported = /^export (?:async )?function\*? ((?:decode|parse|read|unpack|inflate|bunzip|split)\w*)(?:<[^(]*>)?\(([^)]*)/gm
+const takesInput =
+  /^\s*(?:\w+: (?:LinesFormat|\w*Header|\w*Set), )?(?!file|folder|path|name|secretFile)\w+: (?:Uint8Array|ByteStream|string|readonly (?:string|ErrataStep)\[\]|Json\w*|Cursor)/
+
+test('each exported decoder of src is under the fuzzer, or it is said why not', () => {
+  const table = globSync('test/fuzz/decoders/*.ts').map((file) => readFileSync(file, 'utf8'))
+  const found = globSync('src/{format,engine,host}/**/*.ts').flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(exported)].flatMap(([, name, parameters]) =>
+      takesInput.test(parameters as string) ? (name as string) : [],
+    ),
+  )
+  const missing = found.filter((name) => !table.some((text) => new RegExp(`\\b${name}\\b`).test(text)))
+  assert.deepEqual(new Set(missing), new Set(Object.keys(elsewhere)))
+})

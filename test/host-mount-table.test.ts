@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mountsOfTree, parseMounts } from '../src/host/mount-table.ts'
+import { mountsOfTree, parseMounts, typeAt } from '../src/host/mount-table.ts'
 
 /** ID PARENT POINT TYPE, a mount a line, as proc_pid_mountinfo(5) has it. */
 function table(text: string): ReturnType<typeof parseMounts> {
@@ -33,6 +33,29 @@ test('file systems below a root, parents first, without those of the kernel and 
   assert.deepEqual(mountsOfTree(mounts, '/', folders).inside, ['.', 'usr', 'home', 'home/with space'])
   assert.deepEqual(mountsOfTree(mounts, '/home', folders).inside, ['.', 'with space'])
   assert.deepEqual(mountsOfTree(mounts, '/hom', folders).inside, ['.'])
+})
+
+test('the root file system of an initramfs is its own parent, and no mount is above itself', () => {
+  const initramfs = table(`
+    1 1 / rootfs
+    2 1 /srv ext4
+  `)
+  assert.deepEqual(mountsOfTree(initramfs, '/', folders).inside, ['.', 'srv'])
+  assert.equal(typeAt(initramfs, '/etc'), 'rootfs')
+  const covered = table(`
+    1 1 / rootfs
+    2 1 / ext4
+    3 2 /srv ext4
+  `)
+  assert.equal(typeAt(covered, '/etc'), 'ext4')
+  const strange = table(`
+    1 0 / ext4
+    2 2 /srv ext4
+    3 4 /mnt ext4
+    4 3 /mnt ext4
+  `)
+  assert.deepEqual(mountsOfTree(strange, '/', folders).inside, ['.'])
+  assert.deepEqual(mountsOfTree(strange.slice(1), '/', folders).inside, ['.', 'srv'])
 })
 
 test('mounts on top of each other are one, and one on a file is none', () => {

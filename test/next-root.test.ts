@@ -168,9 +168,9 @@ byDay('a command that fails, or is killed, leaves the root as it was', (t) => {
   enrollAt(root, commands)
   const withConf = (conf: string): void => writeFileSync(join(root, 'etc/bindery.conf'), conf)
   for (const name of ['root-make', 'root-switch']) {
-    withConf(commands.replace(new RegExp(`^${name} .*$`, 'm'), `${name} echo full of sand >&2; exit 3`))
+    withConf(commands.replace(new RegExp(`^${name} .*$`, 'm'), `${name} printf 'full of s\\344nd\\n' >&2; exit 3`))
     const { status, talk } = run(root, 'install')
-    assert.deepEqual([status, talk.includes(`${name} of bindery.conf failed with status 3: full of sand`)], [1, true], talk)
+    assert.deepEqual([status, talk.includes(`${name} of bindery.conf failed with status 3: full of s\ufffdnd`)], [1, true], talk)
     assert.deepEqual([version(root), names(), existsSync(join(root, 'var/db/bindery/next-root'))], ['1', [], false])
   }
   withConf(commands.replace(/^root-switch .*$/m, 'root-switch kill -9 $PPID'))

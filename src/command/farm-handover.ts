@@ -1,6 +1,7 @@
 import { about } from '../base/about.ts'
-import { collectBytes, fromUtf8 } from '../base/bytes.ts'
+import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { utf8Text } from '../base/utf8-text.ts'
 import { handoverText } from '../engine/farm/sign/summary.ts'
 import { openInput } from '../host/source.ts'
 import { draftHandover, writeHandover } from './farm-handover-draft.ts'
@@ -52,7 +53,7 @@ async function securityOf(context: Context, input: Input): Promise<ReadonlyMap<s
   if (file === undefined) return new Map()
   const bytes = await collectBytes(await openInput(file, context.stdin), maxSelected)
   if (bytes === undefined) throw new BinderyError('over-limit', `is larger than ${maxSelected} bytes`, { subject: file })
-  return await about(file, () => new Map(fromUtf8(bytes).split('\n').flatMap(selectedLine)))
+  return await about(file, () => new Map(utf8Text(bytes).split('\n').flatMap(selectedLine)))
 }
 
 function selectedLine(line: string, index: number): readonly (readonly [string, readonly string[]])[] {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { about } from '../base/about.ts'
-import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { utf8Text } from '../base/utf8-text.ts'
 import { openInput } from '../host/source.ts'
 import { openFarmAt, readFarmConfig } from './farm-open.ts'
 import type { ByteStream } from '../base/bytes.ts'
@@ -34,12 +34,13 @@ export const farmImport: Command = {
 
 const maxLine = 64 << 20
 
-async function* linesOf(content: ByteStream): AsyncGenerator<string> {
+/** Without their ends. Throws `bad-format` for what is no text, or is cut off, `over-limit`. */
+export async function* linesOf(content: ByteStream): AsyncGenerator<string> {
   let rest: Buffer = Buffer.alloc(0)
   for await (const bytes of content) {
     rest = Buffer.concat([rest, bytes])
     for (let end = rest.indexOf(0x0a); end >= 0; end = rest.indexOf(0x0a)) {
-      yield fromUtf8(rest.subarray(0, end))
+      yield utf8Text(rest.subarray(0, end))
       rest = rest.subarray(end + 1)
     }
     if (rest.length > maxLine) throw new BinderyError('over-limit', `has a line of more than ${maxLine} bytes`)

@@ -1,6 +1,5 @@
 import { join, resolve } from 'node:path'
 import { BinderyError } from '../base/error.ts'
-import { fromUtf8 } from '../base/bytes.ts'
 import { showLine } from '../base/show-text.ts'
 import { inodeKey } from '../engine/client/apply/links.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
@@ -122,7 +121,8 @@ async function runCommand({ root, exec, explain }: Context, title: string, text:
   const at = resolve(root)
   const env = { BINDERY_ROOT: at, BINDERY_NEXT: join(at, statePaths.next), BINDERY_NAME: name }
   const { status, stderr } = await exec.run('/bin/sh', ['-c', text], { env, apart: true })
-  const last = fromUtf8(stderr).trimEnd().split('\n').at(-1) ?? ''
+  // A command speaks in whatever its locale is.
+  const last = Buffer.from(stderr).toString('utf8').trimEnd().split('\n').at(-1) ?? ''
   return status === 0 ? undefined : `failed with status ${status}${last === '' ? '' : `: ${showLine(last)}`}`
 }
 

@@ -1,6 +1,6 @@
 import { parse as parseToml } from 'smol-toml'
-import { fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { utf8Text } from '../base/utf8-text.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { formatDistName, isDistName } from '../base/name.ts'
 import { plainName } from './built.ts'
@@ -100,7 +100,7 @@ const day = 24 * 3600
 /** Throws `bad-format` with the name of what is wrong, `over-limit`. */
 export function decodeFarmConfig(bytes: Uint8Array): FarmConfig {
   if (bytes.length > maxBytes) throw new BinderyError('over-limit', `is larger than ${maxBytes} bytes`)
-  const table = tableOf(parsed(fromUtf8(bytes)), 'the file', ['key', 'publish', 'grace-hours', 'lease', ...tables])
+  const table = tableOf(parsed(utf8Text(bytes)), 'the file', ['key', 'publish', 'grace-hours', 'lease', ...tables])
   const config: FarmConfig = {
     branches: namedTables(table, 'branch').map(([name, facts]) => branchOf(name, facts)),
     releases: namedTables(table, 'release').map(([name, facts]) => releaseOf(name, facts)),

@@ -1,4 +1,5 @@
 import { BinderyError } from '../base/error.ts'
+import { utf8OfLatin1 } from '../base/utf8-text.ts'
 import { escapeWord, unescapeWord } from './journal-node.ts'
 import { isStepName, stepFailures } from './post-step.ts'
 import type { PostStep } from './post-step.ts'
@@ -31,5 +32,5 @@ function escapeText(text: string): string {
 function unescapeText(text: string | undefined): string {
   const latin = unescapeWord(text ?? '')
   if (latin === undefined) throw new BinderyError('bad-format', 'holds a bad escape')
-  return Buffer.from(latin, 'latin1').toString('utf8')
+  return utf8OfLatin1(latin)
 }

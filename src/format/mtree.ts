@@ -73,6 +73,8 @@ function* logicalLines(text: string): Generator<Line> {
   for (const [i, raw] of text.split('\n').entries()) {
     const line = raw.replace(/\r$/, '')
     if (pending.length + line.length > 2 * manifestLimits.line) throw failure('line too long', i + 1, 'over-limit')
+    // A program in C would read the line up to there.
+    if (line.includes('\0')) throw failure('a NUL', i + 1)
     if (pending === '' && /^[ \t]*#/.test(line)) continue
     const whole = pending + line
     pending = whole.endsWith('\\') ? `${whole.slice(0, -1)} ` : ''

@@ -93,7 +93,7 @@ export function decodeNeed(line: string): Need {
 
 function releaseJson(word: string): JsonObject | undefined {
   if (word === '-') return undefined
-  const [, sequence, revision] = /^([0-9]{1,10}):(.+)$/.exec(word) ?? []
+  const [, sequence, revision] = /^([1-9][0-9]{0,9}):(.+)$/.exec(word) ?? []
   if (sequence === undefined || revision === undefined) throw new BinderyError('bad-format', `'${word}' is no release`)
   return { sequence: Number(sequence), revision }
 }

@@ -1,6 +1,7 @@
 import { parseSha256 } from '../base/digest.ts'
 import { BinderyError } from '../base/error.ts'
 import { formatDistName, parseDistName } from '../base/name.ts'
+import { utf8OfLatin1 } from '../base/utf8-text.ts'
 import { glob } from './glob.ts'
 import { decodeLines, encodeLines } from './lines.ts'
 import { isPhaseName } from './phase.ts'
@@ -44,7 +45,7 @@ export function decodePhaseState(bytes: Uint8Array): PhaseState {
   const rest = lines.slice(singles.length)
   const firstPath = rest.findIndex(({ key }) => key === 'path')
   const done = rest.slice(0, firstPath).map((line) => valueOf(line, 'done'))
-  const paths = rest.slice(firstPath).map((line) => Buffer.from(valueOf(line, 'path'), 'latin1').toString('utf8'))
+  const paths = rest.slice(firstPath).map((line) => utf8OfLatin1(valueOf(line, 'path')))
   if (firstPath < 1 || !done.every(isPhaseName)) throw new BinderyError('bad-format', 'names no phase that is in place')
   if (!paths.every((path) => glob(path) !== undefined)) throw new BinderyError('bad-format', 'has a path that is no pattern')
   return {

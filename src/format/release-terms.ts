@@ -1,5 +1,6 @@
 import { BinderyError } from '../base/error.ts'
 import { formatDistName } from '../base/name.ts'
+import { utf8OfLatin1 } from '../base/utf8-text.ts'
 import { glob } from './glob.ts'
 import { decodeLines, encodeLines } from './lines.ts'
 import { decodeNeed, encodeNeed } from './need.ts'
@@ -32,7 +33,7 @@ export function decodeTerms(bytes: Uint8Array, release: DistName): ReleaseTerms 
   if (first?.key !== 'release') throw new BinderyError('bad-format', `'release' is missing at its place`)
   const count = lines.filter(({ key }) => key === 'need').length
   const needs = lines.slice(0, count).map((line) => decodeNeed(valueOf(line, 'need')))
-  const generated = lines.slice(count).map((line) => Buffer.from(valueOf(line, 'generated'), 'latin1').toString('utf8'))
+  const generated = lines.slice(count).map((line) => utf8OfLatin1(valueOf(line, 'generated')))
   if (!generated.every((pattern) => glob(pattern) !== undefined)) throw new BinderyError('bad-format', 'has a path that is no pattern')
   return first.value === formatDistName(release) ? { needs, generated } : noTerms
 }

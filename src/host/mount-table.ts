@@ -89,16 +89,25 @@ function visible(mounts: readonly Mount[]): readonly Mount[] {
     const here = mounts.filter((mount) => mount.point === point)
     let current = point === '/' ? undefined : mountAbove(top, point)
     const above = current
-    for (let next = firstOf(here, current); next !== undefined; next = here.find((mount) => mount.parent === current?.id)) current = next
+    const left = new Set(here)
+    for (let next = firstOf(here, current); next !== undefined; next = nextOf(left, current)) {
+      left.delete(next)
+      current = next
+    }
     if (current !== undefined && current !== above) top.set(point, current)
   }
   return [...top.values()]
 }
 
+/** Of those that are left, so that a mount that is its own parent is passed once. Their order tells nothing: mounts can be moved. */
+function nextOf(left: ReadonlySet<Mount>, current: Mount): Mount | undefined {
+  return [...left].find((mount) => mount.parent === current.id)
+}
+
 /** The lowest mount of `/` has a parent that is not ours to see. */
 function firstOf(here: readonly Mount[], above: Mount | undefined): Mount | undefined {
   if (above !== undefined) return here.find((mount) => mount.parent === above.id)
-  return here.find((mount) => !here.some((other) => other.id === mount.parent))
+  return here.find((mount) => !here.some((other) => other !== mount && other.id === mount.parent))
 }
 
 function mountAbove(top: ReadonlyMap<string, Mount>, point: string): Mount | undefined {

@@ -1,7 +1,8 @@
 import { AwsV4Signer } from 'aws4fetch'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { collectBytes, fromUtf8 } from '../base/bytes.ts'
+import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { utf8Text } from '../base/utf8-text.ts'
 import { openExchange } from './http-exchange.ts'
 import { proxyFor } from './http-proxy.ts'
 import type { IncomingMessage } from 'node:http'
@@ -136,7 +137,7 @@ async function listAll(store: BucketStore, prefix: string): Promise<readonly S3O
     const answer = await requestWithRetries(store, { path: '', query })
     const bytes = await collectBytes(await must(answer, store.name), maxListing)
     if (bytes === undefined) throw new BinderyError('over-limit', `a listing is larger than ${maxListing} bytes`, { subject: store.name })
-    const text = fromUtf8(bytes)
+    const text = utf8Text(bytes)
     for (const [, content] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) objects.push(objectOf(content as string))
     const token = elementOf(text, 'NextContinuationToken')
     more = token === undefined ? {} : { 'continuation-token': token }
@@ -167,7 +168,8 @@ async function end(answer: IncomingMessage, subject: string): Promise<void> {
 
 /** What the store says of it: `<Error><Code>…<Message>…`. */
 async function errorOf(answer: IncomingMessage, subject: string): Promise<BinderyError> {
-  const text = fromUtf8((await collectBytes(answer, 64 << 10)) ?? new Uint8Array(0))
+  // Perhaps it is a page of something in between.
+  const text = Buffer.from((await collectBytes(answer, 64 << 10)) ?? new Uint8Array(0)).toString('utf8')
   const said = [elementOf(text, 'Code'), elementOf(text, 'Message')].filter((part) => part !== undefined)
   return new BinderyError('network', `the store answered ${answer.statusCode}${said.length === 0 ? '' : `: ${said.join(': ')}`}`, {
     subject,

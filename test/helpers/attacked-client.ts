@@ -14,6 +14,7 @@ import { hostDisk } from '../../src/host/disk.ts'
 import { memoryHttp } from '../../src/host/memory-http.ts'
 import { hostStepRunner } from '../../src/host/step-runner.ts'
 import { noise, openWorkshop, releaseName } from './repository.ts'
+import { resign } from './resign.ts'
 import { runCommand } from './run-command.ts'
 import { folderInMemory } from './temporary.ts'
 import type { Command } from '../../src/command/command.ts'
@@ -42,6 +43,10 @@ export type Attacked = {
   /** Of the last state, changed, and signed by the keys of these names. */
   timestamp(change: Partial<Timestamp>, keys: readonly string[]): Promise<Uint8Array>
   snapshot(change: Partial<Snapshot>): Promise<Uint8Array>
+  /** The last state with targets of base changed by whoever has the keys of its channel. */
+  resigned(change: Parameters<typeof resign>[1]): Promise<Pages>
+  /** What all machines lie in. */
+  readonly folder: string
   machine(): Promise<Machine>
   end(): void
 }
@@ -88,6 +93,11 @@ export async function openAttacked(): Promise<Attacked> {
     last: '4',
     timestamp: async (change, keys) => await forge({ ...(await loadRepository(store)).timestamp.signed.value, ...change }, keys),
     snapshot: async (change) => await forge({ ...(await loadRepository(store)).snapshot.signed.value, ...change }, ['snapshot']),
+    resigned: async (change) => {
+      await resign(workshop, change)
+      return await pagesOf(store)
+    },
+    folder: work,
     machine: await machines(work, workshop, first, heard),
     end: () => rmSync(work, { recursive: true }),
   }

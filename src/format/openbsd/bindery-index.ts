@@ -1,6 +1,7 @@
-import { concatBytes, equalBytes, fromUtf8, utf8 } from '../../base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../../base/bytes.ts'
 import { parseSha256 } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
+import { utf8Text } from '../../base/utf8-text.ts'
 import { isFileName } from './index-txt.ts'
 import type { Sha256 } from '../../base/digest.ts'
 import type { Dependency, UpdateInfo } from './update-info.ts'
@@ -68,7 +69,7 @@ export function encodePackageRecord({ file, size, sha256, signature, info }: Ind
 /** Of verified bytes. Only the packages that `wants` wants by their files are decoded. Throws `bad-format`, and `not-supported` for another version. */
 export function decodeBinderyIndex(text: Uint8Array, wants: (file: string) => boolean = () => true): BinderyIndex {
   if (text.length > maxText) throw new BinderyError('over-limit', `is larger than ${maxText} bytes`)
-  const lines = textOf(text).split('\n')
+  const lines = utf8Text(text).split('\n')
   if (lines.pop() !== '') throw new BinderyError('bad-format', 'does not end with a line end')
   const [first = '', ...rest] = lines
   const head = recordOf(first, 0)
@@ -87,14 +88,6 @@ export function decodeBinderyIndex(text: Uint8Array, wants: (file: string) => bo
 
 /** As we write it, so that what is not wanted costs next to nothing. */
 const fileAtStart = /^\{"file":"([^"\\]+)"/
-
-function textOf(bytes: Uint8Array): string {
-  try {
-    return fromUtf8(bytes)
-  } catch (cause) {
-    throw new BinderyError('bad-format', 'is no UTF-8', { cause })
-  }
-}
 
 type JsonRecord = Readonly<Record<string, unknown>>
 

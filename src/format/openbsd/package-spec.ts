@@ -57,11 +57,14 @@ function fitsAlternative({ stem, versions, flavors }: SpecAlternative, name: Pac
   )
 }
 
+/** Names are folders, of 255 bytes at most; what is much longer is no regular expression any more. */
+const maxPattern = 1024
+
 /** `.libs-X` also stands for the numbered ones. Stems are short; a pattern of many stars could still take its time, so it has a limit. */
 function fitsStem(pattern: string, stem: string): boolean {
   if (pattern === stem) return true
   if (!/[*?]/.test(pattern) && !pattern.startsWith('.libs-')) return false
-  if (pattern.split('*').length > 8) return false
+  if (pattern.length > maxPattern || pattern.split('*').length > 8) return false
   const source = pattern
     .replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&')
     .replaceAll('*', '.*')

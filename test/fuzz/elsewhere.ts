@@ -1,0 +1,32 @@
+/** Exported decoders that are not in the table by their own names, and why. */
+export const elsewhere: Readonly<Record<string, string>> = {
+  // Parts of what is in the table.
+  bunzip2Pieces: 'bzip2 joins its pieces',
+  decodeApply: 'errata: its instructions',
+  decodeContainerTable: 'container-front',
+  decodeDigestTable: 'delta-front',
+  decodeJson: 'built, capture, handover, update and the calls of the farm are its records',
+  decodeKeys: 'tuf-root and key-notes',
+  decodeLines: 'every file of the state is lines of it',
+  decodeNeed: 'terms',
+  decodeNeeds: 'update',
+  decodeNode: 'journal and old-names',
+  decodeNumber: 'tar and tar-header',
+  decodePaxTime: 'tar-header and dist',
+  decodePhases: 'update',
+  decodePostSteps: 'update',
+  decodePublicKeyLine: 'report',
+  decodeStep: 'journal',
+  readBases: 'dist',
+  readByte: 'all of deltas',
+  readBytes: 'all of deltas',
+  readDependency: 'update-info',
+  readTreeHead: 'deflate finds such heads, gzip-recipe carries them',
+  readVarint: 'all of deltas',
+  unpackManifest: 'zstd, then manifest',
+  // What somebody types who may do anything here.
+  parseUpgradeSlice: 'a word of the command line',
+  parseWantedNeed: 'a word of the command line',
+  parseWantedPhases: 'a word of the command line',
+  parseMetadataKey: 'the name of a file in a store, by bindery itself',
+}
