@@ -123,8 +123,13 @@ test('a port that fails is told with its lines; a machine that cannot build give
 
 test('a builder that stops gives back what it builds; one whose lease was taken drops it', async () => {
   await withController({ leaseMs: 2000 }, async (controller) => {
+    // It may be stopped before it has begun.
     const hanging: Building = async (_lease, signal) =>
-      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+      await new Promise((_, reject) => {
+        const stop = (): void => reject(signal.reason as Error)
+        if (signal.aborted) stop()
+        signal.addEventListener('abort', stop)
+      })
     controller.queue.add({ pkgpath: 'net/curl' })
     const one = await startBuilder(controller, 'one', hanging)
     await until(() => controller.queue.countIn('building') === 1)
