@@ -137,6 +137,24 @@ test('a mode that a release changes is changed in the new tree alone, for all na
   assert.equal((await two.lstat(relPath('usr/tool')))?.inode, (await two.lstat(relPath('usr/twin')))?.inode)
 })
 
+test('files that have another device than their folders, as on an overlay, are no mounts', async () => {
+  const inner = await world()
+  const disk: Disk = {
+    ...inner,
+    lstat: async (path) => {
+      const stat = await inner.lstat(path)
+      return stat === undefined || stat.kind === 'dir' ? stat : { ...stat, device: stat.device + 1n }
+    },
+  }
+  const made = await makeNewTree(await inputOn(disk))
+  assert.deepEqual(made.mounts, [])
+  await sweepLeftovers(placeOn(disk), await standingOn(disk))
+  await change(disk, update)
+  assert.equal(await text(await current(disk), 'usr/lib.so'), 'library 2')
+  await makeLive(placeOn(disk), (path) => diskBelow(disk, path))
+  assert.deepEqual(await inner.readdir(relPath('.')), ['jail'])
+})
+
 test('a rollback is a switch, too: the release is as it was, and what was saved since is still there', async () => {
   const disk = await world()
   const first = await picture(await current(disk))

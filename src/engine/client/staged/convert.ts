@@ -24,7 +24,7 @@ export async function makeStaged(place: Place, diskOf: (path: RelPath) => Disk, 
   const { disk, link } = place
   const root = diskOf(link)
   await refuseUnfinished(root)
-  refuseMounts(mountsIn(await lookOver(disk, link)), await readReleased(root))
+  refuseMounts(await mountsIn(disk, link, await lookOver(disk, link)), await readReleased(root))
   if ((await disk.mountPointsAmong([link])).size > 0)
     throw new BinderyError('conflict', 'is mounted there: a mount cannot become a link', {
       subject: showPath(link),

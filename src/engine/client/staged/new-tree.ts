@@ -50,7 +50,7 @@ export async function makeNewTree({
   const number = Math.max(current.number, ...others.map((tree) => tree.number)) + 1
   const path = newTreeOf(place, number)
   const released = await readReleased(diskOf(current.path))
-  const mounts = mountsIn(await lookOver(disk, current.path, signal))
+  const mounts = await mountsIn(disk, current.path, await lookOver(disk, current.path, signal))
   refuseMounts(mounts, released)
   const rules = cloneRules(released, config)
   return await removing(disk, path, async () => {
@@ -153,7 +153,7 @@ async function reasonToKeep(
   diskOf: NewTreeInput['diskOf'],
   { tree: { path }, current }: { readonly tree: Tree; readonly current: Tree },
 ): Promise<string | undefined> {
-  const [mount] = mountsIn(await lookOver(disk, path))
+  const [mount] = await mountsIn(disk, path, await lookOver(disk, path))
   if (mount !== undefined) return `/${showPath(mount)} is mounted in it`
   const left = (await readTreeState(diskOf(path)))?.left
   if (left === undefined) return 'the link was led away from it by hand'

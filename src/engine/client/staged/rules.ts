@@ -5,6 +5,7 @@ import { matchesAny } from '../../../format/conf.ts'
 import { mayBeEdited } from '../apply/configuration.ts'
 import { readPresentManifest } from '../phase.ts'
 import { readEnrolled, readReleaseState } from '../state.ts'
+import { inTree } from './clone.ts'
 import { isStateFile } from './state-files.ts'
 import type { Entry, FileEntry } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -45,10 +46,16 @@ function fileAt(released: Released, path: RelPath): FileEntry | undefined {
   return file?.kind === 'file' ? file : undefined
 }
 
-/** What is mounted in a tree stays where it is mounted; it must be nothing that a release brings. */
-export function mountsIn(stats: ReadonlyMap<RelPath, Stat>): readonly RelPath[] {
+/**
+ * What is mounted in a tree stays where it is mounted; it must be nothing that a release brings. `stats`: of the tree (`lookOver`). An overlay of two file
+ * systems gives files other devices than their folders: of a file the system is asked.
+ */
+export async function mountsIn(disk: DiskReader, tree: RelPath, stats: ReadonlyMap<RelPath, Stat>): Promise<readonly RelPath[]> {
   const device = stats.get(rootPath)?.device
-  return [...stats].flatMap(([path, stat]) => (stat.device === device ? [] : [path]))
+  const others = [...stats].filter(([, stat]) => stat.device !== device)
+  const files = others.flatMap(([path, { kind }]) => (kind === 'dir' ? [] : [inTree(tree, path)]))
+  const mounted = files.length === 0 ? new Set<RelPath>() : await disk.mountPointsAmong(files)
+  return others.flatMap(([path, { kind }]) => (kind === 'dir' || mounted.has(inTree(tree, path)) ? [path] : []))
 }
 
 export function refuseMounts(mounts: readonly RelPath[], released: Released): void {

@@ -44,7 +44,7 @@ export async function removeTree(disk: Disk, path: RelPath): Promise<void> {
 async function removeAll(disk: Disk, path: RelPath, device: bigint): Promise<void> {
   const stat = await disk.lstat(path)
   if (stat === undefined) return
-  if (stat.device !== device)
+  if (stat.device !== device && (await isMounted(disk, path, stat)))
     throw new BinderyError('conflict', 'is mounted in a tree that is to be removed', {
       subject: showPath(path),
       hint: 'unmount it there, and mount it in the tree that counts now',
@@ -54,6 +54,11 @@ async function removeAll(disk: Disk, path: RelPath, device: bigint): Promise<voi
     for (const name of await disk.readdir(path)) await removeAll(disk, joinPath(path, name), device)
   }
   await allowing(disk, path, async () => await (stat.kind === 'dir' ? disk.rmdir(path) : disk.unlink(path)))
+}
+
+/** On an overlay of two file systems files have other devices than their folders. */
+async function isMounted(disk: Disk, path: RelPath, { kind }: Stat): Promise<boolean> {
+  return kind === 'dir' || (await disk.mountPointsAmong([path])).has(path)
 }
 
 /** Flags that forbid changes are of this tree's own files: what has another name has none. */
