@@ -47,10 +47,11 @@ function textFaults({ status, text }: Failed, error: string): readonly string[] 
 function syncFaults({ failed, calls, status }: Failed, error: string): readonly string[] {
   if (error === 'EINTR') return []
   const file = /<([^>]*)>/.exec(failed[0] ?? '')?.[1] ?? ''
-  const syncs = calls.filter((line) => line.includes('fsync(') && line.includes(`<${file}>`))
+  const behind = calls.slice(calls.lastIndexOf(failed.at(-1) ?? '') + 1)
+  const syncs = behind.filter((line) => line.includes('fsync(') && line.includes(`<${file}>`))
   const isFile = !/\/(?:bindery|stage|store|receipt|steps|log|cache|lock|trust|channel|root|\d+)$/.test(file)
   return [
-    ...(isFile && syncs.length > failed.length ? [`${file} is synced again`] : []),
+    ...(isFile && syncs.length > 0 ? [`${file} is synced again`] : []),
     ...(status === 0 ? [`${file} is not synced, and the run ended well`] : []),
   ]
 }

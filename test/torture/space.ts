@@ -1,5 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { journalOf, look, wholeFaults } from './judge.ts'
@@ -102,12 +102,20 @@ export async function installWith({ place, sides }: SpaceSite, room: Partial<Roo
 }
 
 function fillDisk(place: Place, room: Partial<Room>): void {
-  const free = roomOf(place)
   const folder = join(place.work, 'disk/filling')
   mkdirSync(folder)
   if (room.inodes !== undefined) for (let i = roomOf(place).inodes; i > room.inodes; i--) writeFileSync(join(folder, String(i)), '')
-  const excess = room.bytes === undefined ? 0 : free.bytes - room.bytes
-  if (excess > 0) execFileSync('fallocate', ['-l', String(excess), join(folder, 'ballast')])
+  if (room.bytes !== undefined) fillTo(place, join(folder, 'ballast'), room.bytes)
+}
+
+/** The extents of a large file take blocks of their own: with none left for them, it is a little shorter. */
+function fillTo(place: Place, ballast: string, bytes: number): void {
+  for (let spare = 0; spare < 16; spare++) {
+    const excess = roomOf(place).bytes - bytes - spare * 4096
+    if (excess <= 0 || spawnSync('fallocate', ['-l', String(excess), ballast]).status === 0) return
+    rmSync(ballast, { force: true })
+  }
+  throw new Error(`the disk could not be filled up to ${bytes} bytes`)
 }
 
 /** As it is printed: `need 43 MB`, `need 120` of inodes. */
