@@ -133,6 +133,8 @@ async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void
   let stop = (): void => {}
   const aborted = new Promise<void>((resolve) => (stop = resolve))
   signal.addEventListener('abort', stop)
+  // It may have been before anybody listened.
+  if (signal.aborted) stop()
   await Promise.race([work, aborted])
   signal.removeEventListener('abort', stop)
 }
