@@ -115,7 +115,7 @@ for (const [name, damage] of [
     await damage(session, channelFile(channel, 'base.tar.zst' as RelPath))
     const incoming = await incomingOf(session)
     assert.equal(incoming?.fetched.route, 'full')
-    assert.match(session.said.join('\n'), /base\.tar\.zst: .*fetched whole/)
+    assert.match(session.said.join('\n'), /base\.tar\.zst: .*no delta can be used/)
     await adopt(session, incoming)
     await online.release(tree(3))
     assert.equal((await incomingOf(session))?.fetched.route, 'deltas')

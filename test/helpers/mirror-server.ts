@@ -73,12 +73,12 @@ async function pour({ socket, seen, size }: Pouring, head: readonly string[], bo
 /** As a sound server of files: ranges, no conditions. */
 export const honest: Behaviour = ({ content, headers, answer }) => {
   if (content === undefined) return answer(['404 Not Found', 'Content-Length: 0'])
-  const from = Number(/^bytes=([0-9]+)-$/.exec(headers.get('range') ?? '')?.[1] ?? 0)
-  const range = `Content-Range: bytes ${from}-${content.length - 1}/${content.length}`
-  answer(
-    [from === 0 ? '200 OK' : '206 Partial Content', ...(from === 0 ? [] : [range]), `Content-Length: ${content.length - from}`],
-    [content.subarray(from)],
-  )
+  const range = /^bytes=([0-9]+)-([0-9]*)$/.exec(headers.get('range') ?? '')
+  const [from, last] = [Number(range?.[1] ?? 0), Number(range?.[2] || content.length - 1)]
+  const part = content.subarray(from, last + 1)
+  const head =
+    part.length === content.length ? ['200 OK'] : ['206 Partial Content', `Content-Range: bytes ${from}-${last}/${content.length}`]
+  answer([...head, `Content-Length: ${part.length}`], [part], undefined, part.length)
 }
 
 /** The whole, whatever part is asked for. */

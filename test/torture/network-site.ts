@@ -38,10 +38,10 @@ export type Fetched = {
   readonly isHere: boolean
 }
 
-/** So much of the new release is new that a delta is worth being cut in a hundred places. */
+/** So much of the new release is new that a delta is worth being cut in a hundred places; three frames of its dist hold nothing of that. */
 const releases = `
 mkdir -p OLD/share OLD/var/db NEW
-for i in $(seq 8); do head -c 500000 /dev/urandom >OLD/share/$i; done
+for i in $(seq 8); do head -c 1500000 /dev/urandom >OLD/share/$i; done
 cp -a OLD/. NEW; head -c 600000 /dev/urandom >NEW/share/new
 bindery init -r repo -k keys --no-passphrase
 bindery cut OLD -o old.tar.zst --product base --revision 1.0 --date 20260101 --arch amd64

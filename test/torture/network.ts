@@ -232,9 +232,7 @@ async function damagedOnAll(site: NetworkSite, i: number, note: Note): Promise<r
   const fetched = await site.fetch([damaged(i), damaged(i), damaged(i)])
   const share = bytesOf(fetched, (path) => isDelta(path) || isFull(path)) / site.full
   note('damaged on all mirrors, bytes served beside those of the whole release', share)
-  // Who brought it further is asked once more.
-  const most = 1.02 + (site.delta + 4 * badMirror(site)) / site.full
-  const extra = share > most ? [`${share.toFixed(3)} of the whole release were served`] : []
+  const extra = share > 1.05 ? [`${share.toFixed(3)} of the whole release were served`] : []
   const isTold = fetched.status === 6 && /cannot be had/.test(fetched.text) && fetched.isHere
   return [...(isTold ? [] : [`exit status ${String(fetched.status)}: ${fetched.text}`]), ...tooMuch(site, fetched), ...extra]
 }

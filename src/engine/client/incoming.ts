@@ -32,7 +32,7 @@ export type Incoming = {
   /** What earlier releases had, where this root has never been cleared of it. */
   readonly obsolete?: Verified<ObsoleteList> | undefined
   /** How it came, for reports: the kind of way, how many deltas, bytes over the network. */
-  readonly fetched: { readonly route: 'full' | 'deltas'; readonly steps: number; readonly bytes: number }
+  readonly fetched: { readonly route: 'full' | 'deltas' | 'assembled'; readonly steps: number; readonly bytes: number }
   /** The entries of the cache that belong to this release; all can go (`sweepCache`) when it is installed. */
   readonly cached: readonly Sha256[]
 }

@@ -42,14 +42,19 @@ async function checkKept(disk: DiskReader, path: RelPath, expected: Digest): Pro
   }
 }
 
-/** `--basis installed`: the tar rebuilt from the installed files; `modified` are in the cache by their digests. */
+/** A release's tar from files of this machine: the content of each lies `where` says. */
 export function rebuildTar(
   { disk }: Pick<Session, 'disk'>,
   name: DistName,
   manifest: Manifest,
-  modified: ReadonlySet<RelPath>,
+  where: (entry: FileEntry) => RelPath,
 ): ByteStream {
-  return writeDist(name, manifest, (entry) => disk.read(modified.has(entry.path) ? cachePath(entry.sha256) : entry.path))
+  return writeDist(name, manifest, (entry) => disk.read(where(entry)))
+}
+
+/** `--basis installed`: in the tree, but for what was `modified` there, which is in the cache. */
+export function inTreeBut(modified: ReadonlySet<RelPath>): (entry: FileEntry) => RelPath {
+  return ({ path, sha256 }) => (modified.has(path) ? cachePath(sha256) : path)
 }
 
 /** The files whose contents the live tree does not have as the manifest says, and where they lie in the tar. */

@@ -12,11 +12,13 @@ export type Fault =
   | { readonly kind: 'missing'; readonly target: string; readonly error: BinderyError }
   /** The old bytes of this host. */
   | { readonly kind: 'base'; readonly error: BinderyError }
+  /** What the next release was put together from, of which something changed meanwhile. */
+  | { readonly kind: 'assembled'; readonly error: BinderyError }
 
 /** Collects the fault that was noticed first: of nested streams the innermost fails first. */
 export type FaultFinder = { found: Fault | undefined }
 
-type Suspect = { readonly kind: 'base' } | { readonly kind: 'target'; readonly target: string }
+type Suspect = { readonly kind: 'base' | 'assembled' } | { readonly kind: 'target'; readonly target: string }
 
 /** A stop is nobody's fault; a disk that fails is this host's, whatever was read from it. */
 const innocent = ['interrupted', 'stopped', 'network', 'too-slow', 'incomplete', 'no-space', 'io', 'permission', 'read-only'] as const
@@ -33,6 +35,11 @@ export async function* blaming(finder: FaultFinder, suspect: Suspect, stream: By
 export function blamed(finder: FaultFinder, suspect: Suspect, error: unknown): unknown {
   if (error instanceof BinderyError && !innocent.some((code) => code === error.code)) finder.found ??= { ...suspect, error }
   return error
+}
+
+/** Of this machine, or a stop: no other way to the same bytes would help. */
+export function isOwnFault({ code }: BinderyError): boolean {
+  return (['stopped', 'interrupted', 'io', 'no-space', 'read-only', 'permission'] as const).some((own) => own === code)
 }
 
 /** No mirror has the target as it is signed: not a network that is away, through which nothing else would come either. */

@@ -1,10 +1,8 @@
-import { sha256Hasher } from '../../../base/digest.ts'
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
-import { applyDelta, readDeltaInfo } from '../../delta/apply.ts'
-import { decompress } from '../../dist/wire.ts'
-import { downloadBlob, streamBlob } from './download.ts'
-import { blaming, isUnobtainable } from './fault.ts'
+import { downloadBlob } from './download.ts'
+import { isUnobtainable } from './fault.ts'
+import { assembledRoute, fetchRoute, targetsOf } from './fetch-route.ts'
 import { fetchManifest, manifestDeltasOf } from './manifest.ts'
 import { nextBase } from './next-base.ts'
 import { fetchObsolete, neededList } from './obsolete.ts'
@@ -13,16 +11,14 @@ import { readOldContents } from './old-contents.ts'
 import { openOldTar } from './old-tar.ts'
 import { needTarget } from './releases.ts'
 import { stateFilesOf } from './state-files.ts'
-import type { ByteStream } from '../../../base/bytes.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { Verified } from '../../../base/verified.ts'
-import type { Update } from '../../../format/update.ts'
-import type { Route, RouteStep } from '../../update/route.ts'
+import type { Route } from '../../update/route.ts'
 import type { CachedBlob } from './download.ts'
 import type { Fault, FaultFinder } from './fault.ts'
+import type { Attempt, UsableRoute } from './fetch-route.ts'
 import type { Incoming } from '../incoming.ts'
-import type { FetchedRoute } from './next-base.ts'
-import type { KnownTargets, Offer } from './offer.ts'
+import type { Offer } from './offer.ts'
 import type { OldTar } from './old-tar.ts'
 import type { Session } from './session.ts'
 
@@ -46,13 +42,13 @@ export async function withIncoming<T>(
   const update = newestOf(offer)
   if (update === undefined) return undefined
   const broken = new Set<string>()
-  let baseIsGood = true
+  let [baseIsGood, mayAssemble] = [true, true]
   let last: Fault | undefined
   for (;;) {
     const finder: FaultFinder = { found: undefined }
     try {
       const known = { broken, here: await targetsHere(session, offer) }
-      const incoming = await fetchIncoming(session, { offer, update, known, baseIsGood, finder })
+      const incoming = await fetchIncoming(session, { offer, update, known, baseIsGood, mayAssemble, finder })
       return { result: await use(incoming), broken: [...broken] }
     } catch (error) {
       // Why the last way was none tells more than that there is none.
@@ -61,6 +57,7 @@ export async function withIncoming<T>(
       report(session, finder.found)
       last = finder.found
       if (finder.found.kind === 'base') baseIsGood = false
+      else if (finder.found.kind === 'assembled') mayAssemble = false
       else broken.add(finder.found.target)
     }
   }
@@ -79,15 +76,9 @@ function whatOf(fault: Fault): string {
       return `${fault.target} cannot be had`
     case 'base':
       return 'the old release cannot be rebuilt'
+    case 'assembled':
+      return 'files changed meanwhile'
   }
-}
-
-type Attempt = {
-  readonly offer: Offer
-  readonly update: Verified<Update>
-  readonly known: KnownTargets
-  readonly baseIsGood: boolean
-  readonly finder: FaultFinder
 }
 
 async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incoming> {
@@ -108,9 +99,8 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
     const { file: manifestFile, manifest, files: manifestFiles } = await fetchManifest(session, wanted)
     const needed = await neededList(session, offer, update.value)
     const obsolete = await fetchObsolete(session, needed, fetchTarget)
-    const blobs: Verified<CachedBlob>[] = []
-    for (const path of targetsOf(route)) blobs.push(await fetchTarget(path))
-    const fetched = await openRoute(session, attempt, { route, blobs, old })
+    const assembled = await assembledRoute(session, attempt, { route, manifest: manifest.value, meter })
+    const fetched = assembled?.fetched ?? (await fetchRoute(session, attempt, { route, old, fetchTarget }))
     const next = await nextBase(session, offer, update.value, fetched)
     const cached = [
       ...manifestFiles,
@@ -129,7 +119,7 @@ async function fetchIncoming(session: Session, attempt: Attempt): Promise<Incomi
       oldContents: async (files) => await readOldContents(session, offer, files),
       obsolete: obsolete.list,
       stateFiles: await stateFilesOf(session, offer.installed, update.value, manifestFile, next),
-      fetched: { route: route.kind, steps: route.kind === 'full' ? 0 : route.steps.length, bytes: route.bytes + (needed?.size ?? 0) },
+      fetched: accountOf(route, assembled, needed?.size ?? 0),
       cached: [...offer.records, ...cached.map(({ sha256 }): Sha256 => sha256)],
     }
   } finally {
@@ -145,70 +135,13 @@ async function oldTarFor(session: Session, { offer, known, baseIsGood }: Attempt
   return await openOldTar(session, offer, whole.kind === 'none' ? Infinity : whole.left - hoped.left)
 }
 
-type UsableRoute = Exclude<Route, { kind: 'none' }>
-
 function usableRoute({ enrolled }: Offer, route: Route): UsableRoute {
   if (route.kind !== 'none') return route
   throw new BinderyError('no-way', 'the repository has no way to the newest release', { subject: formatChannel(enrolled.channel) })
 }
 
-function targetsOf(route: UsableRoute): readonly string[] {
-  return route.kind === 'full' ? [route.way.target] : route.steps.map(({ delta }) => delta.target)
-}
-
-type Opened = { readonly route: UsableRoute; readonly blobs: readonly Verified<CachedBlob>[]; readonly old: OldTar | undefined }
-
-async function openRoute(session: Session, { update, finder, offer }: Attempt, { route, blobs, old }: Opened): Promise<FetchedRoute> {
-  const files = blobs.map(({ value }) => value)
-  if (route.kind === 'full') {
-    const [blob] = blobs as [Verified<CachedBlob>]
-    const suspect = { kind: 'target', target: route.way.target } as const
-    const { tar } = update.value.release
-    return { route, files, tar: () => blaming(finder, suspect, checkTar(decompress(streamBlob(session, blob), tar.size), tar)) }
-  }
-  let from = offer.installed.tar.sha256
-  for (const [i, step] of route.steps.entries()) {
-    await checkDelta(session, finder, step, blobs[i] as Verified<CachedBlob>, from)
-    from = step.update.release.tar.sha256
-  }
-  return { route, files, tar: () => chainOf(session, finder, route.steps, blobs, (old as OldTar).open()) }
-}
-
-function chainOf(
-  session: Session,
-  finder: FaultFinder,
-  steps: readonly RouteStep[],
-  blobs: readonly Verified<CachedBlob>[],
-  old: ByteStream,
-): ByteStream {
-  let tar = blaming(finder, { kind: 'base' }, old)
-  for (const [i, { delta }] of steps.entries()) {
-    tar = blaming(finder, { kind: 'target', target: delta.target }, applyDelta(streamBlob(session, blobs[i] as Verified<CachedBlob>), tar))
-  }
-  return tar
-}
-
-/** A delta proves its result by the digest in its own header: that must be the one of the signed record. */
-async function checkDelta(session: Session, finder: FaultFinder, step: RouteStep, blob: Verified<CachedBlob>, from: Sha256): Promise<void> {
-  const info = await readDeltaInfo(streamBlob(session, blob))
-  const { tar } = step.update.release
-  if (info.old.sha256 === from && info.new.sha256 === tar.sha256 && info.new.size === tar.size) return
-  const error = new BinderyError('bad-digest', 'does not lead from and to the releases that its record says', {
-    subject: step.delta.target,
-  })
-  finder.found = { kind: 'target', target: step.delta.target, error }
-  throw error
-}
-
-/** Passes a tar on; at its end it has the size and digest of the signed record, or fails. */
-export async function* checkTar(tar: ByteStream, { sha256, size }: Update['release']['tar']): ByteStream {
-  const hasher = sha256Hasher()
-  let length = 0
-  for await (const bytes of tar) {
-    hasher.update(bytes)
-    length += bytes.length
-    yield bytes
-  }
-  if (length !== size || hasher.digest() !== sha256)
-    throw new BinderyError('bad-digest', 'does not unpack to the release that its record says')
+function accountOf(route: UsableRoute, assembled: { readonly bytes: number } | undefined, listSize: number): Incoming['fetched'] {
+  if (route.kind === 'deltas') return { route: 'deltas', steps: route.steps.length, bytes: route.bytes + listSize }
+  if (assembled === undefined) return { route: 'full', steps: 0, bytes: route.bytes + listSize }
+  return { route: 'assembled', steps: 0, bytes: route.bytes - route.way.size + assembled.bytes + listSize }
 }

@@ -2,9 +2,9 @@ import { digestStream } from '../../../base/digest.ts'
 import { isBinderyError } from '../../../base/error.ts'
 import { formatDistName } from '../../../base/name.ts'
 import { decompress } from '../../dist/wire.ts'
-import { rebuildTar, wantedOf } from './basis.ts'
+import { inTreeBut, rebuildTar, wantedOf } from './basis.ts'
 import { downloadBlob, streamBlob } from './download.ts'
-import { checkTar } from './fetch.ts'
+import { checkTar } from './fetch-route.ts'
 import { fetchFrames, planFrames, wholeDist } from './frames.ts'
 import { distinctContents, gatherFiles } from './gather.ts'
 import { packTar } from './next-base.ts'
@@ -30,7 +30,7 @@ async function fromTree(session: Session, place: Place, trust: Trust, candidate:
   const modified = new Set<RelPath>(match.differing)
   try {
     if (!(await fetchModified(session, place, trust, candidate, modified))) return undefined
-    return await packTar(session, update.value, () => checkTar(rebuildTar(session, name, manifest.value, modified), tar))
+    return await packTar(session, update.value, () => checkTar(rebuildTar(session, name, manifest.value, inTreeBut(modified)), tar))
   } catch (error) {
     // A file that changes under our eyes, or a server without ranges: the network has all of it.
     if (!isBinderyError(error, 'bad-digest') && !isBinderyError(error, 'not-supported')) throw error

@@ -24,13 +24,14 @@ const maxShare = 0.5
 
 export type FramePlan = { readonly dist: TargetInfo; readonly frames: readonly Frame[]; readonly bytes: number }
 
-/** Undefined when the release has no frames, or when so many are needed that the whole dist is cheaper. */
+/** Undefined when the release has no frames, or when they would be more than `share` of the dist. */
 export async function planFrames(
   session: Session,
   place: Place,
   trust: Trust,
   update: Update,
   wanted: readonly Wanted[],
+  share: number = maxShare,
 ): Promise<FramePlan | undefined> {
   const way = update.full.find((full) => full.frames !== undefined)
   if (way?.frames === undefined) return undefined
@@ -42,7 +43,7 @@ export async function planFrames(
     wanted.some(({ entry, offset }) => offset < frame.start + frame.length && frame.start < offset + entry.size),
   )
   const bytes = frames.reduce((sum, frame) => sum + frame.size, 0)
-  return bytes > way.size * maxShare ? undefined : { dist: dist.value, frames, bytes }
+  return bytes > way.size * share ? undefined : { dist: dist.value, frames, bytes }
 }
 
 /** The index is signed, but on its own: it must be that of this dist. */

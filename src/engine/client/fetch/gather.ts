@@ -15,21 +15,24 @@ export type Wanted = { readonly entry: FileEntry; readonly offset: number }
 /** Bytes of the tar and where they start; in rising order, with gaps where nothing is wanted. */
 export type Piece = { readonly at: number; readonly bytes: Uint8Array }
 
-/** `bad-digest` when a file does not come out as its entry says: the tar is not the one of the manifest. */
+/**
+ * `bad-digest` when a file does not come out as its entry says: the tar is not the one of the manifest. What is complete is kept, whatever
+ * comes behind it.
+ */
 export async function gatherFiles(session: Session, wanted: readonly Wanted[], pieces: AsyncIterable<Piece>): Promise<void> {
   const sorted = [...wanted].sort((a, b) => a.offset - b.offset)
   for (const { entry } of sorted) await startFile(session, entry.sha256)
   let first = 0
   for await (const { at, bytes } of pieces) {
     session.signal.throwIfAborted()
-    // Files that end before this piece are complete.
-    while (first < sorted.length && endOf(sorted[first] as Wanted) <= at) first++
     for (let i = first; i < sorted.length && (sorted[i] as Wanted).offset < at + bytes.length; i++) {
       await addSlice(session, sorted[i] as Wanted, at, bytes)
     }
+    while (first < sorted.length && endOf(sorted[first] as Wanted) <= at + bytes.length)
+      await finishFile(session, (sorted[first++] as Wanted).entry)
     if (first === sorted.length) break
   }
-  for (const { entry } of sorted) await finishFile(session, entry)
+  for (const { entry } of sorted.slice(first)) await finishFile(session, entry)
 }
 
 /** The pieces of a whole stream. */

@@ -13,8 +13,10 @@ const maxDeltas = 16
 
 export type FetchedRoute = {
   readonly route: Exclude<Route, { kind: 'none' }>
-  /** The dist, or a delta for each step. */
+  /** What lies in the cache of it: a delta for each step, the dist, or contents of files. */
   readonly files: readonly CachedFile[]
+  /** The dist, where it came whole. */
+  readonly dist?: CachedFile | undefined
   readonly tar: () => ByteStream
 }
 
@@ -23,12 +25,12 @@ export async function nextBase(
   session: Session,
   { enrolled, installed }: Offer,
   update: Update,
-  { route, files, tar }: FetchedRoute,
+  { route, files, dist, tar }: FetchedRoute,
 ): Promise<NextBase> {
   if (enrolled.basis === 'installed') return { kind: 'none' }
   if (route.kind === 'full') {
-    const [dist] = files as [CachedFile]
-    return { kind: 'new', file: route.way.codec === 'zstd' ? dist : await packTar(session, update, tar) }
+    const isBase = dist !== undefined && route.way.codec === 'zstd'
+    return { kind: 'new', file: isBase ? dist : await packTar(session, update, tar) }
   }
   const before = installed.base
   const deltas = [...(before?.deltas.map(({ file }) => file.size) ?? []), ...files.map(({ size }) => size)]

@@ -6,9 +6,9 @@ import { readInstalledManifest } from '../installed.ts'
 import { wantedOf } from './basis.ts'
 import { cachePath } from './cache.ts'
 import { distinctContents } from './gather.ts'
+import { isOwnFault } from './fault.ts'
 import { fetchModified, missingOf } from './old-tar.ts'
 import { fetchContents, findRelease, gatherFromBase } from './repair-source.ts'
-import type { ErrorCode } from '../../../base/error.ts'
 import type { Sha256 } from '../../../base/digest.ts'
 import type { FileEntry } from '../../../base/entry.ts'
 import type { Incoming } from '../incoming.ts'
@@ -39,13 +39,11 @@ async function bringHere(session: Session, offer: Offer, files: readonly FileEnt
     if (wanted.length === 0 || (await gatherFromBase(session, { enrolled, installed }, wanted))) return
     if (!(await fetchWanted(session, offer, wanted))) sayMissing(session, files, 'it would cost too much')
   } catch (error) {
-    if (!isBinderyError(error) || own.includes(error.code)) throw error
+    // To go on without a merge would hide that a disk is full, or dying.
+    if (!isBinderyError(error) || isOwnFault(error)) throw error
     sayMissing(session, files, error.message)
   }
 }
-
-/** What fails here fails the run, while nothing was changed: to go on without a merge would hide that a disk is full, or dying. */
-const own: readonly ErrorCode[] = ['stopped', 'io', 'no-space', 'read-only', 'permission']
 
 /** Up to here the whole old dist may come, where parts of it do not: nobody should have to merge by hand for that. */
 const maxWholeBytes = 8 << 20

@@ -1,6 +1,6 @@
 import { isBinderyError } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
-import { findModified, openKeptTar, rebuildTar } from './basis.ts'
+import { findModified, inTreeBut, openKeptTar, rebuildTar } from './basis.ts'
 import { cachePath } from './cache.ts'
 import { isIntact } from './download.ts'
 import { fetchFrames, planFrames } from './frames.ts'
@@ -17,7 +17,7 @@ export type OldTar = { readonly open: () => ByteStream; readonly files: readonly
 
 /**
  * The tar of the installed release, whatever it is kept as; undefined when it cannot be had, or when mending it would
- * cost more than `budget` bytes of network. The reason is said: the update then comes whole.
+ * cost more than `budget` bytes of network. The reason is said: no delta can be used then.
  */
 export async function openOldTar(session: Session, offer: Offer, budget: number): Promise<OldTar | undefined> {
   const { enrolled, installed } = offer
@@ -27,8 +27,7 @@ export async function openOldTar(session: Session, offer: Offer, budget: number)
     return { open: await openKeptTar(session, enrolled.channel, installed.base), files: [] }
   } catch (error) {
     if (!['bad-digest', 'not-found', 'no-way', 'bad-format'].some((code) => isBinderyError(error) && error.code === code)) throw error
-    if (isBinderyError(error))
-      session.say(`${error.subject ?? formatChannel(enrolled.channel)}: ${error.message}; the next release is fetched whole`)
+    if (isBinderyError(error)) session.say(`${error.subject ?? formatChannel(enrolled.channel)}: ${error.message}; no delta can be used`)
     return undefined
   }
 }
@@ -41,7 +40,7 @@ async function openInstalledTar(session: Session, offer: Offer, budget: number):
   const missing = await missingOf(session, distinct)
   if (missing.length > 0 && !(await fetchModified(session, offer, missing, budget))) return undefined
   const paths = new Set(modified.map(({ entry }) => entry.path))
-  return { open: () => rebuildTar(session, installed.name, manifest, paths), files: distinct }
+  return { open: () => rebuildTar(session, installed.name, manifest, inTreeBut(paths)), files: distinct }
 }
 
 function distinctWanted(wanted: readonly Wanted[]): readonly Wanted[] {
