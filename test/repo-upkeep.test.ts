@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fromUtf8, oneChunk, utf8 } from '../src/base/bytes.ts'
+import { sha256 } from '../src/base/digest.ts'
 import { isBinderyError } from '../src/base/error.ts'
 import { usualLifetimes } from '../src/engine/repo/commit.ts'
 import { emptyKeyring, openKeyring } from '../src/engine/repo/keyring.ts'
 import { executePrune, planPrune } from '../src/engine/repo/prune.ts'
+import { blobKey } from '../src/engine/repo/layout.ts'
 import { refreshRepository } from '../src/engine/repo/refresh.ts'
 import { loadRepository } from '../src/engine/repo/repository.ts'
-import { makeKeys, openWorkshop, smallDist } from './helpers/repository.ts'
+import { encodePieces, pieceHasher, pieceSizeOf } from '../src/format/pieces.ts'
+import { makeKeys, noise, openWorkshop, smallDist } from './helpers/repository.ts'
+import { resign } from './helpers/resign.ts'
 import type { Finding } from '../src/engine/repo/fsck-findings.ts'
 import type { Keyring } from '../src/engine/repo/keyring.ts'
 
@@ -84,6 +88,20 @@ test('fsck goes on where a former role names a file without a digest that it kno
     errorsOf(await fsck()).map((finding) => finding.key),
     [key],
   )
+})
+
+test('fsck names a file whose channel says other pieces of it than it has', async () => {
+  const { fsck, ...workshop } = await openSeries('1.0')
+  const [target, bytes] = ['base/amd64/large', noise(1, 200_000)]
+  const size = pieceSizeOf(bytes.length) as number
+  const named = async (other: Uint8Array): Promise<readonly string[]> => {
+    const hasher = pieceHasher(size)
+    const digests = [...hasher.update(other), ...hasher.end()]
+    await resign(workshop, () => [{ target, bytes, custom: encodePieces({ size, digests }) }])
+    return errorsOf(await fsck()).map(({ key, message }) => `${key}: ${message}`)
+  }
+  assert.deepEqual(await named(bytes), [])
+  assert.deepEqual(await named(noise(2, 200_000)), [`${blobKey(target, sha256(bytes))}: has other pieces than its channel says`])
 })
 
 test('fsck goes on after the first finding, and names each damage once', async () => {
