@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { audit } from '../src/command/audit.ts'
@@ -13,7 +13,7 @@ import { publish } from '../src/command/publish.ts'
 import { rollback } from '../src/command/rollback.ts'
 import { runCommand } from './helpers/run-command.ts'
 import { folderInMemory } from './helpers/temporary.ts'
-import { flip, flipAll, flipPlaces } from './torture/flips.ts'
+import { flip, flipAll, flipPlaces, sizedFile } from './torture/flips.ts'
 import { copyFolder } from './torture/site.ts'
 import type { Command } from '../src/command/command.ts'
 import type { Outcome } from './helpers/run-command.ts'
@@ -59,7 +59,7 @@ before(async () => {
 const placeOf = (what: string): Place => places.find((place) => place.what === what) as Place
 
 for (const [what, count] of [
-  ['tree', 1],
+  ['tree', 3],
   ['state', 4],
   ['repository', 5],
 ] as const)
@@ -69,9 +69,10 @@ for (const [what, count] of [
     assert.deepEqual([row.tried, row.bad], [count, 0], faults.join('\n'))
   })
 
-async function verdictOf(file: string): Promise<Verdict> {
-  const { size } = statSync(file)
-  return (await placeOf('state').judge({ file, size, byte: size >> 1, bit: 1 })).verdict
+async function verdictOf(file: string): Promise<Verdict | undefined> {
+  const sized = sizedFile(file)
+  const [judged] = await placeOf('state').judge([{ ...sized, byte: sized.size >> 1, bit: 1 }])
+  return judged?.verdict
 }
 
 test('what is small, or is in the network, is mended; what is kept for a rollback is said to be lost', async () => {
@@ -98,11 +99,11 @@ async function machine(
 test('a rollback does not bring back what the disk has lost, nor passes over a receipt that it cannot read', async () => {
   const { root, run } = await machine('kept')
   const slot = join(root, 'var/db/bindery/store/1/0')
-  flip({ file: slot, size: statSync(slot).size, byte: 3, bit: 0 })
+  flip({ file: slot, byte: 3, bit: 0 })
   assert.equal((await run(rollback)).code, 'bad-digest')
   const other = await machine('unread')
   const receipt = join(other.root, 'var/db/bindery/receipt/1')
-  flip({ file: receipt, size: statSync(receipt).size, byte: 40, bit: 0 })
+  flip({ file: receipt, byte: 40, bit: 0 })
   assert.equal((await other.run(rollback)).code, 'bad-format')
 })
 
@@ -112,7 +113,7 @@ test('what another program has written since is no damage, and is noted by the n
   const file = join(root, 'var/db/bindery/told')
   writeFileSync(file, 'bindery-told 1\n')
   assert.deepEqual((await run(audit)).stdout, '')
-  flip({ file, size: statSync(file).size, byte: 0, bit: 0 })
+  flip({ file, byte: 0, bit: 0 })
   const { status, stdout } = await run(audit, '--json')
   assert.deepEqual([status, (JSON.parse(stdout) as { path: string }).path], [3, 'var/db/bindery/told'])
 })

@@ -20,12 +20,15 @@ export type Verdict = 'repaired' | 'said' | 'harmless' | 'missed'
 type Judged = { readonly verdict: Verdict; readonly why: string }
 
 /** `size` is that of the sound file. */
-export type Flip = { readonly file: string; readonly size: number; readonly byte: number; readonly bit: number }
+export type Flip = SizedFile & { readonly byte: number; readonly bit: number }
 
 export type Place = {
   readonly what: string
   readonly files: () => readonly string[]
-  readonly judge: (flip: Flip) => Promise<Judged>
+  /** So many files, a bit of each, may be looked at in one go. */
+  readonly together: number
+  /** Of different files, in their order. */
+  readonly judge: (flips: readonly Flip[]) => Promise<readonly Judged[]>
 }
 
 export type FlipOptions = Pick<Options, 'work' | 'only' | 'tell'> & { readonly count: number; readonly seed: number }
@@ -42,13 +45,16 @@ export async function tortureFlips(options: FlipOptions): Promise<readonly Row[]
 export async function flipAll({ seed, tell }: Pick<FlipOptions, 'seed' | 'tell'>, place: Place, count: number): Promise<Row> {
   const started = performance.now()
   const seen = new Map<Verdict, number>()
-  const files = place.files().map((file) => ({ file, size: statSync(file).size }))
+  const files = place.files().map(sizedFile)
   const bits = files.reduce((sum, { size }) => sum + 8 * size, 0)
-  for (let nth = 0; nth < count; nth++) {
-    const flip = chooseFlip(files, `${seed} ${place.what} ${nth}`)
-    const { verdict, why } = await place.judge(flip)
-    seen.set(verdict, (seen.get(verdict) ?? 0) + 1)
-    if (verdict === 'missed') tell(`${place.what}: flip ${nth} of seed ${seed}, ${flip.file} byte ${flip.byte} bit ${flip.bit}: ${why}`)
+  const flips = Array.from({ length: count }, (_, nth) => chooseFlip(files, `${seed} ${place.what} ${nth}`))
+  for (const some of ofDifferentFiles(flips, place.together)) {
+    const judged = await place.judge(some)
+    for (const [i, { verdict, why }] of judged.entries()) {
+      const { file, byte, bit } = some[i] as Flip
+      seen.set(verdict, (seen.get(verdict) ?? 0) + 1)
+      if (verdict === 'missed') tell(`${place.what}: seed ${seed}, ${file} byte ${byte} bit ${bit}: ${why}`)
+    }
   }
   const minutes = (performance.now() - started) / 60_000
   const counts = (['repaired', 'said', 'harmless'] as const).map((one) => `${seen.get(one) ?? 0} ${one}`).join(', ')
@@ -60,11 +66,32 @@ export async function flipAll({ seed, tell }: Pick<FlipOptions, 'seed' | 'tell'>
 function chooseFlip(files: readonly SizedFile[], seed: string): Flip {
   const digest = createHash('sha256').update(seed).digest()
   const [a, b, c] = [digest.readUInt32BE(0), digest.readUInt32BE(4), digest.readUInt32BE(8)]
-  const { file, size } = (c % 2 === 0 ? files[a % files.length] : byWeight(files, a / 2 ** 32)) as SizedFile
-  return { file, size, byte: b % size, bit: (c >>> 1) % 8 }
+  const chosen = (c % 2 === 0 ? files[a % files.length] : byWeight(files, a / 2 ** 32)) as SizedFile
+  return { ...chosen, byte: b % chosen.size, bit: (c >>> 1) % 8 }
 }
 
-type SizedFile = { readonly file: string; readonly size: number }
+/** All of them, in groups of no more than `most`, in which no file comes twice. */
+function ofDifferentFiles(flips: readonly Flip[], most: number): readonly (readonly Flip[])[] {
+  const groups: Flip[][] = []
+  for (const flip of flips) {
+    const group = groups.find((one) => one.length < most && one.every(({ inode }) => inode !== flip.inode))
+    if (group === undefined) groups.push([flip])
+    else group.push(flip)
+  }
+  return groups
+}
+
+export type SizedFile = {
+  readonly file: string
+  readonly size: number
+  /** Names of one file have one. */
+  readonly inode: number
+}
+
+export function sizedFile(file: string): SizedFile {
+  const { size, ino } = statSync(file)
+  return { file, size, inode: ino }
+}
 
 function byWeight(files: readonly SizedFile[], part: number): SizedFile | undefined {
   const total = files.reduce((sum, { size }) => sum + size, 0)
@@ -73,7 +100,7 @@ function byWeight(files: readonly SizedFile[], part: number): SizedFile | undefi
 }
 
 /** Leaves inode and time as they were. */
-export function flip({ file, byte, bit }: Flip): Buffer {
+export function flip({ file, byte, bit }: Pick<Flip, 'file' | 'byte' | 'bit'>): Buffer {
   const whole = readFileSync(file)
   const broken = Buffer.from(whole)
   broken[byte] = (broken[byte] as number) ^ (1 << bit)
@@ -100,7 +127,9 @@ async function machinePlace(work: string, what: 'tree' | 'state'): Promise<Place
   const root = join(work, `flipped-${what}`)
   await fresh(work, root)
   const isIn = (file: string): boolean => isOfState(root, file) === (what === 'state')
-  return { what, files: () => filesBelow(root).filter(isIn), judge: async (one) => await judgeMachine(work, root, one) }
+  // A damaged file of the state may hide another one; that of a program hides none.
+  const together = what === 'tree' ? 16 : 1
+  return { what, files: () => filesBelow(root).filter(isIn), together, judge: async (flips) => await judgeMachine(work, root, flips) }
 }
 
 /** A copy has other inodes, of which nothing is noted before a verb has ended in it. */
@@ -114,33 +143,42 @@ async function auditOf(root: string, ...words: readonly string[]): Promise<Outco
   return await runCommand(audit, words, { root })
 }
 
-async function judgeMachine(work: string, root: string, one: Flip): Promise<Judged> {
+async function judgeMachine(work: string, root: string, flips: readonly Flip[]): Promise<readonly Judged[]> {
   // What is mended may have become another one: a base that is made anew has no deltas.
-  if (statSync(one.file, { throwIfNoEntry: false })?.size !== one.size) await fresh(work, root)
-  const whole = flip(one)
-  const judged = await judgeFlipped(root, one.file, whole)
-  if (judged.verdict === 'said') writeAsBefore(one.file, whole)
+  if (flips.some(({ file, size }) => statSync(file, { throwIfNoEntry: false })?.size !== size)) await fresh(work, root)
+  const hurt = flips.map((one) => ({ file: one.file, whole: flip(one) }))
+  const judged = await judgeFlipped(root, hurt)
+  for (const [i, { file, whole }] of hurt.entries()) if (judged[i]?.verdict === 'said') writeAsBefore(file, whole)
   // A repair of the tree leaves a receipt, and whatever was missed may be anything.
-  if (judged.verdict === 'missed' || !isOfState(root, one.file)) await fresh(work, root)
+  if (judged.some(({ verdict }) => verdict === 'missed') || hurt.some(({ file }) => !isOfState(root, file))) await fresh(work, root)
   return judged
 }
 
-async function judgeFlipped(root: string, file: string, whole: Buffer): Promise<Judged> {
-  const name = relative(root, file)
-  const missed = (why: string): Judged => ({ verdict: 'missed', why })
+type Hurt = { readonly file: string; readonly whole: Buffer }
+
+async function judgeFlipped(root: string, hurt: readonly Hurt[]): Promise<readonly Judged[]> {
   const seen = await auditOf(root)
-  if (seen.status === 0) return missed('nothing was found')
-  if (!told(seen).includes(name)) return missed(`not named, but: ${told(seen)}`)
   const mended = await auditOf(root, '--repair')
   const after = await auditOf(root)
-  if (after.status !== 0)
-    return told(mended).includes(name) ? { verdict: 'said', why: '' } : missed(`neither mended nor said: ${told(mended)}`)
-  const isBack = isOfState(root, file) || readFileSync(file).equals(whole)
-  return isBack ? { verdict: 'repaired', why: '' } : missed('it was mended into something else')
+  return hurt.map(({ file, whole }) => {
+    const name = relative(root, file)
+    const missed = (why: string): Judged => ({ verdict: 'missed', why })
+    if (seen.status === 0) return missed('nothing was found')
+    if (!isNamed(name, seen)) return missed(`not named, but: ${told(seen)}`)
+    if (after.status !== 0) return isNamed(name, mended) ? { verdict: 'said', why: '' } : missed(`neither mended nor said: ${told(mended)}`)
+    const isBack = isOfState(root, file) || readFileSync(file).equals(whole)
+    return isBack ? { verdict: 'repaired', why: '' } : missed('it was mended into something else')
+  })
 }
 
 function isOfState(root: string, file: string): boolean {
   return relative(root, file).startsWith(stateFolder)
+}
+
+/** As a whole word: of several that are looked at together, one may be the beginning of another. */
+function isNamed(name: string, outcome: Outcome): boolean {
+  const words = told(outcome).split(/[\s:;,]+/)
+  return words.some((word) => word === name || word.endsWith(`/${name}`))
 }
 
 function told({ stdout, stderr, error }: Outcome): string {
@@ -149,7 +187,8 @@ function told({ stdout, stderr, error }: Outcome): string {
 
 function repositoryPlace(work: string): Place {
   const repo = join(work, 'repo')
-  return { what: 'repository', files: () => filesBelow(repo), judge: async (one) => await judgeRepository(work, repo, one) }
+  const judge: Place['judge'] = async (flips) => [await judgeRepository(work, repo, flips[0] as Flip)]
+  return { what: 'repository', files: () => filesBelow(repo), together: 1, judge }
 }
 
 async function judgeRepository(work: string, repo: string, one: Flip): Promise<Judged> {
