@@ -46,10 +46,16 @@ describe('torture', options, () => {
     () => {
       after(unmountAll)
       const system = fileSystems[today % fileSystems.length] as FileSystem
+      const others = scenarios.filter(({ name }) => ['rollback', 'recover', 'undo', 'publish', 'prune'].includes(name))
+      const cut = others[today % others.length] as Scenario
       const byDay = testsByDay()
 
       byDay(`install on ${system.name} leaves the old or the new`, async () => {
         await tryOf(powerPoints(await record(system, install, place), 40), 3)
+      })
+
+      byDay(`${cut.name} on ${system.name} leaves the old or the new`, async () => {
+        await tryOf(powerPoints(await record(system, cut, place), 40), 3)
       })
 
       byDay('a client that syncs nothing is found out', async () => {

@@ -5,13 +5,15 @@ import { chanceOf, countAt, readBlockLog, replay } from './block-log.ts'
 import { copyImage, fileSystems, makeImage, onLoggingDisk, withImage } from './file-systems.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { journalOf, look, mixtureFaults, startFaults, wholeFaults } from './judge.ts'
-import { recoverFaults } from './kill.ts'
+import { recoverFaults, repositoryFaults } from './kill.ts'
 import { makePlace, tryPoints } from './machines.ts'
 import { environmentOf, recoveries, scenarios } from './scenarios.ts'
 import { makeBundle } from './site.ts'
+import { countFiles, readRepository } from './repository-judge.ts'
 import type { BlockLog } from './block-log.ts'
 import type { FileSystem } from './file-systems.ts'
 import type { Machine, Sides } from './judge.ts'
+import type { Counts, Known } from './kill.ts'
 import type { Options, Point, Row } from './machines.ts'
 import type { Place, Scenario } from './scenarios.ts'
 
@@ -27,7 +29,7 @@ export type PowerOptions = Options & {
   readonly images: number | undefined
 }
 
-const names = ['install', 'rollback', 'bundle']
+const names = ['install', 'rollback', 'recover', 'undo', 'publish', 'prune', 'bundle']
 
 export async function torturePower(options: PowerOptions): Promise<readonly Row[]> {
   const place = await makePlace(options.work)
@@ -56,7 +58,7 @@ export type Recorded = {
   /** How many records there were when it began, and when it had ended. */
   readonly begun: number
   readonly ended: number
-  readonly sides: Sides
+  readonly known: Known
   /** What was found of machines that were judged, by their fingerprints. */
   readonly judged: Map<string, readonly string[]>
 }
@@ -67,17 +69,27 @@ export async function record(system: FileSystem, scenario: Scenario, { work }: P
   await makeImage(system, join(work, scenario.from), image)
   copyImage(image, `${image}.used`)
   const seen = await onLoggingDisk(system, { image: `${image}.used`, log: file, disk }, async (written) => {
-    const before = await look(place.root)
+    const before = await lookAt(scenario, place)
     const stop = keepSyncing(join(disk, 'bystander'))
     const begun = written()
     await runToEnd(scenario, place, words)
     const ended = written()
     await stop()
-    return { begun, ended, sides: { before, after: await look(place.root) } }
+    return { begun, ended, known: await before.untilNow() }
   })
   const log = readBlockLog(file)
   const [begun, ended] = [countAt(log, seen.begun), countAt(log, seen.ended)]
-  return { system, scenario, place, image, log, begun, ended, sides: seen.sides, judged: new Map() }
+  return { system, scenario, place, image, log, begun, ended, known: seen.known, judged: new Map() }
+}
+
+/** What is to be expected of the images: machines between two sides, or a repository of one of two versions. */
+async function lookAt({ kind, sides }: Scenario, { work, root }: Place): Promise<{ untilNow(): Promise<Known> }> {
+  if (kind === 'repository') {
+    const { version } = readRepository(root)
+    return { untilNow: async () => ({ versions: [version, readRepository(root).version], files: countFiles(root) }) }
+  }
+  const before = await look(sides === undefined ? root : join(work, sides[0]))
+  return { untilNow: async () => ({ before, after: await look(sides === undefined ? root : join(work, sides[1])) }) }
 }
 
 async function runToEnd(scenario: Scenario, place: Place, words: readonly string[]): Promise<void> {
@@ -123,26 +135,46 @@ async function cutFaults(recorded: Recorded, moment: Moment, turn: number): Prom
   copyImage(image, left)
   replay(log, left, { ...moment, sector: system.sector })
   try {
-    return await withImage(system, left, join(place.work, 'disk'), async () => await machineFaults(recorded, moment.count, turn))
+    return await withImage(system, left, join(place.work, 'disk'), async () => await imageFaults(recorded, moment.count, turn))
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)]
   }
 }
 
-/** Two turns by each of the recoveries, one forward and one back. */
-async function machineFaults(recorded: Recorded, count: number, turn: number): Promise<readonly string[]> {
-  const { scenario, place, sides, judged, ended } = recorded
-  const commands = recoveries(scenario, place)
-  const command = commands[(turn >> 1) % commands.length] as (typeof commands)[number]
-  const isUndone = ((turn >> 2) & 1) === 1
-  const key = [fingerprintOf(place.root).machine, command[0], isUndone, count >= ended].join(' ')
-  const known = judged.get(key)
-  if (known !== undefined) return known
-  const cut = await look(place.root)
-  const faults = [...mixtureFaults(cut, sides), ...startFaults(place.root), ...(count >= ended ? doneFaults(place, cut, sides.after) : [])]
-  faults.push(...(await recoverFaults(isUndone ? [...command, '--undo'] : command, place, cut, sides)))
+async function imageFaults(recorded: Recorded, count: number, turn: number): Promise<readonly string[]> {
+  const { scenario, place, judged } = recorded
+  const recovery = scenario.kind === 'machine' ? recoveryOf(scenario, place, turn) : undefined
+  const isDone = count >= recorded.ended
+  const key = [fingerprintOf(place.root).machine, recovery?.at(0), recovery?.at(-1) === '--undo', isDone].join(' ')
+  const before = judged.get(key)
+  if (before !== undefined) return before
+  const faults = await (recovery === undefined ? publishedFaults(recorded, isDone) : machineFaults(recorded, recovery, isDone))
   judged.set(key, faults)
   return faults
+}
+
+type Recovery = readonly [string, ...string[]]
+
+/** Two turns by each of them, one forward and one back. */
+function recoveryOf(scenario: Scenario, place: Place, turn: number): Recovery {
+  const ways = recoveries(scenario, place)
+  const way = ways[(turn >> 1) % ways.length] as Recovery
+  return ((turn >> 2) & 1) === 1 ? [...way, '--undo'] : way
+}
+
+async function machineFaults({ scenario, place, known }: Recorded, recovery: Recovery, isDone: boolean): Promise<readonly string[]> {
+  const sides = known as Sides
+  const cut = await look(place.root)
+  const done = isDone ? doneFaults(place, cut, scenario.name === 'undo' ? sides.before : sides.after) : []
+  const faults = [...mixtureFaults(cut, sides), ...startFaults(place.root), ...done]
+  return [...faults, ...(await recoverFaults(recovery, place, cut, sides))]
+}
+
+async function publishedFaults({ scenario, place, known }: Recorded, isDone: boolean): Promise<readonly string[]> {
+  const counts = known as Counts
+  const { version } = readRepository(place.root)
+  const done = isDone && version !== counts.versions[1] ? [`it had ended: version ${version}`] : []
+  return [...done, ...repositoryFaults(scenario, place, counts)]
 }
 
 /** What has ended well is not lost any more; rests may come back. */
