@@ -24,9 +24,12 @@ const meanings: readonly (readonly [string, number, ErrorCode])[] = [
 
 test('a full quota, for which node has no name, is told as one', () => {
   const number = -constants.errno.EDQUOT
-  const error = diskError(refusal(`Unknown system error ${number}`, number), 'etc/motd')
-  assert.ok(isBinderyError(error, 'no-space'))
-  assert.equal(error.message, 'the disk quota is used up')
+  // Of a promise, and of a call that is waited for.
+  for (const code of [`Unknown system error ${number}`, 'UNKNOWN']) {
+    const error = diskError(refusal(code, number), 'etc/motd')
+    assert.ok(isBinderyError(error, 'no-space'))
+    assert.equal(error.message, 'the disk quota is used up')
+  }
 })
 
 for (const [errno, number, code] of meanings) {

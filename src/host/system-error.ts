@@ -37,7 +37,7 @@ export function systemError(error: unknown, subject: string): unknown {
 
 /** Node has no name for a full quota, and for some others that the system has one for. */
 function nameOf({ code = '', errno = 0 }: NodeJS.ErrnoException): string {
-  if (!code.startsWith('Unknown system error')) return code
+  if (code !== 'UNKNOWN' && !code.startsWith('Unknown system error')) return code
   return Object.entries(constants.errno).find(([, number]) => number === -errno)?.[0] ?? code
 }
 

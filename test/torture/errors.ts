@@ -3,7 +3,7 @@ import { journalOf, look, mixtureFaults, startFaults, wholeFaults } from './judg
 import { nearest, repositoryFaults, runRecovery, type Known, type Counts } from './kill.ts'
 import { recoveries, runOf } from './scenarios.ts'
 import { copyFolder } from './site.ts'
-import { failAt } from './strace.ts'
+import { failAt, withSameNames } from './strace.ts'
 import type { Sides } from './judge.ts'
 import type { Place, Scenario } from './scenarios.ts'
 import type { Call, Failed } from './strace.ts'
@@ -26,7 +26,7 @@ export async function errorFaults(
   { known, call, error }: { readonly known: Known; readonly call: Call; readonly error: string },
 ): Promise<readonly string[] | undefined> {
   copyFolder(place.work, scenario.from, place.root)
-  const failed = await failAt(runOf(scenario, place), call, error, join(place.work, 'trace'))
+  const failed = await failAt(withSameNames(runOf(scenario, place)), call, error, join(place.work, 'trace'))
   if (failed.failed.length === 0) return undefined
   const faults = [...textFaults(failed, error), ...(call.kind === 'fsync' ? syncFaults(failed, error) : [])]
   const left =

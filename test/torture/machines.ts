@@ -4,8 +4,9 @@ import { baseTools } from '../helpers/base-tools.ts'
 import { errorFaults, errors } from './errors.ts'
 import { killFaults } from './kill.ts'
 import { interruptInstall, prepare } from './prepare.ts'
-import { scenarios } from './scenarios.ts'
+import { runOf, scenarios } from './scenarios.ts'
 import { makeSite } from './site.ts'
+import { withSameNames } from './strace.ts'
 import type { Place, Scenario } from './scenarios.ts'
 import type { Call } from './strace.ts'
 
@@ -46,8 +47,9 @@ export async function killPoints(scenario: Scenario, place: Place): Promise<read
 
 /** Each such call with each error. Calls of several threads that have the same number fail together. */
 export async function errorPoints(scenario: Scenario, place: Place): Promise<readonly Point[]> {
-  const { calls, known } = await prepare(scenario, place)
-  const apart = [...new Map(calls.map((call) => [`${call.kind} ${call.inThread}`, call])).values()]
+  const { calls, known } = await prepare(scenario, place, withSameNames(runOf(scenario, place)))
+  const whichOf = ({ kind, file, inThread, inFile }: Call): string => [kind, file, file === '' ? inThread : inFile].join(' ')
+  const apart = [...new Map(calls.map((call) => [whichOf(call), call])).values()]
   const names = Object.keys(errors)
   // One after the other has another error, so that a slice has all of them.
   const pairs = names.flatMap((_, turn) => apart.map((call, i) => ({ call, error: names[(i + turn) % names.length] as string })))

@@ -7,16 +7,16 @@ import { copyFolder, makeBundle } from './site.ts'
 import { callsOf, killBehind } from './strace.ts'
 import type { Known } from './kill.ts'
 import type { Place, Scenario } from './scenarios.ts'
-import type { Call } from './strace.ts'
+import type { Call, Run } from './strace.ts'
 
 /** A scenario that was left alone once: its calls, and what it comes to. */
 export type Prepared = { readonly calls: readonly Call[]; readonly known: Known }
 
-export async function prepare(scenario: Scenario, place: Place): Promise<Prepared> {
+export async function prepare(scenario: Scenario, place: Place, run: Run = runOf(scenario, place)): Promise<Prepared> {
   const { work, root } = place
   if (scenario.name === 'bundle') makeBundle(work)
   copyFolder(work, scenario.from, root)
-  const calls = await callsOf(runOf(scenario, place), join(work, 'trace'))
+  const calls = await callsOf(run, join(work, 'trace'))
   if (scenario.kind === 'machine') {
     const [before, after] = scenario.sides ?? [scenario.from, root]
     return { calls, known: { before: await look(resolve(work, before)), after: await look(resolve(work, after)) } }

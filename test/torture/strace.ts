@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { continueBelow, isAnyHeld, killBelow, send } from './processes.ts'
@@ -16,10 +17,28 @@ export type Run = {
   readonly place: string
 }
 
-/** The nth call of its kind that matters, and which of all calls of that kind its thread made, the first being 1. */
-export type Call = { readonly kind: string; readonly nth: number; readonly inThread: number; readonly text: string }
+/**
+ * The nth call of its kind that matters, and which of all calls of that kind its thread made, the first being 1; `inFile`: of those of a
+ * file, by its name.
+ */
+export type Call = {
+  readonly kind: string
+  readonly nth: number
+  readonly inThread: number
+  readonly file: string
+  readonly inFile: number
+  readonly text: string
+}
 
 export type Ended = { readonly status: number | null; readonly text: string }
+
+/** The same, and what it names by chance has the same names each time. */
+export function withSameNames(run: Run): Run {
+  const [program, ...words] = run.command
+  return program === process.execPath
+    ? { ...run, command: [program, '--import', join(import.meta.dirname, 'same-names.ts'), ...words] }
+    : run
+}
 
 /** `?`: not every processor has it. */
 const kinds =
@@ -47,9 +66,18 @@ function countCalls(lines: readonly string[], place: string): readonly Call[] {
     if (found === null) continue
     const [, thread = '', kind = '', text = ''] = found
     const inThread = increase(byThread, `${thread} ${kind}`)
-    if (matters(kind, text, place)) calls.push({ kind, nth: increase(byKind, kind), inThread, text })
+    const file = fileOf(kind, text)
+    const inFile = increase(byThread, `${thread} ${kind} ${file}`)
+    if (matters(kind, text, place)) calls.push({ kind, nth: increase(byKind, kind), inThread, file, inFile, text })
   }
   return calls
+}
+
+/** Of a call whose thread may make others between two runs, which wake another one or take a lock: the name that strace(1) tells it by. */
+function fileOf(kind: string, text: string): string {
+  const name =
+    kind === 'openat' ? /"([^"]*)"/.exec(text) : kind.startsWith('write') || kind.startsWith('pwrite') ? /^\d+<([^>]*)>/.exec(text) : null
+  return name?.[1] ?? ''
 }
 
 function increase(counts: Map<string, number>, key: string): number {
@@ -100,9 +128,15 @@ const patience = 500
 /** How a run ended; the calls that were failed, and all of their kind. */
 export type Failed = Ended & { readonly failed: readonly string[]; readonly calls: readonly string[] }
 
-/** The nth call of each thread fails, and is not made. */
-export async function failAt(run: Run, { kind, inThread }: Pick<Call, 'kind' | 'inThread'>, error: string, trace: string): Promise<Failed> {
-  const inject = ['-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${inThread}`]
+/** The nth call of each thread, or of those about a file, fails, and is not made. */
+export async function failAt(
+  run: Run,
+  { kind, inThread, file, inFile }: Pick<Call, 'kind' | 'inThread' | 'file' | 'inFile'>,
+  error: string,
+  trace: string,
+): Promise<Failed> {
+  const [which, when] = file === '' ? [[], inThread] : [['-P', file], inFile]
+  const inject = [...which, '-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${when}`]
   const { status, text } = await start(run, [...usual, onlyThose, ...inject, '-o', trace]).ended
   const calls = readFileSync(trace, 'latin1').split('\n')
   const failed = calls.filter((line) => line.endsWith('(INJECTED)') && matters(kind, line, run.place))
