@@ -73,11 +73,14 @@ function countCalls(lines: readonly string[], place: string): readonly Call[] {
   return calls
 }
 
-/** Of a call whose thread may make others between two runs, which wake another one or take a lock: the name that strace(1) tells it by. */
+/**
+ * Of a call whose thread may make others between two runs, which wake another one or take a lock: the name that strace(1) tells it by. A lock
+ * has the process's number in its name.
+ */
 function fileOf(kind: string, text: string): string {
-  const name =
-    kind === 'openat' ? /"([^"]*)"/.exec(text) : kind.startsWith('write') || kind.startsWith('pwrite') ? /^\d+<([^>]*)>/.exec(text) : null
-  return name?.[1] ?? ''
+  const known = kind === 'openat' ? /"([^"]*)"/ : /^p?write/.test(kind) ? /^\d+<([^>]*)>/ : undefined
+  const name = known?.exec(text)?.[1] ?? ''
+  return /\/\.?lock\/[^/]*$/.test(name) ? '' : name
 }
 
 function increase(counts: Map<string, number>, key: string): number {
