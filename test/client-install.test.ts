@@ -6,6 +6,7 @@ import { rootPath } from '../src/base/path.ts'
 import { writeDist } from '../src/engine/dist/write.ts'
 import { planInstall } from '../src/engine/client/apply/install.ts'
 import { storeSlot } from '../src/engine/client/apply/area.ts'
+import { statePaths } from '../src/engine/client/state.ts'
 import { readReceipt, readReceiptHeads } from '../src/engine/client/apply/receipts.ts'
 import { recover } from '../src/engine/client/apply/recover.ts'
 import { rollback } from '../src/engine/client/apply/rollback.ts'
@@ -112,6 +113,29 @@ describe('a whole step', () => {
     assert.deepEqual(await order(async (on) => await install(on, old, next, { config })), forward)
     assert.deepEqual(await order(async (on) => await back(on)), forward.toReversed())
   })
+})
+
+test('a disk that fails when all is done: that is told, nothing is interrupted, and old things stay for the next run', async () => {
+  const [old, next] = [await release('1.0', { f: 'a' }), await release('1.1', { f: 'b' })]
+  const disk = await machine(memoryDisk(), { f: 'a' })
+  for (const wanted of ['b', 'a']) {
+    let isDone = false
+    const dying: Disk = {
+      ...disk,
+      rename: async (from, to) => (await disk.rename(from, to), void (isDone ||= from === statePaths.journal)),
+      sync: async (path) => {
+        if (isDone) throw new BinderyError('io', 'the disk failed', { subject: path })
+        await disk.sync(path)
+      },
+    }
+    const goal = { kind: 'steps', count: 1 } as const
+    const done =
+      wanted === 'b' ? await install(dying, old, next) : await rollback({ disk: dying, goal, config: defaultConfig, recovery, clock })
+    assert.deepEqual([done.unsynced?.code, done.unswept, await text(disk, 'f')], ['io', undefined, wanted])
+    assert.deepEqual(await disk.readdir(statePaths.stage), [String(done.receipt.transaction)])
+    assert.deepEqual(await recover(disk, { undo: false, keepReleases: 3, recovery }), { kind: 'nothing' })
+    assert.deepEqual(await disk.readdir(statePaths.stage), [])
+  }
 })
 
 describe('local changes', () => {

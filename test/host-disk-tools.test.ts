@@ -130,6 +130,16 @@ test(
 )
 
 test(
+  'a touch that the disk fails is a failure',
+  inFolder(async (folder) => {
+    writeFileSync(join(folder, 'f'), '')
+    const { exec } = recorder({ stderr: "touch: setting times of './f': Input/output error\n" })
+    const times = [{ path: relPath('f'), mtime: { sec: 1_767_225_600, nsec: 123_456_789 } }]
+    await assert.rejects(writeTimes({ exec, root: folder }, times, diskPaths(folder, { anchored: false })), { code: 'io', subject: 'f' })
+  }),
+)
+
+test(
   'a touch that drops fractions does not make it worse',
   inFolder(async (folder) => {
     writeFileSync(join(folder, 'f'), '')

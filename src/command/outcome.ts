@@ -30,9 +30,11 @@ export async function conclude(
   done: Done,
   { isToRun = everyStep, skip }: Pick<Catching, 'isToRun' | 'skip'> = {},
 ): Promise<number> {
-  const { receipt, kept, unswept } = done
+  const { receipt, kept, unswept, unsynced } = done
   if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
-  const status = tellKept(context, kept)
+  if (unsynced !== undefined) context.say(`all is in place, but a power cut might undo it: ${unsynced.subject ?? ''}: ${unsynced.message}`)
+  const hasFailed = unswept !== undefined || unsynced !== undefined
+  const status = Math.max(hasFailed ? needsAttention : 0, tellKept(context, kept))
   const left = (await readLeft(session.disk)).find(({ transaction }) => transaction === receipt.transaction)
   return left === undefined || !isToRun(left) ? status : Math.max(status, await runLeft(context, session, left, skip))
 }

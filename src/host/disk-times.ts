@@ -1,10 +1,10 @@
 import { lstatSync, lutimesSync } from 'node:fs'
-import { concatBytes, fromLatin1 } from '../base/bytes.ts'
+import { concatBytes, fromLatin1, latin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
 import { diskError } from './disk-error.ts'
 import { hostPath } from './host-path.ts'
-import { dotted } from './disk-tools.ts'
+import { dotted, toolError } from './disk-tools.ts'
 import type { Timestamp } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
 import type { DiskPaths } from './disk-path.ts'
@@ -70,8 +70,12 @@ async function touchAll(tools: DiskTools, times: readonly PathTime[], noFollow: 
   if (times.length === 0) return true
   const result = await tools.exec.run('sh', ['-s'], { apart: true, cwd: tools.root, input: touchScript(times, noFollow) })
   if (result.status >= 128) throw new BinderyError('io', 'touch was ended by a signal', { subject: showPath((times[0] as PathTime).path) })
+  if (result.status !== 0 && trouble.test(latin1(result.stderr))) throw toolError('touch', result, showPath((times[0] as PathTime).path))
   return result.status === 0
 }
+
+/** Of the disk or the system, and not a touch(1) that cannot do it. */
+const trouble = /Input\/output error|Read-only file system|No space left|[Qq]uota|Too many open files|Interrupted system call/
 
 /** Paths of the same time share a line, few enough for any command line. */
 export function touchScript(times: readonly PathTime[], noFollow: '-h ' | ''): Uint8Array {

@@ -32,6 +32,8 @@ export type Done = {
   readonly kept: readonly Kept[]
   /** Why what is needed no more could not be removed; the next run tries again. */
   readonly unswept?: BinderyError | undefined
+  /** Why it is not sure that a power cut finds it done: then what is needed no more stays, too. */
+  readonly unsynced?: BinderyError | undefined
 }
 
 /**
@@ -112,11 +114,14 @@ async function takeBack(disk: Disk): Promise<void> {
  * it comes to the same end.
  */
 export async function finish(disk: Disk, journal: Journal, options: Pick<RunOptions, 'keepReleases'>): Promise<Done> {
-  const kept = await settled(disk, journal)
+  const kept = await carriedOut(disk, journal)
+  // To recover would find nothing, but for a power cut that brings the journal back.
+  const unsynced = await failureOf(async () => await syncSettled(disk, journal))
+  if (unsynced !== undefined) return { receipt: journal, kept, unsynced }
   return { receipt: journal, kept, unswept: await tryToExpire(disk, options.keepReleases) }
 }
 
-async function settled(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
+async function carriedOut(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
   try {
     if (journal.direction === 'backward') await joinTwins(disk, journal)
     const kept = [...journal.kept, ...(await carryOut(disk, journal))]
@@ -142,18 +147,25 @@ async function settle(disk: Disk, journal: Journal, kept: readonly Kept[]): Prom
   if (journal.direction === 'forward') {
     await writeSteps(disk, { ...journal, kept })
     await disk.rename(statePaths.journal, receiptPath(journal.transaction))
-    await disk.sync(statePaths.receipt)
   } else {
     await removeSteps(disk, journal.transaction)
     await disk.unlink(statePaths.journal)
   }
+}
+
+async function syncSettled(disk: Disk, { direction }: Journal): Promise<void> {
+  if (direction === 'forward') await disk.sync(statePaths.receipt)
   await disk.sync(stateFolder)
 }
 
 /** What was done is done: that old things are left is told, and no failure of it. */
 export async function tryToExpire(disk: Disk, keepReleases: number): Promise<BinderyError | undefined> {
+  return await failureOf(async () => await expire(disk, keepReleases))
+}
+
+async function failureOf(work: () => Promise<void>): Promise<BinderyError | undefined> {
   try {
-    await expire(disk, keepReleases)
+    await work()
     return undefined
   } catch (error) {
     if (!(error instanceof BinderyError)) throw error
