@@ -78,9 +78,18 @@ async function tortureAll(
   return rows
 }
 
+/** Of what is being tried, for who stops it. */
+let soFar: (() => Row) | undefined
+
+export function rowSoFar(): Row | undefined {
+  return soFar?.()
+}
+
 export async function tryPoints({ slice, turn, tell }: Options, what: string, points: readonly Point[]): Promise<Row> {
   const started = performance.now()
   let [tried, bad] = [0, 0]
+  const row = (): Row => ({ what, points: points.length, tried, bad, minutes: (performance.now() - started) / 60_000 })
+  soFar = row
   for (const { name, faults } of points.filter((_, i) => i % slice === turn % slice)) {
     // So that a signal is heard.
     await setImmediate()
@@ -96,9 +105,10 @@ export async function tryPoints({ slice, turn, tell }: Options, what: string, po
         .join('\n')}`,
     )
   }
-  const minutes = (performance.now() - started) / 60_000
-  tell(`${what}: ${tried} of ${points.length}, ${bad} bad, ${minutes.toFixed(1)} min`)
-  return { what, points: points.length, tried, bad, minutes }
+  soFar = undefined
+  const done = row()
+  tell(`${what}: ${tried} of ${points.length}, ${bad} bad, ${done.minutes.toFixed(1)} min`)
+  return done
 }
 
 function show({ kind, nth, text }: Call): string {

@@ -4,7 +4,7 @@ import { folderInMemory } from '../helpers/temporary.ts'
 import { unmountAll } from './file-systems.ts'
 import { tortureFlips } from './flips.ts'
 import { tortureHostile } from './hostile.ts'
-import { tortureErrors, tortureKills, type Row } from './machines.ts'
+import { rowSoFar, tortureErrors, tortureKills, type Row } from './machines.ts'
 import { tortureNetwork } from './network.ts'
 import { torturePower, type PowerOptions } from './power.ts'
 import { tortureSpace } from './shortage.ts'
@@ -76,7 +76,13 @@ function tableOf(rows: readonly Row[]): string {
 
 const work = folderInMemory('bindery-torture-')
 const cleanUp = (): void => (unmountAll(), rmSync(work, { recursive: true, force: true }))
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => (cleanUp(), process.exit(1)))
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    const row = rowSoFar()
+    if (row !== undefined) process.stdout.write(`\nstopped in the middle\n${tableOf([row])}`)
+    cleanUp()
+    process.exit(1)
+  })
 try {
   process.exitCode = await main(work)
 } catch (error) {
