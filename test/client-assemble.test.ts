@@ -120,6 +120,15 @@ test('a release of which most is new comes whole, in one request', async () => {
   assert.deepEqual(asked(online), { ranges: 0, whole: 1 })
 })
 
+test('where the new files have no room as they are, the dist that holds them may have', async () => {
+  const { online, session } = await behind([tree(1, large), tree(1, changed)])
+  const { disk } = session
+  const small: typeof disk = { ...disk, space: async (path) => ({ ...(await disk.space(path)), freeBytes: 1_000_000 }) }
+  assert.deepEqual((await fetchNewest({ ...session, disk: small })).result, ['full'])
+  assert.deepEqual(asked(online), { ranges: 0, whole: 1 })
+  assert.match(session.explained.join('\n'), /no room for the files that are new/)
+})
+
 test('mirrors without ranges have the whole release', async () => {
   const { online, session } = await behind([tree(1, large), tree(1, changed)])
   await online.serve(base, (key, page) => (isDelta(key) ? { status: 404 } : { ...page, ranges: 'ignored' }))

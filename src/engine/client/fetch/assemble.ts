@@ -44,7 +44,7 @@ export type Assembled = {
   readonly bytes: number
 }
 
-/** Undefined where that is not cheaper, or cannot be done: why is explained. */
+/** Undefined where that is not cheaper, or cannot be done; then why is explained. */
 export async function assemble(session: Session, assembling: Assembling): Promise<Assembled | undefined> {
   const { name } = assembling.update.release
   try {
@@ -66,7 +66,10 @@ async function tryToAssemble(session: Session, assembling: Assembling): Promise<
   if (await isTooDear(session, assembling, lackingFrom(update, manifest, new Set(shared.keys())))) return undefined
   const here = await inTree(session, shared)
   const wanted = lackingFrom(update, manifest, new Set(here.keys()))
-  if (!(await hasRoomFor(session, wanted))) return undefined
+  if (!(await hasRoomFor(session, wanted))) {
+    session.explain(`${formatDistName(name)}: no room for the files that are new; fetching the whole release`)
+    return undefined
+  }
   const bytes = await bringHere(session, assembling, wanted)
   if (bytes === undefined) return undefined
   session.explain(`${formatDistName(name)}: put together from files that are here and ${showSize(bytes)} of its dist`)
