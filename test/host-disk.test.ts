@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,7 @@ import { hostExec } from '../src/host/exec.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { diskConformance, mountConformance } from './conformance/disk.ts'
 import { plant, relPath } from './helpers/plant.ts'
+import { needsRoot } from './helpers/programs.ts'
 import { inTemporary } from './helpers/temporary.ts'
 import type { DiskMaker } from './conformance/disk.ts'
 
@@ -65,5 +66,20 @@ test('directories that were written to are not kept open', anchored, async () =>
     }
     await new Promise(setImmediate)
     assert.equal(opened(), before)
+  })
+})
+
+test('a link that is denied is no file system without links', needsRoot(), async () => {
+  await inTemporary(async (folder) => {
+    const disk = hostDisk(folder)
+    await plant(disk, { f: 'f' })
+    chmodSync(folder, 0o755)
+    chownSync(join(folder, 'f'), 65_534, 65_534)
+    process.seteuid?.(65_534)
+    try {
+      await assert.rejects(disk.link(relPath('g'), relPath('f')), { code: 'io', message: 'permission denied', subject: 'f' })
+    } finally {
+      process.seteuid?.(0)
+    }
   })
 })

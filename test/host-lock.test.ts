@@ -127,6 +127,28 @@ test('a full disk leaves no file behind', needsRoot(), async (t) => {
   })
 })
 
+test(
+  'a disk that does not let the file go takes nothing from what was done, and does not lock its own process out',
+  needsRoot(),
+  async (t) => {
+    await inFolder(async (folder) => {
+      const mount = (...words: readonly string[]): number | null => spawnSync('mount', words).status
+      if (mount('-t', 'tmpfs', 'lock', folder) !== 0) return t.skip('nothing can be mounted here')
+      try {
+        const lock = await hostLocker(folder).take('install')
+        assert.equal(mount('-o', 'remount,ro', folder), 0)
+        await lock.release()
+        assert.equal((await readdir(folder)).length, 1)
+        mount('-o', 'remount,rw', folder)
+        await (await hostLocker(folder).take('check')).release()
+        assert.deepEqual(await readdir(folder), [])
+      } finally {
+        spawnSync('umount', [folder])
+      }
+    })
+  },
+)
+
 test('of many at once, never two have it', async () => {
   await inFolder(async (folder) => {
     const results = await Promise.allSettled(Array.from({ length: 20 }, async () => await hostLocker(folder).take('check')))

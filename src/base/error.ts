@@ -81,6 +81,17 @@ export function toldOf(error: unknown, subject: string, hint?: string): unknown 
   return new BinderyError(error.code, error.message, { subject, hint: hint ?? error.hint, cause: error })
 }
 
+/** What came of work whose failure ends nothing: undefined where all went well. A bug stays one. */
+export async function failureIn(work: () => Promise<void>): Promise<BinderyError | undefined> {
+  try {
+    await work()
+    return undefined
+  } catch (error) {
+    if (!(error instanceof BinderyError)) throw error
+    return error
+  }
+}
+
 /** The reader of our output went away (`bindery list | head -1`). */
 export function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EPIPE'

@@ -3,7 +3,6 @@ import { showPath } from '../base/path.ts'
 import { channelRole, formatDistName } from '../base/name.ts'
 import { matchesAny } from '../format/conf.ts'
 import { audit as auditTree, explainMerged, findExtras } from '../engine/client/apply/audit.ts'
-import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { describeStanding, readPresentManifest } from '../engine/client/phase.ts'
 import { selectChannels } from '../engine/client/fetch/offer.ts'
 import { neededFiles, planRepair, runRepair } from '../engine/client/apply/repair.ts'
@@ -17,7 +16,7 @@ import { bytesJson, entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
 import { refuseInterrupted } from './install.ts'
 import { finishing } from './finish.ts'
-import { conclude, recoverFirst } from './outcome.ts'
+import { conclude, recoverFirst, removeDownloads } from './outcome.ts'
 import { planLines } from './plan-text.ts'
 import { print } from './output.ts'
 import type { Manifest } from '../base/entry.ts'
@@ -141,8 +140,8 @@ async function mend(
   const read = await openRepairSource(session, { enrolled, installed: release, manifest, files })
   await session.beforeCommit()
   const status = await conclude(context, session, await runRepair(work, plan, files, read))
-  await sweepCache(disk, new Set())
-  return kept.length > 0 ? different : status
+  const swept = await removeDownloads(context, disk, new Set())
+  return kept.length > 0 ? different : Math.max(status, swept)
 }
 
 async function printFindings(context: Context, input: Input, findings: readonly Finding[]): Promise<void> {

@@ -1,9 +1,9 @@
 import { formatChannel, formatDistName } from '../base/name.ts'
 import { showSize } from '../base/show-size.ts'
-import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { withIncoming } from '../engine/client/fetch/fetch.ts'
 import { describeKeptBack, fitOffers } from '../engine/client/fetch/fitting-offers.ts'
 import { findOffers } from '../engine/client/fetch/offer.ts'
+import { needsAttention, removeDownloads } from './outcome.ts'
 import { changing, channelsOf, openSession, refuseReader, withLock } from './client-session.ts'
 import { sharedFlags } from './flags.ts'
 import { print } from './output.ts'
@@ -12,8 +12,6 @@ import type { Incoming } from '../engine/client/incoming.ts'
 import type { Offer } from '../engine/client/fetch/offer.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Command, Context, Input } from './command.ts'
-
-const needsAttention = 6
 
 export const fetch: Command = {
   name: 'fetch',
@@ -40,7 +38,7 @@ async function fetchAll(context: Context, session: Session, input: Input): Promi
   for (const one of keptBack) context.say(describeKeptBack(one))
   for (const offer of groups.flat()) if ((await fetchOne(context, session, input, offer, keep)).length > 0) status = needsAttention
   // What a run for other channels left may still be wanted; only a run for all knows.
-  if (input.operands.length === 0) await sweepCache(session.disk, keep)
+  if (input.operands.length === 0) status = Math.max(status, await removeDownloads(context, session.disk, keep))
   return status
 }
 

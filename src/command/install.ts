@@ -2,7 +2,6 @@ import { BinderyError } from '../base/error.ts'
 import { formatChannel, formatDistName } from '../base/name.ts'
 import { showSize } from '../base/show-size.ts'
 import { pathPattern } from '../format/conf.ts'
-import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { describeKeptBack, fitOffers, goalsNamed, refuseKeptBack } from '../engine/client/fetch/fitting-offers.ts'
 import { installPlan, planInstall, summarize, unsettable } from '../engine/client/apply/install.ts'
 import { nextParts } from '../engine/client/apply/phases.ts'
@@ -16,7 +15,7 @@ import { changing, channelsOf, isInPlace, openSession, refuseReader, stagingOf, 
 import { sharedFlags } from './flags.ts'
 import { reported } from './finish.ts'
 import { tellOtherKernel } from './kernel-channel.ts'
-import { conclude, needsAttention, recoverFirst } from './outcome.ts'
+import { conclude, needsAttention, recoverFirst, removeDownloads } from './outcome.ts'
 import { conflictLines, planLines } from './plan-text.ts'
 import { print } from './output.ts'
 import { tellProspects } from './prospects.ts'
@@ -154,7 +153,7 @@ async function installAll(context: Context, session: Session, input: Input): Pro
   if (first !== undefined && groups.length === 0) refuseKeptBack(first)
   if (first !== undefined) status = Math.max(status, needsAttention)
   const isOpen = (await betweenPhases(context, session)).size > 0
-  if (!isDry && input.operands.length === 0 && !isOpen) await sweepCache(session.disk, new Set())
+  if (!isDry && input.operands.length === 0 && !isOpen) status = Math.max(status, await removeDownloads(context, session.disk, new Set()))
   return { status, goesOn: false }
 }
 

@@ -1,16 +1,19 @@
-import { BinderyError, isBinderyError } from '../base/error.ts'
+import { BinderyError, failureIn, isBinderyError } from '../base/error.ts'
 import { showLine } from '../base/show-text.ts'
 import { recover } from '../engine/client/apply/recover.ts'
 import { planRollback, rollbackPlan } from '../engine/client/apply/rollback.ts'
 import { afterStep, runSteps } from '../engine/client/apply/run-steps.ts'
 import { readJournal } from '../engine/client/apply/receipts.ts'
 import { logPath, readLeft, stepsToRun, updateSteps, withoutSteps } from '../engine/client/apply/steps.ts'
+import { sweepCache } from '../engine/client/fetch/cache.ts'
 import { recordReboot } from '../engine/client/reboot.ts'
 import { keptText } from './plan-text.ts'
 import type { Recovered } from '../engine/client/apply/recover.ts'
 import type { FailedStep } from '../engine/client/apply/run-steps.ts'
 import type { Left } from '../engine/client/apply/steps.ts'
 import type { Done } from '../engine/client/apply/transaction.ts'
+import type { Sha256 } from '../base/digest.ts'
+import type { Disk } from '../port/disk.ts'
 import type { Session } from '../engine/client/fetch/session.ts'
 import type { Journal, Kept } from '../format/journal.ts'
 import type { Context } from './command.ts'
@@ -31,12 +34,24 @@ export async function conclude(
   { isToRun = everyStep, skip }: Pick<Catching, 'isToRun' | 'skip'> = {},
 ): Promise<number> {
   const { receipt, kept, unswept, unsynced } = done
-  if (unswept !== undefined) context.say(`what is needed no more was not removed: ${unswept.subject ?? ''}: ${unswept.message}`)
+  if (unswept !== undefined) tellUnswept(context, unswept)
   if (unsynced !== undefined) context.say(`all is in place, but a power cut might undo it: ${unsynced.subject ?? ''}: ${unsynced.message}`)
   const hasFailed = unswept !== undefined || unsynced !== undefined
   const status = Math.max(hasFailed ? needsAttention : 0, tellKept(context, kept))
   const left = (await readLeft(session.disk)).find(({ transaction }) => transaction === receipt.transaction)
   return left === undefined || !isToRun(left) ? status : Math.max(status, await runLeft(context, session, left, skip))
+}
+
+function tellUnswept(context: Context, { subject = '', message }: BinderyError): void {
+  context.say(`what is needed no more was not removed: ${subject}: ${message}`)
+}
+
+/** Behind what was done by them all downloads but `keep`. What cannot go is for the next run, and no failure of this one; answers the exit status. */
+export async function removeDownloads(context: Context, disk: Disk, keep: ReadonlySet<Sha256>): Promise<number> {
+  const unswept = await failureIn(async () => await sweepCache(disk, keep))
+  if (unswept === undefined) return 0
+  tellUnswept(context, unswept)
+  return needsAttention
 }
 
 const everyStep = (_: Left): boolean => true

@@ -85,7 +85,7 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
       ),
     mkdir: async (path, mode) => await makeDirectory(paths, path, mode),
     symlink: async (path, target) => await change(path, (real) => symlinkSync(Buffer.from(target, 'latin1'), real)),
-    link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkSync(from, real))),
+    link: async (path, existing) => await change(path, (real) => paths.forWriting(existing, (from) => linkFile(from, real, existing))),
     mknod: async (path, node) => await throughTools(path, async (at, name) => await makeNode(at, name, node)),
     rename: async (from, to) => {
       await change(from, (realFrom) => paths.forWriting(to, (realTo) => renameSync(realFrom, realTo)))
@@ -187,6 +187,19 @@ async function makeDirectory(paths: DiskPaths, path: RelPath, mode: number): Pro
   await told(path, () => paths.forWriting(path, (real) => mkdirSync(real, 0o700)))
   // mkdir(2) takes the umask away, and some systems ignore the sticky and setgid bits.
   await told(path, () => paths.forInode(path, (real) => chmodSync(real, mode)))
+}
+
+/**
+ * EPERM tells of the file or of its file system, which have no second names. EACCES is somebody's word about this one name, and a copy in
+ * its place would make two files of one.
+ */
+function linkFile(from: HostPath, real: HostPath, existing: RelPath): void {
+  try {
+    linkSync(from, real)
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EACCES')) throw cause
+    throw new BinderyError('io', 'permission denied', { subject: showPath(existing), hint: 'another name of it was to be made', cause })
+  }
 }
 
 function removeFile(real: HostPath, path: RelPath): void {

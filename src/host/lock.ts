@@ -33,7 +33,7 @@ async function take(folder: string, verb: string): Promise<Lock> {
   const own: Holder = { pid: process.pid, host: hostname(), started: (await startOf(process.pid)) ?? '-', verb, space: await ownSpace() }
   const name = `${own.pid}.${Math.random().toString(36).slice(2, 10)}`
   await writeHolder(join(folder, name), own)
-  const lock = { release: async () => await remove(join(folder, name)) }
+  const lock = { release: async () => await letGo(folder, name) }
   try {
     const other = await firstLive(folder, name, own)
     if (other !== undefined) throw lockedBy(other, own, folder)
@@ -58,6 +58,18 @@ async function writeHolder(file: string, { pid, host, started, verb, space }: Ho
   }
 }
 
+/** Of this process, files that the disk would not let it remove: they hold nothing, as those of the dead do not. */
+const letGone = new Set<string>()
+
+/** Whatever ends by this has ended, well or not, and must not come to have failed by a file that the next one sweeps away. */
+async function letGo(folder: string, name: string): Promise<void> {
+  try {
+    await remove(join(folder, name))
+  } catch {
+    letGone.add(name)
+  }
+}
+
 function lockError(file: string, cause: unknown): unknown {
   const told = systemError(cause, file)
   if (!(told instanceof BinderyError)) return told
@@ -72,7 +84,7 @@ async function firstLive(folder: string, ownName: string, own: Holder): Promise<
     const file = join(folder, name)
     const isUnfinished = name.endsWith(unfinished)
     const holder = isUnfinished ? writerOf(name, own.host) : await readHolder(file)
-    const isLive = holder !== undefined && (holder.host !== own.host || (await isAlive(holder, own)))
+    const isLive = !letGone.has(name) && holder !== undefined && (holder.host !== own.host || (await isAlive(holder, own)))
     if (!isLive) await remove(file)
     else if (!isUnfinished) return holder
   }

@@ -119,7 +119,7 @@ export type DiskWriter = {
   /** With exactly this mode, whatever the umask. */
   mkdir(path: RelPath, mode: number): Promise<void>
   symlink(path: RelPath, target: string): Promise<void>
-  /** Never of a directory. `not-supported` across file systems. */
+  /** Never of a directory. `not-supported` across file systems, `permission` where the file or its file system can have none, `io` where it is denied. */
   link(path: RelPath, existing: RelPath): Promise<void>
   mknod(path: RelPath, node: { readonly kind: 'fifo' | 'char' | 'block'; readonly major?: number; readonly minor?: number }): Promise<void>
   /** Replaces a file or link at `to` atomically; `not-supported` across file systems. */

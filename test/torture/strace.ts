@@ -27,6 +27,9 @@ export type Call = {
   readonly inThread: number
   readonly file: string
   readonly inFile: number
+  /** A name below the place that the call has, and which of those of all threads it is that have it. */
+  readonly path: string
+  readonly ofPath: number
   readonly text: string
 }
 
@@ -68,7 +71,10 @@ function countCalls(lines: readonly string[], place: string): readonly Call[] {
     const inThread = increase(byThread, `${thread} ${kind}`)
     const file = fileOf(kind, text)
     const inFile = increase(byThread, `${thread} ${kind} ${file}`)
-    if (matters(kind, text, place)) calls.push({ kind, nth: increase(byKind, kind), inThread, file, inFile, text })
+    if (!matters(kind, text, place)) continue
+    const path = pathBelow(text, place)
+    const ofPath = increase(byKind, `${kind} ${path}`)
+    calls.push({ kind, nth: increase(byKind, kind), inThread, file, inFile, path, ofPath, text })
   }
   return calls
 }
@@ -83,6 +89,12 @@ function fileOf(kind: string, text: string): string {
   return /\/\.?lock\/[^/]*$/.test(name) ? '' : name
 }
 
+/** The first absolute one, of a name or of what is open; `''` where there is none. */
+function pathBelow(text: string, place: string): string {
+  const names = [...text.matchAll(/"([^"]*)"|<([^>]*)>/g)].map(([, name, open]) => name ?? open ?? '')
+  return names.find((name) => name.startsWith(`${place}/`)) ?? ''
+}
+
 function increase(counts: Map<string, number>, key: string): number {
   const count = (counts.get(key) ?? 0) + 1
   counts.set(key, count)
@@ -92,15 +104,21 @@ function increase(counts: Map<string, number>, key: string): number {
 /** Whatever is opened to be read only, is told to a terminal, or wakes another thread, changes nothing. Anchored names are of the place. */
 function matters(kind: string, text: string, place: string): boolean {
   if (/^(?:open|openat|creat)$/.test(kind) && kind !== 'creat' && !/O_WRONLY|O_RDWR|O_CREAT/.test(text)) return false
+  if (text.includes('"/dev/null"')) return false
   return text.includes(place) || text.includes('"/proc/self/fd/')
 }
 
+type Aimed = Pick<Call, 'kind' | 'nth' | 'path' | 'ofPath'>
+
 /**
  * Ends the run, with all its processes, right behind the call, as a power cut would but for what the kernel has not written yet.
- * Answers whether the call was made.
+ * Answers whether the call was made. Stopping at those alone that have the name takes the time of a few; what has other names in each run is found by
+ * counting all of the kind.
  */
-export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'nth'>): Promise<boolean> {
-  const inject = ['-e', `trace=${kind}`, '-e', 'signal=SIGSTOP', '-e', `inject=${kind}:signal=SIGSTOP`]
+export async function killBehind(run: Run, { kind, nth, path, ofPath }: Aimed, by: 'path' | 'kind' = 'kind'): Promise<boolean> {
+  const which = by === 'path' ? ['-P', path] : []
+  const inject = [...which, '-e', `trace=${kind}`, '-e', 'signal=SIGSTOP', '-e', `inject=${kind}:signal=SIGSTOP`]
+  const isMeant = (text: string): boolean => matters(kind, text, run.place) && (by === 'kind' || pathBelow(text, run.place) === path)
   const { pid, lines, ended } = start(run, [...usual, ...inject])
   const last = new Map<string, string>()
   let count = 0
@@ -114,8 +132,8 @@ export async function killBehind(run: Run, { kind, nth }: Pick<Call, 'kind' | 'n
       const begun = text.startsWith('<') ? (last.get(thread) ?? '') : text.slice(kind.length + 1)
       last.set(thread, begun)
     } else if (text.startsWith('--- SIGSTOP {')) {
-      if (matters(kind, last.get(thread) ?? '', run.place)) count++
-      if (count === nth) isKilled = killBelow(pid)
+      if (isMeant(last.get(thread) ?? '')) count++
+      if (count === (by === 'path' ? ofPath : nth)) isKilled = killBelow(pid)
     } else if (text === '--- stopped by SIGSTOP ---' && (last.has(thread) || last.has('') || thread === '')) {
       send(thread === '' ? -pid : Number(thread), 'SIGCONT')
     }

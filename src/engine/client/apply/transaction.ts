@@ -1,4 +1,4 @@
-import { BinderyError, isBinderyError } from '../../../base/error.ts'
+import { BinderyError, failureIn, isBinderyError } from '../../../base/error.ts'
 import { showPath } from '../../../base/path.ts'
 import { stageFolder } from './area.ts'
 import { makeAreas, sweepAreas, syncAreas } from './area-folders.ts'
@@ -116,7 +116,7 @@ async function takeBack(disk: Disk): Promise<void> {
 export async function finish(disk: Disk, journal: Journal, options: Pick<RunOptions, 'keepReleases'>): Promise<Done> {
   const kept = await carriedOut(disk, journal)
   // To recover would find nothing, but for a power cut that brings the journal back.
-  const unsynced = await failureOf(async () => await syncSettled(disk, journal))
+  const unsynced = await failureIn(async () => await syncSettled(disk, journal))
   if (unsynced !== undefined) return { receipt: journal, kept, unsynced }
   return { receipt: journal, kept, unswept: await tryToExpire(disk, options.keepReleases) }
 }
@@ -160,17 +160,7 @@ async function syncSettled(disk: Disk, { direction }: Journal): Promise<void> {
 
 /** What was done is done: that old things are left is told, and no failure of it. */
 export async function tryToExpire(disk: Disk, keepReleases: number): Promise<BinderyError | undefined> {
-  return await failureOf(async () => await expire(disk, keepReleases))
-}
-
-async function failureOf(work: () => Promise<void>): Promise<BinderyError | undefined> {
-  try {
-    await work()
-    return undefined
-  } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    return error
-  }
+  return await failureIn(async () => await expire(disk, keepReleases))
 }
 
 /** Drops receipts that are old or undone, and then every store, stage and area that nothing refers to. */

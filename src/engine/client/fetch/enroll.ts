@@ -1,5 +1,5 @@
 import { sha256 } from '../../../base/digest.ts'
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, failureIn } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { joinPath } from '../../../base/path.ts'
 import { encodeReleaseState } from '../../../format/release-state.ts'
@@ -76,7 +76,8 @@ export async function enrollChannels(session: Session, input: EnrollInput): Prom
     await takeBack(session, before, input.channels, repository)
     throw error
   } finally {
-    await sweepCache(session.disk, new Set())
+    // What cannot go is for the next fetch.
+    await failureIn(async () => await sweepCache(session.disk, new Set()))
   }
 }
 

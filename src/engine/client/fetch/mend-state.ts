@@ -1,4 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, failureIn } from '../../../base/error.ts'
 import { formatChannel, formatDistName } from '../../../base/name.ts'
 import { channelFile, channelFiles, readEnrolled, readReleaseState, statePaths, writeStateFile } from '../state.ts'
 import { sweepCache } from './cache.ts'
@@ -65,7 +65,8 @@ async function mendChannel(session: Session, damaged: readonly StateFinding[]): 
   const draft = await draftChannel(session, { urls: enrolled.urls, basis: enrolled.basis, ...release }, trust, channel)
   if (installed !== undefined) refuseOther(draft.state, installed)
   await saveChannel(session, draft, new Set([channelFiles.obsolete, channelFiles.phase, channelFiles.nextManifest]))
-  await sweepCache(session.disk, new Set())
+  // What cannot go is for the next fetch.
+  await failureIn(async () => await sweepCache(session.disk, new Set()))
 }
 
 function refuseOther({ name, tar }: ReleaseState, installed: ReleaseState): void {
