@@ -27,7 +27,7 @@ export type DiskPaths = {
   forReading(path: RelPath): HostPath
   forWriting<T>(path: RelPath, use: (real: HostPath) => T): T
   /**
-   * For calls that follow links: `use` gets a name of what lies at the path, which is no link. Throws `not-supported` where it is one, and
+   * For calls that follow links: `use` gets a name of what lies at the path, which is no link, until it, or its promise, has ended. Throws `not-supported` where it is one, and
    * `hostile` where it is not what was `seen`.
    */
   forInode<T>(path: RelPath, use: (real: HostPath) => T, seen?: Inode): T
@@ -104,11 +104,15 @@ function atAnchor<T>({ anchors, root }: Anchored, path: RelPath, use: (real: Hos
 /** chmod(2) follows a link that is put there after a look at it. What was opened stays what it is, and /proc leads to that. */
 function atInode<T>(real: HostPath, wanted: Wanted, use: (real: HostPath) => T): T {
   const fd = openSync(real, oPath | constants.O_NOFOLLOW)
+  let isPending = false
   try {
     mustBe(fstatSync(fd, { bigint: true }), wanted)
-    return use(`/proc/self/fd/${fd}`)
+    const result = use(`/proc/self/fd/${fd}`)
+    if (!(result instanceof Promise)) return result
+    isPending = true
+    return result.finally(() => closeSync(fd)) as T
   } finally {
-    closeSync(fd)
+    if (!isPending) closeSync(fd)
   }
 }
 

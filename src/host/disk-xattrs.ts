@@ -1,3 +1,4 @@
+import { readlinkSync } from 'node:fs'
 import { concatBytes, fromHex, fromLatin1, hex, latin1, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { parseRelPath, showPath } from '../base/path.ts'
@@ -5,6 +6,7 @@ import { dotted, runOnPaths, runWithOperands, toolError, undotted } from './disk
 import type { Xattrs } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
 import type { DiskTools } from './disk-tools.ts'
+import type { HostPath } from './host-path.ts'
 
 /** Extended attributes through getfattr(1) and setfattr(1) of the `attr` package; Linux only. */
 
@@ -57,19 +59,45 @@ function quote(text: string): string {
   return text.replaceAll(/[^ -~]|[\\=]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`)
 }
 
+/** Of what lies at the path, which may be a link. */
 export async function writeXattrs(tools: DiskTools, path: RelPath, xattrs: Xattrs): Promise<void> {
   const present = (await readXattrs(tools, [path])).get(path) ?? new Map<string, string>()
-  for (const name of present.keys()) if (!xattrs.has(name)) await removeXattr(tools, path, name)
-  const wanted = [...xattrs].filter(([name, value]) => present.get(name) !== value)
-  if (wanted.length === 0) return
-  const lines = wanted.map(([name, value]) => `${quote(name)}=0x${hex(fromLatin1(value))}\n`)
-  const dump = concatBytes([fromLatin1(`# file: ${quote(dotted(path))}\n`), utf8(lines.join(''))])
-  const result = await tools.exec.run('setfattr', ['-h', '--restore=-'], { apart: true, cwd: tools.root, input: dump })
-  if (result.status !== 0) throw toolError('setfattr', result, showPath(path))
+  await change(tools, { operand: dotted(path), options: ['-h'] }, { present, wanted: xattrs, shown: showPath(path) })
 }
 
-async function removeXattr(tools: DiskTools, path: RelPath, name: string): Promise<void> {
-  const operands = ['-x', name, '--', dotted(path)]
-  const result = await runWithOperands(tools, ['setfattr', '-h'], operands)
-  if (result.status !== 0) throw toolError('setfattr', result, showPath(path))
+/** Of what has this name for certain, and is no link: what is open in this process, where `real` is below /proc/self/fd. */
+export async function writeXattrsOf(tools: DiskTools, real: HostPath, shown: string, xattrs: Xattrs): Promise<void> {
+  const target = targetOf(latin1(Buffer.from(real)))
+  const words = ['getfattr', ...target.options, '-d', '-m', '-', '-e', 'hex', '--']
+  const result = await runWithOperands(tools, words, [target.operand])
+  if (result.status !== 0) throw toolError('getfattr', result, shown)
+  const [present = new Map<string, string>()] = parseDump(latin1(result.stdout)).values()
+  await change(tools, target, { present, wanted: xattrs, shown })
+}
+
+/** A program has descriptors of its own, and ours below our number; those are names to be followed. */
+function targetOf(real: string): Target {
+  const own = '/proc/self/fd/'
+  return real.startsWith(own)
+    ? { operand: `/proc/${readlinkSync('/proc/self')}/fd/${real.slice(own.length)}`, options: [] }
+    : { operand: real, options: ['-h'] }
+}
+
+type Change = { readonly present: Xattrs; readonly wanted: Xattrs; readonly shown: string }
+
+/** The name that a program is given for a file, and how it is told to take it. */
+type Target = { readonly operand: string; readonly options: readonly string[] }
+
+async function change(tools: DiskTools, { operand, options }: Target, { present, wanted, shown }: Change): Promise<void> {
+  for (const name of present.keys()) {
+    if (wanted.has(name)) continue
+    const result = await runWithOperands(tools, ['setfattr', ...options], ['-x', name, '--', operand])
+    if (result.status !== 0) throw toolError('setfattr', result, shown)
+  }
+  const others = [...wanted].filter(([name, value]) => present.get(name) !== value)
+  if (others.length === 0) return
+  const lines = others.map(([name, value]) => `${quote(name)}=0x${hex(fromLatin1(value))}\n`)
+  const dump = concatBytes([fromLatin1(`# file: ${quote(operand)}\n`), utf8(lines.join(''))])
+  const result = await tools.exec.run('setfattr', [...options, '--restore=-'], { apart: true, cwd: tools.root, input: dump })
+  if (result.status !== 0) throw toolError('setfattr', result, shown)
 }

@@ -13,7 +13,7 @@ import { hostPath } from './host-path.ts'
 import { findMountPoints, readRefusals } from './disk-refusal.ts'
 import { spaceAt, statOf } from './disk-stat.ts'
 import { writeTimes } from './disk-times.ts'
-import { hasXattrTools, readXattrs, writeXattrs } from './disk-xattrs.ts'
+import { hasXattrTools, readXattrs, writeXattrs, writeXattrsOf } from './disk-xattrs.ts'
 import { hostExec } from './exec.ts'
 import { absolutePath } from './system-error.ts'
 import type { Exec } from '../port/exec.ts'
@@ -103,8 +103,10 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
       await told(path, () => paths.forInode(path, (real) => chownSync(real, uid, gid), seen))
     },
     setTimes: async (times) => await writeTimes(tools, times, paths),
-    setXattrs: async (path, xattrs) => {
+    setXattrs: async (path, xattrs, seen) => {
       if (!(await capabilities()).xattrs) return await missing('attributes', path)
+      if (seen !== undefined)
+        return await told(path, () => paths.forInode(path, async (real) => await writeXattrsOf(tools, real, showPath(path), xattrs), seen))
       await throughTools(path, async (at, name) => (mustExist(at, name), await writeXattrs(at, name, xattrs)))
     },
     setFlags: async (path, flags) => {

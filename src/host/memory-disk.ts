@@ -73,7 +73,7 @@ function writer(tree: MemoryTree): DiskWriter {
     setTimes: async (times) => {
       for (const { path, mtime } of times) change(path, (inode) => void Object.assign(inode, { mtime: { ...mtime } }))
     },
-    setXattrs: async (path, xattrs) => change(path, (inode) => void (inode.xattrs = new Map(xattrs))),
+    setXattrs: async (path, xattrs, seen) => change(path, (inode) => (mustBe(path, inode, seen), void (inode.xattrs = new Map(xattrs)))),
     setFlags: async (path, flags) => change(path, (inode) => void (inode.flags = [...flags].sort())),
     sync: async (path) => void tree.get(path),
   }

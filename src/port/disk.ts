@@ -132,8 +132,8 @@ export type DiskWriter = {
   chown(path: RelPath, uid: number, gid: number, seen?: Inode): Promise<void>
   /** Exact to the nanosecond where the system's touch(1) is; many at once, since that may cost one process. */
   setTimes(times: readonly { readonly path: RelPath; readonly mtime: Timestamp }[]): Promise<void>
-  /** Makes the path's attributes exactly these. Set them after the owner: chown(2) drops capabilities. */
-  setXattrs(path: RelPath, xattrs: Xattrs): Promise<void>
+  /** Makes the path's attributes exactly these. Set them after the owner: chown(2) drops capabilities. `seen` likewise, and not of a symbolic link. */
+  setXattrs(path: RelPath, xattrs: Xattrs, seen?: Inode): Promise<void>
   /** Makes the path's flags exactly these. */
   setFlags(path: RelPath, flags: readonly string[]): Promise<void>
   /** fsync(2) of a regular file or a directory. A failure is final: the caller must not try again (`io`). */

@@ -419,6 +419,13 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
       assert.deepEqual(await disk.xattrsOf([relPath('f')]), new Map([[relPath('f'), new Map([['user.a', '2']])]]))
       await disk.setXattrs(relPath('f'), new Map())
       assert.deepEqual(await disk.xattrsOf(paths.slice(0, 1)), new Map())
+      const seen = (await disk.lstat(relPath('f'))) as Stat
+      await disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), seen)
+      assert.deepEqual([...((await disk.xattrsOf([relPath('f')])).get(relPath('f')) ?? [])], [['user.seen', 'yes']])
+      await disk.setXattrs(relPath('f'), new Map(), seen)
+      await disk.rename(relPath('plain'), relPath('f'))
+      await refuses('hostile', disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), seen))
+      assert.deepEqual(await disk.xattrsOf([relPath('f')]), new Map())
       await refuses('not-found', disk.setXattrs(relPath('missing'), new Map([['user.a', '1']])))
       assert.deepEqual(await disk.xattrsOf([]), new Map())
     },

@@ -1,6 +1,6 @@
 import type { Xattrs } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
-import type { Disk, DiskReader } from '../../port/disk.ts'
+import type { Disk, DiskReader, Inode } from '../../port/disk.ts'
 
 /** Extended attributes and flags of many paths, without those that say something about the machine and not the tree. */
 export type Attributes = { readonly xattrs: ReadonlyMap<RelPath, Xattrs>; readonly flags: ReadonlyMap<RelPath, readonly string[]> }
@@ -36,9 +36,9 @@ export function joinAttributes(parts: readonly Attributes[]): Attributes {
 }
 
 /** Makes the attributes of the tree exactly these, and leaves those of the machine as they are. */
-export async function writeXattrs(disk: Disk, path: RelPath, xattrs: Xattrs): Promise<void> {
+export async function writeXattrs(disk: Disk, path: RelPath, xattrs: Xattrs, seen?: Inode): Promise<void> {
   const present = (await disk.xattrsOf([path])).get(path) ?? new Map<string, string>()
-  await disk.setXattrs(path, new Map([...[...present].filter(([name]) => ofTheMachine.test(name)), ...xattrs]))
+  await disk.setXattrs(path, new Map([...[...present].filter(([name]) => ofTheMachine.test(name)), ...xattrs]), seen)
 }
 
 /** Makes the flags of the tree exactly these, likewise. */

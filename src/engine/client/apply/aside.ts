@@ -95,7 +95,7 @@ export async function setAttributes(disk: Disk, path: RelPath, node: Leaf, seen?
   // Only where it is another: without root, chown(2) to oneself may fail too.
   if (live?.uid !== node.uid || live.gid !== node.gid) await disk.chown(path, node.uid, node.gid, seen)
   if (node.kind !== 'symlink') await disk.chmod(path, node.mode, seen)
-  if (node.xattrs !== undefined) await writeXattrs(disk, path, node.xattrs)
+  if (node.xattrs !== undefined) await writeXattrs(disk, path, node.xattrs, seen)
 }
 
 /** The same file with its new owner. An overlay makes another inode of a file of its lower layer when that changes, with the same content. */
@@ -134,5 +134,8 @@ export async function changeAttributes(disk: Disk, path: RelPath, { live, old, n
   if (!isOwned) await disk.chown(path, next.uid, next.gid, seen)
   if (next.kind !== 'symlink' && (!isOwned || live.mode !== next.mode))
     await disk.chmod(path, next.mode, isOwned ? seen : await ownedNow(disk, path, live, next))
-  if (!sameXattrs(old, next) || (!isOwned && next.xattrs !== undefined)) await writeXattrs(disk, path, next.xattrs ?? new Map())
+  if (sameXattrs(old, next) && (isOwned || next.xattrs === undefined)) return
+  const isTouched = !isOwned || live.mode !== next.mode
+  const now = seen === undefined || !isTouched ? seen : await ownedNow(disk, path, live, next)
+  await writeXattrs(disk, path, next.xattrs ?? new Map(), now)
 }

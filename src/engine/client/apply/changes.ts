@@ -57,7 +57,7 @@ export type ChangeInput = {
   readonly merging?: Merging | undefined
   /** Those of the removals that something here still needs; without it none. */
   readonly neededOf?: ((changes: ReadonlyMap<RelPath, Change>) => Promise<readonly Need[]>) | undefined
-  /** Paths that are another inode in `next` although the content is the same (rollback of a change of links). */
+  /** Paths that are another inode in `next` although the content is the same (rollback of a change of links, `raisedPaths`). */
   readonly relinked?: ReadonlySet<RelPath> | undefined
   readonly signal?: AbortSignal | undefined
   readonly meter?: Meter | undefined

@@ -9,6 +9,7 @@ import { neededLibraries } from './needed-libraries.ts'
 import { contentsOfParts, joinParts } from './parts.ts'
 import { makePlan } from './plan.ts'
 import { planScope } from './policy.ts'
+import { raisedPaths } from './raised.ts'
 import { nextTransaction } from './receipts.ts'
 import { generatedHere } from '../generated.ts'
 import { channelFile } from '../state.ts'
@@ -64,6 +65,7 @@ export async function planInstall(input: InstallInput): Promise<Plan> {
       next,
       scope,
       ...look,
+      relinked: raisedPaths(base, next),
       suffix: '.new',
       way: 'install',
       isProtected: (path) => matchesAny(config.protect, path),
