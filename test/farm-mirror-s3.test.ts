@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
@@ -14,6 +16,7 @@ import { needs } from './helpers/programs.ts'
 import { contextOf, runCommand } from './helpers/run-command.ts'
 import { s3Account, s3Store } from './helpers/s3-store.ts'
 import { inTemporary } from './helpers/temporary.ts'
+import type { AddressInfo } from 'node:net'
 import type { S3Store } from './helpers/s3-store.ts'
 import type { Outcome } from './helpers/run-command.ts'
 
@@ -106,6 +109,26 @@ test('a store that is busy is asked again; one that refuses, or takes altered by
       'a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment',
     )
     assert.equal((await runCommand(farmMirror, ['/nowhere', 's3:///b'])).code, 'usage')
+  })
+})
+
+test('a listing that is no UTF-8 is refused, and so is a key that is no name', async () => {
+  await atBench(async ({ publish, mirror }) => {
+    await publish('2026-11-20T09:30:15Z', ['curl-8.5.0'])
+    for (const [key, why] of [
+      ['%E0%A4', 'lists a name that is no UTF-8: %E0%A4'],
+      ['\xff', 'is no UTF-8 text'],
+    ] as const) {
+      const listing = `<ListBucketResult><Contents><Key>${key}</Key><Size>1</Size><ETag>"a"</ETag></Contents></ListBucketResult>`
+      const server = createServer((_, answer) => void answer.end(Buffer.from(listing, 'latin1'))).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      try {
+        const { status, stdout } = await mirror({ AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+        assert.deepEqual([status, stdout], [6, `s3://packages/pub/: ${set}: failed: ${why}\n`])
+      } finally {
+        server.close()
+      }
+    }
   })
 })
 

@@ -147,6 +147,13 @@ test('plain HTTP goes through the proxy with the whole URL, https through CONNEC
   proxy.close()
 })
 
+test('a password for the proxy that is no URL text is told as such', async () => {
+  const address = 'http://user:100%@127.0.0.1:9'
+  const http = hostHttp({ http_proxy: address, https_proxy: address })
+  for (const url of ['http://repo.test/x', 'https://repo.test/x'])
+    await assert.rejects(http.get({ url }), { code: 'usage', subject: '127.0.0.1:9', hint: 'in its URL a % is written %25' })
+})
+
 test('a CONNECT tunnel carries TLS to the host itself', async () => {
   const target = await hostileServer(hangs)
   const port = new URL(target.base).port

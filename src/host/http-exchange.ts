@@ -175,8 +175,17 @@ function serverName(url: URL): { host: string; servername?: string } {
 
 function proxyHeaders(proxy: URL): Record<string, string> {
   if (proxy.username === '') return {}
-  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  const credentials = [proxy.username, proxy.password].map((part) => decodedPart(proxy, part)).join(':')
   return { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }
+}
+
+function decodedPart(proxy: URL, part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch (cause) {
+    const hint = 'in its URL a % is written %25'
+    throw new BinderyError('usage', 'the name or the password for the proxy is no UTF-8', { subject: proxy.host, hint, cause })
+  }
 }
 
 const agents: { plain?: Agent; secure?: Agent } = {}

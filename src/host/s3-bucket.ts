@@ -2,6 +2,7 @@ import { AwsV4Signer } from 'aws4fetch'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { showLine } from '../base/show-text.ts'
 import { utf8Text } from '../base/utf8-text.ts'
 import { openExchange } from './http-exchange.ts'
 import { proxyFor } from './http-proxy.ts'
@@ -147,7 +148,16 @@ async function listAll(store: BucketStore, prefix: string): Promise<readonly S3O
 
 function objectOf(content: string): S3Object {
   const [key, size, tag] = ['Key', 'Size', 'ETag'].map((name) => elementOf(content, name) ?? '') as [string, string, string]
-  return { key: decodeURIComponent(key.replaceAll('+', ' ')), size: Number(size), tag: tag.replaceAll('"', '') }
+  return { key: decodedKey(key), size: Number(size), tag: tag.replaceAll('"', '') }
+}
+
+/** `encoding-type=url`: as in a query. */
+function decodedKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replaceAll('+', ' '))
+  } catch (cause) {
+    throw new BinderyError('bad-format', `lists a name that is no UTF-8: ${showLine(key)}`, { cause })
+  }
 }
 
 function elementOf(xml: string, name: string): string | undefined {
