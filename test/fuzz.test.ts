@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { hex } from '../src/base/bytes.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { hex, latin1 } from '../src/base/bytes.ts'
 import { decoders } from './fuzz/decoders.ts'
 import { elsewhere } from './fuzz/elsewhere.ts'
 import { corpusOf, fuzz, judge } from './fuzz/fuzz.ts'
+import { sharedWatch, watchIn, whenHanging } from './fuzz/watch.ts'
 
 /** A slice of `make fuzz`, other inputs each day, and everything that was ever taken wrongly. */
 
@@ -32,4 +36,32 @@ test('each exported decoder of src is under the fuzzer, or it is said why not', 
   )
   const missing = found.filter((name) => !table.some((text) => new RegExp(`\\b${name}\\b`).test(text)))
   assert.deepEqual(new Set(missing), new Set(Object.keys(elsewhere)))
+})
+
+test('an input that does not end is told by another thread, and no other one is', async () => {
+  const shared = sharedWatch()
+  const judging = `
+    const { workerData, parentPort } = require('node:worker_threads')
+    import(${JSON.stringify(new URL('fuzz/watch.ts', import.meta.url).href)}).then(({ watchIn, noteInput, noteNone }) => {
+      const watched = watchIn(workerData)
+      for (let i = 0; i < 1000; i++) noteInput(watched, 1, Buffer.from('quick'))
+      noteNone(watched)
+      parentPort.postMessage('quick ones are done')
+      parentPort.once('message', () => {
+        noteInput(watched, 2, Buffer.from('slow'))
+        for (;;);
+      })
+    })`
+  const worker = new Worker(judging, { eval: true, workerData: shared })
+  const found: { decoder: number; input: string }[] = []
+  const hanging = new Promise<void>((done) => {
+    whenHanging(watchIn(shared), 50, ({ decoder, input }) => (found.push({ decoder, input: latin1(input) }), done()))
+  })
+  await once(worker, 'message')
+  await sleep(200)
+  assert.deepEqual(found, [])
+  worker.postMessage('go on')
+  await hanging
+  assert.deepEqual(found, [{ decoder: 2, input: 'slow' }])
+  await worker.terminate()
 })

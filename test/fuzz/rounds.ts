@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads'
 import { decoders } from './decoders.ts'
 import { corpusOf, fuzz, judge, keep } from './fuzz.ts'
+import { noteInput, noteNone, watchIn } from './watch.ts'
 import type { Decoder } from './decoder.ts'
 
 /** The thread of `make fuzz`. */
@@ -16,14 +17,7 @@ type Work = {
 }
 
 const { minutes, count, seed: first, only, seen } = workerData as Work
-const [facts, bytes] = [new Int32Array(seen, 0, 3), new Uint8Array(seen, 12)]
-
-/** The number of the input, zero where none is being judged, its length and itself; whose it is stands behind them. */
-function watch(input: Uint8Array): void {
-  facts[0] = ((facts[0] as number) % 0x3fff_ffff) + 1
-  facts[1] = Math.min(input.length, bytes.length)
-  bytes.set(input.subarray(0, bytes.length))
-}
+const watched = watchIn(seen)
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const chosen = decoders.filter(({ name }) => only?.includes(name) !== false)
@@ -50,9 +44,9 @@ do {
 
 async function round(decoder: Decoder, row: Row, number: number): Promise<void> {
   const started = performance.now()
-  facts[2] = decoders.indexOf(decoder)
-  const { accepted, refused, bad } = await fuzz(decoder, { count, seed: number, watch })
-  facts[0] = 0
+  const index = decoders.indexOf(decoder)
+  const { accepted, refused, bad } = await fuzz(decoder, { count, seed: number, watch: (input) => noteInput(watched, index, input) })
+  noteNone(watched)
   row.accepted += accepted
   row.refused += refused
   row.milliseconds += performance.now() - started
