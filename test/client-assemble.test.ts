@@ -61,6 +61,22 @@ function asked(online: Online): { readonly ranges: number; readonly whole: numbe
   return { ranges, whole: dists.length - ranges }
 }
 
+test('what a release is said to have cost is its manifest, the index of its frames, and frames', async () => {
+  const { online, session } = await behind([tree(1, large), tree(1, changed)])
+  const [offer] = await findOffers(session)
+  const used = await withIncoming(session, offer as never, async ({ fetched, update }) => fetched.bytes - update.value.manifest.size)
+  const pages = new Map(
+    [...online.http.pages].map(([url, page]) => [new URL(url).pathname, (page.bytes as Uint8Array | undefined)?.length ?? 0]),
+  )
+  const sizes = takeRequests(online.http).flatMap(({ path, headers }) => {
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers['range'] ?? '') ?? []
+    if (first !== undefined) return Number(last) - Number(first) + 1
+    return path.endsWith('.frames') ? (pages.get(path) as number) : []
+  })
+  assert.equal(sizes.length, 2)
+  assert.equal(used?.result, (sizes[0] as number) + (sizes[1] as number))
+})
+
 for (const basis of ['tar', 'installed'] as const) {
   test(`without a delta, only the frames come whose files are not here (basis ${basis})`, async () => {
     const { online, session } = await behind([tree(1, large), tree(1, changed)], basis)

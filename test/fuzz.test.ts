@@ -39,20 +39,19 @@ test('each exported decoder of src is under the fuzzer, or it is said why not', 
 })
 
 test('an input that does not end is told by another thread, and no other one is', async () => {
-  const shared = sharedWatch()
+  const [shared, gate] = [sharedWatch(), new Int32Array(new SharedArrayBuffer(4))]
   const judging = `
     const { workerData, parentPort } = require('node:worker_threads')
     import(${JSON.stringify(new URL('fuzz/watch.ts', import.meta.url).href)}).then(({ watchIn, noteInput, noteNone }) => {
-      const watched = watchIn(workerData)
+      const watched = watchIn(workerData.shared)
       for (let i = 0; i < 1000; i++) noteInput(watched, 1, Buffer.from('quick'))
       noteNone(watched)
       parentPort.postMessage('quick ones are done')
-      parentPort.once('message', () => {
-        noteInput(watched, 2, Buffer.from('slow'))
-        for (;;);
-      })
+      Atomics.wait(workerData.gate, 0, 0)
+      noteInput(watched, 2, Buffer.from('slow'))
+      for (;;);
     })`
-  const worker = new Worker(judging, { eval: true, workerData: shared })
+  const worker = new Worker(judging, { eval: true, workerData: { shared, gate } })
   const found: { decoder: number; input: string }[] = []
   const hanging = new Promise<void>((done) => {
     whenHanging(watchIn(shared), 50, ({ decoder, input }) => (found.push({ decoder, input: latin1(input) }), done()))
@@ -60,7 +59,8 @@ test('an input that does not end is told by another thread, and no other one is'
   await once(worker, 'message')
   await sleep(200)
   assert.deepEqual(found, [])
-  worker.postMessage('go on')
+  Atomics.store(gate, 0, 1)
+  Atomics.notify(gate, 0)
   await hanging
   assert.deepEqual(found, [{ decoder: 2, input: 'slow' }])
   await worker.terminate()

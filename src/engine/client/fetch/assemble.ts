@@ -128,7 +128,7 @@ async function bringHere(session: Session, assembling: Assembling, wanted: reado
   // What need not come counts as if it had.
   place.meter.advance(assembling.budget - plan.bytes)
   await gatherFiles(session, missing, fetchFrames(session, place, plan))
-  return plan.bytes
+  return plan.bytes + plan.indexBytes
 }
 
 async function framesFor(

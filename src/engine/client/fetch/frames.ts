@@ -22,7 +22,14 @@ const maxFramesBytes = 16 << 20
 /** More than this share of the dist is better fetched as the whole dist, in one request and resumable. */
 const maxShare = 0.5
 
-export type FramePlan = { readonly dist: TargetInfo; readonly frames: readonly Frame[]; readonly bytes: number }
+export type FramePlan = {
+  readonly dist: TargetInfo
+  readonly frames: readonly Frame[]
+  /** Of the frames. */
+  readonly bytes: number
+  /** Of the index, which has come by then. */
+  readonly indexBytes: number
+}
 
 /** Undefined when the release has no frames, or when they would be more than `share` of the dist. */
 export async function planFrames(
@@ -43,7 +50,7 @@ export async function planFrames(
     wanted.some(({ entry, offset }) => offset < frame.start + frame.length && frame.start < offset + entry.size),
   )
   const bytes = frames.reduce((sum, frame) => sum + frame.size, 0)
-  return bytes > way.size * share ? undefined : { dist: dist.value, frames, bytes }
+  return bytes > way.size * share ? undefined : { dist: dist.value, frames, bytes, indexBytes: index.value.length }
 }
 
 /** The index is signed, but on its own: it must be that of this dist. */
