@@ -65,9 +65,7 @@ test('what a release is said to have cost is its manifest, the index of its fram
   const { online, session } = await behind([tree(1, large), tree(1, changed)])
   const [offer] = await findOffers(session)
   const used = await withIncoming(session, offer as never, async ({ fetched, update }) => fetched.bytes - update.value.manifest.size)
-  const pages = new Map(
-    [...online.http.pages].map(([url, page]) => [new URL(url).pathname, (page.bytes as Uint8Array | undefined)?.length ?? 0]),
-  )
+  const pages = new Map([...online.http.pages].map(([url, page]) => [new URL(url).pathname, page.bytes?.length ?? 0]))
   const sizes = takeRequests(online.http).flatMap(({ path, headers }) => {
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(headers['range'] ?? '') ?? []
     if (first !== undefined) return Number(last) - Number(first) + 1
