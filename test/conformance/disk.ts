@@ -419,9 +419,14 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
       assert.deepEqual(await disk.xattrsOf([relPath('f')]), new Map([[relPath('f'), new Map([['user.a', '2']])]]))
       await disk.setXattrs(relPath('f'), new Map())
       assert.deepEqual(await disk.xattrsOf(paths.slice(0, 1)), new Map())
+      const odd = 'odd =\\\n\xff'
+      for (const name of ['f', 'd', odd].map(relPath)) {
+        const there = (await disk.lstat(name)) as Stat
+        await disk.setXattrs(name, new Map([['user.seen', '\0\xff']]), there)
+        await disk.setXattrs(name, new Map([['user.then', '\xff']]), there)
+        assert.deepEqual([...((await disk.xattrsOf([name])).get(name) ?? [])], [['user.then', '\xff']])
+      }
       const seen = (await disk.lstat(relPath('f'))) as Stat
-      await disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), seen)
-      assert.deepEqual([...((await disk.xattrsOf([relPath('f')])).get(relPath('f')) ?? [])], [['user.seen', 'yes']])
       await disk.setXattrs(relPath('f'), new Map(), seen)
       await disk.rename(relPath('plain'), relPath('f'))
       await refuses('hostile', disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), seen))
