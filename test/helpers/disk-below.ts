@@ -35,7 +35,7 @@ export function diskBelow(disk: Disk, top: RelPath): Disk {
     chmod: async (path, mode) => await disk.chmod(at(path), mode),
     chown: async (path, uid, gid) => await disk.chown(at(path), uid, gid),
     setTimes: async (times) => await disk.setTimes(times.map((time) => ({ ...time, path: at(time.path) }))),
-    setXattrs: async (path, xattrs) => await disk.setXattrs(at(path), xattrs),
+    setXattrs: async (path, xattrs, seen) => await disk.setXattrs(at(path), xattrs, seen),
     setFlags: async (path, flags) => await disk.setFlags(at(path), flags),
     sync: async (path) => await disk.sync(at(path)),
   }
