@@ -5,6 +5,7 @@ import { parseRelPath, showPath } from '../base/path.ts'
 import { dotted, runOnPaths, runWithOperands, toolError, undotted } from './disk-tools.ts'
 import type { Xattrs } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
+import type { ExecResult } from '../port/exec.ts'
 import type { DiskTools } from './disk-tools.ts'
 import type { HostPath } from './host-path.ts'
 
@@ -17,11 +18,16 @@ export async function hasXattrTools(tools: DiskTools): Promise<boolean> {
 export async function readXattrs(tools: DiskTools, paths: readonly RelPath[]): Promise<ReadonlyMap<RelPath, Xattrs>> {
   if (paths.length === 0) return new Map()
   const result = await runOnPaths(tools, ['getfattr', '-h', '-d', '-m', '-', '-e', 'hex', '--'], paths)
-  // xargs answers 123 when one of them failed: a path that has gone meanwhile, which is no failure of ours; 125 and 128 say
-  // that a signal cut the list short.
-  if (result.status !== 0 && (result.status > 123 || !onlyMissing(latin1(result.stderr))))
-    throw toolError('getfattr', result, showPath(paths[0] as RelPath))
+  refuseFailure(result, showPath(paths[0] as RelPath))
   return parseDump(latin1(result.stdout))
+}
+
+/**
+ * xargs answers 123 when one of them failed: a path that has gone meanwhile, or a file system without attributes, which is no failure of
+ * ours; 125 and 128 say that a signal cut the list short.
+ */
+function refuseFailure(result: ExecResult, shown: string): void {
+  if (result.status !== 0 && (result.status > 123 || !onlyMissing(latin1(result.stderr)))) throw toolError('getfattr', result, shown)
 }
 
 function onlyMissing(talk: string): boolean {
@@ -70,7 +76,7 @@ export async function writeXattrsOf(tools: DiskTools, real: HostPath, shown: str
   const target = targetOf(latin1(Buffer.from(real)))
   const words = ['getfattr', ...target.options, '-d', '-m', '-', '-e', 'hex', '--']
   const result = await runWithOperands(tools, words, [target.operand])
-  if (result.status !== 0) throw toolError('getfattr', result, shown)
+  refuseFailure(result, shown)
   const [present = new Map<string, string>()] = parseDump(latin1(result.stdout)).values()
   await change(tools, target, { present, wanted: xattrs, shown })
 }
