@@ -62,7 +62,7 @@ export const groups: readonly Group[] = [
     name: 'plan',
     mutate: [
       ...apply('plan decide look changes order install parts phases contents configuration policy refusals space replaced beside after'),
-      ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate'),
+      ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
     ],
     tests: [...tests('client-decide'), ...whileApplying, ...tests('old-names crash/phases')],
     leaveOut: [
