@@ -21,7 +21,7 @@ export async function isMeant(disk: DiskReader, path: RelPath, { live, old, next
 type Meeting = { readonly live: Stat; readonly old: Node; readonly next: Node; readonly looksAlike: boolean }
 
 /** Setuid and setgid, which chown(2) takes. */
-const setid = 0o6000
+export const setid = 0o6000
 
 /** Whether it lets others do more than before, whatever is in it. */
 function gains(old: Node, next: Node): boolean {

@@ -1,3 +1,4 @@
+import { setid } from './meant.ts'
 import { changedPaths, sameContent, sameOwner, sameXattrs } from './nodes.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Node } from '../../../format/journal-node.ts'
@@ -18,7 +19,6 @@ function isRaised(old: Node | undefined, wanted: Node | undefined): boolean {
   return isOthers && (raises(old, wanted) || raises(wanted, old))
 }
 
-const setid = 0o6000
 const writableByOthers = 0o022
 
 function raises(from: Node, to: Node): boolean {
