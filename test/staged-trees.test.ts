@@ -21,7 +21,7 @@ import { recovery } from './helpers/recovery.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { NewTreeInput } from '../src/engine/client/staged/new-tree.ts'
 import type { Place, Standing } from '../src/engine/client/staged/place.ts'
-import type { Disk } from '../src/port/disk.ts'
+import type { Disk, Inode } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
 
 /** Trees beside each other on one disk: made, changed, switched to, and left in the middle of all that. */
@@ -139,12 +139,16 @@ test('a mode that a release changes is changed in the new tree alone, for all na
 
 test('files that have another device than their folders, as on an overlay, are no mounts', async () => {
   const inner = await world()
+  const under = (seen?: Inode): Inode | undefined => (seen === undefined ? undefined : { ...seen, device: seen.device - 1n })
   const disk: Disk = {
     ...inner,
     lstat: async (path) => {
       const stat = await inner.lstat(path)
       return stat === undefined || stat.kind === 'dir' ? stat : { ...stat, device: stat.device + 1n }
     },
+    chown: async (path, uid, gid, seen) => await inner.chown(path, uid, gid, under(seen)),
+    chmod: async (path, mode, seen) => await inner.chmod(path, mode, under(seen)),
+    setXattrs: async (path, xattrs, how) => await inner.setXattrs(path, xattrs, { ...how, seen: under(how?.seen) }),
   }
   const made = await makeNewTree(await inputOn(disk))
   assert.deepEqual(made.mounts, [])

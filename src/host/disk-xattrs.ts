@@ -5,6 +5,7 @@ import { parseRelPath, showPath } from '../base/path.ts'
 import { dotted, runOnPaths, runWithOperands, toolError, undotted } from './disk-tools.ts'
 import type { Xattrs } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
+import type { XattrsHow } from '../port/disk.ts'
 import type { ExecResult } from '../port/exec.ts'
 import type { DiskTools } from './disk-tools.ts'
 import type { HostPath } from './host-path.ts'
@@ -66,19 +67,19 @@ function quote(text: string): string {
 }
 
 /** Of what lies at the path, which may be a link. */
-export async function writeXattrs(tools: DiskTools, path: RelPath, xattrs: Xattrs): Promise<void> {
+export async function writeXattrs(tools: DiskTools, path: RelPath, wanted: Wanted): Promise<void> {
   const present = (await readXattrs(tools, [path])).get(path) ?? new Map<string, string>()
-  await change(tools, { operand: dotted(path), options: ['-h'] }, { present, wanted: xattrs, shown: showPath(path) })
+  await change(tools, { operand: dotted(path), options: ['-h'] }, { present, wanted, shown: showPath(path) })
 }
 
 /** Of what has this name for certain, and is no link: what is open in this process, where `real` is below /proc/self/fd. */
-export async function writeXattrsOf(tools: DiskTools, real: HostPath, shown: string, xattrs: Xattrs): Promise<void> {
+export async function writeXattrsOf(tools: DiskTools, real: HostPath, shown: string, wanted: Wanted): Promise<void> {
   const target = targetOf(latin1(Buffer.from(real)))
   const words = ['getfattr', ...target.options, '-d', '-m', '-', '-e', 'hex', '--']
   const result = await runWithOperands(tools, words, [target.operand])
   refuseFailure(result, shown)
   const [present = new Map<string, string>()] = parseDump(latin1(result.stdout)).values()
-  await change(tools, target, { present, wanted: xattrs, shown })
+  await change(tools, target, { present, wanted, shown })
 }
 
 /** A program has descriptors of its own, and ours below our number; those are names to be followed. */
@@ -89,18 +90,22 @@ function targetOf(real: string): Target {
     : { operand: real, options: ['-h'] }
 }
 
-type Change = { readonly present: Xattrs; readonly wanted: Xattrs; readonly shown: string }
+/** What is to be there, and the names that are left as they are. */
+export type Wanted = { readonly xattrs: Xattrs; readonly stays: XattrsHow['stays'] }
+
+type Change = { readonly present: Xattrs; readonly wanted: Wanted; readonly shown: string }
 
 /** The name that a program is given for a file, and how it is told to take it. */
 type Target = { readonly operand: string; readonly options: readonly string[] }
 
 async function change(tools: DiskTools, { operand, options }: Target, { present, wanted, shown }: Change): Promise<void> {
+  const { xattrs, stays } = wanted
   for (const name of present.keys()) {
-    if (wanted.has(name)) continue
+    if (xattrs.has(name) || stays?.(name) === true) continue
     const result = await runWithOperands(tools, ['setfattr', ...options], ['-x', name, '--', operand])
     if (result.status !== 0) throw toolError('setfattr', result, shown)
   }
-  const others = [...wanted].filter(([name, value]) => present.get(name) !== value)
+  const others = [...xattrs].filter(([name, value]) => present.get(name) !== value && stays?.(name) !== true)
   if (others.length === 0) return
   const lines = others.map(([name, value]) => `${quote(name)}=0x${hex(fromLatin1(value))}\n`)
   const dump = concatBytes([fromLatin1(`# file: ${quote(operand)}\n`), utf8(lines.join(''))])

@@ -103,11 +103,12 @@ function writer(paths: DiskPaths, tools: DiskTools, capabilities: () => Promise<
       await told(path, () => paths.forInode(path, (real) => chownSync(real, uid, gid), seen))
     },
     setTimes: async (times) => await writeTimes(tools, times, paths),
-    setXattrs: async (path, xattrs, seen) => {
+    setXattrs: async (path, xattrs, { seen, stays } = {}) => {
       if (!(await capabilities()).xattrs) return await missing('attributes', path)
+      const wanted = { xattrs, stays }
       if (seen !== undefined)
-        return await told(path, () => paths.forInode(path, async (real) => await writeXattrsOf(tools, real, showPath(path), xattrs), seen))
-      await throughTools(path, async (at, name) => (mustExist(at, name), await writeXattrs(at, name, xattrs)))
+        return await told(path, () => paths.forInode(path, async (real) => await writeXattrsOf(tools, real, showPath(path), wanted), seen))
+      await throughTools(path, async (at, name) => (mustExist(at, name), await writeXattrs(at, name, wanted)))
     },
     setFlags: async (path, flags) => {
       if (!(await capabilities()).flags) return await missing('file flags', path)

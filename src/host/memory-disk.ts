@@ -4,8 +4,9 @@ import { baseName, isWithin, rootPath } from '../base/path.ts'
 import { changedWhileRead, checkRights } from './disk-error.ts'
 import { failure, memoryTree } from './memory-tree.ts'
 import type { ByteStream } from '../base/bytes.ts'
+import type { Xattrs } from '../base/entry.ts'
 import type { RelPath } from '../base/path.ts'
-import type { Disk, DiskReader, DiskWriter, Inode, ReadOptions, Stat } from '../port/disk.ts'
+import type { Disk, DiskReader, DiskWriter, Inode, ReadOptions, Stat, XattrsHow } from '../port/disk.ts'
 import type { MemoryInode, MemoryTree, Mounts } from './memory-tree.ts'
 
 /**
@@ -73,7 +74,8 @@ function writer(tree: MemoryTree): DiskWriter {
     setTimes: async (times) => {
       for (const { path, mtime } of times) change(path, (inode) => void Object.assign(inode, { mtime: { ...mtime } }))
     },
-    setXattrs: async (path, xattrs, seen) => change(path, (inode) => (mustBe(path, inode, seen), void (inode.xattrs = new Map(xattrs)))),
+    setXattrs: async (path, xattrs, { seen, stays } = {}) =>
+      change(path, (inode) => (mustBe(path, inode, seen), void (inode.xattrs = xattrsAfter(inode.xattrs, xattrs, stays)))),
     setFlags: async (path, flags) => change(path, (inode) => void (inode.flags = [...flags].sort())),
     sync: async (path) => void tree.get(path),
   }
@@ -213,4 +215,8 @@ function setMode(path: RelPath, inode: MemoryInode, mode: number): void {
 function mustBe(path: RelPath, { inode, device }: MemoryInode, seen: Inode | undefined): void {
   if (seen !== undefined && (seen.inode !== inode || seen.device !== device))
     throw failure('hostile', path, 'is another file than it was a moment ago')
+}
+
+function xattrsAfter(present: Xattrs, wanted: Xattrs, stays: XattrsHow['stays'] = () => false): Map<string, string> {
+  return new Map([...[...present].filter(([name]) => stays(name)), ...[...wanted].filter(([name]) => !stays(name))])
 }

@@ -42,6 +42,13 @@ export type Stat = {
 /** One file, whatever its names. */
 export type Inode = Pick<Stat, 'inode' | 'device'>
 
+export type XattrsHow = {
+  /** As of chmod, and not of a symbolic link. */
+  readonly seen?: Inode | undefined
+  /** Names that are left as they are, whether they are there or not. */
+  readonly stays?: (name: string) => boolean
+}
+
 /** Who may read a file. */
 export type Rights = Pick<Stat, 'mode' | 'uid' | 'gid'>
 
@@ -132,8 +139,8 @@ export type DiskWriter = {
   chown(path: RelPath, uid: number, gid: number, seen?: Inode): Promise<void>
   /** Exact to the nanosecond where the system's touch(1) is; many at once, since that may cost one process. */
   setTimes(times: readonly { readonly path: RelPath; readonly mtime: Timestamp }[]): Promise<void>
-  /** Makes the path's attributes exactly these. Set them after the owner: chown(2) drops capabilities. `seen` likewise, and not of a symbolic link. */
-  setXattrs(path: RelPath, xattrs: Xattrs, seen?: Inode): Promise<void>
+  /** Makes the path's attributes exactly these, but for those that stay. Set them after the owner: chown(2) drops capabilities. */
+  setXattrs(path: RelPath, xattrs: Xattrs, how?: XattrsHow): Promise<void>
   /** Makes the path's flags exactly these. */
   setFlags(path: RelPath, flags: readonly string[]): Promise<void>
   /** fsync(2) of a regular file or a directory. A failure is final: the caller must not try again (`io`). */

@@ -422,14 +422,27 @@ export function diskConformance(name: string, maker: DiskMaker, { holes }: { rea
       const odd = 'odd =\\\n\xff'
       for (const name of ['f', 'd', odd].map(relPath)) {
         const there = (await disk.lstat(name)) as Stat
-        await disk.setXattrs(name, new Map([['user.seen', '\0\xff']]), there)
-        await disk.setXattrs(name, new Map([['user.then', '\xff']]), there)
+        await disk.setXattrs(name, new Map([['user.seen', '\0\xff']]), { seen: there })
+        await disk.setXattrs(name, new Map([['user.then', '\xff']]), { seen: there })
         assert.deepEqual([...((await disk.xattrsOf([name])).get(name) ?? [])], [['user.then', '\xff']])
       }
       const seen = (await disk.lstat(relPath('f'))) as Stat
-      await disk.setXattrs(relPath('f'), new Map(), seen)
+      const stays = (name: string): boolean => name.startsWith('user.own')
+      for (const how of [{ stays }, { stays, seen }]) {
+        await disk.setXattrs(relPath('f'), new Map(['user.own', 'user.b'].map((name) => [name, 'before'])))
+        await disk.setXattrs(relPath('f'), new Map(['user.own', 'user.own too', 'user.c'].map((name) => [name, 'now'])), how)
+        const after = (await disk.xattrsOf([relPath('f')])).get(relPath('f')) ?? []
+        assert.deepEqual(
+          new Map(after),
+          new Map([
+            ['user.own', 'before'],
+            ['user.c', 'now'],
+          ]),
+        )
+      }
+      await disk.setXattrs(relPath('f'), new Map(), { seen })
       await disk.rename(relPath('plain'), relPath('f'))
-      await refuses('hostile', disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), seen))
+      await refuses('hostile', disk.setXattrs(relPath('f'), new Map([['user.seen', 'yes']]), { seen }))
       assert.deepEqual(await disk.xattrsOf([relPath('f')]), new Map())
       await refuses('not-found', disk.setXattrs(relPath('missing'), new Map([['user.a', '1']])))
       assert.deepEqual(await disk.xattrsOf([]), new Map())

@@ -32,10 +32,10 @@ export function diskBelow(disk: Disk, top: RelPath): Disk {
     rename: async (from, to) => await disk.rename(at(from), at(to)),
     unlink: async (path) => await disk.unlink(at(path)),
     rmdir: async (path) => await disk.rmdir(at(path)),
-    chmod: async (path, mode) => await disk.chmod(at(path), mode),
-    chown: async (path, uid, gid) => await disk.chown(at(path), uid, gid),
+    chmod: async (path, mode, seen) => await disk.chmod(at(path), mode, seen),
+    chown: async (path, uid, gid, seen) => await disk.chown(at(path), uid, gid, seen),
     setTimes: async (times) => await disk.setTimes(times.map((time) => ({ ...time, path: at(time.path) }))),
-    setXattrs: async (path, xattrs, seen) => await disk.setXattrs(at(path), xattrs, seen),
+    setXattrs: async (path, xattrs, how) => await disk.setXattrs(at(path), xattrs, how),
     setFlags: async (path, flags) => await disk.setFlags(at(path), flags),
     sync: async (path) => await disk.sync(at(path)),
   }

@@ -37,8 +37,7 @@ export function joinAttributes(parts: readonly Attributes[]): Attributes {
 
 /** Makes the attributes of the tree exactly these, and leaves those of the machine as they are. */
 export async function writeXattrs(disk: Disk, path: RelPath, xattrs: Xattrs, seen?: Inode): Promise<void> {
-  const present = (await disk.xattrsOf([path])).get(path) ?? new Map<string, string>()
-  await disk.setXattrs(path, new Map([...[...present].filter(([name]) => ofTheMachine.test(name)), ...xattrs]), seen)
+  await disk.setXattrs(path, xattrs, { seen, stays: (name) => ofTheMachine.test(name) })
 }
 
 /** Makes the flags of the tree exactly these, likewise. */
