@@ -76,7 +76,7 @@ export const groups: readonly Group[] = [
   {
     name: 'merge',
     mutate: apply('merges merge-text merge-accounts merge-versions merged-before'),
-    tests: tests('merge-text merge-accounts client-merge'),
+    tests: tests('merges merge-text merge-accounts client-merge'),
     leaveOut: [
       'lines that differ from each other are merged as git merge-file merges them, conflicts included',
       'what GNU diff3 merges too is the same',
@@ -128,7 +128,7 @@ export const groups: readonly Group[] = [
         'other-channels phase reboot report rest state state-version terms to-remove told unenroll',
     ),
     tests: tests(
-      'client-state client-state-audit client-leaving client-audit client-generated boot-hook reboot-option client-reports client-reboot client-notes client-mixed-tree crash/phases',
+      'client-state client-state-audit client-state-checksums client-leaving client-audit client-generated boot-hook reboot-option client-reports client-reboot client-notes client-mixed-tree crash/phases',
     ),
     leaveOut: [
       'killed at every moment of every phase, the machine is before it or behind it',

@@ -1,9 +1,9 @@
-import { oneChunk } from '../../base/bytes.ts'
+import { emptyBytes, oneChunk } from '../../base/bytes.ts'
 import { isBinderyError } from '../../base/error.ts'
-import { isWithin, joinPath } from '../../base/path.ts'
+import { baseName, isWithin, joinPath } from '../../base/path.ts'
+import { decodeJournal, maxJournalBytes } from '../../format/journal.ts'
 import { decodeChecksums, encodeChecksums, maxChecksumsBytes } from '../../format/state-checksums.ts'
 import { sameTime } from './apply/nodes.ts'
-import { readReceipt } from './apply/receipts.ts'
 import { savesOld } from './apply/stage.ts'
 import { readStateFile, stateFolder, statePaths } from './state.ts'
 import type { RelPath } from '../../base/path.ts'
@@ -77,8 +77,7 @@ async function notedPaths(disk: DiskReader, before: ReadonlyMap<RelPath, Checksu
   const paths: RelPath[] = []
   for (const folder of folders) paths.push(...(await namesIn(disk, folder as RelPath)))
   for (const folder of foldersOfFolders) for (const one of await namesIn(disk, folder as RelPath)) paths.push(...(await namesIn(disk, one)))
-  for (const receipt of paths.filter((path) => /^receipt\/[1-9][0-9]*$/.test(path)))
-    paths.push(...(await keptState(disk, Number(receipt.slice('receipt/'.length)), before)))
+  for (const receipt of await namesIn(disk, 'receipt' as RelPath)) paths.push(...(await keptState(disk, receipt, before)))
   return paths.filter((path) => !unnoted.test(path)).sort()
 }
 
@@ -88,11 +87,11 @@ async function namesIn(disk: DiskReader, folder: RelPath): Promise<readonly RelP
 }
 
 /** What a receipt keeps of the state itself: the only slots whose digests it does not say. */
-async function keptState(disk: DiskReader, transaction: number, before: ReadonlyMap<RelPath, Checksum>): Promise<readonly RelPath[]> {
-  const store = `store/${transaction}/`
-  if (before.has(`receipt/${transaction}` as RelPath)) return [...before.keys()].filter((path) => path.startsWith(store))
+async function keptState(disk: DiskReader, receipt: RelPath, before: ReadonlyMap<RelPath, Checksum>): Promise<readonly RelPath[]> {
+  const store = `store/${baseName(receipt)}/`
+  if (before.has(receipt)) return [...before.keys()].filter((path) => path.startsWith(store))
   try {
-    const { actions } = await readReceipt(disk, transaction)
+    const { actions } = decodeJournal((await readStateFile(disk, inState(receipt), maxJournalBytes)) ?? emptyBytes)
     const kept = actions.filter(savesOld).filter(({ path, slot }) => slot.area === 0 && isWithin(path, stateFolder))
     return kept.map(({ slot }) => `${store}${slot.number}` as RelPath)
   } catch (error) {

@@ -13,13 +13,11 @@ export async function mendedBit(
   path: RelPath,
   wanted: { readonly sha256: Sha256; readonly size: number },
 ): Promise<Uint8Array | undefined> {
-  if (wanted.size > maxBytes) return undefined
   const bytes = (await collectBytes(disk.read(path), maxBytes))?.slice()
   if (bytes?.length !== wanted.size) return undefined
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] as number
-    for (let bit = 0; bit < 8; bit++) {
-      bytes[at] = byte ^ (1 << bit)
+  for (const [at, byte] of bytes.entries()) {
+    for (const bit of [1, 2, 4, 8, 16, 32, 64, 128]) {
+      bytes[at] = byte ^ bit
       if (sha256(bytes) === wanted.sha256) return bytes
     }
     bytes[at] = byte

@@ -32,8 +32,9 @@ const maxTotalBytes = 64 << 20
 export async function findMerges(input: ChangeInput, live: LiveView): Promise<ReadonlyMap<RelPath, Merged>> {
   const merged = new Map<RelPath, Merged>()
   const { merging, disk } = input
-  const paths = merging === undefined ? [] : await candidates(input, merging, live)
-  if (merging === undefined || paths.length === 0) return merged
+  if (merging === undefined) return merged
+  const paths = await candidates(input, merging, live)
+  if (paths.length === 0) return merged
   const versions = await merging.versions(new Set(paths))
   for (const path of paths) {
     input.signal?.throwIfAborted()
