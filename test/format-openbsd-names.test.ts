@@ -120,3 +120,12 @@ test('a spec of a stem that is longer than any, from a hostile list, fits nothin
   for (const stem of [`.libs-${'x'.repeat(60_000)}`, `${'x'.repeat(60_000)}*`])
     assert.equal(fitsPackageSpec(parsePackageSpec(`${stem}-*`) ?? [], 'lamp-1.2'), false)
 })
+
+test('however a spec is put together, it is read in one pass, and its stars find what they stand for', () => {
+  const hostile = `x${'-1'.repeat(500_000)}`
+  assert.equal(parsePackageSpec(`${hostile}\n`)?.length, 1)
+  assert.equal(parsePackageSpec('x-'.repeat(500_000)), undefined)
+  const spec = parsePackageSpec(`${'a*'.repeat(30)}b-*`) ?? []
+  assert.equal(fitsPackageSpec(spec, `${'a'.repeat(200)}b-1.2`), true)
+  assert.equal(fitsPackageSpec(spec, `${'a'.repeat(200)}-1.2`), false)
+})

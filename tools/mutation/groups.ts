@@ -37,6 +37,7 @@ export const groups: readonly Group[] = [
     mutate: [
       ...repo('trust update-roles update-root refresh-session verify-signatures signature-schemes ed25519 delegations role-files'),
       ...repo('check-state look-first'),
+      'src/base/wildcards.ts',
       'src/format/strict-json.ts',
       'src/format/tuf.ts',
       'src/format/tuf-decode.ts',

@@ -1,5 +1,6 @@
 import { sha256 } from '../../base/digest.ts'
 import { utf8 } from '../../base/bytes.ts'
+import { fitsWildcards } from '../../base/wildcards.ts'
 import type { DelegatedRole, TargetFile, Targets } from '../../format/tuf.ts'
 import type { Authority } from './verify-signatures.ts'
 
@@ -62,25 +63,5 @@ export function covers({ scope }: Pick<DelegatedRole, 'scope'>, path: string): b
 export function matchesPath(pattern: string, path: string): boolean {
   const patterns = pattern.split('/')
   const names = path.split('/')
-  return patterns.length === names.length && patterns.every((part, i) => matchesName([...part], [...(names[i] as string)]))
-}
-
-/** `*` and `?`; goes back to the newest star only, so that no pattern costs more than its length times the name's. */
-function matchesName(pattern: readonly string[], name: readonly string[]): boolean {
-  let at = 0
-  let star = -1
-  let resume = 0
-  for (let i = 0; i < name.length;) {
-    if (pattern[at] === '*') {
-      star = at++
-      resume = i
-    } else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[i])) {
-      at++
-      i++
-    } else if (star >= 0) {
-      at = star + 1
-      i = ++resume
-    } else return false
-  }
-  return pattern.slice(at).every((part) => part === '*')
+  return patterns.length === names.length && patterns.every((part, i) => fitsWildcards(part, names[i] as string))
 }

@@ -1,3 +1,4 @@
+import { fitsWildcards } from '../../base/wildcards.ts'
 import { parsePackageName } from './package-name.ts'
 import { compareToSpec, parsePackageVersion } from './package-version.ts'
 import type { PackageName } from './package-name.ts'
@@ -18,7 +19,8 @@ type SpecAlternative = {
 type VersionBound = { readonly operator: '<' | '<=' | '>' | '>=' | '='; readonly version: PackageVersion }
 type FlavorTerm = { readonly flavor: string; readonly isWanted: boolean }
 
-const alternativePattern = /^(.*?)-((?:(?:>=|<=|>|<|=)?[0-9]|\*)[^-]*)(.*)$/
+/** Behind the stem; versions go on to the next dash. */
+const versionStart = /-(?:(?:>=|<=|>|<|=)?[0-9]|\*)/
 
 /** Undefined where an alternative has no version, not even `*`: pkg_add takes that for a spec that fits nothing. */
 export function parsePackageSpec(text: string): PackageSpec | undefined {
@@ -27,10 +29,16 @@ export function parsePackageSpec(text: string): PackageSpec | undefined {
 }
 
 function parseAlternative(text: string): SpecAlternative | undefined {
-  const match = alternativePattern.exec(text)
-  if (match === null) return undefined
-  const [, stem, versions, flavors] = match as unknown as [string, string, string, string]
-  return { stem, versions: versions === '*' ? [] : versions.split(',').map(parseBound), flavors: parseFlavors(flavors) }
+  const start = text.search(versionStart)
+  if (start < 0) return undefined
+  const behind = text.indexOf('-', start + 1)
+  const end = behind < 0 ? text.length : behind
+  const versions = text.slice(start + 1, end)
+  return {
+    stem: text.slice(0, start),
+    versions: versions === '*' ? [] : versions.split(',').map(parseBound),
+    flavors: parseFlavors(text.slice(end)),
+  }
 }
 
 function parseBound(text: string): VersionBound {
@@ -57,21 +65,12 @@ function fitsAlternative({ stem, versions, flavors }: SpecAlternative, name: Pac
   )
 }
 
-/** Names are folders, of 255 bytes at most; what is much longer is no regular expression any more. */
-const maxPattern = 1024
-
-/** `.libs-X` also stands for the numbered ones. Stems are short; a pattern of many stars could still take its time, so it has a limit. */
+/** `.libs-X` also stands for the numbered ones. */
 function fitsStem(pattern: string, stem: string): boolean {
-  if (pattern === stem) return true
-  if (!/[*?]/.test(pattern) && !pattern.startsWith('.libs-')) return false
-  if (pattern.length > maxPattern || pattern.split('*').length > 8) return false
-  const source = pattern
-    .replaceAll(/[\\^$.|+()[\]{}]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-    .replace(/^\\\.libs-/, '\\.libs[0-9]*-')
-  return new RegExp(`^${source}$`).test(stem)
+  return fitsWildcards(pattern, pattern.startsWith(keptLibraries) ? stem.replace(/^\.libs[0-9]+-/, keptLibraries) : stem)
 }
+
+const keptLibraries = '.libs-'
 
 function fitsBound({ operator, version }: VersionBound, found: PackageVersion): boolean {
   const order = -compareToSpec(version, found)
