@@ -129,7 +129,7 @@ export const groups: readonly Group[] = [
         'other-channels phase reboot report rest state state-version terms to-remove told unenroll',
     ),
     tests: tests(
-      'client-state client-state-audit client-state-checksums client-leaving client-audit client-generated boot-hook reboot-option client-reports client-reboot client-notes client-mixed-tree crash/phases',
+      'client-state client-state-audit client-state-checksums client-state-mends client-leaving client-audit client-generated boot-hook reboot-option client-reports client-reboot client-notes client-mixed-tree crash/phases',
     ),
     leaveOut: [
       'killed at every moment of every phase, the machine is before it or behind it',

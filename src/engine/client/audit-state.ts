@@ -165,25 +165,34 @@ async function compareCache(work: Work): Promise<void> {
   }
 }
 
-/** By name, from the state folder; the first that fits. What is not named here is for a person, who hears of `hint`. */
+/** By name; what is not named here is for a person, who hears of `hint`. */
 function mendOf(path: RelPath, hint?: string): Mend {
-  const name = path.slice(stateFolder.length + 1)
-  if (/^(?:told|machine-id|checksums|cache\/.*|trust\/[^/]+\/(?!root\.json$).*)$/.test(name)) return { kind: 'remove' }
-  if (name === 'recover') return { kind: 'program' }
-  const role = /^channel\/([^/]+)\/(?:release|terms|manifest\.mtree\.zst|base\.tar\.zst|[0-9]+\.delta)$/.exec(name)?.[1]
-  const channel = role === undefined ? undefined : channelOfRole(role)
+  const [place = '', inside = '', file = ''] = path.slice(stateFolder.length + 1).split('/')
+  if (remade.has(place) || (place === 'trust' && file !== 'root.json')) return { kind: 'remove' }
+  if (place === 'recover') return { kind: 'program' }
+  const channel = place === 'channel' && (ofRelease.has(file) || file.endsWith('.delta')) ? channelOfRole(inside) : undefined
   if (channel !== undefined) return { kind: 'channel', channel }
-  return { kind: 'none', hint: hints.find(([pattern]) => pattern.test(name))?.[1] ?? hint ?? 'put it back from a backup' }
+  const known = place === 'channel' ? channelHints.get(file) : hints.get(place)
+  return { kind: 'none', hint: known ?? hint ?? 'put it back from a backup' }
 }
 
-const hints: readonly (readonly [RegExp, string])[] = [
-  [/^store\//, 'what it keeps cannot be rolled back; put it back from a backup'],
-  [/^receipt\//, 'this install cannot be rolled back, and only newer ones can; put it back from a backup'],
-  [/^log\//, 'only people read it'],
-  [/^trust\//, 'enroll its channels again with --force, and a ROOT.json that you trust'],
-  [/^(?:enrolled|channel\/[^/]+\/(?:phase|next\.mtree\.zst))$/, 'enroll the channel again with --force'],
-  [/^channel\/[^/]+\/obsolete$/, 'remove it: what former releases left here then stays'],
-  [/^rest$/, "remove it, and run 'bindery install'"],
-  [/^reboot$/, 'remove it: a reboot that was asked for may still be due'],
-  [/^machine\.sec$/, 'remove it: the machine then signs its reports with a new key'],
-]
+const remade: ReadonlySet<string> = new Set(['told', 'machine-id', 'checksums', 'cache'])
+const ofRelease: ReadonlySet<string> = new Set([channelFiles.release, channelFiles.terms, channelFiles.manifest, channelFiles.base])
+
+const enrollAgain = 'enroll the channel again with --force'
+const channelHints: ReadonlyMap<string, string> = new Map([
+  [channelFiles.phase, enrollAgain],
+  [channelFiles.nextManifest, enrollAgain],
+  [channelFiles.obsolete, 'remove it: what former releases left here then stays'],
+])
+
+const hints: ReadonlyMap<string, string> = new Map([
+  ['enrolled', enrollAgain],
+  ['store', 'what it keeps cannot be rolled back; put it back from a backup'],
+  ['receipt', 'this install cannot be rolled back, and only newer ones can; put it back from a backup'],
+  ['log', 'only people read it'],
+  ['trust', 'enroll its channels again with --force, and a ROOT.json that you trust'],
+  ['rest', "remove it, and run 'bindery install'"],
+  ['reboot', 'remove it: a reboot that was asked for may still be due'],
+  ['machine.sec', 'remove it: the machine then signs its reports with a new key'],
+])
