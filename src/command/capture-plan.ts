@@ -1,6 +1,7 @@
 import { fromLatin1, fromUtf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { pathFromText, rootPath } from '../base/path.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { errataOf } from '../engine/capture/errata.ts'
 import { decodePublicKey } from '../format/signify.ts'
 import { readErrata, readUnsignedErrata } from './errata-file.ts'
@@ -66,7 +67,7 @@ const longestTime = 2_147_483
 function outputOf(input: Input): string {
   const given = input.required('output')
   if (given === '') throw new BinderyError('usage', '--output is empty')
-  return given.replace(/(?<=.)\/+$/, '')
+  return withoutTrailing(given, '/') || given.slice(0, 1)
 }
 
 function scratchOf(input: Input, kind: SandboxKind | undefined): string | undefined {
@@ -90,7 +91,7 @@ function kindOf(input: Input): SandboxKind | undefined {
 
 /** As users type it: relative to ROOT, perhaps with `./`, `/` or a last `/`. */
 function excluded(given: string): string {
-  const text = given.replace(/^\.?\/+/, '').replace(/\/+$/, '')
+  const text = withoutTrailing(given.replace(/^\.?\/+/, ''), '/')
   const path = pathFromText(text)
   if (path === undefined || path === rootPath) throw new BinderyError('usage', `'${given}' is no path below ROOT`)
   return text
@@ -147,6 +148,6 @@ async function ownPaths(root: string, files: readonly string[]): Promise<readonl
 /** Where errata patch the sources, and objects are made: no part of what a machine runs. */
 function sourcesOf(work: CaptureWork): readonly string[] {
   if (work.kind === 'command') return []
-  const folders = work.errata.map((given) => errataOf(given).apply.folder.replace(/^\/+/, '').replace(/\/+$/, ''))
+  const folders = work.errata.map((given) => withoutTrailing(errataOf(given).apply.folder.replace(/^\/+/, ''), '/'))
   return [...new Set([...folders.filter((folder) => pathFromText(folder) !== undefined && folder !== ''), 'usr/obj', 'usr/xobj'])]
 }

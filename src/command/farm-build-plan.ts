@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { about } from '../base/about.ts'
 import { collectBytes, hex } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { plainName } from '../format/built.ts'
 import { decodePortsList } from '../format/ports-list.ts'
 import { hostArch } from '../host/arch.ts'
@@ -112,7 +113,7 @@ export function plain(text: string, what: string): string {
 }
 
 function absolute(path: string, what: string): string {
-  if (path.startsWith('/')) return path.replace(/\/+$/, '')
+  if (path.startsWith('/')) return withoutTrailing(path, '/')
   throw new BinderyError('usage', `--${what} takes an absolute path, not '${path}'`)
 }
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { seenNow, unseenOf } from '../engine/farm/seen-files.ts'
 import { s3Target } from '../host/mirror-s3.ts'
 import { folderTarget, rsyncTarget } from '../host/mirror-target.ts'
@@ -21,7 +22,7 @@ export function targetAt(context: MirrorWorld, place: string): MirrorTarget {
 function bucketTarget(context: MirrorWorld, place: string): MirrorTarget {
   const [, name, folder] = /^s3:\/\/([a-z0-9][a-z0-9.-]*)(?:\/(.*))?$/.exec(place) ?? []
   if (name === undefined) throw new BinderyError('usage', `'${place}' names no bucket`, { hint: 's3://BUCKET or s3://BUCKET/FOLDER' })
-  const path = (folder ?? '').replaceAll(/^\/+|\/+$/g, '')
+  const path = withoutTrailing((folder ?? '').replace(/^\/+/, ''), '/')
   return s3Target(place, s3Bucket(name, context.environment, context.signal), path === '' ? '' : `${path}/`)
 }
 
@@ -29,7 +30,7 @@ const maxIndex = 64 << 20
 
 /** Looked at only. It remembers what it saw, since each package costs a request. */
 function httpTarget(context: MirrorWorld, place: string): MirrorTarget {
-  const url = place.replace(/\/*$/, '/')
+  const url = `${withoutTrailing(place, '/')}/`
   const seen = new Map<string, SeenFiles>()
   return {
     place,

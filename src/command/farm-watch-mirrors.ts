@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path'
 import { inParallel } from '../base/parallel.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { visitRepository } from './farm-mirror-repository.ts'
 import { targetAt } from './farm-mirror-target.ts'
 import { publishedSets, visitMirror } from './farm-mirror-visit.ts'
@@ -66,7 +67,7 @@ async function visitReleases(
 ): Promise<void> {
   const repository = resolve(controller.folder, folder)
   await atEach(controller, async ({ place, bring }) => {
-    const target = targetFor(controller, targets, `${place.replace(/\/+$/, '')}/${basename(repository)}`)
+    const target = targetFor(controller, targets, `${withoutTrailing(place, '/')}/${basename(repository)}`)
     const state = await visitRepository(controller.context, { target, repository, bring })
     if (state === undefined) return
     for (const arch of archs) await note(controller, { place, branch: name, arch, state }, before.get(`${place} ${name}/${arch}`))

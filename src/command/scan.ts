@@ -1,6 +1,7 @@
 import { oneChunk, utf8 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { isWithin, pathFromText, showPath } from '../base/path.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { encodeManifest } from '../format/manifest.ts'
 import { entryJson } from './entry-json.ts'
 import { sharedFlags } from './flags.ts'
@@ -40,7 +41,7 @@ export const scan: Command = {
 
 /** As users type it: relative to ROOT, perhaps with `./`, `/` or a last `/`. */
 function excluded(text: string): RelPath {
-  const path = pathFromText(text.replace(/^\.?\/+/, '').replace(/\/+$/, ''))
+  const path = pathFromText(withoutTrailing(text.replace(/^\.?\/+/, ''), '/'))
   if (path === undefined) throw new BinderyError('usage', `'${text}' is no path below ROOT`)
   return path
 }

@@ -1,6 +1,7 @@
 import { latin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { parseRelPath, rootPath, showPath } from '../base/path.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { decodePax } from './pax.ts'
 import { blockSize, endOfArchive, fields, nameWidth, paddingOf } from './tar.ts'
 import { listMembers } from './tar-members.ts'
@@ -86,7 +87,7 @@ function linkOfPax(body: Uint8Array, type: string, path: string): string | undef
 
 /** `./a/` and `a` are one path; absolute ones, `..` and the like are none. */
 function pathOf(name: string): RelPath {
-  const path = parseRelPath(name.replace(/^(?:\.\/+)+/, '').replace(/\/+$/, '') || '.')
+  const path = parseRelPath(withoutTrailing(name.replace(/^(?:\.\/+)+/, ''), '/') || '.')
   if (path === undefined || name.startsWith('/'))
     throw new BinderyError('hostile', 'an unsafe path in a tar', { subject: showPath(name.slice(0, 200)) })
   if (path.split('/').length > maxTarDepth)

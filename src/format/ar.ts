@@ -1,4 +1,5 @@
 import { fromLatin1, latin1 } from '../base/bytes.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 
 /**
  * Archives of ar(1), "common" format: GNU long names (a table `//`, references `/123`) and BSD ones (`#1/LENGTH`, the name
@@ -65,7 +66,7 @@ function nameOf(field: string, data: Uint8Array, longNames: string): { readonly 
   if (bsd !== undefined) {
     const size = Number(bsd)
     if (size > Math.min(longestName, data.length)) return undefined
-    return { name: latin1(data.subarray(0, size)).replace(/\0+$/, ''), size }
+    return { name: withoutTrailing(latin1(data.subarray(0, size)), '\0'), size }
   }
   if (gnu === undefined) return { name: field.replace(/\/$/, ''), size: 0 }
   const start = Number(gnu)

@@ -157,7 +157,8 @@ function onLine<T>(number: number, work: () => T): T {
 }
 
 function parseLine(line: string, seen: Set<string>): Omit<Line, 'number'> {
-  const [, name, text] = /^(\S+)\s*(.*)$/s.exec(line) as unknown as [string, string, string]
+  const [name] = /^\S+/.exec(line) as unknown as [string]
+  const text = line.slice(name.length).trimStart()
   const key = confKey(name)
   if (text === '') throw new BinderyError('usage', `'${name}' has no value`)
   if (seen.has(name) && key.repeats === undefined) throw new BinderyError('usage', `'${name}' is set twice`)

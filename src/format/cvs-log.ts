@@ -8,7 +8,7 @@ import type { Commit } from '../base/source-change.ts'
  */
 const maxBytes = 64 << 20
 const endOfFile = `\n${'='.repeat(77)}\n`
-const startOfRevision = /\n-{28}\nrevision (\d+\.\d+(?:\.\d+\.\d+)*)[^\n]*\ndate: ([^;\n]+);([^\n]*)\n(?:branches: [^\n]*\n)?/
+const startOfRevision = /\n-{28}\nrevision (\d[\d.]*)(?:[^\d.\n][^\n]*)?\ndate: ([^;\n]+);([^\n]*)\n(?:branches: [^\n]*\n)?/
 
 /** The revisions of one commit are one, as long as CVS gave them a commitid. In the order of the output. Throws `bad-format`. */
 export function decodeRlog(bytes: Uint8Array, module: string): readonly Commit[] {

@@ -60,7 +60,11 @@ export function encodeDescriptor(descriptor: Descriptor): Written {
 }
 
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, ' ')
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ')
 }
 
 function stepLine(step: PostStep, scripts: Map<string, string>): string {

@@ -1,5 +1,6 @@
 import { concatBytes, fromLatin1, latin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import type { Timestamp } from '../base/entry.ts'
 
 /**
@@ -59,7 +60,7 @@ export function encodePaxTime(time: Timestamp): string {
   const negative = time.sec < 0
   const seconds = negative ? -(time.sec + 1) : time.sec
   const nsec = negative ? 1_000_000_000 - time.nsec : time.nsec
-  return `${negative ? '-' : ''}${seconds}.${String(nsec).padStart(9, '0').replace(/0+$/, '')}`
+  return `${negative ? '-' : ''}${seconds}.${withoutTrailing(String(nsec).padStart(9, '0'), '0')}`
 }
 
 /** Undefined for anything but a decimal number of seconds within 53 bits. */

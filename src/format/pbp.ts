@@ -26,7 +26,7 @@ export function decodePermissions(bytes: Uint8Array): readonly Permission[] {
 
 /** `FILE.sha256`: the digest of the old file, alone or with its name behind. */
 export function decodeOldDigest(bytes: Uint8Array): Sha256 | undefined {
-  return parseSha256(latin1(bytes.subarray(0, 65)).replace(/\s[^]*$/, ''))
+  return parseSha256(latin1(bytes.subarray(0, 65)).split(/\s/)[0] as string)
 }
 
 const hashSeparator = ':::'

@@ -1,6 +1,7 @@
 import { concatBytes, fromLatin1 } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { checkEntry } from './manifest-check.ts'
 import { encodePax, encodePaxTime, maxPaxBytes } from './pax.ts'
 import { encodeNumber, fitsOctal, writeChecksum } from './tar-numbers.ts'
@@ -31,7 +32,7 @@ export function encodeHeader(header: EntryHeader): Uint8Array {
   const link = linkName(header)
   const split = splitName(name)
   const records = paxRecords(header)
-  const main = mainBlock(header, split ?? { prefix: '', name: name.slice(0, nameWidth).replace(/\/+$/, '') }, link.slice(0, nameWidth))
+  const main = mainBlock(header, split ?? { prefix: '', name: withoutTrailing(name.slice(0, nameWidth), '/') }, link.slice(0, nameWidth))
   if (split !== undefined && link.length <= nameWidth && records.size === 0) return main
   return concatBytes([
     ...(split === undefined ? [extension('L', fromLatin1(`${name}\0`))] : []),

@@ -114,7 +114,7 @@ export function encodeListedUpdate(update: ListedUpdate): string {
 export function decodeUpdFile(bytes: Uint8Array): UpdFile {
   const values = new Map<string, string>()
   for (const [number, line] of linesOf(bytes)) {
-    const match = /^([A-Za-z][A-Za-z0-9 ]*):\s*(.*)$/.exec(line)
+    const match = /^([A-Za-z][A-Za-z0-9 ]*):([^\r]*)$/.exec(line)
     if (match === null) throw wrong(number, "is not 'Key: value'")
     const key = (match[1] as string).replaceAll(' ', '')
     if (values.has(key)) throw wrong(number, `'${key}' is there twice`)

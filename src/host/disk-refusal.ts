@@ -53,7 +53,10 @@ async function appendOnly({ exec, root }: DiskTools, paths: readonly RelPath[]):
   const marked = new Set(
     latin1(stdout)
       .split('\n')
-      .flatMap((line) => /^[-A-Za-z]*a[-A-Za-z]* +(.*)$/.exec(line)?.[1] ?? []),
+      .flatMap((line) => {
+        const flags = /^[-A-Za-z]+(?= )/.exec(line)?.[0]
+        return flags?.includes('a') === true ? [line.slice(flags.length).trimStart()] : []
+      }),
   )
   return paths.filter((path) => marked.has(dotted(path)))
 }

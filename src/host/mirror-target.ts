@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { oneChunk } from '../base/bytes.ts'
 import { BinderyError, isBinderyError } from '../base/error.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { filesOf, inOrder } from './mirror-files.ts'
 import { mirrorFolder } from './mirror-folder.ts'
 import { openInput, writeFileAtomically } from './source.ts'
@@ -59,7 +60,7 @@ async function copySets(from: string, to: string, sets: readonly string[]): Prom
 
 /** A daemon (`host::module/path`, `rsync://`), or a folder behind ssh (`host:path`). */
 export function rsyncTarget(exec: Exec, place: string): MirrorTarget {
-  const url = place.replace(/\/*$/, '/')
+  const url = `${withoutTrailing(place, '/')}/`
   const run = async (words: readonly string[]): Promise<Uint8Array> => {
     const result = await exec.run('rsync', words)
     if (result.status === 0) return result.stdout

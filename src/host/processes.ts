@@ -128,8 +128,12 @@ type FstatLine = { readonly program: string; readonly pid: number; readonly moun
 
 function linesOf(table: string): readonly FstatLine[] {
   return table.split('\n').flatMap((line) => {
-    const [, program, pid, mount, inode] = /^\s*\S+\s+(.+?)\s+(\d+)\s+(?:text|mmap)\s+(\/\S*)\s+(\d+)\s/.exec(line) ?? []
-    return inode === undefined ? [] : [{ program: program as string, pid: Number(pid), mount: mount as string, inode }]
+    const found = /\s(\d+)\s+(?:text|mmap)\s+(\/\S*)\s+(\d+)\s/.exec(line)
+    // Its user, and its name, which may hold blanks.
+    const [, program] = /^\S+\s+(\S.*)$/s.exec(line.slice(0, found?.index).trim()) ?? []
+    if (found === null || program === undefined) return []
+    const [, pid, mount, inode] = found as unknown as [string, string, string, string]
+    return [{ program, pid: Number(pid), mount, inode }]
   })
 }
 

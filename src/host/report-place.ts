@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { collectBytes, latin1, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { toolError } from './disk-tools.ts'
 import { bodyOf } from './http.ts'
 import { openExchange } from './http-exchange.ts'
@@ -47,7 +48,7 @@ async function sendByRsync(place: string, file: string, bytes: Uint8Array, { exe
   const folder = await mkdtemp(join(tmpdir(), 'bindery-report-'))
   try {
     await writeFileAtomically(join(folder, file), oneChunk(bytes))
-    const result = await exec.run('rsync', ['-t', '--chmod=F644', '--timeout=30', join(folder, file), `${place.replace(/\/*$/, '')}/`])
+    const result = await exec.run('rsync', ['-t', '--chmod=F644', '--timeout=30', join(folder, file), `${withoutTrailing(place, '/')}/`])
     if (result.status !== 0) throw toolError('rsync', result, place)
   } finally {
     await rm(folder, { recursive: true, force: true })

@@ -4,6 +4,7 @@ import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { showLine } from '../base/show-text.ts'
 import { utf8Text } from '../base/utf8-text.ts'
+import { withoutTrailing } from '../base/trailing.ts'
 import { openExchange } from './http-exchange.ts'
 import { proxyFor } from './http-proxy.ts'
 import type { IncomingMessage } from 'node:http'
@@ -101,7 +102,7 @@ async function requestWithRetries(store: BucketStore, request: Request): Promise
 
 async function requestOnce({ account, name, environment, signal }: BucketStore, request: Request): Promise<IncomingMessage> {
   const { method, path, query, content } = request
-  const base = account.endpoint.href.replace(/\/*$/, '')
+  const base = withoutTrailing(account.endpoint.href, '/')
   const url = new URL([base, name, ...path.split('/')].map((part, index) => (index === 0 ? part : encodeURIComponent(part))).join('/'))
   for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, value)
   const { open, headers } = bodyOf(content)

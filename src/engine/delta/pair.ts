@@ -1,3 +1,4 @@
+import { withoutTrailing } from '../../base/trailing.ts'
 import type { TarMember } from '../../format/tar-members.ts'
 
 /** Per member of the new tar, the old member that it most likely comes from. */
@@ -87,5 +88,5 @@ function withoutNumbers(text: string): string {
 }
 
 function lastName(path: string): string {
-  return path.replace(/\/+$/, '').replace(/^.*\//s, '')
+  return withoutTrailing(path, '/').replace(/^.*\//s, '')
 }

@@ -1,5 +1,6 @@
 import { BinderyError } from '../../base/error.ts'
 import { parentPath, rootPath, showPath } from '../../base/path.ts'
+import { withoutTrailing } from '../../base/trailing.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { FileTree } from './tree.ts'
 
@@ -73,6 +74,6 @@ function partsOf(path: RelPath): string[] {
 
 function belowHome(path: string, home: string | undefined): string | undefined {
   if (home === undefined || !home.startsWith('/') || home === '/') return undefined
-  const clean = home.replace(/\/+$/, '')
+  const clean = withoutTrailing(home, '/')
   return path === clean ? '.' : path.startsWith(`${clean}/`) ? path.slice(clean.length + 1).replace(/^\/+/, '') || '.' : undefined
 }

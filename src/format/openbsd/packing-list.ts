@@ -1,5 +1,6 @@
 import { fromLatin1, latin1 } from '../../base/bytes.ts'
 import { BinderyError } from '../../base/error.ts'
+import { withoutTrailing } from '../../base/trailing.ts'
 import {
   annotationKeywords,
   directoryKeywords,
@@ -123,9 +124,9 @@ function takeLine(reading: Reading, line: string): void {
     throw new BinderyError('over-limit', `line ${reading.line} has more than ${maxPackingListLine} bytes`)
   if (/[\0\r]/.test(line)) throw wrong(reading, 'holds a control character')
   if (/^\s*$/.test(line)) return
-  const match = /^@(\S+)\s*(.*)$/.exec(line)
-  if (match === null) takeEntry(reading, 'file', line)
-  else takeKeyword(reading, match[1] as string, match[2] as string)
+  const keyword = /^@\S+/.exec(line)?.[0]
+  if (keyword === undefined) takeEntry(reading, 'file', line)
+  else takeKeyword(reading, keyword.slice(1), line.slice(keyword.length).trimStart())
 }
 
 function takeKeyword(reading: Reading, keyword: string, value: string): void {
@@ -145,7 +146,7 @@ function takeKeyword(reading: Reading, keyword: string, value: string): void {
 
 function takeComment(reading: Reading, value: string): void {
   if (/^\$OpenBSD.*\$\s*$/.test(value)) reading.cvsTags.push(value)
-  else if (/^(?:pkgpath|subdir)=\S+(?:\s+cdrom=.*?)?\s+ftp=/.test(value)) {
+  else if (/^(?:pkgpath|subdir)=\S+\s+(?:cdrom=.*\s)?ftp=/.test(value)) {
     if (reading.extraInfo !== undefined) throw wrong(reading, 'a second pkgpath= comment')
     reading.extraInfo = value
   } else if (value === 'no checksum') reading.isUnchecked = true
@@ -202,7 +203,7 @@ const mayBeAbsolute: ReadonlySet<string> = new Set(['sample', 'extra', 'extraglo
 
 function takeEntry(reading: Reading, keyword: string, value: string): void {
   const isDirectory = directoryKeywords.has(keyword) || value.endsWith('/')
-  const path = value.replace(/\/+$/, '')
+  const path = withoutTrailing(value, '/')
   refuseEscape(reading, path, mayBeAbsolute.has(keyword))
   const entry: Entry = {
     kind: isDirectory ? 'directory' : 'file',

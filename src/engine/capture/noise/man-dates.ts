@@ -3,7 +3,7 @@ import { fromLatin1, latin1 } from '../../../base/bytes.ts'
 /** mdoc(7) dates a page by `.Dd`, man(7) by the third argument of `.TH`; generators date theirs in comments as well. */
 const titleLine = /^\.(?:Dd|TH)[ \t]/m
 const mdocDate = /^\.Dd[ \t].*$/gm
-const manTitle = /^(\.TH[ \t]+)(.*)$/gm
+const manTitle = /^(\.TH[ \t])(.*)$/gm
 /** An argument of a macro (roff(7)): quoted, `""` for a quote within, or up to the next blank. */
 const argument = /(?:"(?:[^"]|"")*"|[^ \t"][^ \t]*)(?=[ \t]|$)/g
 /** An endless one would be searched endlessly. */

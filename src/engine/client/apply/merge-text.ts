@@ -24,7 +24,7 @@ export function mergeText({ base, ours, theirs }: Versions): Uint8Array | undefi
 
 /** With their ends: a last line without one is another line. */
 function linesOf(bytes: Uint8Array): readonly string[] {
-  return latin1(bytes).match(/[^\n]*\n|[^\n]+$/g) ?? []
+  return bytes.length === 0 ? [] : latin1(bytes).split(/(?<=\n)/)
 }
 
 type Ends = { readonly head: number; readonly tail: number }

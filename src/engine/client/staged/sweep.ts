@@ -30,7 +30,7 @@ export async function removeTree(disk: Disk, path: RelPath): Promise<void> {
   const stat = await disk.lstat(path)
   if (stat === undefined) return
   if (stat.kind !== 'dir') return await disk.unlink(path)
-  const name = baseName(path).replace(/\..*$/, '')
+  const name = baseName(path).split('.')[0] as string
   const gone = joinPath(parentPath(path), `${name}.gone`)
   if (path !== gone) {
     if ((await disk.lstat(gone)) !== undefined) await removeAll(disk, gone, stat.device)

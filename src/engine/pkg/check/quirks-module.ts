@@ -13,12 +13,14 @@ export type QuirksTables = {
 
 export function readQuirksModule(module: Uint8Array | undefined): QuirksTables {
   const text = module === undefined ? '' : latin1(module)
-  const reasons = [...sectionOf(text, /^my @msg = \(/m, /^\);/m).matchAll(/^\s*"((?:[^"\\]|\\.)*)",/gm)].map((match) => match[1] as string)
+  const reasons = [...sectionOf(text, /^my @msg = \(/m, /^\);/m).matchAll(/^[ \t]*"((?:[^"\\]|\\.)*)",/gm)].map(
+    (match) => match[1] as string,
+  )
   const renamed = new Map<string, string>()
-  for (const match of sectionOf(text, /^my \$stem_extensions = \{/m, /^\};/m).matchAll(/^\s*'([^'\s]+)'\s*=>\s*'([^'\s]+)',/gm))
+  for (const match of sectionOf(text, /^my \$stem_extensions = \{/m, /^\};/m).matchAll(/^[ \t]*'([^'\s]+)'\s*=>\s*'([^'\s]+)',/gm))
     renamed.set(match[1] as string, match[2] as string)
   const obsolete = new Map<string, string>()
-  for (const match of sectionOf(text, /^setup_obsolete_reason\(/m, /^\);/m).matchAll(/^\s*([0-9]+)\s*=>\s*'([^'\s]+)',/gm))
+  for (const match of sectionOf(text, /^setup_obsolete_reason\(/m, /^\);/m).matchAll(/^[ \t]*([0-9]+)\s*=>\s*'([^'\s]+)',/gm))
     obsolete.set(match[2] as string, reasons[Number(match[1])] ?? '')
   return { renamed, obsolete }
 }
