@@ -25,12 +25,22 @@ export function noteNone({ facts }: Watch): void {
 
 export type Hanging = { readonly decoder: number; readonly input: Uint8Array }
 
-/** Answers the input that is still being judged after so many milliseconds, looked at that often; what it returns ends it. */
+/**
+ * Answers the input that is still being judged after so many milliseconds of this process's time, looked at that often, or after ten times as
+ * many of the clock's: it may be that nothing is done for it, or that the machine has other work. What it returns ends it.
+ */
 export function whenHanging({ facts, bytes }: Watch, every: number, tell: (hanging: Hanging) => void): () => void {
-  let last = -1
+  let [last, looks, spent] = [-1, 0, process.cpuUsage()]
   const timer = setInterval(() => {
     const [number, length, decoder] = facts as unknown as [number, number, number]
-    if (number !== last || number === 0) return void (last = number)
+    if (number !== last || number === 0) {
+      last = number
+      looks = 0
+      spent = process.cpuUsage()
+      return
+    }
+    const { user, system } = process.cpuUsage(spent)
+    if ((user + system) / 1000 < every && ++looks < 10) return
     clearInterval(timer)
     tell({ decoder, input: bytes.slice(0, length) })
   }, every)
