@@ -11,7 +11,7 @@ settle() {
 	blanks=' 	
 '
 	IFS=$blanks
-	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 roles='' listing='' whole_name='' closing='' closed=0
+	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 leaving='' roles='' listing='' whole_name='' closing='' closed=0
 	lacking_status=1 keep_releases=5 at_boot='' call=' recover' room_hint='TMPDIR names another folder'
 }
 
@@ -30,6 +30,7 @@ find_top() {
 	find_root
 	make_tmp
 	find_touch
+	find_sync
 }
 
 find_root() {
@@ -54,7 +55,8 @@ die() {
 
 leave() {
 	trap '' INT TERM HUP
-	[ -z "$staging" ] || sweep
+	leaving=1
+	[ -z "$staging" ] || { staging='' && sweep; }
 	[ -z "$lock" ] || rm -f "$lock"
 	[ -z "$made" ] || unmake_state
 	[ -z "$tmp" ] || rm -rf "$tmp"
@@ -161,13 +163,15 @@ digests() {
 	esac
 }
 
-# Whether touch can set a time to the nanosecond, tried once; else to the second.
+# Whether touch can set a time to the nanosecond; else to the second. Asked twice, since a disk may fail once.
 find_touch() {
 	fractions=
-	if touch -d '1970-01-02T03:04:05.123456789Z' "$tmp/empty" 2>/dev/null; then
+	if finely 2>/dev/null || finely 2>/dev/null; then
 		case $(stat "$statting" "$details" "$tmp/empty") in *.123456789*) fractions=1 ;; esac
 	fi
 }
+
+finely() { touch -d '1970-01-02T03:04:05.123456789Z' "$tmp/empty"; }
 
 # set_time SEC.NSEC FILE...
 set_time() {
@@ -204,12 +208,32 @@ set_stamp() {
 	fi
 }
 
-# Durable before anything builds upon it: by name where sync takes names, else all there is.
-sync_files() { sync "$@" 2>/dev/null || sync; }
+# Whether sync takes names: what does not cannot tell what the disk has failed.
+find_sync() {
+	by_name=
+	! sync "$tmp/empty" 2>/dev/null || by_name=1
+}
+
+# Durable before anything builds upon it: by name where sync takes names, else all there is. What the disk has failed is not tried again: the
+# system may have forgotten what it could not write.
+sync_files() {
+	[ -n "$by_name" ] || { sync; return; }
+	why=$(sync "$@" 2>&1) || unsaved "$1 could not be synced: $why"
+}
+
+# What the disk does not take: before the commit everything is taken back, in the middle of it this stops, and behind it that is told.
+unsaved() {
+	if [ -n "$leaving" ]; then say "$1"
+	elif [ -f "$top/var/db/bindery/journal" ]; then stopped "$1"
+	elif [ -n "$staging" ]; then die 1 "$1" 'nothing was changed'
+	else say "$1" && closed=6
+	fi
+	return 1
+}
 
 # Makes a folder without a trace in the time of the folder that it is in.
 make_inside() {
 	touch -r "${1%/*}/." "$tmp/time"
-	mkdir -m "$2" "$1" 2>/dev/null || [ -d "$1" ] || die 1 "$1 could not be made"
+	[ -d "$1" ] || mkdir -m "$2" "$1" || [ -d "$1" ] || die 1 "$1 could not be made"
 	touch -r "$tmp/time" "${1%/*}/."
 }

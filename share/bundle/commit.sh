@@ -203,7 +203,9 @@ is_folder_due() {
 remove_folder() {
 	see "$1"
 	[ "$kind" = dir ] || return 0
-	rmdir "$file" 2>/dev/null || printf '%s\n' "not-empty $1" >>"$tmp/late"
+	! rmdir "$file" 2>"$tmp/error" && [ -d "$file" ] || return 0
+	[ -n "$(ls -A "$file")" ] || stopped "$(cat "$tmp/error")"
+	printf '%s\n' "not-empty $1" >>"$tmp/late"
 }
 
 set_leaf() {
@@ -472,7 +474,8 @@ finish() {
 	cat "$tmp/late" >>"$tmp/kept"
 	if [ "$direction" = forward ]; then
 		if awk '$1 == "post" || $1 == "reboot" { found = 1; exit } $1 == "kept" { exit } END { exit !found }' "$state/journal"; then
-			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps/$tx.new"
+			{ awk '$1 ~ /^(kept|mkdir|rmdir|put|drop|swap|attr|end)$/ { exit } { print }' "$state/journal"; sed 's/^/kept /' "$tmp/kept"; } | sealed >"$state/steps/$tx.new" ||
+				stopped "$state/steps/$tx could not be written"
 			write_state "$state/steps/$tx"
 		fi
 		mv -f "$state/journal" "$state/receipt/$tx" || stopped "$state/journal: could not become a receipt"

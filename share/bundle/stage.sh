@@ -132,9 +132,8 @@ remember_area() {
 	word "$1"
 	list=$top/var/db/bindery/areas
 	! grep -qxF "area $word" "$list" 2>/dev/null || return 0
-	{ [ -f "$list" ] && cat "$list" || echo 'bindery-areas 1'; printf 'area %s\n' "$word"; } >"$list.new"
-	sync_files "$list.new"
-	mv -f "$list.new" "$list"
+	{ if [ -f "$list" ]; then cat "$list"; else echo 'bindery-areas 1'; fi && printf 'area %s\n' "$word"; } >"$list.new" || unsaved "$list could not be written"
+	write_state "$list"
 }
 
 check_space() {
@@ -362,7 +361,7 @@ keep_aside() {
 	if [ -L "$1" ]; then
 		{ ln -P "$1" "$2" || ln "$1" "$2"; } 2>/dev/null && [ -L "$2" ] && return
 		rm -f "$2"
-	elif ln "$1" "$2" 2>/dev/null; then
+	elif ln "$1" "$2" 2>"$tmp/unlinked"; then
 		return
 	fi
 	copy_node "$1" "$2" "$3"
@@ -388,7 +387,7 @@ save_old() {
 		keep_aside "$top/$path" "$out" "$b" || die 1 "/$one: could not be saved" 'nothing was changed'
 		if [ ! -L "$out" ] && [ -f "$out" ] && ! [ "$top/$path" -ef "$out" ] && ln "$out" "$out.link" 2>/dev/null; then
 			rm -f "$out.link"
-			! same_file_system "$top/$path" "$out" || die 1 "/$one: may not be linked, so it may not be replaced either: is it immutable or append-only?" 'nothing was changed'
+			! same_file_system "$top/$path" "$out" || die 1 "/$one: may not be linked, so it may not be replaced either: is it immutable or append-only? $(tail -n 1 "$tmp/unlinked")" 'nothing was changed'
 		fi
 	done <"$tmp/out/actions"
 }
@@ -467,8 +466,8 @@ sync_areas() {
 
 # A whole small file of the state: aside, synced, renamed, its folder synced.
 write_state() {
-	sync_files "$1.new"
-	mv -f "$1.new" "$1" || die 4 "$1 could not be written"
+	sync_files "$1.new" || return
+	mv -f "$1.new" "$1" || { unsaved "$1 could not be written" || return; }
 	sync_files "${1%/*}"
 }
 
@@ -523,8 +522,7 @@ rmdir_area() {
 	rmdir "$1/stage" "$1/store" 2>/dev/null
 	if rmdir "$1" 2>/dev/null; then
 		touch -r "$tmp/time" "${1%/*}/."
-		grep -vxF "area $2" "$state/areas" >"$state/areas.new"
-		write_state "$state/areas"
+		grep -vxF "area $2" "$state/areas" >"$state/areas.new" && write_state "$state/areas"
 	else
 		mkdir -p "$1/stage" "$1/store"
 	fi

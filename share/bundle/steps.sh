@@ -62,7 +62,7 @@ write_left() {
 	{
 		awk '$1 ~ /^(post|failed|reboot|kept|end)$/ { exit } { print }' "$left"
 		cat "$tmp/post" "$tmp/failed" "$tmp/classes"
-	} | sealed >"$left.new"
+	} | sealed >"$left.new" || { unsaved "$left could not be written" || return; }
 	write_state "$left"
 }
 
@@ -155,7 +155,7 @@ record_reboot() {
 				if (class == "careful") $5 = class
 			}
 			{ print }
-			END { if (!found) need() }' >"$state/reboot.new"
+			END { if (!found) need() }' >"$state/reboot.new" || { unsaved "$state/reboot could not be written" || return; }
 		chmod 644 "$state/reboot.new"
 		if [ -s "$state/reboot.new" ] && { [ -f "$state/reboot" ] || grep -q '^need' "$state/reboot.new"; }; then write_state "$state/reboot"
 		else rm -f "$state/reboot.new"

@@ -280,7 +280,7 @@ begin() {
 		make_room_for "$state/journal" 4
 		read_journal "$state/journal"
 		if [ -n "$undo" ] && [ "$direction" = forward ]; then
-			sed '$d; s/^direction forward$/direction backward/' "$state/journal" | sealed >"$state/journal.new"
+			sed '$d; s/^direction forward$/direction backward/' "$state/journal" | sealed >"$state/journal.new" || stopped "$state/journal could not be written"
 			write_state "$state/journal"
 			direction=backward
 		fi

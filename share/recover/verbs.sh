@@ -192,6 +192,7 @@ recover_all() {
 	# What busybox lacks may be there and not start.
 	[ -z "$xattrs" ] || { starts getfattr && starts setfattr; } || xattrs=
 	find_touch
+	find_sync
 	[ -z "$at_boot" ] || { date >>"$state/log/boot"; } 2>/dev/null
 	if [ -n "$undo" ] && { [ ! -f "$state/journal" ] || is_settled; }; then say "the install is done; 'bindery rollback' takes it back"; fi
 	begin

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { assertSameTree } from '../acceptance/judge.ts'
 import { makeBundleSite } from '../helpers/bundle-site.ts'
 import { needs, needsRoot } from '../helpers/programs.ts'
-import { halfToday, isWholeSuite } from '../helpers/whole-suite.ts'
+import { halfToday, isWholeSuite, today } from '../helpers/whole-suite.ts'
 import { folderInMemory } from '../helpers/temporary.ts'
 
 /**
@@ -35,7 +35,11 @@ PATH=\${PATH#*:}
 read -r n <"$COUNT"
 n=$((n + 1))
 echo $n >"$COUNT"
-[ $n != "$KILL_AT" ] || { [ "$HOW" = before ] || ${program} "$@"; kill -9 0; }
+[ $n != "$KILL_AT" ] || case $HOW in
+before) kill -9 0 ;;
+after) ${program} "$@"; kill -9 0 ;;
+failed) echo "${program}: the disk failed" >&2; exit 1 ;;
+esac
 exec ${program} "$@"
 `,
     )
@@ -44,16 +48,17 @@ exec ${program} "$@"
 })
 
 type Verb = 'install' | 'rollback'
-type Kill = { readonly at: number; readonly how: 'before' | 'after' }
+type Kill = { readonly at: number; readonly how: 'before' | 'after' | 'failed' }
+type Ended = { readonly calls: number; readonly status: number | null; readonly stderr: string }
 
-/** Answers how many changing programs were called. */
-function runKilled(verb: Verb, { at, how }: Kill): number {
+/** `calls`: how many changing programs were called. */
+function runKilled(verb: Verb, { at, how }: Kill): Ended {
   const count = join(work, 'count')
   writeFileSync(count, '0\n')
   const path = `${join(work, 'killers')}:${process.env['PATH'] ?? ''}`
   const env = { ...process.env, PATH: path, TMPDIR: join(work, 'tmp'), COUNT: count, KILL_AT: String(at), HOW: how }
-  spawnSync('setsid', ['-w', 'sh', 'update.sh', '-R', 'root', verb], { cwd: work, env })
-  return Number(readFileSync(count, 'utf8'))
+  const { status, stderr } = spawnSync('setsid', ['-w', 'sh', 'update.sh', '-R', 'root', verb], { cwd: work, env })
+  return { calls: Number(readFileSync(count, 'utf8')), status, stderr: stderr.toString() }
 }
 
 function begin(verb: Verb): void {
@@ -73,7 +78,7 @@ const points = isWholeSuite ? { install: 30, rollback: 20 } : { install: 4, roll
 for (const verb of halfToday(['install', 'rollback'] as const)) {
   test(`${verb}, killed anywhere, is finished or undone`, options, async () => {
     begin(verb)
-    const total = runKilled(verb, { at: 0, how: 'before' })
+    const { calls: total } = runKilled(verb, { at: 0, how: 'before' })
     const [from, to] = verb === 'install' ? ['OLD', 'NEW'] : ['NEW', 'OLD']
     await assertSameTree(join(work, 'root'), join(work, to))
     for (let i = 0; i < points[verb]; i++) {
@@ -91,6 +96,30 @@ for (const verb of halfToday(['install', 'rollback'] as const)) {
         throw new Error(where, { cause: error })
       })
       assert.ok(!existsSync(join(work, 'root/var/db/bindery/journal')), where)
+    }
+  })
+}
+
+const failures = isWholeSuite ? 60 : 6
+
+for (const verb of halfToday(['rollback', 'install'] as const)) {
+  test(`${verb}, of which one program fails, is as it was, done, or goes on`, options, async () => {
+    begin(verb)
+    const { calls: total } = runKilled(verb, { at: 0, how: 'failed' })
+    const [from, to] = verb === 'install' ? ['OLD', 'NEW'] : ['NEW', 'OLD']
+    for (let i = 0; i < failures; i++) {
+      const at = 1 + Math.floor(((i + (today % 7) / 7) * total) / failures)
+      begin(verb)
+      const { status, stderr } = runKilled(verb, { at, how: 'failed' })
+      const where = `${at} of ${total} failed, status ${String(status)}\n${stderr}`
+      const isStopped = existsSync(join(work, 'root/var/db/bindery/journal'))
+      assert.ok(status === 4 ? isStopped : !isStopped && [0, 1, 6].includes(status ?? 9), where)
+      assert.ok(status === 0 || stderr.includes(': the disk failed'), where)
+      const done = spawnSync('sh', ['update.sh', '-R', 'root', 'recover'], { cwd: work })
+      assert.equal(done.status, 0, `${where}\n${done.stderr.toString()}`)
+      await assertSameTree(join(work, 'root'), join(work, status === 1 ? from : to)).catch((error: unknown) => {
+        throw new Error(where, { cause: error })
+      })
     }
   })
 }

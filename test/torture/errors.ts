@@ -6,7 +6,7 @@ import { copyFolder } from './site.ts'
 import { failAt, withSameNames } from './strace.ts'
 import type { Sides } from './judge.ts'
 import type { Place, Scenario } from './scenarios.ts'
-import type { Call, Failed } from './strace.ts'
+import type { Failed, FailingCall } from './strace.ts'
 
 /** What the system may answer at any time, and how bindery says it. */
 export const errors: Readonly<Record<string, RegExp>> = {
@@ -23,7 +23,7 @@ export const errors: Readonly<Record<string, RegExp>> = {
 export async function errorFaults(
   scenario: Scenario,
   place: Place,
-  { known, call, error }: { readonly known: Known; readonly call: Call; readonly error: string },
+  { known, call, error }: { readonly known: Known; readonly call: FailingCall; readonly error: string },
 ): Promise<readonly string[] | undefined> {
   copyFolder(place.work, scenario.from, place.root)
   const failed = await failAt(withSameNames(runOf(scenario, place)), call, error, join(place.work, 'trace'))
@@ -39,7 +39,8 @@ export async function errorFaults(
 /** The cause is told by a run that failed, and no failure is an internal one. */
 function textFaults({ status, text }: Failed, error: string): readonly string[] {
   if (/internal error/.test(text)) return [`status ${String(status)}: ${text.trim()}`]
-  if (status === 0 || (errors[error] as RegExp).test(text)) return []
+  // A shell's own printf says no more than that.
+  if (status === 0 || (errors[error] as RegExp).test(text) || text.includes('printf: I/O error')) return []
   return [`does not say why it ended with status ${String(status)}: ${text.trim()}`]
 }
 

@@ -8,7 +8,7 @@ import { runOf, scenarios } from './scenarios.ts'
 import { makeSite } from './site.ts'
 import { withSameNames } from './strace.ts'
 import type { Place, Scenario } from './scenarios.ts'
-import type { Call } from './strace.ts'
+import type { Call, FailingCall } from './strace.ts'
 
 /** Which points are tried: every `slice`th, the first being `turn`; of the scenarios all or `only` these. */
 export type Options = {
@@ -26,14 +26,8 @@ export async function tortureKills(options: Options): Promise<readonly Row[]> {
   return await tortureAll(options, scenarios, 'killed', killPoints)
 }
 
-/** The programs in sh start others for each call: none of them is an nth of a thread. */
 export async function tortureErrors(options: Options): Promise<readonly Row[]> {
-  return await tortureAll(
-    options,
-    scenarios.filter(({ name }) => name !== 'bundle'),
-    'calls failed',
-    errorPoints,
-  )
+  return await tortureAll(options, scenarios, 'calls failed', errorPoints)
 }
 
 /** Behind each call that changes something. */
@@ -45,11 +39,15 @@ export async function killPoints(scenario: Scenario, place: Place): Promise<read
   }))
 }
 
-/** Each such call with each error. Calls of several threads that have the same number fail together. */
+/**
+ * Each such call with each error. Calls of several threads that have the same number fail together, and of programs in sh, which start another
+ * one for each call, all of a kind that have a name.
+ */
 export async function errorPoints(scenario: Scenario, place: Place): Promise<readonly Point[]> {
   const { calls, known } = await prepare(scenario, place, withSameNames(runOf(scenario, place)))
-  const whichOf = ({ kind, file, inThread, inFile }: Call): string => [kind, file, file === '' ? inThread : inFile].join(' ')
-  const apart = [...new Map(calls.map((call) => [whichOf(call), call])).values()]
+  const whichOf = ({ kind, file, inThread, inFile }: FailingCall): string => [kind, file, file === '' ? inThread : inFile].join(' ')
+  const failing = scenario.name === 'bundle' ? calls.flatMap(ofName) : calls
+  const apart = [...new Map(failing.map((call) => [whichOf(call), call])).values()]
   const names = Object.keys(errors)
   // One after the other has another error, so that a slice has all of them.
   const pairs = names.flatMap((_, turn) => apart.map((call, i) => ({ call, error: names[(i + turn) % names.length] as string })))
@@ -57,6 +55,10 @@ export async function errorPoints(scenario: Scenario, place: Place): Promise<rea
     name: `${error} of ${show(call)}`,
     faults: async () => await errorFaults(scenario, place, { known, call, error }),
   }))
+}
+
+function ofName(call: Call): readonly FailingCall[] {
+  return call.path === '' ? [] : [{ ...call, file: call.path, inFile: 'each' }]
 }
 
 /** `undefined`: the point was not reached, and counts as not tried. */
@@ -111,7 +113,7 @@ export async function tryPoints({ slice, turn, tell }: Options, what: string, po
   return done
 }
 
-function show({ kind, nth, text }: Call): string {
+function show({ kind, nth, text }: Pick<Call, 'kind' | 'nth' | 'text'>): string {
   return `${kind} ${nth} (${text.slice(0, 120)}`
 }
 

@@ -149,14 +149,17 @@ const patience = 500
 /** How a run ended; the calls that were failed, and all of their kind. */
 export type Failed = Ended & { readonly failed: readonly string[]; readonly calls: readonly string[] }
 
+/** `each`: all those of its kind about its file. */
+export type FailingCall = Omit<Call, 'inFile'> & { readonly inFile: number | 'each' }
+
 /** The nth call of each thread, or of those about a file, fails, and is not made. */
 export async function failAt(
   run: Run,
-  { kind, inThread, file, inFile }: Pick<Call, 'kind' | 'inThread' | 'file' | 'inFile'>,
+  { kind, inThread, file, inFile }: Pick<FailingCall, 'kind' | 'inThread' | 'file' | 'inFile'>,
   error: string,
   trace: string,
 ): Promise<Failed> {
-  const [which, when] = file === '' ? [[], inThread] : [['-P', file], inFile]
+  const [which, when] = file === '' ? [[], inThread] : [['-P', file], inFile === 'each' ? '1+' : inFile]
   const inject = [...which, '-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${when}`]
   const { status, text } = await start(run, [...usual, onlyThose, ...inject, '-o', trace]).ended
   const calls = readFileSync(trace, 'latin1').split('\n')
