@@ -12,6 +12,7 @@ settle() {
 '
 	IFS=$blanks
 	verb=$1 verbose='' dry='' undo='' root=/ top='' tmp='' lock='' staging='' made='' nofollow='' area='' first_status=0 leaving='' roles='' listing='' whole_name='' closing='' closed=0
+	trap 'cut_short $?' EXIT
 	lacking_status=1 keep_releases=5 at_boot='' call=' recover' room_hint='TMPDIR names another folder'
 }
 
@@ -53,7 +54,11 @@ die() {
 	leave "$1"
 }
 
+# A shell ends itself where it cannot redirect, and has said why.
+cut_short() { [ "$1" = 0 ] || unsaved 'the shell ended' || leave 6; }
+
 leave() {
+	trap - EXIT
 	trap '' INT TERM HUP
 	leaving=1
 	[ -z "$staging" ] || { staging='' && sweep; }

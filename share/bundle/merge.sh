@@ -4,7 +4,7 @@
 # here, the size of the new one, the old one, where that would lie beside, and `entries` for accounts. `merged PATH SIZE DIGEST NUMBER` lines on stdout.
 find_merges() {
 	cat >"$tmp/merging"
-	mkdir "$tmp/former" "$tmp/coming" "$tmp/merged"
+	mkdir -p "$tmp/former" "$tmp/coming" "$tmp/merged" || die 1 "$tmp: no folder could be made there"
 	make_room "$(awk '{ sum += 2 * $4 + 2 * $6 + $7 + 16384 } END { print int(sum / 1024) }' "$tmp/merging")" 1
 	awk '{ print $2 }' "$tmp/merging" | sort -u | (cd "$tmp/former" && extract "$self" "$former_at") || no_contents
 	awk '{ print $3 }' "$tmp/merging" | sort -u | (cd "$tmp/coming" && extract "$self" "$payload_at") || no_contents

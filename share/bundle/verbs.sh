@@ -18,7 +18,7 @@ plan_phase() { run_plan "$1" "$tmp/list" "$tmp/live" "$tmp/more"; }
 
 # $tmp/list has what shall be, $tmp/live comes to hold what is, $tmp/out what is to be done.
 look_and_decide() {
-	mkdir "$tmp/out"
+	mkdir -p "$tmp/out" || die 1 "$tmp/out could not be made"
 	for one in areas kept actions stage needs folders lost; do : >"$tmp/out/$one"; done
 	: >"$tmp/more"
 	awk -v own="var/db/bindery/channel/$role/obsolete" '$1 == "path" { print $2; if ($9 != "-") print $9 } $1 == "above" || $1 == "state" { print $2 }

@@ -15,6 +15,8 @@ export type Options = {
   readonly work: string
   readonly slice: number
   readonly turn: number
+  /** Points before that one are left out. */
+  readonly from?: number
   readonly only: readonly string[] | undefined
   readonly tell: (line: string) => void
 }
@@ -87,12 +89,12 @@ export function rowSoFar(): Row | undefined {
   return soFar?.()
 }
 
-export async function tryPoints({ slice, turn, tell }: Options, what: string, points: readonly Point[]): Promise<Row> {
+export async function tryPoints({ slice, turn, from = 0, tell }: Options, what: string, points: readonly Point[]): Promise<Row> {
   const started = performance.now()
   let [tried, bad] = [0, 0]
   const row = (): Row => ({ what, points: points.length, tried, bad, minutes: (performance.now() - started) / 60_000 })
   soFar = row
-  for (const { name, faults } of points.filter((_, i) => i % slice === turn % slice)) {
+  for (const { name, faults } of points.filter((_, i) => i >= from && i % slice === turn % slice)) {
     // So that a signal is heard.
     await setImmediate()
     const found = await faults()

@@ -47,21 +47,23 @@ function optionsOf(work: string, args: readonly string[]): { readonly chosen: re
       only: string,
       slice: { ...string, default: '1' },
       turn: { ...string, default: '0' },
+      from: { ...string, default: '0' },
       fs: string,
       images: string,
       count: { ...string, default: '10000' },
       seed: { ...string, default: '1' },
     },
   })
-  const [slice, turn] = [Number(values.slice), Number(values.turn)]
+  const [slice, turn, from] = [Number(values.slice), Number(values.turn), Number(values.from)]
   if (!(slice >= 1) || !(turn >= 0)) throw new Error('--slice N --turn M: every Nth point, from the Mth on')
+  if (!(from >= 0)) throw new Error('--from N: not those before the Nth, of a run that was stopped')
   const [count, seed] = [Number(values.count), Number(values.seed)]
   if (!(count >= 1) || !Number.isSafeInteger(seed)) throw new Error('--count N --seed S: so many flips, chosen by S')
   const chosen = positionals.length === 0 ? (Object.keys(modes) as Mode[]) : positionals.map(modeOf)
   const [only, systems] = [values.only?.split(','), values.fs?.split(',')]
   const images = values.images === undefined ? undefined : Number(values.images)
   const tell = (line: string): void => void process.stdout.write(`${line}\n`)
-  return { chosen, options: { work, slice, turn, only, systems, images, count, seed, tell } }
+  return { chosen, options: { work, slice, turn, from, only, systems, images, count, seed, tell } }
 }
 
 function modeOf(word: string): Mode {
