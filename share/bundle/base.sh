@@ -168,14 +168,18 @@ digests() {
 	esac
 }
 
-# Whether touch can set a time to the nanosecond; else to the second. Asked twice, since a disk may fail once.
+# Whether touch can set a time to the nanosecond, else to the second, and that of a link. Asked twice, since a disk may fail once.
 find_touch() {
-	fractions=
+	fractions='' link_times=''
+	ln -s empty "$tmp/link"
+	if of_link 2>/dev/null || of_link 2>/dev/null; then link_times=1; fi
+	rm -f "$tmp/link"
 	if finely 2>/dev/null || finely 2>/dev/null; then
 		case $(stat "$statting" "$details" "$tmp/empty") in *.123456789*) fractions=1 ;; esac
 	fi
 }
 
+of_link() { touch -h -t 197001020304.05 "$tmp/link"; }
 finely() { touch -d '1970-01-02T03:04:05.123456789Z' "$tmp/empty"; }
 
 # set_time SEC.NSEC FILE...

@@ -273,7 +273,14 @@ check_contents() {
 	return "$wanted"
 }
 
-fill_share() { ln "$1" "$2" 2>/dev/null || { cp "$1" "$2" && set_attributes "$2" "$3"; }; }
+# A copy where there are no hard links, and for no other reason: two names of one file would become two files.
+fill_share() {
+	why=$(ln "$1" "$2" 2>&1) && return
+	case $why in
+	*'not permitted'* | *'not supported'* | *'not implemented'* | *'oo many links'* | *'ross-device'*) cp "$1" "$2" && set_attributes "$2" "$3" ;;
+	*) talk "$why" && return 1 ;;
+	esac
+}
 fill_text() { cat "$tmp/out/$2" >"$1"; }
 fill_copy() { cp "$1" "$2"; }
 fill_make() { make_node "$1" "$2" && set_attributes "$1" "$2"; }
@@ -309,10 +316,11 @@ set_attributes() {
 	fields "$2"
 	if [ "$kind" = symlink ]; then
 		# Where touch cannot do it, the time of a link stays what it is.
+		[ -n "$link_times" ] || return 0
 		nofollow=1
-		set_time "$time" "$1" 2>/dev/null
-		nofollow=
-		return 0
+		set_time "$time" "$1"
+		set_link_time=$? nofollow=
+		return "$set_link_time"
 	fi
 	set_time "$time" "$1"
 }

@@ -51,7 +51,8 @@ set_stamps() {
 
 # Where touch cannot do it, the time of a link stays what it is.
 stamp_all() {
+	[ -z "$are_links" ] || [ -n "$link_times" ] || return 0
 	nofollow=$are_links
-	set_stamp "$value" "$@" || [ -n "$nofollow" ] || stopped "$1: its time could not be set"
+	set_stamp "$value" "$@" || stopped "$1: its time could not be set"
 	nofollow=''
 }
