@@ -23,8 +23,7 @@ export function cases(all: number): number {
   return isWholeSuite ? all : Math.ceil(all / 4)
 }
 
-/** Days since the epoch. */
-export const today: number = Math.floor(Date.now() / 86_400_000) + (process.env['BINDERY_TESTS'] === 'tomorrow' ? 1 : 0)
+const today = Math.floor(Date.now() / 86_400_000) + (process.env['BINDERY_TESTS'] === 'tomorrow' ? 1 : 0)
 
 /** Of long roads, half a minute and more each: whether those of this turn are gone today. In three days all are. */
 export function isTurn(turn: 0 | 1 | 2): boolean {
