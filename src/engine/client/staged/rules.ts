@@ -7,7 +7,7 @@ import { readPresentManifest } from '../phase.ts'
 import { readEnrolled, readReleaseState } from '../state.ts'
 import { inTree } from './clone.ts'
 import { isStateFile } from './state-files.ts'
-import type { Entry, FileEntry } from '../../../base/entry.ts'
+import type { Entry } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { DiskReader, Stat } from '../../../port/disk.ts'
@@ -34,16 +34,17 @@ export function cloneRules(released: Released, config: Pick<ClientConfig, 'confi
     isShared: (path, stat) => {
       if (stat.kind !== 'file' || isStateFile(path) || matchesAny(config.share, path)) return true
       if (mayBeEdited(config, path)) return false
-      const entry = fileAt(released, path)
-      return entry?.size === stat.size && entry.mtime.sec === stat.mtime.sec && entry.mtime.nsec === stat.mtime.nsec
+      const entry = leaderAt(released, path)
+      return (
+        entry?.kind === 'file' && entry.size === stat.size && entry.mtime.sec === stat.mtime.sec && entry.mtime.nsec === stat.mtime.nsec
+      )
     },
   }
 }
 
-function fileAt(released: Released, path: RelPath): FileEntry | undefined {
+function leaderAt(released: Released, path: RelPath): Entry | undefined {
   const entry = released.get(path)
-  const file = entry?.kind === 'hardlink' ? released.get(entry.leader) : entry
-  return file?.kind === 'file' ? file : undefined
+  return entry?.kind === 'hardlink' ? released.get(entry.leader) : entry
 }
 
 /**

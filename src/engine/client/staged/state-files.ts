@@ -1,4 +1,4 @@
-import { isWithin, rootPath } from '../../../base/path.ts'
+import { isWithin } from '../../../base/path.ts'
 import { isOwnState } from '../../tree/scan.ts'
 import { stateFolder, statePaths } from '../state.ts'
 import type { RelPath } from '../../../base/path.ts'
@@ -9,7 +9,7 @@ import type { RelPath } from '../../../base/path.ts'
  */
 export function isCarried(path: RelPath): boolean {
   if (!isOwnState(path)) return true
-  if (path === stateFolder || folders.has(path)) return true
+  if (folders.has(path)) return true
   if (!isWithin(path, stateFolder) || path.endsWith('.new') || left.has(path)) return false
   if (isWithin(path, statePaths.cache)) return complete.test(path)
   return ![statePaths.lock, statePaths.stage, recovering].some((folder) => isWithin(path, folder)) && !path.startsWith(`${recovering}.`)
@@ -34,5 +34,5 @@ const complete = /\/cache\/[0-9a-f]{64}$/
 
 /** Where only bindery writes. */
 export function isStateFile(path: RelPath): boolean {
-  return path !== rootPath && isWithin(path, stateFolder)
+  return isWithin(path, stateFolder)
 }
