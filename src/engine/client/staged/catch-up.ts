@@ -19,7 +19,7 @@ export async function catchUp(trees: Trees, rules: CloneRules, clone: Clone): Pr
   const late = [...now].filter(([path, stat]) => !isStateFile(path) && !isSeen(clone.get(path), stat))
   const gone = [...clone.keys()].filter((path) => !isStateFile(path) && !now.has(path))
   if (late.length + gone.length === 0) return { clone, count: 0 }
-  for (const path of [...late.map(([path]) => path), ...gone]) await refuseChanged(trees, path, clone.get(path))
+  for (const path of [...late.map(([path]) => path), ...gone]) await refuseChanged(trees, path, clone)
   const made = await keepingTimes(
     trees,
     [...late.map(([path]) => path), ...gone],
@@ -40,9 +40,12 @@ function isSeen(cloned: Cloned | undefined, now: Stat): boolean {
   return isSameMeta && source.size === now.size && source.mtime.sec === now.mtime.sec && source.mtime.nsec === now.mtime.nsec
 }
 
-async function refuseChanged({ disk, to }: Trees, path: RelPath, cloned: Cloned | undefined): Promise<void> {
+/** What comes needs the folder, too, that it comes into. */
+async function refuseChanged({ disk, to }: Trees, path: RelPath, clone: Clone): Promise<void> {
   const live = await lstatDeep(disk, inTree(to, path))
-  if ((live === undefined ? undefined : inodeKey(live)) === cloned?.made) return
+  const isSame = (live === undefined ? undefined : inodeKey(live)) === clone.get(path)?.made
+  const wasIn = clone.get(parentPath(path))?.source.kind
+  if (isSame && (wasIn !== 'dir' || (await lstatDeep(disk, inTree(to, parentPath(path))))?.kind === 'dir')) return
   throw new BinderyError('conflict', 'was changed while the new tree was made, and the update changes it, too', {
     subject: `/${showPath(path)}`,
     hint: 'run it again; nothing was changed',
@@ -62,7 +65,7 @@ async function bring(trees: Trees, rules: CloneRules, { clone, late, gone }: Fou
       making.clone.set(path, { source: stat, made: before.made })
       continue
     }
-    if (before !== undefined && !gone.includes(path)) await removeOne(disk, inTree(to, path))
+    await removeOne(disk, inTree(to, path))
     await makePath(making, path, stat)
   }
   await finish(making)
