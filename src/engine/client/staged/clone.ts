@@ -56,7 +56,7 @@ export type Watched = { readonly signal: AbortSignal; readonly meter?: Meter | u
 export async function cloneTree(trees: Trees, rules: CloneRules, { signal, meter }: Watched): Promise<Clone> {
   const run = await begin(trees, rules)
   for (const [path, stat] of await lookOver(trees.disk, trees.from, signal)) {
-    signal?.throwIfAborted()
+    signal.throwIfAborted()
     await makePath(run, path, stat)
     meter?.advance(1)
   }
@@ -120,8 +120,8 @@ export async function finish(making: Making): Promise<void> {
   const files = all.filter(([, stat]) => stat.kind === 'file').map(([path]) => inTree(making.to, path))
   await inParallel(files, syncWidth, async (path) => await syncFile(disk, path))
   for (const [path] of all.toReversed()) {
-    const set = flags.get(inTree(making.from, path)) ?? []
-    if (set.length > 0) await disk.setFlags(inTree(making.to, path), set)
+    const set = flags.get(inTree(making.from, path))
+    if (set !== undefined) await disk.setFlags(inTree(making.to, path), set)
   }
 }
 
@@ -142,5 +142,5 @@ async function setOwn({ disk, to }: Making, path: RelPath, stat: Stat, xattrs: X
   const made = (await disk.lstat(at)) as Stat
   if (made.uid !== stat.uid || made.gid !== stat.gid) await disk.chown(at, stat.uid, stat.gid)
   if (stat.kind !== 'symlink') await disk.chmod(at, stat.mode)
-  if (xattrs !== undefined && xattrs.size > 0) await disk.setXattrs(at, xattrs)
+  if (xattrs !== undefined) await disk.setXattrs(at, xattrs)
 }
