@@ -116,7 +116,9 @@ export const groups: readonly Group[] = [
   {
     name: 'staged',
     mutate: ['src/engine/client/staged/*.ts'],
-    tests: tests('staged-state-files staged-place staged-rules staged-convert staged-clone staged-catch-up staged-next-root staged-trees'),
+    tests: tests(
+      'staged-state-files staged-place staged-rules staged-convert staged-clone staged-catch-up staged-sweep staged-new-tree staged-next-root staged-trees',
+    ),
     leaveOut: [
       'after a crash at any call the old tree counts or the new one, whole, and the next run removes what is left',
       'a change of mode that is cut off anywhere leaves the folder, or trees that the link is made to again',
