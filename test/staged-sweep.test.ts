@@ -101,6 +101,13 @@ test('nothing is removed that is mounted in a tree', async () => {
   assert.ok(await isThere(disk, 't/2.gone/srv/data'))
 })
 
+test('a folder of another file system is not gone into, even where the system knows of no mount, as of a subvolume', async () => {
+  const disk = await on({ 't/2.gone/srv/data': '' }, ['t/2.gone/srv'])
+  const subvolume: Disk = { ...disk, mountPointsAmong: async () => new Set() }
+  assert.deepEqual(await refused(removeTree(subvolume, relPath('t/2.gone'))), ['conflict', 't/2.gone/srv'])
+  assert.ok(await isThere(disk, 't/2.gone/srv/data'))
+})
+
 test('a file with another device than its folder is removed, as on an overlay, unless something is mounted on it', async () => {
   for (const isMounted of [true, false]) {
     const inner = await on({ 't/2/dev/null': '', 't/2/dev/fd': fifo() })
@@ -241,4 +248,14 @@ test('written late are files that are newer than the switch, and are not the sam
     const path = (Object.keys(literal)[0] as string).slice('old/'.length)
     assert.deepEqual(await writtenLate(disk, old, next, left), isLate ? [path] : [], what)
   }
+})
+
+test('a file of which all names are in the tree goes with it, however many it has', async () => {
+  const left = { sec: 1_700_000_000, nsec: 500 }
+  const names: Literal = { 'old/f': file('', { mtime: { sec: left.sec + 1, nsec: 0 } }), 'old/g': hardlink('old/f'), new: dir() }
+  const late = async (more: Literal): Promise<readonly string[]> => await writtenLate(await on({ ...names, ...more }), old, next, left)
+  assert.deepEqual((await late({})).toSorted(), ['f', 'g'])
+  assert.deepEqual((await late({ 'old/var/db/bindery/store/1/0': hardlink('old/f') })).toSorted(), ['f', 'g'])
+  for (const elsewhere of ['new/f', 'new/g', 'new/h', 'other/f'])
+    assert.deepEqual(await late({ [elsewhere]: hardlink('old/f') }), [], elsewhere)
 })

@@ -1,5 +1,6 @@
 import { BinderyError, isBinderyError } from '../../../base/error.ts'
 import { baseName, joinPath, parentPath, showPath } from '../../../base/path.ts'
+import { inodeKey } from '../apply/links.ts'
 import { inTree, lookOver } from './clone.ts'
 import { closedOf, folderOf, nextLinkOf, treeOf } from './place.ts'
 import { isStateFile } from './state-files.ts'
@@ -33,7 +34,7 @@ export async function removeTree(disk: Disk, path: RelPath): Promise<void> {
   const name = baseName(path).split('.')[0] as string
   const gone = joinPath(parentPath(path), `${name}.gone`)
   if (path !== gone) {
-    if ((await disk.lstat(gone)) !== undefined) await removeAll(disk, gone, stat.device)
+    await removeAll(disk, gone, stat.device)
     await disk.rename(path, gone)
   }
   await removeAll(disk, gone, stat.device)
@@ -103,12 +104,16 @@ export async function closeTree(place: Place, tree: Tree): Promise<Tree> {
 
 /**
  * Files that were written into a tree after another one had come in its place, by who still had them open: nobody would look for them
- * there. What is in the tree that counts now, too, is not lost.
+ * there. What has a name in another tree, too, is not lost.
  */
 export async function writtenLate(disk: Disk, tree: RelPath, current: RelPath, left: Timestamp): Promise<readonly RelPath[]> {
   const late: RelPath[] = []
-  for (const [path, { kind, size, mtime, nlink }] of await lookOver(disk, tree)) {
-    if (kind !== 'file' || nlink > 1 || isStateFile(path)) continue
+  const stats = await lookOver(disk, tree)
+  const names = new Map<string, number>()
+  for (const key of [...stats.values()].map(inodeKey)) names.set(key, (names.get(key) ?? 0) + 1)
+  for (const [path, stat] of stats) {
+    const { kind, size, mtime, nlink } = stat
+    if (kind !== 'file' || nlink > (names.get(inodeKey(stat)) as number) || isStateFile(path)) continue
     if (mtime.sec < left.sec || (mtime.sec === left.sec && mtime.nsec <= left.nsec)) continue
     const now = await lstatBelow(disk, inTree(current, path))
     if (now?.size !== size || now.mtime.sec !== mtime.sec || now.mtime.nsec !== mtime.nsec) late.push(path)
