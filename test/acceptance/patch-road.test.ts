@@ -13,7 +13,7 @@ import { isTurn } from '../helpers/whole-suite.ts'
 
 const tools = { ...needs('busybox', 'mtree', 'getfattr', 'setfattr'), ...needsRoot() }
 
-if (isTurn(0))
+if (isTurn(2))
   test('patches are installed in order or rolled up, and taken back one by one or all at once', tools, async () => {
     await inTemporary(async (work) => {
       const env = { ...process.env, PATH: `${resolve('bin')}:${process.env['PATH'] ?? ''}` }

@@ -49,15 +49,19 @@ export function oneLine(text: string): string {
 }
 
 /**
- * Takes out what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
- * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did. With `survivorsToo`
- * also what it would believe while a helper of tests has changed, which it does not look at.
+ * Takes out of a report what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
+ * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did; and what took too long may
+ * have been the machine. With `survivorsToo` also what it would believe while a helper of tests has changed, which it does not look at. Of files that
+ * are not tried now all is kept.
  */
-export function forgetUncertain(file: string, survivorsToo: boolean): void {
-  if (!existsSync(file)) return
-  const report = JSON.parse(readFileSync(file, 'utf8')) as Report
+export function forgetUncertain(report: string, mutated: readonly string[], survivorsToo: boolean): void {
+  if (!existsSync(report)) return
+  const known = JSON.parse(readFileSync(report, 'utf8')) as Report
   const isCertain = ({ status, static: whileLoading = false }: Reported): boolean =>
-    status === 'Killed' || (status !== 'NoCoverage' && !whileLoading && !survivorsToo)
-  const files = Object.entries(report.files).map(([name, one]) => [name, { ...one, mutants: one.mutants.filter(isCertain) }] as const)
-  writeFileSync(file, JSON.stringify({ ...report, files: Object.fromEntries(files) }))
+    status === 'Killed' || (status === 'Survived' && !whileLoading && !survivorsToo)
+  const left = Object.entries(known.files).map(([name, one]) => {
+    const mutants = mutated.includes(name) ? one.mutants.filter(isCertain) : one.mutants
+    return [name, { ...one, mutants }] as const
+  })
+  writeFileSync(report, JSON.stringify({ ...known, files: Object.fromEntries(left) }))
 }

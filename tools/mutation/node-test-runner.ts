@@ -1,7 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { textsForPeople } from './texts-for-people.ts'
 import { TestProcess } from './test-process-handle.ts'
-import type { RunTest, TestReport, TestRequest } from './protocol.ts'
+import type { TestReport, TestRequest } from './protocol.ts'
 
 /**
  * A test runner for StrykerJS, which runs those tests of `node:test` alone that reach the mutant's code. One process takes mutant
@@ -18,15 +19,27 @@ type MutantRun = {
 
 type Answer = { readonly status: string } & Readonly<Record<string, unknown>>
 
+type NodeTests = Pick<TestRequest, 'files' | 'leaveOut'> & {
+  /** The file by which the dry run, which has a process of its own, tells the others `Known`. */
+  readonly times: string
+}
+
+/** In milliseconds on a processor. */
+type Known = {
+  readonly times: Readonly<Record<string, number>>
+  /** What a process uses beside its tests, to start and to load its modules. */
+  readonly overhead: number
+}
+
 class NodeTestRunner {
   static readonly inject = ['options'] as const
-  readonly #tests: Pick<TestRequest, 'files' | 'leaveOut'>
+  readonly #tests: NodeTests
   #process: TestProcess | undefined
-  #known: ReadonlyMap<string, RunTest> = new Map()
+  #known: Known | undefined
   /** Tests that have found mutants, the last one first: it mostly finds the next one as well. */
   #killers: readonly string[] = []
 
-  constructor(options: { readonly nodeTests: Pick<TestRequest, 'files' | 'leaveOut'> }) {
+  constructor(options: { readonly nodeTests: NodeTests }) {
     this.#tests = options.nodeTests
   }
 
@@ -38,7 +51,9 @@ class NodeTestRunner {
     const report = await this.#fresh().run(this.#tests, timeout)
     if (typeof report === 'string') return { status: report === 'late' ? 'timeout' : 'error', errorMessage: report }
     if (report.failed !== undefined) return { status: 'error', errorMessage: `${report.failed.id}: ${report.failed.message}` }
-    this.#known = new Map(report.tests.map((one) => [one.id, one]))
+    const times = Object.fromEntries(report.tests.map((one) => [one.id, one.milliseconds]))
+    const known: Known = { times, overhead: report.milliseconds - sumOf(Object.values(times)) }
+    writeFileSync(this.#tests.times, JSON.stringify(known))
     const tests = report.tests.map(({ id, file, milliseconds, line, column }) => ({
       id,
       name: id,
@@ -52,15 +67,18 @@ class NodeTestRunner {
   }
 
   async mutantRun({ testFilter, hitLimit, activeMutant, reloadEnvironment = false }: MutantRun): Promise<Answer> {
-    const only = this.#inOrder(testFilter ?? [...this.#known.keys()])
+    const { times, overhead } = (this.#known ??= JSON.parse(readFileSync(this.#tests.times, 'utf8')) as Known)
+    const only = this.#inOrder(testFilter ?? Object.keys(times), times)
+    const { files, leaveOut } = this.#tests
     const request: TestRequest = {
-      ...this.#tests,
+      files,
+      leaveOut,
       mutant: activeMutant.id,
       whileLoading: reloadEnvironment,
       only,
       ...(hitLimit === undefined ? {} : { hitLimit }),
     }
-    const report = await this.#report(request, maxOverhead + 2 * only.reduce((sum, id) => sum + this.#timeOf(id), 0))
+    const report = await this.#report(request, spare + overhead + 3 * sumOf(only.map((id) => times[id] ?? 0)))
     const nrOfTests = only.length
     if (report === 'late' || (typeof report === 'object' && report.endless)) return { status: 'timeout' }
     if (typeof report === 'string') return { status: 'killed', killedBy: only.slice(0, 1), failureMessage: report, nrOfTests }
@@ -71,16 +89,12 @@ class NodeTestRunner {
   }
 
   /** What is likely to fail first, then what takes least. */
-  #inOrder(ids: readonly string[]): readonly string[] {
+  #inOrder(ids: readonly string[], times: Known['times']): readonly string[] {
     const rank = (id: string): number => {
       const at = this.#killers.indexOf(id)
       return at < 0 ? this.#killers.length : at
     }
-    return ids.toSorted((a, b) => rank(a) - rank(b) || this.#timeOf(a) - this.#timeOf(b))
-  }
-
-  #timeOf(id: string): number {
-    return this.#known.get(id)?.milliseconds ?? 0
+    return ids.toSorted((a, b) => rank(a) - rank(b) || (times[a] ?? 0) - (times[b] ?? 0))
   }
 
   dispose(): void {
@@ -90,8 +104,7 @@ class NodeTestRunner {
   async #report(request: TestRequest, limit: number): Promise<TestReport | string> {
     const used = request.whileLoading === true ? undefined : this.#process
     const first = used === undefined ? undefined : await used.run(request, limit)
-    if (first === 'late') this.#retire()
-    if (isCertain(first) || first === 'late') return first
+    if (isCertain(first)) return first
     const report = await this.#fresh().run(request, limit)
     if (request.whileLoading === true || typeof report === 'string' || report.passesOtherwise === false) this.#retire()
     return report
@@ -110,8 +123,12 @@ class NodeTestRunner {
 
 /** What Stryker waits: long enough for this runner to judge by itself, on a busy machine too. */
 export const spareTime = 600_000
-/** What starting and loading the modules may take on a processor. */
-const maxOverhead = 3000
+function sumOf(all: readonly number[]): number {
+  return all.reduce((sum, one) => sum + one, 0)
+}
+
+/** For what differs from run to run. */
+const spare = 3000
 
 /** Killed, by the mutant alone. */
 function isCertain(report: TestReport | string | undefined): report is TestReport {

@@ -16,6 +16,8 @@ export type TestRequest = {
 
 export type TestReport = {
   readonly tests: readonly RunTest[]
+  /** What its process has used until now, on a processor and with its children. */
+  readonly milliseconds: number
   /** The first test that failed: nothing was run after it. */
   readonly failed?: { readonly id: string; readonly message: string }
   /** It passes without the mutant, in the same process. */
@@ -30,7 +32,7 @@ export type RunTest = {
   /** `FILE > NAME`, with the names of the suites around it. */
   readonly id: string
   readonly file: string
-  /** On a processor. */
+  /** On a processor, with its children. */
   readonly milliseconds: number
   /** Of its definition, from 0. */
   readonly line: number

@@ -48,7 +48,7 @@ type Terms = { readonly force: boolean; readonly survivors: boolean; readonly jo
 function runGroup(group: Group, { force, survivors, jobs }: Terms): void {
   const config = join(cache, `${group.name}.config.json`)
   const started = performance.now()
-  forgetUncertain(`${cache}/${group.name}.json`, survivors)
+  forgetUncertain(`${cache}/${group.name}.json`, group.mutate, survivors)
   writeFileSync(config, JSON.stringify(configOf(group, force, jobs), null, 2))
   // Its words go to a file: the table says what there is to say.
   const log = join(cache, `${group.name}.log`)
@@ -64,7 +64,7 @@ function configOf({ name, mutate, tests, leaveOut = [] }: Group, force: boolean,
     mutate,
     plugins: [resolve(import.meta.dirname, 'node-test-runner.ts')],
     testRunner: 'node-test',
-    nodeTests: { files: tests, leaveOut },
+    nodeTests: { files: tests, leaveOut, times: resolve(cache, `${name}.times.json`) },
     ignorers: ['texts-for-people'],
     coverageAnalysis: 'perTest',
     incremental: true,

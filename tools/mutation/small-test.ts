@@ -1,4 +1,5 @@
 import { counters } from './counters.ts'
+import { cpuTime } from './cpu-time.ts'
 
 /**
  * What our tests use of `node:test`, for tests that are run over and over in one process, any of them at any time. The process of
@@ -83,7 +84,7 @@ export async function runCases(
 ): Promise<{ readonly one: Case; readonly error: unknown } | undefined> {
   for (const one of chosen) {
     counters.currentTestId = one.id
-    const started = process.cpuUsage()
+    const started = usedTime()
     try {
       await enter(one.suite)
       await runCase(one)
@@ -92,10 +93,15 @@ export async function runCases(
     } finally {
       delete counters.currentTestId
     }
-    const { user, system } = process.cpuUsage(started)
-    onPass(one, (user + system) / 1000)
+    onPass(one, usedTime() - started)
   }
   return undefined
+}
+
+/** With that of the programs that tests start, which is most of it for some of them. */
+function usedTime(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000 + (cpuTime(process.pid)?.ofChildren ?? 0)
 }
 
 /** What a suite makes for its tests is made once. */

@@ -54,7 +54,7 @@ export class TestProcess {
 }
 
 /** Milliseconds between two looks, and how long a process may do nothing. */
-const [pause, maxIdle] = [200, 5000]
+const [pause, maxIdle] = [200, 10_000]
 
 function watch(pid: number, limit: number, end: () => void): NodeJS.Timeout {
   const first = cpuTime(pid)?.used ?? 0

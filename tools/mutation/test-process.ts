@@ -2,6 +2,7 @@ import { flushCompileCache, registerHooks } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { counters } from './counters.ts'
+import { cpuTime } from './cpu-time.ts'
 import { casesOf, runCases, type Case } from './small-test.ts'
 import type { RunTest, TestReport, TestRequest } from './protocol.ts'
 
@@ -46,7 +47,14 @@ async function answer({ files, leaveOut, only, mutant, whileLoading, hitLimit }:
   if (mutant === undefined) flushCompileCache()
   process.channel?.ref()
   const failed = failure && { id: failure.one?.id ?? chosen[0]?.id ?? '', message: String(failure.error) }
-  const report: TestReport = { tests, ...(failed && { failed, passesOtherwise: await passes(failure.one) }), coverage, endless }
+  const milliseconds = cpuTime(process.pid)?.used ?? 0
+  const report: TestReport = {
+    tests,
+    milliseconds,
+    ...(failed && { failed, passesOtherwise: await passes(failure.one) }),
+    coverage,
+    endless,
+  }
   process.send?.(report)
 }
 
