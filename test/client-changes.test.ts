@@ -63,6 +63,21 @@ test('what happens is told by path, whatever comes to lie beside', async () => {
   ])
 })
 
+test('a change knows where its content comes from: a release, or a file that is here and becomes one with it', async () => {
+  const { changes } = await changesOf({
+    before: { a: 'a', b: 'b', c: 'c' },
+    after: { a: 'a', b: hardlink('a'), c: 'new', d: hardlink('a') },
+  })
+  const origins = changes.map((change) =>
+    'of' in change ? [change.path, change.of, 'donor' in change ? change.donor : 'the release'] : [],
+  )
+  assert.deepEqual(origins, [
+    ['b', 'b', 'a'],
+    ['c', 'c', 'the release'],
+    ['d', 'd', 'a'],
+  ])
+})
+
 test('attributes that stay as they are here are told, and nothing happens', async () => {
   const of = (mode: number): Literal => ({ a: file('a', { mode }) })
   assert.deepEqual(await outcome({ before: of(0o755), after: of(0o555) }), [['attr a'], []])
@@ -150,7 +165,7 @@ for (const [what, given, subject] of [
   ['a file where a new content needs one', { before: { 'd/f': 'old' }, after: { 'd/f': 'new' }, on: { d: symlink('e'), e: dir() } }, '/d'],
   [
     'the first of several',
-    { before: { b: dir() }, after: { 'a/f': 'new', b: dir({ mode: 0o700 }), 'c/f': 'new' }, on: { a: 'mine', b: 'mine', c: 'mine' } },
+    { before: { a: dir(), b: dir() }, after: { a: dir(), 'a/f': 'new', b: dir({ mode: 0o700 }) }, on: { a: 'mine', b: 'mine' } },
     '/a',
   ],
 ] as const) {
