@@ -159,6 +159,11 @@ const three = { a: 'x', b: hardlink('a'), c: hardlink('a') }
 for (const [what, given, expected] of [
   ['a name that stays', { after: { c: 'x' } }, ['drop b of c', 'drop a of c', 'attr .']],
   ['the first of those that stay', { after: { b: 'x', c: hardlink('b') } }, ['drop a of b', 'attr .']],
+  [
+    'one that gets other attributes',
+    { after: { b: file('x', { mode: 0o600 }), c: hardlink('b') } },
+    ['attr b', 'attr c', 'drop a of b', 'attr .'],
+  ],
   ['none where all go', { after: {} }, ['drop c', 'drop b', 'drop a', 'attr .']],
   ['none that is another file here', { after: { c: 'x' }, on: { a: 'x', b: hardlink('a'), c: 'x' } }, ['drop b', 'drop a', 'attr .']],
   ['none that is not here', { after: { b: 'x', c: hardlink('b') }, on: { a: 'x', c: hardlink('a') } }, ['drop a of c', 'attr .']],

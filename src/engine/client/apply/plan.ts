@@ -259,12 +259,11 @@ async function folderAttributes({ disk, next, scope }: PlanInput, { changes, liv
     there.filter((path) => !live.nodes.has(path)),
     { scope, guess: () => undefined },
   )
-  return there.flatMap((path): readonly Action[] => {
+  return there.map((path): Action => {
     const old = (live.nodes.get(path) ?? view.nodes.get(path)) as DirEntry
     const wanted = (attrs.get(path) ?? old) as DirEntry
     const manifest = next.nodes.get(path)
     const mtime = touched.has(path) && manifest?.kind === 'dir' ? manifest.mtime : wanted.mtime
-    const node = withAttributesOf(wanted, { ...wanted, mtime })
-    return touched.has(path) || !sameAttributes(old, node) ? [{ kind: 'attr', path, old, new: node }] : []
+    return { kind: 'attr', path, old, new: withAttributesOf(wanted, { ...wanted, mtime }) }
   })
 }
