@@ -193,6 +193,9 @@ test('nothing is put into a folder that was removed here, and the topmost is tol
   const after = { 'games/deep/a': 'new', 'games/deep/more/b': 'new', 'games/c': 'new' }
   assert.deepEqual(await outcome({ before, after, on: {} }), [[], ['games removed']])
   assert.deepEqual(await outcome({ before, after, on: { games: dir() } }), [['add games/c'], ['games/deep removed']])
+  // Also where it is looked at earlier than its folder, as another name of a file.
+  const one = { before: { a: 'old', games: dir() }, after: { a: 'new', 'games/deep/a': hardlink('a') } }
+  assert.deepEqual(await outcome({ ...one, on: { a: 'old' } }), [['replace a'], ['games removed']])
 })
 
 test('an index of a kernel that is not here any more does not come, and nothing is said of it', async () => {

@@ -140,6 +140,11 @@ test('behind a phase the next one comes, and behind the last the rest', async ()
   assert.deepEqual(rest.incoming.stateFiles, [wholeManifest, ...removals])
 })
 
+test('a phase that is in place does not come again, whatever the release says of its paths by now', async () => {
+  const part = await nextOf({ record: { phases: [{ ...kernel, paths: ['/kernel', '/loader'] }] } }, state)
+  assert.deepEqual([part.phase, versions(part.installed)], [undefined, 'kernel 2, loader 1, world 1'])
+})
+
 test('a phase in which nothing happens here is passed over, and counts as done', async () => {
   const part = await nextOf({ record: { phases: [phase('none'), kernel] } })
   assert.equal(part.phase?.name, 'kernel')
