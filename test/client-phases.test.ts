@@ -99,11 +99,13 @@ async function textOf({ content }: StateFile): Promise<Uint8Array> {
 
 /** What is noted when the phase is in place. */
 async function noted(part: Part): Promise<PhaseState> {
-  const [manifest, noting] = part.phase?.stateFiles as readonly [StateFile, StateFile]
+  assert.ok(part.phase !== undefined)
+  const { stateFiles } = part.phase
+  const [manifest, noting] = stateFiles as readonly [StateFile, StateFile]
   assert.deepEqual([manifest.path, manifest.mode, manifest.size], ['next.mtree.zst', 0o640, after.length])
   assert.deepEqual(await textOf(manifest), after)
   const bytes = await textOf(noting)
-  assert.deepEqual([noting.path, noting.mode, noting.size, part.phase?.stateFiles.length], ['phase', 0o644, bytes.length, 2])
+  assert.deepEqual([noting.path, noting.mode, noting.size, stateFiles.length], ['phase', 0o644, bytes.length, 2])
   return decodePhaseState(bytes)
 }
 

@@ -217,7 +217,7 @@ class Draft {
  */
 function checkParents(draft: Draft, { next, base }: ChangeInput, live: LiveView): void {
   // From the top down: so they come out of `pathsToLookAt`.
-  for (const [path, change] of [...draft.changes]) {
+  for (const [path, change] of draft.changes) {
     if (change.kind !== 'add' || draft.insteadOfFolder(parentPath(path)) !== 'nothing') continue
     // Of a kernel that came and went in between: a way back over both has no folder for them.
     if (isIndex(path)) draft.changes.delete(path)
