@@ -65,7 +65,11 @@ export const groups: readonly Group[] = [
       ...apply('plan decide look changes order install parts phases contents configuration policy refusals space replaced beside after'),
       ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
     ],
-    tests: [...tests('client-decide'), ...whileApplying, ...tests('old-names crash/phases')],
+    tests: [
+      ...tests('client-decide client-changes client-plan client-summary client-parts client-phases'),
+      ...whileApplying,
+      ...tests('old-names crash/phases'),
+    ],
     leaveOut: [
       'a machine that stops at any call',
       'before it has the old kernels or the new ones, by recover and by recover --undo',

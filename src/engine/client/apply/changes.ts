@@ -182,9 +182,9 @@ class Draft {
 
   keep(path: RelPath, reason: Kept['reason'], beside?: Node): void {
     this.changes.delete(path)
-    const at = reason === 'removed' ? this.#topMissing(path) : path
+    const at = this.#topMissing(path)
     this.kept.set(at, { path: at, reason })
-    if (beside !== undefined && beside.kind !== 'dir') this.besides.set(path, beside)
+    if (beside !== undefined) this.besides.set(path, beside)
   }
 
   keepNeeded({ path, by }: Need): void {
@@ -192,21 +192,18 @@ class Draft {
     this.kept.set(path, { path, reason: 'needed', ...(by === undefined ? {} : { by }) })
   }
 
-  /** Of a folder that was removed here, one line is enough. */
+  /** Of a folder that was removed here, one line is enough; where the path is there, it is the path itself. */
   #topMissing(path: RelPath): RelPath {
     let top = path
     while (!this.#live.stats.has(parentPath(top))) top = parentPath(top)
     return top
   }
 
-  /** Whether there will be a folder at `path`, and if not, what is there. */
-  folderAt(path: RelPath): 'folder' | 'nothing' | 'other' {
+  /** What there will be at `path` instead of a folder. */
+  insteadOfFolder(path: RelPath): 'nothing' | 'other' | undefined {
     const change = this.changes.get(path)
-    if (change?.kind === 'remove') return 'nothing'
-    if (change?.kind === 'add' || change?.kind === 'replace') return change.new.kind === 'dir' ? 'folder' : 'other'
-    const stat = this.#live.stats.get(path)
-    if (stat === undefined) return 'nothing'
-    return stat.kind === 'dir' ? 'folder' : 'other'
+    const kind = change === undefined ? this.#live.stats.get(path)?.kind : 'new' in change ? change.new.kind : undefined
+    return kind === undefined ? 'nothing' : kind === 'dir' ? undefined : 'other'
   }
 
   sorted(): readonly Change[] {
@@ -219,14 +216,15 @@ class Draft {
  * change. Below a folder that was removed here nothing is put either, but that was somebody's will.
  */
 function checkParents(draft: Draft, { next, base }: ChangeInput, live: LiveView): void {
-  for (const [path, change] of [...draft.changes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (change.kind !== 'add' || path === rootPath || draft.folderAt(parentPath(path)) !== 'nothing') continue
+  // From the top down: so they come out of `pathsToLookAt`.
+  for (const [path, change] of draft.changes) {
+    if (change.kind !== 'add' || draft.insteadOfFolder(parentPath(path)) !== 'nothing') continue
     // Of a kernel that came and went in between: a way back over both has no folder for them.
     if (isIndex(path)) draft.changes.delete(path)
     else draft.keep(path, 'removed')
   }
-  const wanted = [...next.nodes.keys()].filter((path) => !live.stats.has(path) && isContentChanged(base, next, path))
-  const blocked = [...draft.blocked, ...wanted.flatMap((path) => blockedAncestor(draft, path) ?? [])].sort()
+  const wanted = [...next.nodes].filter(([path, node]) => !live.stats.has(path) && !isContentOf(base.nodes.get(path), node))
+  const blocked = [...draft.blocked, ...wanted.flatMap(([path]) => blockedAncestor(draft, path) ?? [])].sort()
   const first = blocked[0]
   if (first === undefined) return
   throw new BinderyError('conflict', `is no directory here, as it is in the release`, {
@@ -235,13 +233,12 @@ function checkParents(draft: Draft, { next, base }: ChangeInput, live: LiveView)
   })
 }
 
-function isContentChanged(base: NodeTree, next: NodeTree, path: RelPath): boolean {
-  const [old, wanted] = [base.nodes.get(path), next.nodes.get(path)]
-  return wanted !== undefined && (old === undefined || !sameContent(old, wanted))
+function isContentOf(old: Node | undefined, wanted: Node): boolean {
+  return old !== undefined && sameContent(old, wanted)
 }
 
 function blockedAncestor(draft: Draft, path: RelPath): RelPath | undefined {
-  for (let at = parentPath(path); at !== rootPath; at = parentPath(at)) if (draft.folderAt(at) === 'other') return at
+  for (let at = parentPath(path); at !== rootPath; at = parentPath(at)) if (draft.insteadOfFolder(at) === 'other') return at
   return undefined
 }
 
@@ -249,7 +246,8 @@ function blockedAncestor(draft: Draft, path: RelPath): RelPath | undefined {
 async function keepFullFolders(draft: Draft, input: ChangeInput): Promise<void> {
   const { disk, base } = input
   const going = [...draft.changes.values()].filter((change) => 'old' in change && change.old.kind === 'dir' && change.kind !== 'attr')
-  for (const change of going.sort((a, b) => (a.path > b.path ? -1 : 1))) {
+  // From the leaves.
+  for (const change of going.reverse()) {
     const names = await disk.readdir(change.path)
     const staying = names.map((name) => `${change.path}/${name}` as RelPath).filter((path) => draft.changes.get(path)?.kind !== 'remove')
     const isMounted = await isMountPoint(disk, change.path)

@@ -49,8 +49,7 @@ export async function joinParts({ parts, ...input }: Input): Promise<JoinedParts
 
 /** `ownerOf`: whose node counts, where it has one; the first one's otherwise. */
 export function joinTrees(trees: readonly NodeTree[], ownerOf: (path: RelPath) => number = () => -1): NodeTree {
-  const [first] = trees
-  if (first !== undefined && trees.length === 1) return first
+  if (trees.length === 1) return trees[0] as NodeTree
   const [nodes, groups, leaders] = [new Map<RelPath, Node>(), new Map<RelPath, readonly RelPath[]>(), new Map<RelPath, RelPath>()]
   for (const path of new Set(trees.flatMap((tree) => [...tree.nodes.keys()]))) {
     const owner = trees[ownerOf(path)]

@@ -100,7 +100,7 @@ async function lookAtState({ disk, scope }: PlanInput, stateFiles: readonly Stat
 type Seen = {
   readonly stats: ReadonlyMap<RelPath, Stat>
   readonly merges: Changes['merges']
-  readonly twins: ReadonlyMap<RelPath, RelPath>
+  readonly twins: Twins
 }
 
 /** A plan on its way: gives out slots and knows which contents have one already. */
@@ -112,7 +112,7 @@ class PlanDraft {
   readonly #input: PlanInput
   readonly #stats: ReadonlyMap<RelPath, Stat>
   readonly #finder: AreaFinder
-  readonly #twins: ReadonlyMap<RelPath, RelPath>
+  readonly #twins: Twins
   readonly #merges: Changes['merges']
   readonly #shared = new Map<string, Slot>()
   readonly #contents = new Map<RelPath, Slot>()
@@ -231,19 +231,15 @@ class PlanDraft {
 }
 
 /** Of every path that leaves a hard-link group: a name of the group that stays on the same inode. */
-function twinsOf({ base }: PlanInput, { changes, live }: Changes): ReadonlyMap<RelPath, RelPath> {
-  const leaving = new Set(changes.flatMap((change) => (change.kind === 'replace' || change.kind === 'remove' ? [change.path] : [])))
-  const twins = new Map<RelPath, RelPath>()
-  for (const path of leaving) {
-    const stat = live.stats.get(path)
-    const isTwin = (name: RelPath): boolean => {
-      const other = live.stats.get(name)
-      return !leaving.has(name) && other !== undefined && stat !== undefined && inodeKey(other) === inodeKey(stat)
-    }
-    const twin = base.groups.get(path)?.find(isTwin)
-    if (twin !== undefined) twins.set(path, twin)
+type Twins = ReadonlyMap<RelPath, RelPath | undefined>
+
+function twinsOf({ base }: PlanInput, { changes, live }: Changes): Twins {
+  const leaving = new Set(changes.filter(({ kind }) => kind === 'replace' || kind === 'remove').map(({ path }) => path))
+  const isTwin = (path: RelPath, name: RelPath): boolean => {
+    const other = live.stats.get(name)
+    return !leaving.has(name) && other !== undefined && inodeKey(other) === inodeKey(live.stats.get(path) as Stat)
   }
-  return twins
+  return new Map([...leaving].map((path) => [path, base.groups.get(path)?.find((name) => isTwin(path, name))]))
 }
 
 type Coming = Extract<Change, { readonly kind: 'add' | 'replace' }>
@@ -253,25 +249,21 @@ type Coming = Extract<Change, { readonly kind: 'add' | 'replace' }>
  * executor sets attributes of folders when all else is done.
  */
 async function folderAttributes({ disk, next, scope }: PlanInput, { changes, live }: Changes): Promise<readonly Action[]> {
-  const attrs = new Map(
-    changes.flatMap((change) => (change.kind === 'attr' && change.new.kind === 'dir' ? [[change.path, change] as const] : [])),
-  )
-  const gone = new Set(
-    changes.flatMap((change) => ('old' in change && change.old.kind === 'dir' && change.kind !== 'attr' ? [change.path] : [])),
-  )
-  const touched = new Set(changes.flatMap((change) => (change.kind === 'attr' ? [] : [parentPath(change.path)])))
+  const attrs = new Map(changes.flatMap((change) => (change.kind === 'attr' ? [[change.path, change.new] as const] : [])))
+  const moving = changes.filter(({ kind }) => kind !== 'attr')
+  const gone = new Set(moving.map(({ path }) => path))
+  const touched = new Set(moving.map(({ path }) => parentPath(path)))
   const there = [...new Set([...attrs.keys(), ...touched])].filter((path) => live.stats.get(path)?.kind === 'dir' && !gone.has(path)).sort()
   const view = await lookAt(
     disk,
     there.filter((path) => !live.nodes.has(path)),
     { scope, guess: () => undefined },
   )
-  return there.flatMap((path): readonly Action[] => {
+  return there.map((path): Action => {
     const old = (live.nodes.get(path) ?? view.nodes.get(path)) as DirEntry
-    const wanted = (attrs.get(path)?.new ?? old) as DirEntry
+    const wanted = (attrs.get(path) ?? old) as DirEntry
     const manifest = next.nodes.get(path)
     const mtime = touched.has(path) && manifest?.kind === 'dir' ? manifest.mtime : wanted.mtime
-    const node = withAttributesOf(wanted, { ...wanted, mtime })
-    return touched.has(path) || !sameAttributes(old, node) ? [{ kind: 'attr', path, old, new: node }] : []
+    return { kind: 'attr', path, old, new: withAttributesOf(wanted, { ...wanted, mtime }) }
   })
 }
