@@ -54,7 +54,7 @@ async function aroundAreas(
 
 async function putBackTimes(disk: Disk, areas: readonly KnownArea[]): Promise<void> {
   const times = areas.flatMap(({ path, above }) => (above === undefined ? [] : [{ path: parentPath(path), mtime: above }]))
-  if (times.length > 0) await disk.setTimes(times)
+  await disk.setTimes(times)
   for (const { path } of times) await disk.sync(path)
 }
 
