@@ -209,6 +209,19 @@ test('the time of a folder above is put back by the sweep that comes after a kil
   assert.deepEqual(await readAreas(disk), [{ path: 'usr/.bindery' }, { path: 'home/.bindery' }])
 })
 
+test('where that folder is not there the time is kept until it is', async () => {
+  const disk = await on({ usr: dir(), 'home/.bindery': dir() }, [pending('usr/.bindery'), pending('usr/local/.bindery'), 'home/.bindery'])
+  await swept(disk)
+  assert.deepEqual(await timeOf(disk, 'usr'), mtime)
+  assert.deepEqual(await readAreas(disk), [{ path: 'usr/.bindery' }, pending('usr/local/.bindery')])
+  await swept(disk)
+  assert.deepEqual(await readAreas(disk), [{ path: 'usr/.bindery' }, pending('usr/local/.bindery')])
+  await plant(disk, { 'usr/local': dir() })
+  await swept(disk)
+  assert.deepEqual(await timeOf(disk, 'usr/local'), mtime)
+  assert.deepEqual(await readAreas(disk), [{ path: 'usr/.bindery' }, { path: 'usr/local/.bindery' }])
+})
+
 test('killed at any call, areas are swept without a trace', async () => {
   const areas = holder(1, state, 'usr/.bindery', 'home/.bindery')
   const run = async (disk: Disk): Promise<void> => {
