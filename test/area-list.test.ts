@@ -5,6 +5,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { text } from './helpers/client-world.ts'
 import { plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
+import type { BinderyError } from '../src/base/error.ts'
 import type { KnownArea } from '../src/engine/client/apply/area-list.ts'
 import type { Disk } from '../src/port/disk.ts'
 
@@ -72,7 +73,7 @@ test('what is no list of areas is refused by its name', async () => {
     assert.deepEqual(await refused(readAreas(await listed(`bindery-areas 1\n${line}`))), ['bad-format', `/${path}`], line)
 })
 
-test('a file that has not even the shape of one is told by its name, too', async () => {
+test('a file that has not even the shape of one is told by its name, too, and what to do about it', async () => {
   const shapes = {
     '': 'bad-format',
     'bindery-areas 1': 'bad-format',
@@ -84,4 +85,8 @@ test('a file that has not even the shape of one is told by its name, too', async
   }
   for (const [content, code] of Object.entries(shapes))
     assert.deepEqual(await refused(readAreas(await listed(content))), [code, `/${path}`])
+  await assert.rejects(
+    async () => await readAreas(await listed('')),
+    ({ hint }: BinderyError) => hint?.startsWith('remove it') === true,
+  )
 })
