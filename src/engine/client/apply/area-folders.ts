@@ -54,7 +54,7 @@ async function aroundAreas(
 
 async function putBackTimes(disk: Disk, areas: readonly KnownArea[]): Promise<void> {
   const times = areas.flatMap(({ path, above }) => (above === undefined ? [] : [{ path: parentPath(path), mtime: above }]))
-  if (times.length > 0) await disk.setTimes(times)
+  await disk.setTimes(times)
   for (const { path } of times) await disk.sync(path)
 }
 
@@ -88,8 +88,7 @@ export async function syncAreas(disk: Disk, { transaction, areas }: SlotHolder):
  * system that is not mounted is left for later. The stage tells that there is something to sweep: it goes when the rest has gone for good.
  */
 export async function sweepAreas(disk: Disk, needed: ReadonlySet<number>): Promise<void> {
-  const known = await readAreas(disk)
-  await finishTimes(disk, known)
+  const known = await finishTimes(disk, await readAreas(disk))
   const areas: RelPath[] = []
   for (const path of [...known.map((area) => area.path), stateFolder]) if (await isFolder(disk, path)) areas.push(path)
   for (const path of areas) {
@@ -100,23 +99,22 @@ export async function sweepAreas(disk: Disk, needed: ReadonlySet<number>): Promi
   const empty: RelPath[] = []
   for (const path of areas) if (path !== stateFolder && (await isEmptyArea(disk, path))) empty.push(path)
   if (empty.length === 0) return
-  const others = known.flatMap(({ path }) => (empty.includes(path) ? [] : [{ path }]))
+  const others = known.filter(({ path }) => !empty.includes(path))
   await aroundAreas(disk, others, empty, async () => {
     for (const area of empty) await removeBelow(disk, area)
     return []
   })
 }
 
-/** Of a run that was stopped between making or removing an area and putting the time back. */
-async function finishTimes(disk: Disk, known: readonly KnownArea[]): Promise<void> {
+/** Of a run that was stopped between making or removing an area and putting the time back. Answers what is left, as of what is not mounted. */
+async function finishTimes(disk: Disk, known: readonly KnownArea[]): Promise<readonly KnownArea[]> {
   const pending: KnownArea[] = []
   for (const area of known) if (area.above !== undefined && (await isFolder(disk, parentPath(area.path)))) pending.push(area)
-  if (pending.length === 0) return
+  if (pending.length === 0) return known
   await putBackTimes(disk, pending)
-  await writeAreas(
-    disk,
-    known.map(({ path }) => ({ path })),
-  )
+  const left = known.map((area) => (pending.includes(area) ? { path: area.path } : area))
+  await writeAreas(disk, left)
+  return left
 }
 
 /** What a folder above became a link of is not ours to look into. */

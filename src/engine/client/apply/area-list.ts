@@ -1,4 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
+import { BinderyError, toldOf } from '../../../base/error.ts'
 import { parseRelPath } from '../../../base/path.ts'
 import { decodeLines, encodeLines } from '../../../format/lines.ts'
 import { readStateFile, stateFolder, writeStateFile } from '../state.ts'
@@ -19,8 +19,16 @@ const format: LinesFormat = { firstLine: 'bindery-areas 1', maxBytes: 1 << 20, m
 
 export async function readAreas(disk: DiskReader): Promise<readonly KnownArea[]> {
   const bytes = await readStateFile(disk, areasFile, format.maxBytes)
+  try {
+    return bytes === undefined ? [] : decodeAreas(bytes)
+  } catch (error) {
+    throw toldOf(error, `/${areasFile}`, 'remove it; .bindery folders at the top of file systems are found again when they are used')
+  }
+}
+
+function decodeAreas(bytes: Uint8Array): readonly KnownArea[] {
   const areas: KnownArea[] = []
-  for (const { key, value } of bytes === undefined ? [] : decodeLines(format, bytes)) {
+  for (const { key, value } of decodeLines(format, bytes)) {
     const last = areas.at(-1)
     if (key === 'area') areas.push({ path: parseRelPath(value) ?? refuse() })
     else if (key === 'above' && last !== undefined) areas.splice(-1, 1, { ...last, above: decodeTime(value) })
@@ -47,8 +55,5 @@ function decodeTime(text: string): Timestamp {
 }
 
 function refuse(): never {
-  throw new BinderyError('bad-format', 'is no list of areas', {
-    subject: `/${areasFile}`,
-    hint: 'remove it; .bindery folders at the top of file systems are found again when they are used',
-  })
+  throw new BinderyError('bad-format', 'is no list of areas')
 }

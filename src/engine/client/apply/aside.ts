@@ -75,13 +75,12 @@ export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf,
   switch (node.kind) {
     case 'symlink':
       return await disk.symlink(path, node.target)
-    case 'fifo':
-      return await disk.mknod(path, { kind: 'fifo' })
     case 'char':
     case 'block':
       return await disk.mknod(path, { kind: node.kind, major: node.major, minor: node.minor })
+    // Whoever listens on a socket makes it anew.
     case 'socket':
-      // Whoever listens on it makes it anew.
+    case 'fifo':
       return await disk.mknod(path, { kind: 'fifo' })
   }
 }
