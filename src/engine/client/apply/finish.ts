@@ -43,8 +43,7 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
   const { disk, config, clock, signal } = input
   const scope = await planScope(disk, config)
   const { base, next, formers } = await treesOf(input)
-  let needed: readonly Need[] = []
-  let running: StaleReport = { processes: [] }
+  let found!: Pick<Finishing, 'needed' | 'running'>
   const plan = await makePlan({
     disk,
     base,
@@ -55,12 +54,13 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
     way: 'install',
     isProtected: (path) => matchesAny(config.protect, path),
     neededOf: async (changes) => {
-      running = await input.processes.usersOf(await goingFiles(disk, changes))
+      const running = await input.processes.usersOf(await goingFiles(disk, changes))
       const linked = await neededLibraries({ disk, base, next, folders: config.programs, signal }, changes)
-      return (needed = [...linked, ...mappedAlone(running, linked)])
+      found = { needed: [...linked, ...mappedAlone(running, linked)], running }
+      return found.needed
     },
     originOf: (path) => ({ kind: 'content', path }),
-    stateFiles: (found) => formers.flatMap(({ stateFiles }) => stateFiles(found)),
+    stateFiles: (changes) => formers.flatMap(({ stateFiles }) => stateFiles(changes)),
     header: {
       transaction: await nextTransaction(disk),
       purpose: 'install',
@@ -72,7 +72,7 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
       reboot: [],
     },
   })
-  return { plan, needed, running }
+  return { plan, ...found }
 }
 
 type Trees = { readonly base: NodeTree; readonly next: NodeTree; readonly formers: readonly Former[] }
