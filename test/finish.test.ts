@@ -210,6 +210,12 @@ test('what several channels have left goes in one plan, and stays what another o
   ])
 })
 
+test('a path that another channel has with another content is not touched: there is nothing to put there', async () => {
+  const channels = { base: { installed, former }, ports: { installed: { [foo]: library('libfoo.so.1.1') } } }
+  const found = await finish({ channels, here: former })
+  assert.deepEqual(actions(found), [`swap ${list}`])
+})
+
 test('a channel that is not among those of the plan keeps what it has', async () => {
   const world: World = { channels: { base: { installed, former }, ports: { installed: former } } }
   const disk = await machineOf(world)

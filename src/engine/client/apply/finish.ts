@@ -86,7 +86,12 @@ async function treesOf({ disk, channels, config, signal }: FinishInput): Promise
   const formers: Former[] = []
   for (const [i, incoming] of channels.entries())
     formers.push(await withFormer({ disk, incoming, together, base: trees[i] as NodeTree, next, scope, look: { signal } }))
-  return { base: joinTrees(formers.map(({ base }) => base)), next, formers }
+  // What a channel has now is that one's, whatever another one had there before.
+  const base = joinTrees(
+    formers.map((former) => former.base),
+    (path) => trees.findIndex(({ nodes }) => nodes.has(path)),
+  )
+  return { base, next, formers }
 }
 
 async function goingFiles(disk: Disk, changes: ReadonlyMap<RelPath, Change>): Promise<readonly ReplacedFile[]> {
