@@ -94,9 +94,10 @@ async function treesOf({ disk, channels, config, signal }: FinishInput): Promise
   return { base, next, formers }
 }
 
+/** Of changes that are removals all of them. */
 async function goingFiles(disk: Disk, changes: ReadonlyMap<RelPath, Change>): Promise<readonly ReplacedFile[]> {
   const found: ReplacedFile[] = []
-  for (const { kind, path } of changes.values()) if (kind === 'remove') found.push({ path, inode: (await disk.lstat(path))?.inode })
+  for (const path of changes.keys()) found.push({ path, inode: (await disk.lstat(path))?.inode })
   return found
 }
 
