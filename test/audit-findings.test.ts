@@ -203,7 +203,7 @@ test('a content that an install has merged is told so, and no other', async () =
   const others: readonly Finding[] = [
     changed('etc/conf', fileNode('etc/conf', 'mine')),
     changed('etc/other', fileNode('etc/other', 'both')),
-    changed('etc/conf', { ...fileNode('etc/conf', 'both'), kind: 'symlink', target: 'both' } as Node),
+    changed('etc/conf', { ...fileNode('etc/conf', 'both'), kind: 'symlink', target: 'both' }),
     { path: relPath('etc/conf'), kind: 'missing', aspects: [] },
   ]
   const own = changed('etc/conf', fileNode('etc/conf', 'both'))

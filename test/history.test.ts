@@ -88,7 +88,7 @@ for (const [what, kept, goal, expected] of [
   ['all phases of a release', phases, steps(2), [3, 2, 1]],
   ['to what another channel had before one of the phases', phases, release('7'), [3, 2, 1]],
   ['to what the first of two channels had', { 1: install(change('ports', '7', '8'), first) }, release('7'), [1]],
-  ['without a look at what is older', { 1: 'damaged', ...{ 2: install(second), 3: install(third) } }, steps(2), [3, 2]],
+  ['without a look at what is older', { 1: 'damaged', 2: install(second), 3: install(third) }, steps(2), [3, 2]],
 ] as const)
   test(`a way back takes ${what}`, async () => {
     assert.deepEqual(await wayBack(kept, goal), expected)

@@ -104,10 +104,7 @@ for (const [what, before, isWritten] of [
     await writeJournal(watched, journal(3), async () => utf8(program))
     const [laid, stat] = [await text(disk, statePaths.recover), await disk.lstat(statePaths.recover)]
     assert.deepEqual([laid, stat?.kind, stat?.mode], [program, 'file', 0o700])
-    const [laying, beginning] = ['recover', 'journal'].map((name) => calls.indexOf(`rename var/db/bindery/${name}.new`)) as [
-      number,
-      number,
-    ]
+    const [laying, beginning] = ['recover', 'journal'].map((name) => calls.indexOf(`rename var/db/bindery/${name}.new`)) as [number, number]
     assert.equal(laying >= 0, isWritten)
     assert.ok(laying < beginning)
     assert.deepEqual(await readJournal(disk), journal(3))
