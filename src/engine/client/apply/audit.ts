@@ -1,4 +1,4 @@
-import { isWithin, joinPath, parentPath } from '../../../base/path.ts'
+import { comparePaths, isWithin, joinPath, parentPath } from '../../../base/path.ts'
 import { matchesAny } from '../../../format/conf.ts'
 import { inodeKey } from './links.ts'
 import { lookAt } from './look.ts'
@@ -49,13 +49,13 @@ export type Audit = { readonly findings: readonly Finding[]; readonly wanted: No
 export async function audit({ disk, manifest, config, signal, meter }: AuditInput): Promise<Audit> {
   const scope = await planScope(disk, config)
   const wanted = nodeTree(manifest, scope)
-  const live = await lookAt(disk, [...wanted.nodes.keys()].sort(), { scope, guess: () => undefined, signal, meter })
+  const live = await lookAt(disk, [...wanted.nodes.keys()], { scope, guess: () => undefined, signal, meter })
   const shared = sharedInodes(live)
   const isGenerated = await generatedHere(disk, config)
   const isAbsent = ({ path }: Node): boolean => !live.nodes.has(path) && matchesAny(config.without, path)
   const findings = [...wanted.nodes.values()].flatMap((node) => (isAbsent(node) ? [] : (compareNode(node, wanted, live, shared) ?? [])))
   const own = findings.flatMap((finding) => (isGenerated(finding.path) ? withoutMade(finding) : [finding]))
-  return { findings: own.sort(byPath), wanted, live }
+  return { findings: own, wanted, live }
 }
 
 /** Content, time and links are the system's own; whose it is, and who may do what with it, is the release's. */
@@ -102,15 +102,10 @@ export function sharedInodes(live: LiveView): SharedInodes {
 function isLinkedAsWanted(path: RelPath, { groups }: NodeTree, live: LiveView, shared: SharedInodes): boolean {
   const group = (groups.get(path) ?? [path]).filter((name) => live.nodes.has(name))
   const stat = live.stats.get(path) as Stat
-  if (stat.kind === 'dir') return true
   const first = live.stats.get(group[0] as RelPath) as Stat
   // A group that the tree spreads over file systems cannot share.
   if (first.device === stat.device && inodeKey(first) !== inodeKey(stat)) return false
   return (shared.get(inodeKey(stat)) ?? [path]).every((name) => group.includes(name))
-}
-
-function byPath(a: Finding, b: Finding): number {
-  return a.path < b.path ? -1 : a.path > b.path ? 1 : 0
 }
 
 /** Says of changed contents which of them are an install's own work. */
@@ -136,7 +131,7 @@ export async function findExtras(
   const folders = new Set(
     manifests.flatMap(({ entries }) => entries.flatMap(({ path, kind }) => (kind === 'dir' && !excluded(path) ? [path] : []))),
   )
-  const { stats } = await lookAt(disk, [...folders].sort(), { scope: { xattrs: false, flags: false, excluded }, guess: () => undefined })
+  const { stats } = await lookAt(disk, [...folders], { scope: { xattrs: false, flags: false, excluded }, guess: () => undefined })
   const extras: Finding[] = []
   for (const folder of folders) {
     if (stats.get(folder)?.kind !== 'dir') continue
@@ -146,7 +141,7 @@ export async function findExtras(
         extras.push({ path, kind: 'extra', aspects: [] })
     }
   }
-  return extras.sort(byPath)
+  return extras.sort((a, b) => comparePaths(a.path, b.path))
 }
 
 /** The findings with the folders above them: repairing a name changes its folder's time, which is put back. */

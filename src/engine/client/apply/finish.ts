@@ -43,8 +43,7 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
   const { disk, config, clock, signal } = input
   const scope = await planScope(disk, config)
   const { base, next, formers } = await treesOf(input)
-  let needed: readonly Need[] = []
-  let running: StaleReport = { processes: [] }
+  let found!: Pick<Finishing, 'needed' | 'running'>
   const plan = await makePlan({
     disk,
     base,
@@ -55,12 +54,13 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
     way: 'install',
     isProtected: (path) => matchesAny(config.protect, path),
     neededOf: async (changes) => {
-      running = await input.processes.usersOf(await goingFiles(disk, changes))
+      const running = await input.processes.usersOf(await goingFiles(disk, changes))
       const linked = await neededLibraries({ disk, base, next, folders: config.programs, signal }, changes)
-      return (needed = [...linked, ...mappedAlone(running, linked)])
+      found = { needed: [...linked, ...mappedAlone(running, linked)], running }
+      return found.needed
     },
     originOf: (path) => ({ kind: 'content', path }),
-    stateFiles: (found) => formers.flatMap(({ stateFiles }) => stateFiles(found)),
+    stateFiles: (changes) => formers.flatMap(({ stateFiles }) => stateFiles(changes)),
     header: {
       transaction: await nextTransaction(disk),
       purpose: 'install',
@@ -72,7 +72,7 @@ export async function planFinish(input: FinishInput): Promise<Finishing> {
       reboot: [],
     },
   })
-  return { plan, needed, running }
+  return { plan, ...found }
 }
 
 type Trees = { readonly base: NodeTree; readonly next: NodeTree; readonly formers: readonly Former[] }
@@ -86,12 +86,18 @@ async function treesOf({ disk, channels, config, signal }: FinishInput): Promise
   const formers: Former[] = []
   for (const [i, incoming] of channels.entries())
     formers.push(await withFormer({ disk, incoming, together, base: trees[i] as NodeTree, next, scope, look: { signal } }))
-  return { base: joinTrees(formers.map(({ base }) => base)), next, formers }
+  // What a channel has now is that one's, whatever another one had there before.
+  const base = joinTrees(
+    formers.map((former) => former.base),
+    (path) => trees.findIndex(({ nodes }) => nodes.has(path)),
+  )
+  return { base, next, formers }
 }
 
+/** Of changes that are removals all of them. */
 async function goingFiles(disk: Disk, changes: ReadonlyMap<RelPath, Change>): Promise<readonly ReplacedFile[]> {
   const found: ReplacedFile[] = []
-  for (const { kind, path } of changes.values()) if (kind === 'remove') found.push({ path, inode: (await disk.lstat(path))?.inode })
+  for (const path of changes.keys()) found.push({ path, inode: (await disk.lstat(path))?.inode })
   return found
 }
 

@@ -26,7 +26,7 @@ export async function receiptsBackTo(disk: DiskReader, goal: Goal): Promise<read
     await readAll(disk)
     throw new BinderyError('not-found', whyNot(goal, installs.length), { hint: "'bindery list' shows what can be rolled back" })
   }
-  const going = new Set(heads.filter(({ transaction }) => transaction >= oldest.transaction).map(({ transaction }) => transaction))
+  const going = new Set(heads.map(({ transaction }) => transaction))
   const receipts: Receipt[] = []
   // Also those that are undone, or seem to be: a head is read without its digest, and one that is damaged is left out above.
   for (const transaction of (await listReceipts(disk)).filter((one) => one >= oldest.transaction).toReversed()) {
