@@ -95,7 +95,7 @@ test('the records that come after the installed release are offered, oldest firs
     [...offer.listed],
     all.map(({ info }) => [info.path, info.sha256]),
   )
-  assert.equal(newestOf(offer)?.value.sequence, 4)
+  assert.equal(newestOf((await offered(plain(1, 2, 3, 4))).offer)?.value.sequence, 4)
   assert.deepEqual([offer.enrolled, offer.installed, offer.isHeld], [enrolledOf('base'), installedOf('base', 2), false])
   const { offer: current } = await offered(plain(1, 2), { installed: 2 })
   assert.deepEqual([current.updates, current.goals, current.records, newestOf(current)], [[], [], [], undefined])

@@ -41,6 +41,8 @@ test('what is no record of this channel is passed over', async () => {
   const bytes = encodeUpdate(record(1))
   const others = [
     served('base/amd64/base-1-20260101-amd64.tar.zst', bytes, { sequence: 1 }),
+    // What its channel says of it is no record's.
+    served('base/amd64/base-1-20260101-amd64.tar', bytes, { sequence: 1, endOfLife: 'soon' }),
     // As long as the name of a record, and a name of a release without its end.
     served('base/amd64/base-1-20260101-amd64.upgrade', bytes, { sequence: 1 }),
     served('base/amd64/base-1-20260101.update', bytes, { sequence: 1 }),

@@ -135,6 +135,14 @@ describe('which releases fit each other', () => {
     assert.match(why(0, ...lines), /^base-2-\S+ needs kernel\/amd64 from 2 on, and kernel-1-\S+ stays$/)
   })
 
+  test('releases that need each other in too many ways are given up after 200,000 looks', () => {
+    // Each of `count` releases is looked at, and `last` beside it, before `needy` is found to stay.
+    const lines = (count: number): readonly Line[] => [line('needy', 2, { 2: ['last>=2'] }), line('many', count), line('last', 1)]
+    const most = (200_000 - 4) / 2
+    assert.deepEqual(chosen(...lines(most)), [1, most, 1])
+    assert.throws(() => chosen(...lines(most + 1)), { code: 'over-limit', hint: 'name one channel' })
+  })
+
   test('many channels of many releases that need nothing of each other take one look each', () => {
     const lines = Array.from({ length: 40 }, (_, i) => line(`p${i}`, 64))
     assert.deepEqual(
@@ -150,4 +158,7 @@ test('those come together of which one needs something of the other, before or a
   assert.deepEqual(groups(line('a', 2, { 1: ['b<=1'], 2: [] }), line('b', 2)), [[0, 1]])
   assert.deepEqual(groups(line('a', 2, { 2: ['c>=2'] }), line('b', 2, { 2: ['c>=2'] }), line('c', 2)), [[0, 1, 2]])
   assert.deepEqual(groups(line('a', 1)), [])
+  // Of a group it is enough to need one, and whoever needs two groups makes them one.
+  assert.deepEqual(groups(line('a', 2, { 2: ['b>=2'] }), line('b', 2), line('c', 2, { 2: ['b>=2'] })), [[0, 1, 2]])
+  assert.deepEqual(groups(line('a', 2, { 2: ['c>=2'] }), line('b', 2), line('c', 2), line('d', 2, { 2: ['a', 'b'] })), [[0, 1, 2, 3]])
 })

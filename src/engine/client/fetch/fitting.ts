@@ -98,9 +98,8 @@ export function whyNot(lines: readonly Line[], fitting: Fitting, at: number): Un
 
 /** Which of the lines that move belong together: at no moment may one of them have come without the others. */
 export function fittingGroups(lines: readonly Line[], fitting: Fitting): readonly (readonly number[])[] {
-  const isMoving = (i: number): boolean => fitting[i] !== lines[i]?.releases[0]
-  const moving = lines.map((_, i) => i).filter(isMoving)
-  const needsOf = (i: number): readonly Need[] => [...(lines[i]?.releases[0].needs ?? []), ...(fitting[i]?.needs ?? [])]
+  const moving = lines.flatMap(({ releases }, i) => (fitting[i] === releases[0] ? [] : [i]))
+  const needsOf = (i: number): readonly Need[] => [...(lines[i] as Line).releases[0].needs, ...(fitting[i] as Candidate).needs]
   const areTied = (a: number, b: number): boolean =>
     [[a, b] as const, [b, a] as const].some(([from, to]) =>
       needsOf(from).some(({ channel }) => formatChannel(channel) === formatChannel((lines[to] as Line).channel)),
