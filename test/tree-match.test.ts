@@ -85,6 +85,8 @@ test('what is missing, of another kind, or holds something else is not', async (
     for (const [there, thing] of Object.entries(things))
       assert.deepEqual(await matched({ x: thing }, entry), kind === there ? same(files) : other('x', files), `${kind} ${there}`)
   }
+  // Nothing but a file has a size.
+  for (const thing of Object.values(things)) assert.deepEqual(await matched({ x: thing }, fileOf('x', '')), other('x', 1))
   assert.deepEqual(await matched({ x: 'CONTENT' }, fileOf('x', 'content')), other('x', 1))
   assert.deepEqual(await matched({ x: 'longer content' }, fileOf('x', 'content')), other('x', 1))
   assert.deepEqual(await matched({ x: symlink('y') }, linkOf('x', 'x')), other('x', 1))

@@ -99,7 +99,7 @@ export const groups: readonly Group[] = [
     mutate: ['src/engine/client/fetch/*.ts'],
     tests: [
       ...whileFetching,
-      ...tests('client-obsolete needs fetch-offer fetch-releases fetch-cache fitting-offers tree-match fetch-frames'),
+      ...tests('client-obsolete needs fetch-offer fetch-releases fetch-cache fitting-offers tree-match fetch-frames fetch-beside'),
     ],
     leaveOut: [
       'with basis installed, modified files are fetched alone, and the tar is that of the release',
