@@ -95,7 +95,7 @@ test('a manifest comes by the deltas of its way, or whole', () => {
   for (const route of [chain(0), chain(2, 'whole'), full]) assert.deepEqual(manifestDeltasOf(route), [])
 })
 
-type Result = { readonly found: FetchedManifest | unknown; readonly asked: readonly string[]; readonly fault: FaultFinder['found'] }
+type Result = { readonly found: unknown; readonly asked: readonly string[]; readonly fault: FaultFinder['found'] }
 
 async function fetching(
   route: ManifestWanted['route'],

@@ -28,13 +28,13 @@ const mostLooks = 200_000
  * The newest that fit each other: what the first line can have counts most, then the second. What is installed always fits, since
  * this step does not change it.
  */
-export function chooseFitting(lines: readonly Line[]): Fitting {
+export function chooseFitting(lines: readonly Line[], most: number = mostLooks): Fitting {
   let looks = 0
   const complete = (chosen: readonly Chosen[]): Fitting | undefined => {
     const line = lines[chosen.length]
     if (line === undefined) return chosen.map(({ release }) => release)
     for (const release of line.releases.toReversed()) {
-      if (++looks > mostLooks)
+      if (++looks > most)
         throw new BinderyError('over-limit', 'the releases need each other in too many ways', { hint: 'name one channel' })
       const next = [...chosen, { line, release }]
       if (unmetAmong(lines, next, next.length - 1) !== undefined) continue
