@@ -135,6 +135,16 @@ describe('which releases fit each other', () => {
     assert.match(why(0, ...lines), /^base-2-\S+ needs kernel\/amd64 from 2 on, and kernel-1-\S+ stays$/)
   })
 
+  test('releases that need each other in too many ways are given up after so many looks', () => {
+    // Each of ten releases is looked at, and `last` beside it, before `needy` is found to stay: 1 + 2 * 10 looks, and then 3.
+    const lines = [line('needy', 2, { 2: ['last>=2'] }), line('many', 10), line('last', 1)]
+    assert.deepEqual(
+      chooseFitting(lines, 24).map(({ sequence }) => sequence),
+      [1, 10, 1],
+    )
+    assert.throws(() => chooseFitting(lines, 23), { code: 'over-limit', hint: 'name one channel' })
+  })
+
   test('many channels of many releases that need nothing of each other take one look each', () => {
     const lines = Array.from({ length: 40 }, (_, i) => line(`p${i}`, 64))
     assert.deepEqual(
@@ -150,4 +160,7 @@ test('those come together of which one needs something of the other, before or a
   assert.deepEqual(groups(line('a', 2, { 1: ['b<=1'], 2: [] }), line('b', 2)), [[0, 1]])
   assert.deepEqual(groups(line('a', 2, { 2: ['c>=2'] }), line('b', 2, { 2: ['c>=2'] }), line('c', 2)), [[0, 1, 2]])
   assert.deepEqual(groups(line('a', 1)), [])
+  // Of a group it is enough to need one, and whoever needs two groups makes them one.
+  assert.deepEqual(groups(line('a', 2, { 2: ['b>=2'] }), line('b', 2), line('c', 2, { 2: ['b>=2'] })), [[0, 1, 2]])
+  assert.deepEqual(groups(line('a', 2, { 2: ['c>=2'] }), line('b', 2), line('c', 2), line('d', 2, { 2: ['a', 'b'] })), [[0, 1, 2, 3]])
 })

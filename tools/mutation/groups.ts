@@ -101,7 +101,10 @@ export const groups: readonly Group[] = [
   {
     name: 'fetch',
     mutate: ['src/engine/client/fetch/*.ts'],
-    tests: [...whileFetching, ...tests('client-obsolete needs')],
+    tests: [
+      ...whileFetching,
+      ...tests('client-obsolete needs fetch-offer fetch-releases fetch-cache fitting-offers tree-match fetch-frames fetch-beside'),
+    ],
     leaveOut: [
       'with basis installed, modified files are fetched alone, and the tar is that of the release',
       'a tree with local changes is the nearest release; only what changed is fetched',

@@ -28,13 +28,13 @@ const mostLooks = 200_000
  * The newest that fit each other: what the first line can have counts most, then the second. What is installed always fits, since
  * this step does not change it.
  */
-export function chooseFitting(lines: readonly Line[]): Fitting {
+export function chooseFitting(lines: readonly Line[], most: number = mostLooks): Fitting {
   let looks = 0
   const complete = (chosen: readonly Chosen[]): Fitting | undefined => {
     const line = lines[chosen.length]
     if (line === undefined) return chosen.map(({ release }) => release)
     for (const release of line.releases.toReversed()) {
-      if (++looks > mostLooks)
+      if (++looks > most)
         throw new BinderyError('over-limit', 'the releases need each other in too many ways', { hint: 'name one channel' })
       const next = [...chosen, { line, release }]
       if (unmetAmong(lines, next, next.length - 1) !== undefined) continue
@@ -98,9 +98,8 @@ export function whyNot(lines: readonly Line[], fitting: Fitting, at: number): Un
 
 /** Which of the lines that move belong together: at no moment may one of them have come without the others. */
 export function fittingGroups(lines: readonly Line[], fitting: Fitting): readonly (readonly number[])[] {
-  const isMoving = (i: number): boolean => fitting[i] !== lines[i]?.releases[0]
-  const moving = lines.map((_, i) => i).filter(isMoving)
-  const needsOf = (i: number): readonly Need[] => [...(lines[i]?.releases[0].needs ?? []), ...(fitting[i]?.needs ?? [])]
+  const moving = lines.flatMap(({ releases }, i) => (fitting[i] === releases[0] ? [] : [i]))
+  const needsOf = (i: number): readonly Need[] => [...(lines[i] as Line).releases[0].needs, ...(fitting[i] as Candidate).needs]
   const areTied = (a: number, b: number): boolean =>
     [[a, b] as const, [b, a] as const].some(([from, to]) =>
       needsOf(from).some(({ channel }) => formatChannel(channel) === formatChannel((lines[to] as Line).channel)),
