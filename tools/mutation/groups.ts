@@ -97,7 +97,12 @@ export const groups: readonly Group[] = [
   {
     name: 'fetch',
     mutate: ['src/engine/client/fetch/*.ts'],
-    tests: [...whileFetching, ...tests('client-obsolete needs')],
+    tests: [
+      ...tests('client-download-attempt client-download-mirrors client-finding client-metadata-source client-mirror-failures'),
+      ...tests('client-open-trust client-request client-state-files client-trust-store'),
+      ...whileFetching,
+      ...tests('client-obsolete needs'),
+    ],
     leaveOut: [
       'with basis installed, modified files are fetched alone, and the tar is that of the release',
       'a tree with local changes is the nearest release; only what changed is fetched',
