@@ -151,7 +151,7 @@ test('what is there needs no request; what is too long, or no file, is nothing',
   const { disk } = await testSession()
   await disk.symlink(part, '/etc/passwd')
   const link = await attempted({ chunks: [content] }, { session: { disk } })
-  assert.deepEqual([link.outcome, link.bytes], [{ kind: 'complete', resumedAt: 0 }, shown(content)])
+  assert.deepEqual([link.outcome, link.bytes, link.asked[0]?.headers], [{ kind: 'complete', resumedAt: 0 }, shown(content), {}])
 })
 
 for (const [name, origin, condition] of [
@@ -223,6 +223,13 @@ for (const [name, answer] of [
   test(`a whole that ${name} is one`, async () => {
     assert.equal((await attempted(answer)).bytes, shown(content))
   })
+
+test('a whole that says no length has come when all of it is there', async () => {
+  const tried = await attempted({ chunks: [content.subarray(0, 1000), content.subarray(1000)] })
+  assert.deepEqual([tried.outcome, tried.bytes], [{ kind: 'complete', resumedAt: 0 }, shown(content)])
+  const short = await attempted({ chunks: [content.subarray(0, 1000)] })
+  assert.deepEqual(failed(short), ['network', 'broken off', url, 1000])
+})
 
 test('how long the whole is need not be known to who gives the rest', async () => {
   const tried = await attempted(part206(`bytes 1000-${last}/*`), { have: content.subarray(0, 1000) })

@@ -58,6 +58,15 @@ const anew =
   (bytes = content.length): Mirror =>
   () =>
     answer(0, content.subarray(0, bytes))
+/** One after the other, each time it is asked; the last one from then on. */
+const first = (...mirrors: readonly Mirror[]): Mirror => {
+  const left = [...mirrors]
+  return (from, request) => ((left.length > 1 ? left.shift() : left[0]) as Mirror)(from, request)
+}
+/** All bytes and one more, of which nothing says how many come. */
+const more =
+  (bytes: Uint8Array): Mirror =>
+  () => ({ status: 200, headers: {}, body: oneChunk(concatBytes([bytes, utf8('x')])) })
 const nowhere: Mirror = () => ({ status: 404, headers: {}, body: oneChunk(utf8('not found')) })
 
 type World = {
@@ -236,6 +245,34 @@ const cases: readonly Case[] = [
     asked: [`a ${half}`],
     pieces: true,
   },
+  {
+    name: 'where all ignore ranges, the first of them is asked again and begins anew',
+    mirrors: [anew(), anew()],
+    have: content.subarray(0, half),
+    asked: [`a ${half}`, `b ${half}`, `a ${half}`],
+  },
+  {
+    name: 'who begins to ignore ranges waits until the others have gone on',
+    mirrors: [first(breaking(half), anew()), breaking(worthwhile), away],
+    asked: ['a 0', `b ${half}`, `c ${half + worthwhile}`, `a ${half + worthwhile}`, `b ${half + worthwhile}`],
+  },
+  {
+    name: 'how far wrong bytes went does not count',
+    mirrors: [first(wrong, breaking(half))],
+    have: content.subarray(0, 10),
+    asked: ['a 10', 'a 0', `a ${half}`],
+  },
+  {
+    name: 'nor of who sends more than that',
+    mirrors: [more(damaged), breaking(half)],
+    asked: ['a 0', 'b 0', `b ${half}`],
+  },
+  {
+    name: 'who sends wrong bytes and more is not asked again',
+    mirrors: [more(damaged)],
+    asked: ['a 0'],
+    fails: ['over-limit', `sends more than the ${content.length} bytes that are signed`],
+  },
   { name: 'without any there is no way', mirrors: [], asked: [], fails: ['no-way', 'no mirror is known'] },
 ]
 
@@ -252,7 +289,7 @@ for (const { name, mirrors, have, asked, fails, pieces } of cases)
   })
 
 test('who sends all bytes and more has sent the file', async () => {
-  const it = await world([() => ({ status: 200, headers: {}, body: oneChunk(concatBytes([content, utf8('x')])) }), away])
+  const it = await world([more(content), away])
   await download(it)
   assert.deepEqual([it.asked, it.session.said], [['a 0'], []])
 })
@@ -348,6 +385,11 @@ for (const [name, mirror, code, message] of [
     await assert.rejects(decoded(alone), { code, message, subject: smallUrl })
     assert.deepEqual([alone.session.said, alone.session.explained], [[], []])
   })
+
+test('the digest alone does not make up for the length that is signed', async () => {
+  const it = await world([page(small)], { access: 'read' })
+  assert.deepEqual(await refused(decoded(it, 1000, { ...smallInfo, length: small.length + 1 })), ['bad-digest', smallUrl])
+})
 
 test('what is no mirror’s fault ends a reader’s run, and so does what cannot be decoded', async () => {
   const bug: Mirror = () => {
