@@ -14,6 +14,7 @@ export type Group = {
 
 const apply = (names: string): readonly string[] => names.split(' ').map((name) => `src/engine/client/apply/${name}.ts`)
 const client = (names: string): readonly string[] => names.split(' ').map((name) => `src/engine/client/${name}.ts`)
+const fetching = (names: string): readonly string[] => names.split(' ').map((name) => `src/engine/client/fetch/${name}.ts`)
 const repo = (names: string): readonly string[] => names.split(' ').map((name) => `src/engine/repo/${name}.ts`)
 const tests = (names: string): readonly string[] => names.split(' ').map((name) => `test/${name}.test.ts`)
 
@@ -100,11 +101,25 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'fetch',
-    mutate: ['src/engine/client/fetch/*.ts'],
-    tests: [
-      ...whileFetching,
-      ...tests('client-obsolete needs fetch-offer fetch-releases fetch-cache fitting-offers tree-match fetch-frames fetch-beside'),
+    mutate: [
+      ...fetching(
+        'open-trust trust-store state-files download-pieces download-attempt download fault mirror-failures mirror-order mirrors',
+      ),
+      ...fetching('request throttle check offer fitting-offers fitting tree-match manifest obsolete rollout prospects releases session'),
+      ...fetching('together cache frames gather'),
     ],
+    tests: [
+      ...tests('client-download-attempt client-download-mirrors client-finding client-metadata-source client-mirror-failures'),
+      ...tests('client-open-trust client-request client-state-files client-trust-store'),
+      ...tests('needs fetch-offer fetch-releases fetch-cache fitting-offers tree-match fetch-frames fetch-beside'),
+    ],
+  },
+  {
+    name: 'routes',
+    mutate: fetching(
+      'assemble basis enroll fetch fetch-route first-base identify mend-state next-base old-contents old-tar patched repair-source',
+    ),
+    tests: [...whileFetching, ...tests('client-obsolete')],
     leaveOut: [
       'with basis installed, modified files are fetched alone, and the tar is that of the release',
       'a tree with local changes is the nearest release; only what changed is fetched',
