@@ -88,6 +88,17 @@ test('what went bad in the store does not come to lie beside either', async () =
   assert.equal(await disk.lstat(relPath('f.old')), undefined)
 })
 
+test('what comes to lie beside is told, too, where somebody wrote into it under another name', async () => {
+  const disk = await installed({ f: file('one', { mtime }) }, { f: 'new' }, async (on) => await on.link(relPath('mine'), relPath('f')))
+  await write(disk, 'f', 'edited', 1)
+  await write(disk, 'mine', 'one more', 1)
+  assert.deepEqual((await rollback(input(disk))).kept, [
+    { path: 'f', reason: 'modified', beside: 'f.old' },
+    { path: 'f.old', reason: 'modified' },
+  ])
+  assert.deepEqual([await text(disk, 'f'), await text(disk, 'f.old')], ['edited', 'one more'])
+})
+
 test('a name of a file that stayed is its name again while that holds what it held, and else what was kept', async () => {
   const ways: readonly (readonly [string, (disk: Disk) => Promise<void>, boolean])[] = [
     ['untouched', async () => {}, true],
