@@ -128,13 +128,13 @@ test('the way back is a plan of its own: after the installs it undoes, with the 
   const channel = 'var/db/bindery/channel/base-amd64'
   const state = journal.actions.flatMap((action) => {
     if (!action.path.startsWith(channel) || action.kind === 'attr') return []
-    const next = 'new' in action && action.new.kind === 'file' ? action.new.size : undefined
-    return [[action.kind, action.path.slice(channel.length + 1), next] as const]
+    const size = 'new' in action && action.new.kind === 'file' ? action.new.size : 'no'
+    return [`${action.kind} ${action.path.slice(channel.length + 1)}, ${size} bytes`]
   })
-  assert.deepEqual([...state].sort(), [
-    ['drop', '1.delta', undefined],
-    ['put', '2.delta', 'obsolete\n'.length],
-    ['swap', 'release', 'old\n'.length],
+  assert.deepEqual(state.sort(), [
+    'drop 1.delta, no bytes',
+    `put 2.delta, ${'obsolete\n'.length} bytes`,
+    `swap release, ${'old\n'.length} bytes`,
   ])
   assert.deepEqual(stage.map(({ node }) => node.path.replace(channel, '…')).sort(), ['f', '…/2.delta', '…/release'])
   assert.equal(await picture(disk), before)

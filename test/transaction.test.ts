@@ -4,7 +4,7 @@ import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { installPlan, planInstall } from '../src/engine/client/apply/install.ts'
 import { logPath, stepsPath } from '../src/engine/client/apply/steps.ts'
-import { listReceipts, receiptPath } from '../src/engine/client/apply/receipts.ts'
+import { listNumbers, listReceipts, receiptPath } from '../src/engine/client/apply/receipts.ts'
 import { expire, finish, tryToExpire } from '../src/engine/client/apply/transaction.ts'
 import { stateFolder, statePaths } from '../src/engine/client/state.ts'
 import { encodeJournal } from '../src/format/journal.ts'
@@ -39,7 +39,9 @@ async function afterPlanning(
   return { disk, refusal: await refused(installPlan({ ...input, disk: changed }, plan)) }
 }
 
-const failing = (error: unknown) => async (): Promise<never> => await Promise.reject(error)
+const failing = (error: unknown) => async (): Promise<never> => {
+  throw error
+}
 
 // --- looked at again
 
@@ -318,7 +320,7 @@ test('so many installs are kept as can be taken back, and their stores; of one w
       ...Object.fromEntries(inStore),
     })
     await expire(disk, keep)
-    assert.deepEqual((await disk.readdir(statePaths.store)).map(Number).sort(), stores, what)
+    assert.deepEqual(await listNumbers(disk, statePaths.store), stores, what)
     const purposes = receipts.filter(({ purpose }) => purpose === 'install').map(({ transaction }) => transaction)
     const left = (await listReceipts(disk)).filter((transaction) => purposes.includes(transaction))
     assert.deepEqual(left, stores, what)
