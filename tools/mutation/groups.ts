@@ -55,7 +55,7 @@ export const groups: readonly Group[] = [
     tests: [
       ...whileApplying,
       ...tests('crash/merge crash/power-cut area area-list area-folders aside'),
-      ...tests('receipts history run-steps audit-findings finish repair-plan'),
+      ...tests('receipts history run-steps audit-findings finish repair-plan stage transaction recover rollback'),
     ],
     leaveOut: [
       'a power cut in an install or a rollback loses nothing that matters',

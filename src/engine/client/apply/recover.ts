@@ -25,7 +25,6 @@ export type RecoverOptions = {
  * Without a journal nothing live was changed, and what was being prepared is swept away.
  */
 export async function recover(disk: Disk, { undo, keepReleases, recovery }: RecoverOptions): Promise<Recovered> {
-  if ((await disk.lstat(stateFolder)) === undefined) return { kind: 'nothing' }
   const journal = await readJournal(disk)
   await removeHalfWritten(disk)
   if (journal === undefined) {

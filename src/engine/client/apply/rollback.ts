@@ -101,9 +101,12 @@ async function checkKept(disk: Disk, { stage }: Plan): Promise<void> {
  */
 async function withChangedOrigins(disk: Disk, plan: Plan, { origins }: History): Promise<Plan> {
   const kept: Kept[] = []
+  // By where they are kept: they also come to lie beside, under other names.
+  const keptNodes = new Map([...origins.values()].map(({ from, node }) => [from, node] as const))
   for (const { node, source } of plan.stage) {
-    const origin = source.kind === 'link' ? origins.get(node.path)?.node : undefined
-    if (source.kind !== 'link' || origin?.kind !== 'file') continue
+    if (source.kind !== 'link') continue
+    const origin = keptNodes.get(source.from)
+    if (origin?.kind !== 'file') continue
     if ((await disk.digest(source.from)).sha256 === origin.sha256) continue
     await refuseDamaged(disk, source.from, origin)
     kept.push({ path: node.path, reason: 'modified' })
