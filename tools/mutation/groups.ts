@@ -51,7 +51,10 @@ export const groups: readonly Group[] = [
       ...apply('commit transaction stage recover rollback receipts history finish repair audit run-steps steps'),
       ...apply('area area-folders area-list aside'),
     ],
-    tests: [...whileApplying, ...tests('crash/merge crash/power-cut area area-list area-folders aside')],
+    tests: [
+      ...whileApplying,
+      ...tests('crash/merge crash/power-cut area area-list area-folders aside carry-out-forward carry-out-backward'),
+    ],
     leaveOut: [
       'a power cut in an install or a rollback loses nothing that matters',
       'a merging install and its rollback, crashed midway any call, are finished or undone by recover',
