@@ -419,6 +419,17 @@ test('times come behind all else, and what was set is durable in the end', async
   assert.deepEqual(calls, ['chmod etc/f', 'setTimes', 'sync etc/f'])
 })
 
+test('a file that came is durable by its folder, also where it got attributes, which are durable of their own', async () => {
+  const path = relPath('etc/f/x')
+  const actions: readonly Action[] = [
+    mkdir(0o755),
+    { kind: 'put', path, slot: { area: 0, number: 0 }, new: leaf(before) },
+    { kind: 'attr', path, old: leaf(before), new: executable },
+  ]
+  const { calls } = await carryOutOn(await found({ come: before }), 'forward', ...actions)
+  assert.deepEqual(calls.filter((call) => call.startsWith('sync')).sort(), ['sync etc', 'sync etc/f', 'sync etc/f/x'])
+})
+
 test('a folder gets its attributes when all is in it', async () => {
   const disk = await found({ f: dir({ mode: 0o755 }), come: after })
   const inside: Action = { kind: 'put', path: relPath('etc/f/x'), slot: { area: 0, number: 0 }, new: leaf(after) }
