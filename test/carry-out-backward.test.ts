@@ -15,6 +15,8 @@ import type { Literal, Plant } from './helpers/plant.ts'
 
 const statOf = async (disk: Disk, path: RelPath = live): Promise<Stat> => (await disk.lstat(path)) as Stat
 const bound = (disk: Disk): Disk => withBindMount(disk, relPath('etc'))
+/** A file system that takes times along with what is synced later. */
+const ordered = (disk: Disk): Disk => ({ ...disk, space: async (path) => ({ ...(await disk.space(path)), isOrdered: true }) })
 const half = '.bindery-1-0'
 const slot = { area: 0, number: 0 }
 const ours = { ...leaf(after), sha256: unreadDigest } as Leaf
@@ -148,8 +150,14 @@ test('out of the store a file comes into a bind mount by a copy beside its place
     const disk = await found({ gone: before, ...(action.kind === 'swap' && { live: after }) })
     const { calls } = await carryOutOn(bound(disk), 'backward', action)
     assert.deepEqual(calls, [
-      ...['rename area/store/1/0', `create ${path}`, `chmod ${path}`, 'setTimes', `sync ${path}`, `rename ${path}`],
-      ...['unlink area/store/1/0', 'sync etc'],
+      'rename area/store/1/0',
+      `create ${path}`,
+      `chmod ${path}`,
+      'setTimes',
+      `sync ${path}`,
+      `rename ${path}`,
+      'unlink area/store/1/0',
+      'sync etc',
     ])
     assert.deepEqual([await treeOf(disk), (await statOf(disk)).mtime], [{ live: 'before' }, at(1)])
   }
@@ -251,6 +259,12 @@ test('before a file came, and after it went again, its attributes are none of wh
   }
 })
 
+test('a mode that is taken back is durable before the file goes, also where times go along', async () => {
+  const disk = ordered(await found({ live: done }))
+  const { calls } = await carryOutOn(disk, 'backward', put(after), toExecutable)
+  assert.deepEqual(calls.slice(0, 4), ['chmod etc/f', 'setTimes', 'sync etc/f', 'unlink etc/f'])
+})
+
 test('a mode that somebody has set on a file that came stays with its other name, and is told', async () => {
   const disk = await found({ live: file('after.', { mtime: at(5), mode: 0o711 }), earlier: hardlink('live') })
   const { told } = await carryOutOn(disk, 'backward', put(after), toExecutable)
@@ -260,7 +274,6 @@ test('a mode that somebody has set on a file that came stays with its other name
 
 test('attributes that are taken back are durable before the file goes; a time alone, where no log takes it along', async () => {
   const timed = (given: Plant): Action => attr(leaf(given), leaf({ ...given, mtime: at(5) }))
-  const ordered = (disk: Disk): Disk => ({ ...disk, space: async (path) => ({ ...(await disk.space(path)), isOrdered: true }) })
   const [link, pipe] = [symlink('x', { mtime: at(2) }), fifo({ mtime: at(2) })]
   const ways: readonly (readonly [string, Plant, readonly string[], (disk: Disk) => Disk])[] = [
     ['a file', after, ['setTimes', 'sync etc/f', 'unlink etc/f', 'sync etc'], (disk) => disk],

@@ -120,6 +120,7 @@ test('a file takes the place of another by one rename, and what was there is kep
         { come: after, live: hardlink('come'), gone: before },
         { live: 'after.', gone: 'before' },
       ],
+      ['likewise, and it was written into', { come: theirs, live: hardlink('come'), gone: before }, { live: 'theirs', gone: 'before' }],
       ['it has come by a copy', { come: after, live: after, gone: before }, { live: 'after.', gone: 'before' }],
       ['the old one was removed here', { come: after, gone: before }, { live: 'after.', gone: 'before' }],
       [
