@@ -56,6 +56,7 @@ export const groups: readonly Group[] = [
       ...whileApplying,
       ...tests('crash/merge crash/power-cut area area-list area-folders aside'),
       ...tests('receipts history run-steps audit-findings finish repair-plan stage transaction recover rollback'),
+      ...tests('carry-out-forward carry-out-backward'),
     ],
     leaveOut: [
       'a power cut in an install or a rollback loses nothing that matters',

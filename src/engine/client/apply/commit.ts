@@ -23,7 +23,7 @@ import type { PathTime } from './aside.ts'
 export async function carryOut(disk: Disk, journal: Journal): Promise<readonly Kept[]> {
   await checkAreas(disk, journal)
   const { actions: all } = journal
-  const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(all), several: severalTimes(all), comings: comingsOf(all) }
+  const run: Run = { disk, journal, late: [], times: [], attrTimes: attrTimesOf(all), folders: foldersComing(all), comings: comingsOf(all) }
   await openFolders(disk, journal)
   const carry = journal.direction === 'forward' ? doAction : undoAction
   for (const action of inDirection(journal)) await tellingOf(action.path, async () => await carry(run, action))
@@ -41,8 +41,8 @@ type Run = {
   readonly times: PathTime[]
   /** By content: times that a file may have before or after its attributes are set. */
   readonly attrTimes: ReadonlyMap<string, ReadonlySet<string>>
-  /** Paths at which something goes and something else comes. */
-  readonly several: ReadonlySet<RelPath>
+  /** Paths at which a folder comes, maybe in the place of something that goes. */
+  readonly folders: ReadonlySet<RelPath>
   /** By path: what brings a file to it. */
   readonly comings: ReadonlyMap<RelPath, Coming>
 }
@@ -124,7 +124,7 @@ async function swap(run: Run, { path, old, new: next }: Extract<Action, { kind: 
 
 async function drop(run: Run, path: RelPath, out: RelPath, old: Leaf): Promise<void> {
   const live = await lstatDeep(run.disk, path)
-  if (live === undefined || (run.several.has(path) && live.kind === 'dir')) return
+  if (live === undefined || (run.folders.has(path) && live.kind === 'dir')) return
   if (await isSaved(run, path, live, out, old)) await run.disk.unlink(path)
   else run.late.push({ path, reason: 'modified' })
 }
@@ -357,7 +357,6 @@ function comingsOf(actions: readonly Action[]): ReadonlyMap<RelPath, Coming> {
   return new Map(actions.flatMap((action) => (action.kind === 'put' || action.kind === 'swap' ? [[action.path, action] as const] : [])))
 }
 
-function severalTimes(actions: readonly Action[]): ReadonlySet<RelPath> {
-  const folders = new Set(actions.flatMap((action) => (action.kind === 'mkdir' ? [action.path] : [])))
-  return new Set(actions.flatMap((action) => (action.kind === 'drop' && folders.has(action.path) ? [action.path] : [])))
+function foldersComing(actions: readonly Action[]): ReadonlySet<RelPath> {
+  return new Set(actions.flatMap((action) => (action.kind === 'mkdir' ? [action.path] : [])))
 }

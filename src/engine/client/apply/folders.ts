@@ -100,11 +100,11 @@ export function inDirection({ actions, direction }: Journal): readonly Action[] 
   return direction === 'forward' ? actions : actions.toReversed()
 }
 
-/** Nothing is durable before its folder is; what had its attributes set is one of its own. */
+/** Nothing is durable before its folder is; attributes are with what has them. */
 export async function syncTouched(disk: Disk, { actions }: Journal): Promise<void> {
   const attrs = actions.filter((action) => action.kind === 'attr')
   const own = new Set(attrs.flatMap(({ path, old, new: next }) => (needsOwnSync(old, next) ? [path] : [])))
-  const paths = new Set(actions.map(({ path }) => (own.has(path) ? path : parentPath(path))))
+  const paths = new Set(actions.map(({ kind, path }) => (kind === 'attr' && own.has(path) ? path : parentPath(path))))
   await inParallel(paths, syncWidth, async (path) => {
     const live = await lstatDeep(disk, path)
     if (live?.kind === 'dir' || live?.kind === 'file') await syncFile(disk, path)
