@@ -13,8 +13,8 @@ import type { Plant } from './plant.ts'
 export function nodeAt(path: string, given: Plant = file('x')): Node {
   const named = relPath(path)
   if (given.kind !== 'dir') return { ...leaf(given), path: named }
-  const { mode = 0o755, uid = 0, gid = 0, mtime = { sec: 0, nsec: 0 } } = given
-  return { kind: 'dir', path: named, mode, uid, gid, mtime }
+  const { mode = 0o755, uid = 0, gid = 0, mtime = { sec: 0, nsec: 0 }, xattrs } = given
+  return { kind: 'dir', path: named, mode, uid, gid, mtime, ...(xattrs && { xattrs }) }
 }
 
 export type Sides = { readonly old?: Plant; readonly next?: Plant; readonly twin?: string; readonly area?: number }
