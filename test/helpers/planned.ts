@@ -8,7 +8,7 @@ import type { Leaf, Node } from '../../src/format/journal-node.ts'
 import type { Disk, Stat } from '../../src/port/disk.ts'
 import type { Plant } from './plant.ts'
 
-/** Plans put together by hand: actions as `KIND PATH`, on what a disk has. */
+/** Plans put together by hand, on what a disk has: an action is its kind and path, and what it replaces or brings. */
 
 export function nodeAt(path: string, given: Plant = file('x')): Node {
   const named = relPath(path)
@@ -22,8 +22,8 @@ export type Sides = { readonly old?: Plant; readonly next?: Plant; readonly twin
 export function action(kind: Action['kind'], at: string, { old, next, twin, area = 0 }: Sides = {}): Action {
   const usual = kind === 'mkdir' || kind === 'rmdir' ? dir() : file('x')
   const path = relPath(at)
-  const given = { path, slot: { area, number: 0 }, old: nodeAt(at, old ?? usual), new: nodeAt(at, next ?? usual) }
-  const { slot, old: before, new: after } = given
+  const slot = { area, number: 0 }
+  const [before, after] = [nodeAt(at, old ?? usual), nodeAt(at, next ?? usual)]
   const named = twin === undefined ? {} : { twin: relPath(twin) }
   switch (kind) {
     case 'mkdir':
