@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { acceptedSurvivors } from '../tools/mutation/accepted.ts'
 import { groups } from '../tools/mutation/groups.ts'
-import { oneLine } from '../tools/mutation/mutants.ts'
+import { forgetUncertain, oneLine, readMutants } from '../tools/mutation/mutants.ts'
+import { inTemporary } from './helpers/temporary.ts'
 
 const mutated = groups.flatMap(({ mutate }) => mutate.flatMap((pattern) => globSync(pattern)))
 
@@ -22,4 +23,33 @@ test('every accepted survivor stands in its file, with a reason', () => {
     const source = oneLine(readFileSync(file, 'utf8'))
     assert.ok(source.includes(original) && source.includes(within), `${file}: ${original}`)
   }
+})
+
+test('what Stryker would believe for good, and cannot know, is tried again', async () => {
+  const location = { start: { line: 1, column: 1 }, end: { line: 1, column: 2 } }
+  const mutants = [
+    { replacement: 'killed', status: 'Killed', coveredBy: ['1'], static: false },
+    { replacement: 'killed while loading', status: 'Killed', coveredBy: [], static: true },
+    { replacement: 'survived', status: 'Survived', coveredBy: ['1'], static: false },
+    { replacement: 'survived while loading', status: 'Survived', coveredBy: [], static: true },
+    { replacement: 'survived, loading and in tests', status: 'Survived', coveredBy: ['1'], static: true },
+    // What Stryker takes over from its last report is no longer said to be so.
+    { replacement: 'survived while loading, before the last run', status: 'Survived', coveredBy: [], static: false },
+    { replacement: 'too slow', status: 'Timeout', coveredBy: ['1'], static: false },
+    { replacement: 'not reached', status: 'NoCoverage', coveredBy: [], static: false },
+  ].map((mutant) => ({ ...mutant, location }))
+  await inTemporary(async (folder) => {
+    const report = `${folder}/report.json`
+    const left = (survivorsToo: boolean): readonly string[] => {
+      writeFileSync(report, JSON.stringify({ files: { 'src/a.ts': { source: 'x', mutants }, 'src/b.ts': { source: 'x', mutants } } }))
+      forgetUncertain(report, ['src/a.ts'], survivorsToo)
+      const found = readMutants(report)
+      assert.equal(found.filter(({ file }) => file === 'src/b.ts').length, mutants.length)
+      return found.flatMap(({ file, replacement }) => (file === 'src/a.ts' ? [replacement] : []))
+    }
+    assert.deepEqual(left(false), ['killed', 'killed while loading', 'survived'])
+    assert.deepEqual(left(true), ['killed', 'killed while loading'])
+    forgetUncertain(`${folder}/none.json`, [], false)
+    assert.deepEqual(readMutants(`${folder}/none.json`), [])
+  })
 })

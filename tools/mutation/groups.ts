@@ -68,8 +68,8 @@ export const groups: readonly Group[] = [
   {
     name: 'plan',
     mutate: [
-      ...apply('plan decide look changes order install parts phases contents configuration policy refusals space replaced beside after'),
-      ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
+      ...apply('plan decide look changes order install parts phases policy after'),
+      ...apply('links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
     ],
     tests: [
       ...tests('client-decide client-changes client-plan client-summary client-parts client-phases'),
@@ -83,6 +83,12 @@ export const groups: readonly Group[] = [
       'after it has the old kernels or the new ones, by recover and by recover --undo',
       'killed at every moment of every phase, the machine is before it or behind it',
     ],
+  },
+  // What tests of their own find: with those of whole installs each survivor would take seconds.
+  {
+    name: 'around',
+    mutate: apply('beside configuration contents folders refusals replaced space'),
+    tests: tests('beside configuration contents folders refusals replaced-files space'),
   },
   {
     name: 'merge',

@@ -15,8 +15,10 @@ export type Mutant = {
 type Position = { readonly line: number; readonly column: number }
 type Reported = {
   readonly status: string
-  /** Reached only while modules are loaded. */
+  /** Reached while modules are loaded. Not said any more of what Stryker takes over from its last report. */
   readonly static?: boolean
+  /** Tests that reach it; none where it is reached only while modules are loaded. */
+  readonly coveredBy?: readonly string[]
   readonly replacement?: string
   readonly location: { readonly start: Position; readonly end: Position }
 }
@@ -57,8 +59,8 @@ export function oneLine(text: string): string {
 export function forgetUncertain(report: string, mutated: readonly string[], survivorsToo: boolean): void {
   if (!existsSync(report)) return
   const known = JSON.parse(readFileSync(report, 'utf8')) as Report
-  const isCertain = ({ status, static: whileLoading = false }: Reported): boolean =>
-    status === 'Killed' || (status === 'Survived' && !whileLoading && !survivorsToo)
+  const isCertain = ({ status, static: whileLoading = false, coveredBy = [] }: Reported): boolean =>
+    status === 'Killed' || (status === 'Survived' && !whileLoading && coveredBy.length > 0 && !survivorsToo)
   const left = Object.entries(known.files).map(([name, one]) => {
     const mutants = mutated.includes(name) ? one.mutants.filter(isCertain) : one.mutants
     return [name, { ...one, mutants }] as const
