@@ -1,0 +1,109 @@
+import { collectBytes, concatBytes, oneChunk } from '../../src/base/bytes.ts'
+import { sha256 } from '../../src/base/digest.ts'
+import { markVerified } from '../../src/base/verified.ts'
+import { cachePath } from '../../src/engine/client/fetch/cache.ts'
+import { makeDelta } from '../../src/engine/delta/make.ts'
+import { compress, decompress } from '../../src/engine/dist/wire.ts'
+import { writeDist } from '../../src/engine/dist/write.ts'
+import { releaseTargets } from '../../src/engine/update/compose.ts'
+import { encodeFrames } from '../../src/format/frames.ts'
+import { encodeManifest } from '../../src/format/manifest.ts'
+import { release } from './client-world.ts'
+import { record, served, servedRecord } from './listed-releases.ts'
+import { plant } from './plant.ts'
+import { memorySpool, releaseName, sourceOf } from './repository.ts'
+import type { ByteStream } from '../../src/base/bytes.ts'
+import type { FileEntry } from '../../src/base/entry.ts'
+import type { Verified } from '../../src/base/verified.ts'
+import type { CachedBlob, Place } from '../../src/engine/client/fetch/download.ts'
+import type { Wanted } from '../../src/engine/client/fetch/gather.ts'
+import type { RouteStep } from '../../src/engine/update/route.ts'
+import type { Digest } from '../../src/format/release-state.ts'
+import type { Update } from '../../src/format/update.ts'
+import type { Disk } from '../../src/port/disk.ts'
+import type { Release } from './client-world.ts'
+import type { Served } from './listed-releases.ts'
+import type { Literal } from './plant.ts'
+
+/** A release of a tree with all that a repository serves of it: its dist has a frame for each kilobyte, so that small trees have some. */
+export type WholeRelease = Release & {
+  readonly tar: Uint8Array
+  readonly update: Update
+  readonly dist: Served
+  readonly gzip: Served
+  readonly frames: Served
+  /** Compressed. */
+  readonly packed: Served
+  readonly record: Served
+  readonly all: readonly Served[]
+}
+
+const frameBytes = 1024
+
+export const digestOfBytes = (bytes: Uint8Array): Digest => ({ sha256: sha256(bytes), size: bytes.length })
+export const whole = async (stream: ByteStream): Promise<Uint8Array> => new Uint8Array((await collectBytes(stream, Infinity)) as Uint8Array)
+export const zstd = async (bytes: Uint8Array): Promise<Uint8Array> => await whole(compress(oneChunk(bytes), 'zstd'))
+export const unpacked = async (bytes: ByteStream): Promise<Uint8Array> => await whole(decompress(bytes))
+
+export async function wholeRelease(sequence: number, literal: Literal, more: Partial<Update> = {}): Promise<WholeRelease> {
+  const made = await release(String(sequence), literal)
+  const { disk, manifest, name } = made
+  const tar = await whole(writeDist(name, manifest, ({ path }) => disk.read(path)))
+  const targets = releaseTargets(name)
+  const parts = Array.from({ length: Math.ceil(tar.length / frameBytes) }, (_, i) => tar.subarray(i * frameBytes, (i + 1) * frameBytes))
+  const packedParts = await Promise.all(parts.map(zstd))
+  const index = packedParts.map((part, i) => ({
+    offset: packedParts.slice(0, i).reduce((sum, { length }) => sum + length, 0),
+    ...digestOfBytes(part),
+    start: i * frameBytes,
+    length: (parts[i] as Uint8Array).length,
+  }))
+  const dist = served(targets.full('zstd'), concatBytes(packedParts))
+  const gzip = served(targets.full('gzip'), await whole(compress(oneChunk(tar), 'gzip')))
+  const frames = served(targets.frames, encodeFrames(index))
+  const packed = served(targets.manifest, await zstd(encodeManifest(manifest)))
+  const way = { target: dist.info.path, size: dist.bytes.length, codec: 'zstd' as const }
+  const update = record(sequence, {
+    release: { name, tar: digestOfBytes(tar) },
+    manifest: { target: packed.info.path, size: packed.bytes.length },
+    full: [{ ...way, frames: { target: frames.info.path, size: frames.bytes.length } }],
+    ...more,
+  })
+  const blob = servedRecord(update)
+  return { ...made, tar, update, dist, gzip, frames, packed, record: blob, all: [dist, frames, packed, blob] }
+}
+
+export const gzipOnly = ({ gzip }: WholeRelease): Pick<Update, 'full'> => ({
+  full: [{ target: gzip.info.path, size: gzip.bytes.length, codec: 'gzip' }],
+})
+
+/** The delta from one release to a later one, and the step that it is. */
+export async function deltaStep(old: WholeRelease, next: WholeRelease): Promise<{ readonly step: RouteStep; readonly delta: Served }> {
+  const names = { oldName: '', newName: '' }
+  const made = await memorySpool(makeDelta({ old: sourceOf(old.tar), new: sourceOf(next.tar), ...names }))
+  const from = `base-${old.name.revision}-20260101-amd64`
+  const delta = served(releaseTargets(next.name).delta(from), await made.read(0, made.size))
+  const way = { target: delta.info.path, size: delta.bytes.length, from, fromSha256: sha256(old.tar), memory: 0 }
+  return { delta, step: { update: next.update, delta: way } }
+}
+
+/** Puts a blob where a download does. */
+export async function inCache(disk: Disk, { info, bytes }: Served): Promise<Verified<CachedBlob>> {
+  const path = cachePath(info.sha256)
+  if ((await disk.lstat(path)) === undefined) await plant(disk, { [path]: { kind: 'file', content: bytes } })
+  return markVerified({ target: info.path, path, size: bytes.length, sha256: info.sha256 })
+}
+
+export function fileOf({ manifest }: Release, path: string): FileEntry {
+  return manifest.entries.find((entry) => entry.kind === 'file' && entry.path === path) as FileEntry
+}
+
+/** A place whose meter notes what it is told. */
+export function notingPlace(urls: readonly string[]): { readonly place: Place; readonly meter: number[] } {
+  const meter: number[] = []
+  return { meter, place: { urls, meter: { advance: (bytes) => void meter.push(bytes), end: () => {} } } }
+}
+
+export const pathsOf = (wanted: readonly Wanted[]): readonly string[] => wanted.map(({ entry }) => entry.path)
+
+export const nameOfRelease = (revision: number): Release['name'] => releaseName(String(revision))
