@@ -3,24 +3,30 @@ import { sha256 } from '../../src/base/digest.ts'
 import { markVerified } from '../../src/base/verified.ts'
 import { cachePath } from '../../src/engine/client/fetch/cache.ts'
 import { makeDelta } from '../../src/engine/delta/make.ts'
+import { channelFile, channelFiles } from '../../src/engine/client/state.ts'
 import { compress, decompress } from '../../src/engine/dist/wire.ts'
 import { writeDist } from '../../src/engine/dist/write.ts'
 import { releaseTargets } from '../../src/engine/update/compose.ts'
 import { encodeFrames } from '../../src/format/frames.ts'
 import { encodeManifest } from '../../src/format/manifest.ts'
 import { release } from './client-world.ts'
-import { record, served, servedRecord } from './listed-releases.ts'
+import { address, amd64, enrolledOf, follower, installedOf, record, serve, served, servedRecord, trustIn } from './listed-releases.ts'
 import { plant } from './plant.ts'
 import { memorySpool, releaseName, sourceOf } from './repository.ts'
 import type { ByteStream } from '../../src/base/bytes.ts'
 import type { FileEntry } from '../../src/base/entry.ts'
 import type { Verified } from '../../src/base/verified.ts'
 import type { CachedBlob, Place } from '../../src/engine/client/fetch/download.ts'
+import type { Offer } from '../../src/engine/client/fetch/offer.ts'
+import type { Session } from '../../src/engine/client/fetch/session.ts'
 import type { Wanted } from '../../src/engine/client/fetch/gather.ts'
 import type { RouteStep } from '../../src/engine/update/route.ts'
-import type { Digest } from '../../src/format/release-state.ts'
+import type { Basis } from '../../src/format/enrolled.ts'
+import type { Digest, KeptBase } from '../../src/format/release-state.ts'
+import type { MemoryHttp } from '../../src/host/memory-http.ts'
 import type { Update } from '../../src/format/update.ts'
 import type { Disk } from '../../src/port/disk.ts'
+import type { TestSession } from './client.ts'
 import type { Release } from './client-world.ts'
 import type { Served } from './listed-releases.ts'
 import type { Literal } from './plant.ts'
@@ -107,3 +113,36 @@ export function notingPlace(urls: readonly string[]): { readonly place: Place; r
 export const pathsOf = (wanted: readonly Wanted[]): readonly string[] => wanted.map(({ entry }) => entry.path)
 
 export const nameOfRelease = (revision: number): Release['name'] => releaseName(String(revision))
+
+export type Machine = { readonly session: TestSession; readonly offer: Offer; readonly requests: () => readonly string[] }
+
+type MachineChange = {
+  readonly basis?: Basis
+  readonly base?: KeptBase
+  /** What lies there: the tree, and the state besides the manifest. */
+  readonly on?: Literal
+  readonly listed?: readonly Served[]
+  readonly served?: readonly Served[]
+  readonly change?: Partial<Session>
+}
+
+/** A machine on which a release is installed, whose repository lists it; `requests` are the names of what it asked for, `*` by range. */
+export async function machineWith(
+  { update, packed, all }: WholeRelease,
+  { basis = 'tar', base, on = {}, listed = all, served: answered = listed, change = {} }: MachineChange = {},
+): Promise<Machine> {
+  const manifest = { [channelFile(amd64('base'), channelFiles.manifest)]: { kind: 'file' as const, content: packed.bytes } }
+  const { tar } = update.release
+  const more = { sequence: update.sequence, name: update.release.name, tar, manifest: digestOfBytes(packed.bytes) }
+  const state = { ...more, ...(base === undefined ? {} : { base }) }
+  const session = await follower({ base: state }, { ...manifest, ...on }, change)
+  const http = session.http as MemoryHttp
+  serve(http, answered)
+  const enrolled = enrolledOf('base', { basis, urls: [address] })
+  const trust = trustIn({ 'base-amd64': listed })
+  const installed = installedOf('base', update.sequence, state)
+  const offer = { enrolled, installed, trust, updates: [], goals: [], records: [], listed: new Map(), isHeld: false }
+  const requests = (): readonly string[] =>
+    http.requests.map(({ url, headers }) => `${url.slice(url.lastIndexOf('/') + 66)}${headers?.['range'] === undefined ? '' : '*'}`)
+  return { session, offer, requests }
+}
