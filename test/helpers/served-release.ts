@@ -3,14 +3,15 @@ import { sha256 } from '../../src/base/digest.ts'
 import { markVerified } from '../../src/base/verified.ts'
 import { cachePath } from '../../src/engine/client/fetch/cache.ts'
 import { makeDelta } from '../../src/engine/delta/make.ts'
-import { channelFile, channelFiles } from '../../src/engine/client/state.ts'
+import { channelFile, channelFiles, statePaths } from '../../src/engine/client/state.ts'
 import { compress, decompress } from '../../src/engine/dist/wire.ts'
 import { writeDist } from '../../src/engine/dist/write.ts'
 import { releaseTargets } from '../../src/engine/update/compose.ts'
+import { encodeEnrolled } from '../../src/format/enrolled.ts'
 import { encodeFrames } from '../../src/format/frames.ts'
 import { encodeManifest } from '../../src/format/manifest.ts'
 import { release } from './client-world.ts'
-import { address, amd64, enrolledOf, follower, installedOf, record, serve, served, servedRecord, trustIn } from './listed-releases.ts'
+import { address, enrolledOf, follower, installedOf, record, serve, served, servedRecord, trustIn } from './listed-releases.ts'
 import { plant } from './plant.ts'
 import { memorySpool, releaseName, sourceOf } from './repository.ts'
 import type { ByteStream } from '../../src/base/bytes.ts'
@@ -131,14 +132,18 @@ export async function machineWith(
   { update, packed, all }: WholeRelease,
   { basis = 'tar', base, on = {}, listed = all, served: answered = listed, change = {} }: MachineChange = {},
 ): Promise<Machine> {
-  const manifest = { [channelFile(amd64('base'), channelFiles.manifest)]: { kind: 'file' as const, content: packed.bytes } }
+  const file = (content: Uint8Array): Literal[string] => ({ kind: 'file', content })
+  const enrolled = enrolledOf('base', { basis, urls: [address] })
+  const written = {
+    [channelFile(enrolled.channel, channelFiles.manifest)]: file(packed.bytes),
+    [statePaths.enrolled]: file(encodeEnrolled([enrolled])),
+  }
   const { tar } = update.release
   const more = { sequence: update.sequence, name: update.release.name, tar, manifest: digestOfBytes(packed.bytes) }
   const state = { ...more, ...(base === undefined ? {} : { base }) }
-  const session = await follower({ base: state }, { ...manifest, ...on }, change)
+  const session = await follower({ base: state }, { ...written, ...on }, change)
   const http = session.http as MemoryHttp
   serve(http, answered)
-  const enrolled = enrolledOf('base', { basis, urls: [address] })
   const trust = trustIn({ 'base-amd64': listed })
   const installed = installedOf('base', update.sequence, state)
   const offer = { enrolled, installed, trust, updates: [], goals: [], records: [], listed: new Map(), isHeld: false }
