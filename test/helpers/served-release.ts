@@ -1,3 +1,4 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { collectBytes, concatBytes, oneChunk } from '../../src/base/bytes.ts'
 import { sha256 } from '../../src/base/digest.ts'
 import { markVerified } from '../../src/base/verified.ts'
@@ -49,6 +50,7 @@ const frameBytes = 1024
 
 export const digestOfBytes = (bytes: Uint8Array): Digest => ({ sha256: sha256(bytes), size: bytes.length })
 export const whole = async (stream: ByteStream): Promise<Uint8Array> => new Uint8Array((await collectBytes(stream, Infinity)) as Uint8Array)
+/** As bindery packs it. */
 export const zstd = async (bytes: Uint8Array): Promise<Uint8Array> => await whole(compress(oneChunk(bytes), 'zstd'))
 export const unpacked = async (bytes: ByteStream): Promise<Uint8Array> => await whole(decompress(bytes))
 
@@ -58,7 +60,7 @@ export async function wholeRelease(sequence: number, literal: Literal, more: Par
   const tar = await whole(writeDist(name, manifest, ({ path }) => disk.read(path)))
   const targets = releaseTargets(name)
   const parts = Array.from({ length: Math.ceil(tar.length / frameBytes) }, (_, i) => tar.subarray(i * frameBytes, (i + 1) * frameBytes))
-  const packedParts = await Promise.all(parts.map(zstd))
+  const packedParts = parts.map((part) => new Uint8Array(zstdCompressSync(part)))
   const index = packedParts.map((part, i) => ({
     offset: packedParts.slice(0, i).reduce((sum, { length }) => sum + length, 0),
     ...digestOfBytes(part),
@@ -66,9 +68,9 @@ export async function wholeRelease(sequence: number, literal: Literal, more: Par
     length: (parts[i] as Uint8Array).length,
   }))
   const dist = served(targets.full('zstd'), concatBytes(packedParts))
-  const gzip = served(targets.full('gzip'), await whole(compress(oneChunk(tar), 'gzip')))
+  const gzip = served(targets.full('gzip'), new Uint8Array(gzipSync(tar)))
   const frames = served(targets.frames, encodeFrames(index))
-  const packed = served(targets.manifest, await zstd(encodeManifest(manifest)))
+  const packed = served(targets.manifest, new Uint8Array(zstdCompressSync(encodeManifest(manifest))))
   const way = { target: dist.info.path, size: dist.bytes.length, codec: 'zstd' as const }
   const update = record(sequence, {
     release: { name, tar: digestOfBytes(tar) },
