@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
 import { BinderyError } from '../src/base/error.ts'
 import { markVerified } from '../src/base/verified.ts'
+import { cachePath } from '../src/engine/client/fetch/cache.ts'
 import { blobUrl } from '../src/engine/client/fetch/download-attempt.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
 import { channelFile, channelFiles } from '../src/engine/client/state.ts'
@@ -12,7 +13,7 @@ import { address, amd64, record, served } from './helpers/listed-releases.ts'
 import { noise } from './helpers/noise.ts'
 import { relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
-import { deltaStep, digestOfBytes, fileOf, machineWith, whole, wholeRelease, zstd } from './helpers/served-release.ts'
+import { deltaStep, digestOfBytes, fileOf, gzipOnly, machineWith, whole, wholeRelease, zstd } from './helpers/served-release.ts'
 import type { Offer } from '../src/engine/client/fetch/offer.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
@@ -123,8 +124,12 @@ test('by a delta, it comes with all that an install asks for', async () => {
 })
 
 test('what the base is packed to, and what was fetched to rebuild the old tar, belongs to it', async () => {
-  const packed = await fetched({ basis: 'tar', base: { ...base, file: { ...base.file } }, on: {} })
+  const packed = await fetched({ basis: 'tar', updates: [{ ...plain.update, ...gzipOnly(plain) }], listed: [...all, plain.gzip] })
   isTwo(packed)
+  const { stateFiles, cached } = packed.came?.incoming as Incoming
+  const kept = stateFiles.find(({ path }) => path === channelFiles.base)?.from
+  assert.ok(cached.some((digest) => cachePath(digest) === kept))
+  assert.notEqual(kept, cachePath(plain.gzip.info.sha256))
   const modified = await fetched({ on: { 'etc/hosts': 'mine' }, updates: [{ ...two.update, full: [] }] })
   isTwo(modified)
   assert.ok(modified.came?.incoming.cached.includes(fileOf(one, 'etc/hosts').sha256))

@@ -69,7 +69,7 @@ test('a kept file that is not there, or damaged, is known before anything is rea
     damage.push(['longer', { ...all, [path]: file(new Uint8Array([...bytes, 0])) }, 'bad-digest', 'is damaged', path])
     damage.push(['of the same size', { ...all, [path]: flipped(bytes) }, 'bad-digest', 'is damaged', path])
     damage.push(['a folder', { ...without(path), [path]: { kind: 'dir' } }, 'bad-digest', 'is damaged', path])
-    damage.push(['a link', { ...without(path), [path]: symlink('x') }, 'bad-digest', 'is damaged', path])
+    damage.push(['a link', { ...without(path), [path]: symlink('x'.repeat(bytes.length)) }, 'bad-digest', 'is damaged', path])
   }
   for (const [name, on, code, message, subject] of damage) {
     const session = await follower({}, on)
