@@ -61,7 +61,7 @@ async function tried({ on = tree, next = two, update = next.update, budget = eno
 
 const explained = ({ machine }: Tried): readonly string[] => machine.session.explained
 const asked = ({ machine }: Tried): readonly string[] => [...new Set(machine.requests())]
-const code = async ({ error }: Tried): Promise<string | undefined> => (await refused(Promise.reject(error as Error)))[0]
+const code = async ({ error }: Tried): Promise<string | undefined> => (await refused(Promise.reject(error)))[0]
 const [dist, frames] = ['base-2-20260101-amd64.tar.zst*', 'base-2-20260101-amd64.frames']
 
 async function assertTar({ found }: Tried, of: WholeRelease = two): Promise<void> {
@@ -181,8 +181,8 @@ test('what stands in its way is explained, and the whole release comes', async (
   for (const { found, error } of [damaged, ignoring, nameless]) assert.deepEqual([found, error], [undefined, undefined])
 })
 
-function failing(error: Error): (machine: Machine) => Partial<Session> {
-  return ({ session: { disk } }) => ({ disk: { ...disk, space: async () => await Promise.reject(error) } })
+function failing(failure: Error): (machine: Machine) => Partial<Session> {
+  return ({ session: { disk } }) => ({ disk: { ...disk, space: async () => await Promise.reject(failure) } })
 }
 
 test('a network that is away, a failure of this machine, a stop and a bug end it', async () => {

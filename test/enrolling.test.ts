@@ -60,7 +60,7 @@ async function world({ on = {}, blobs = all, learn = async () => {} }: Given = {
 }
 
 async function enroll({ session }: Pick<World, 'session'>, change: Partial<EnrollInput> = {}): Promise<readonly Enrollment[]> {
-  return await enrollChannels(session as Session, { urls: [address], root, channels: [base], basis: 'tar', force: false, ...change })
+  return await enrollChannels(session, { urls: [address], root, channels: [base], basis: 'tar', force: false, ...change })
 }
 
 const names = async ({ disk }: Pick<World, 'disk'>, folder: RelPath): Promise<readonly string[]> => [...(await disk.readdir(folder))].sort()
@@ -174,6 +174,9 @@ test('trust in a repository that nobody follows any more goes', async () => {
   const on = await world({ on: enrolledBefore('base') })
   await enroll(on, { force: true })
   assert.deepEqual(await names(on, statePaths.trust), [repository])
+  // Nor is a base kept that nobody asks for any more.
+  await enroll(on, { force: true, basis: 'installed' })
+  assert.deepEqual(await names(on, channelFolder(base)), ['manifest.mtree.zst', 'release'])
 })
 
 test('force is the way out of a list of channels that is damaged, and of nothing else', async () => {

@@ -126,7 +126,7 @@ test('by a delta, it comes with all that an install asks for', async () => {
 test('what the base is packed to, and what was fetched to rebuild the old tar, belongs to it', async () => {
   const packed = await fetched({ basis: 'tar', updates: [{ ...plain.update, ...gzipOnly(plain) }], listed: [...all, plain.gzip] })
   isTwo(packed)
-  const { stateFiles, cached } = packed.came?.incoming as Incoming
+  const { stateFiles, cached } = (packed.came as Came).incoming
   const kept = stateFiles.find(({ path }) => path === channelFiles.base)?.from
   assert.ok(cached.some((digest) => cachePath(digest) === kept))
   assert.notEqual(kept, cachePath(plain.gzip.info.sha256))
@@ -155,7 +155,7 @@ test('without a delta it is put together, or comes whole, and what it cost is to
   const together = await fetched({ updates })
   isTwo(together)
   const manifest = two.packed.bytes.length
-  const { fetched: account } = together.came?.incoming as Incoming
+  const { fetched: account } = (together.came as Came).incoming
   const http = together.machine.session.http as MemoryHttp
   const ranges = http.requests.reduce((sum, { headers }) => {
     const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers?.['range'] ?? '') ?? []
@@ -178,7 +178,8 @@ test('the list of what is obsolete comes with it, where it is needed', async () 
     const machine = await behind({ updates, listed: extra === 0 ? listed : listed.filter((blob) => blob !== two.frames) })
     const offer = { ...machine.offer, installed: { ...machine.offer.installed, sequence: 5 } }
     const used = await withIncoming(machine.session, offer, async (incoming) => incoming)
-    const { obsolete, cached, fetched: account } = used?.result as Incoming
+    assert.ok(used !== undefined)
+    const { obsolete, cached, fetched: account } = used.result
     assert.ok(obsolete !== undefined)
     assert.ok(cached.includes(list.info.sha256))
     const way = extra === 0 ? delta.bytes.length : extra

@@ -72,7 +72,7 @@ async function assertBase({ file, session, error }: Found): Promise<void> {
   assert.deepEqual(await unpacked(session.disk.read(file?.path as RelPath)), one.tar)
 }
 
-const code = async ({ error }: Found): Promise<readonly unknown[]> => await refused(Promise.reject(error as Error))
+const code = async ({ error }: Found): Promise<readonly unknown[]> => await refused(Promise.reject(error))
 
 test('out of a tree as it was released, the tar is rebuilt without the network', async () => {
   const found = await based()

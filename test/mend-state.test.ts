@@ -96,8 +96,8 @@ test('what cannot be mended does not keep the others from it; a stop and a bug d
   const on = await machine({ [path]: 'damaged' })
   const found = [finding('var/db/bindery/gone', { kind: 'remove' }), finding(path, { kind: 'remove' })]
   assert.deepEqual(errors(await mendState(on.session, found)), ['not-found', undefined])
-  const failing = (error: Error): Promise<unknown> =>
-    mendState({ ...on.session, recovery: async () => await Promise.reject(error) }, [finding(path, { kind: 'program' })])
+  const failing = (failure: Error): Promise<unknown> =>
+    mendState({ ...on.session, recovery: async () => await Promise.reject(failure) }, [finding(path, { kind: 'program' })])
   assert.deepEqual(await refused(failing(new BinderyError('stopped', 'was stopped'))), ['stopped', undefined])
   await assert.rejects(failing(new Error('a bug')), /a bug/)
   assert.deepEqual(errors((await failing(new BinderyError('io', 'fails'))) as readonly Mended[]), ['io'])

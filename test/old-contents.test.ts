@@ -8,7 +8,6 @@ import { amd64 } from './helpers/listed-releases.ts'
 import { noise } from './helpers/noise.ts'
 import { refused } from './helpers/refused.ts'
 import { digestOfBytes, fileOf, machineWith, wholeRelease } from './helpers/served-release.ts'
-import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { KeptBase } from '../src/format/release-state.ts'
 import type { MemoryHttp } from '../src/host/memory-http.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -120,9 +119,9 @@ test('what is here of them is read, even where others cannot be had, and what is
 
 test('a failure of this machine, a stop and a bug end it', async () => {
   const { session, offer } = await machineWith(one)
-  const failing = (error: Error): Promise<unknown> => {
-    const lstat = async (): Promise<never> => await Promise.reject(error)
-    return readOldContents({ ...session, disk: { ...session.disk, lstat } } as Session, offer, [fileOf(one, 'etc/one')])
+  const failing = (failure: Error): Promise<unknown> => {
+    const lstat = async (): Promise<never> => await Promise.reject(failure)
+    return readOldContents({ ...session, disk: { ...session.disk, lstat } }, offer, [fileOf(one, 'etc/one')])
   }
   for (const code of ['io', 'no-space', 'read-only', 'permission', 'stopped', 'interrupted'] as const)
     assert.deepEqual(await refused(failing(new BinderyError(code, 'fails'))), [code, undefined])

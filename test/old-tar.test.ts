@@ -158,8 +158,8 @@ test('a network that is away, and a disk that fails, end it', async () => {
   const away = await machineWith(one, { ...installed, on: mine, served: [] })
   assert.deepEqual(await refused(openOldTar(away.session, away.offer, Infinity)), ['incomplete', blobUrl(address, one.record.info)])
   const { session, offer } = await machineWith(one, { ...installed, on: tree })
-  const failing = (error: Error): Session => {
-    const lstat = async (): Promise<never> => await Promise.reject(error)
+  const failing = (failure: Error): Session => {
+    const lstat = async (): Promise<never> => await Promise.reject(failure)
     return { ...session, disk: { ...session.disk, lstat } }
   }
   const io = failing(new BinderyError('io', 'cannot be read'))
