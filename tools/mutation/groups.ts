@@ -22,9 +22,6 @@ const whileApplying = tests(
   'client-install client-audit client-libraries client-obsolete client-machine-attributes client-steps client-merge ' +
     'client-hostile-owner client-generated commit-order',
 )
-const whileFetching = tests(
-  'client-mirrors client-download client-check client-fetch client-enroll client-manifest client-state client-old-contents client-resume',
-)
 
 export const groups: readonly Group[] = [
   { name: 'paths', mutate: ['src/base/path.ts', 'src/base/name.ts'], tests: tests('base-path base-name') },
@@ -126,25 +123,10 @@ export const groups: readonly Group[] = [
     mutate: fetching(
       'assemble basis enroll fetch fetch-route first-base identify mend-state next-base old-contents old-tar patched repair-source',
     ),
-    tests: [...whileFetching, ...tests('client-obsolete')],
-    leaveOut: [
-      'with basis installed, modified files are fetched alone, and the tar is that of the release',
-      'a tree with local changes is the nearest release; only what changed is fetched',
-      'an enroll that fails at any call leaves nothing',
-      'an enroll that is killed at any call can be done again',
-      'with basis tar it comes out of the kept base, without the network',
-      'with basis installed it was fetched for the delta already',
-      'otherwise the parts of the old dist that hold it are fetched',
-      'where it is nowhere, that is said, and nothing fails',
-      'where the disk here fails, the run fails: a merge is not given up for that',
-      'a chain goes on in the middle of the delta in which it was cut off',
-      'a part that was damaged meanwhile comes again, that delta alone',
-      'a release that comes meanwhile does not waste what is here',
-      'from release to release, and over two at once',
-      'an enroll --force that is killed at any call leaves the channel a release, and can be done again',
-      'one changed file of thousands comes with a few kilobytes in all, as check has said',
-      'modified files that an earlier run brought do not come again',
-    ],
+    tests: tests(
+      'fetch-route next-base first-base kept-tar identify keep-patched old-tar repair-source old-contents assemble mend-state ' +
+        'fetch-incoming enrolling',
+    ),
   },
   {
     name: 'staged',
