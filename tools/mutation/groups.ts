@@ -69,7 +69,7 @@ export const groups: readonly Group[] = [
     name: 'plan',
     mutate: [
       ...apply('plan decide look changes order install parts phases contents configuration policy refusals space replaced beside after'),
-      ...apply('folders links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
+      ...apply('folders'),
     ],
     tests: [
       ...tests('client-decide client-changes client-plan client-summary client-parts client-phases'),
@@ -83,6 +83,11 @@ export const groups: readonly Group[] = [
       'after it has the old kernels or the new ones, by recover and by recover --undo',
       'killed at every moment of every phase, the machine is before it or behind it',
     ],
+  },
+  {
+    name: 'links',
+    mutate: apply('links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
+    tests: tests('plan-nodes indexes raised'),
   },
   {
     name: 'merge',
