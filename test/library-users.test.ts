@@ -152,6 +152,7 @@ test('what goes away meanwhile or is shown to nobody needs nothing; a disk that 
       { ...disk, read: (path, options) => (path === 'bin/x' ? failing(code, path) : disk.read(path, options)) },
       { ...disk, readdir: async (path) => (path === 'bin' ? failing(code, path) : await disk.readdir(path)) },
       { ...disk, lstat: async (path) => (path === 'bin' ? failing(code, path) : await disk.lstat(path)) },
+      { ...disk, lstat: async (path) => (path === 'bin/x' ? failing(code, path) : await disk.lstat(path)) },
     ]
     for (const one of disks) {
       if (isNothing) assert.equal(await usersOn(one), 'usr/x', code)
