@@ -87,7 +87,7 @@ export const groups: readonly Group[] = [
   {
     name: 'links',
     mutate: apply('links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
-    tests: tests('plan-nodes indexes raised link-groups library-users needed-libraries twins separate former'),
+    tests: tests('plan-nodes indexes raised link-groups library-users needed-libraries twins separate former find-old-names'),
   },
   {
     name: 'merge',
