@@ -10,7 +10,6 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { withFilesOfOtherDevices } from './helpers/limited-disk.ts'
 import { dir, fifo, file, plant, relPath, symlink } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
-import type { RelPath } from '../src/base/path.ts'
 import type { Change, ChangeInput, Changes } from '../src/engine/client/apply/changes.ts'
 import type { NodeTree } from '../src/engine/client/apply/nodes.ts'
 import type { KeepOld } from '../src/format/keep-old.ts'
@@ -96,7 +95,7 @@ async function found(
   for (const { path, ...more } of changes) {
     if ('new' in more) assert.equal(more.new.path, path)
     // A link has all that its file has.
-    const donor = 'donor' in more ? (await lookAt(disk, [more.donor as RelPath], { scope, guess: () => undefined })).nodes : undefined
+    const donor = 'donor' in more ? (await lookAt(disk, [more.donor], { scope, guess: () => undefined })).nodes : undefined
     if (donor !== undefined && 'new' in more) assert.deepEqual(more.new, { ...[...donor.values()][0], path })
   }
   return {

@@ -37,8 +37,7 @@ type Texts = Readonly<Record<string, string>>
 
 const item = (path: string, text: string, last = 1): ObsoleteItem => ({ path: relPath(path), last, ...contentOf(text) })
 const itemsOf = (texts: Texts): readonly ObsoleteItem[] => Object.entries(texts).map(([path, text]) => item(path, text))
-const nodeOf = (path: string, text: string): Node =>
-  ({ ...contentOf(text), path: relPath(path), mode: 0o644, uid: 0, gid: 0, mtime }) as Node
+const nodeOf = (path: string, text: string): Node => ({ ...contentOf(text), path: relPath(path), mode: 0o644, uid: 0, gid: 0, mtime })
 const treeOf = (texts: Texts): NodeTree => ({
   nodes: new Map(Object.entries(texts).map(([path, text]) => [relPath(path), nodeOf(path, text)])),
   groups: new Map(),
@@ -262,7 +261,7 @@ test('what stays for any other reason is no matter of later, nor what a list can
   for (const reason of ['modified', 'protected', 'not-empty'] as const)
     assert.equal(await noted(found, changes([{ path: relPath('lib/a'), reason }], live)), 'through 9\n', reason)
   assert.equal(await noted(found, changes([needed('lib/a')])), 'through 9\n')
-  const pipe: Node = { ...nodeOf('lib/a', 'dir'), kind: 'fifo' } as Node
+  const pipe: Node = { ...nodeOf('lib/a', 'dir'), kind: 'fifo' }
   const withPipe = { ...changes([needed('lib/a')]), live: { stats: new Map(), nodes: new Map([[relPath('lib/a'), pipe]]) } }
   assert.equal(await noted(found, withPipe), 'through 9\n')
 })

@@ -270,7 +270,7 @@ test('a program of the release keeps no library, unless it was changed here or t
     ['of another nanosecond', { ...both, local: changed({ mtime: { ...planted, nsec: 1 } }) }, true],
     [
       'of another size',
-      { ...both, local: changed({ content: Buffer.concat([elfFile({ needed: ['libfoo.so.1'] }), Buffer.from('x')]) } as Partial<Plant>) },
+      { ...both, local: changed({ content: Buffer.concat([elfFile({ needed: ['libfoo.so.1'] }), Buffer.from('x')]) }) },
       true,
     ],
   ]
