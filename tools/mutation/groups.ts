@@ -64,10 +64,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: 'plan',
-    mutate: [
-      ...apply('plan decide look changes order install parts phases policy after'),
-      ...apply('links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
-    ],
+    mutate: apply('plan decide look changes order install parts phases policy after'),
     tests: [
       ...tests('client-decide client-changes client-plan client-summary client-parts client-phases'),
       ...whileApplying,
@@ -86,6 +83,11 @@ export const groups: readonly Group[] = [
     name: 'around',
     mutate: apply('beside configuration contents folders refusals replaced space'),
     tests: tests('beside configuration contents folders refusals replaced-files space'),
+  },
+  {
+    name: 'links',
+    mutate: apply('links nodes twins meant indexes former old-names library-users needed-libraries separate raised'),
+    tests: tests('plan-nodes indexes raised link-groups library-users needed-libraries twins separate former find-old-names'),
   },
   {
     name: 'merge',

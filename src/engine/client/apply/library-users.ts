@@ -48,7 +48,7 @@ export async function findLibraryUsers(
     const paths = await pathsIn(search.disk, folder)
     if ((count += paths.length) > mostPaths) return { users, isComplete: false }
     await inParallel(paths, statWidth, async (path) => {
-      const stat = await search.disk.lstat(path)
+      const stat = await orNothing(async () => await search.disk.lstat(path))
       if (stat?.kind === 'dir') folders.push(path)
       if (stat?.kind !== 'file' || !mayBeLinked(path, stat) || search.isOurs(path, stat)) return
       const links = await readLinks(search.disk, path)
