@@ -1,3 +1,4 @@
+import { BinderyError } from '../base/error.ts'
 import { pathFromText } from '../base/path.ts'
 import type { RelPath } from '../base/path.ts'
 
@@ -16,6 +17,13 @@ export function glob(text: string): Glob | undefined {
   const bodies = (expand(text) ?? []).map((word) => (word.startsWith('/') ? bodyOf(word.slice(1), once) : undefined))
   const regex = bodies.length === 0 || bodies.includes(undefined) ? undefined : regexOf(`^(?:${bodies.join('|')})$`)
   return regex && { text, matches: (path) => regex.test(path) }
+}
+
+/** Of a pattern that stands in our own source. */
+export function knownGlob(text: string): Glob {
+  const pattern = glob(text)
+  if (pattern === undefined) throw new BinderyError('usage', `'${text}' is no pattern`)
+  return pattern
 }
 
 /** Undefined where the range of a set goes backwards. */

@@ -1,5 +1,4 @@
-import { BinderyError } from '../../base/error.ts'
-import { glob } from '../../format/glob.ts'
+import { knownGlob } from '../../format/glob.ts'
 import { dragonflyOrder } from './commit-order/dragonfly.ts'
 import { freebsdOrder } from './commit-order/freebsd.ts'
 import { linuxOrder } from './commit-order/linux.ts'
@@ -32,14 +31,8 @@ const asked: readonly RuledClass[] = ['boot', 'linker', 'libsys', 'libc', 'peers
 
 const rules: readonly (readonly [RuledClass, readonly Glob[]])[] = asked.map((name) => [
   name,
-  [...new Set(systems.flatMap((system) => system[name] ?? []))].map(compiled),
+  [...new Set(systems.flatMap((system) => system[name] ?? []))].map(knownGlob),
 ])
-
-function compiled(text: string): Glob {
-  const pattern = glob(text)
-  if (pattern === undefined) throw new BinderyError('usage', `'${text}' is no pattern`)
-  return pattern
-}
 
 export type CommitItem = { readonly path: RelPath; readonly kind: EntryKind }
 

@@ -1,5 +1,4 @@
-import { BinderyError } from '../../../base/error.ts'
-import { glob } from '../../../format/glob.ts'
+import { knownGlob } from '../../../format/glob.ts'
 import type { RelPath } from '../../../base/path.ts'
 
 /**
@@ -12,11 +11,7 @@ const patterns = [
   '/{,usr/}lib/modules/*/modules.{alias,builtin,builtin.alias,dep,symbols}{,.bin}',
   // kldxref(8) of FreeBSD and DragonFly.
   '/boot/{kernel,modules}{,.*}/linker.hints',
-].map((text) => {
-  const pattern = glob(text)
-  if (pattern === undefined) throw new BinderyError('usage', `'${text}' is no pattern`)
-  return pattern
-})
+].map(knownGlob)
 
 export function isIndex(path: RelPath): boolean {
   return patterns.some((one) => one.matches(path))
