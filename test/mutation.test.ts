@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { acceptedSurvivors } from '../tools/mutation/accepted.ts'
 import { groups } from '../tools/mutation/groups.ts'
 import { forgetUncertain, oneLine, readMutants } from '../tools/mutation/mutants.ts'
+import { NodeTestRunner } from '../tools/mutation/node-test-runner.ts'
 import { inTemporary } from './helpers/temporary.ts'
 
 const mutated = groups.flatMap(({ mutate }) => mutate.flatMap((pattern) => globSync(pattern)))
@@ -51,5 +52,20 @@ test('what Stryker would believe for good, and cannot know, is tried again', asy
     assert.deepEqual(left(true), ['killed', 'killed while loading'])
     forgetUncertain(`${folder}/none.json`, [], false)
     assert.deepEqual(readMutants(`${folder}/none.json`), [])
+  })
+})
+
+test('a process that tries mutants knows what the dry run of another one took', async () => {
+  await inTemporary(async (folder) => {
+    const nodeTests = { files: ['test/base-name.test.ts'], leaveOut: [], times: `${folder}/times.json` }
+    const [dry, trying] = [new NodeTestRunner({ nodeTests }), new NodeTestRunner({ nodeTests })]
+    try {
+      const { status, tests } = await dry.dryRun({ timeout: 60_000 })
+      assert.equal(status, 'complete')
+      const answer = await trying.mutantRun({ activeMutant: { id: 'none' } })
+      assert.deepEqual(answer, { status: 'survived', nrOfTests: (tests as readonly unknown[]).length })
+    } finally {
+      for (const one of [dry, trying]) one.dispose()
+    }
   })
 })

@@ -51,10 +51,10 @@ export function oneLine(text: string): string {
 }
 
 /**
- * Takes out of a report what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does not know
- * which tests reach code that is run while modules are loaded, nor when tests come to reach what none did; and what took too long may
- * have been the machine. With `survivorsToo` also what it would believe while a helper of tests has changed, which it does not look at. Of files that
- * are not tried now all is kept.
+ * Takes out of a report what Stryker would believe for good: it tries survivors again when tests are added that reach them, but does
+ * not know which tests reach code that is run while modules are loaded, nor when tests come to reach what none did; and what took too
+ * long may have been the machine. With `survivorsToo` also what it would believe while a helper of tests has changed, which it does not
+ * look at. Of files that are not tried now all is kept.
  */
 export function forgetUncertain(report: string, mutated: readonly string[], survivorsToo: boolean): void {
   if (!existsSync(report)) return

@@ -31,7 +31,7 @@ type Known = {
   readonly overhead: number
 }
 
-class NodeTestRunner {
+export class NodeTestRunner {
   static readonly inject = ['options'] as const
   readonly #tests: NodeTests
   #process: TestProcess | undefined
@@ -123,12 +123,12 @@ class NodeTestRunner {
 
 /** What Stryker waits: long enough for this runner to judge by itself, on a busy machine too. */
 export const spareTime = 600_000
+/** For what differs from run to run. */
+const spare = 3000
+
 function sumOf(all: readonly number[]): number {
   return all.reduce((sum, one) => sum + one, 0)
 }
-
-/** For what differs from run to run. */
-const spare = 3000
 
 /** Killed, by the mutant alone. */
 function isCertain(report: TestReport | string | undefined): report is TestReport {
