@@ -9,11 +9,11 @@ import { encodeJournal } from '../src/format/journal.ts'
 import { encodeOldNames } from '../src/format/old-names.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { machine, release } from './helpers/client-world.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { block, char, dir, fifo, file, hardlink, plant, relPath, symlink } from './helpers/plant.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Audit, Finding } from '../src/engine/client/apply/audit.ts'
 import type { ClientConfig } from '../src/format/conf.ts'
-import type { Journal } from '../src/format/journal.ts'
 import type { Node } from '../src/format/journal-node.ts'
 import type { Disk, Stat } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -179,19 +179,10 @@ const fileNode = (path: string, content: string): Extract<Node, { kind: 'file' }
 /** A machine on which `etc/conf` was merged. */
 async function merged(): Promise<Disk> {
   const path = relPath('etc/conf')
-  const receipt: Journal = {
-    transaction: 1,
-    purpose: 'install',
-    direction: 'forward',
-    time: 1_700_000_000,
-    releases: [],
-    areas: [relPath('var/db/bindery')],
-    undoes: [],
-    postSteps: [],
-    reboot: [],
+  const receipt = plainJournal({
     kept: [{ path, reason: 'merged' }],
     actions: [{ kind: 'swap', path, slot: { area: 0, number: 0 }, old: fileNode(path, 'mine'), new: fileNode(path, 'both') }],
-  }
+  })
   const disk = memoryDisk()
   await plant(disk, { 'var/db/bindery/receipt/1': file(encodeJournal(receipt)) })
   return disk

@@ -10,10 +10,11 @@ import { encodeEnrolled } from '../src/format/enrolled.ts'
 import { encodeJournal } from '../src/format/journal.ts'
 import { encodeReleaseState } from '../src/format/release-state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { plant, relPath } from './helpers/plant.ts'
 import type { StateFinding } from '../src/engine/client/audit-state.ts'
 import type { Digest, KeptBase } from '../src/format/release-state.ts'
-import type { Journal } from '../src/format/journal.ts'
+import type { Action, Journal } from '../src/format/journal.ts'
 import type { Leaf } from '../src/format/journal-node.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Plant } from './helpers/plant.ts'
@@ -141,23 +142,11 @@ test('the kept tar of a channel and its deltas are what the release says', async
 const leaf: Leaf = { kind: 'file', path: relPath('f'), mode: 0o644, uid: 0, gid: 0, mtime, ...digest('old') }
 
 function receipt(transaction: number, more: Partial<Journal> = {}): Uint8Array {
-  return encodeJournal({
-    transaction,
-    purpose: 'install',
-    direction: 'forward',
-    time: 1_700_000_000,
-    releases: [],
-    areas: [relPath('var/db/bindery')],
-    undoes: [],
-    postSteps: [],
-    reboot: [],
-    kept: [],
-    actions: [
-      { kind: 'drop', path: relPath('f'), slot: { area: 0, number: 0 }, old: leaf },
-      { kind: 'put', path: relPath('g'), slot: { area: 0, number: 1 }, new: { ...leaf, path: relPath('g') } },
-    ],
-    ...more,
-  })
+  const actions: readonly Action[] = [
+    { kind: 'drop', path: relPath('f'), slot: { area: 0, number: 0 }, old: leaf },
+    { kind: 'put', path: relPath('g'), slot: { area: 0, number: 1 }, new: { ...leaf, path: relPath('g') } },
+  ]
+  return encodeJournal(plainJournal({ transaction, actions, ...more }))
 }
 
 test('what a receipt keeps is there, but for rollbacks and for what was rolled back', async () => {

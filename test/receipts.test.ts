@@ -18,6 +18,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { latin1, utf8 } from '../src/base/bytes.ts'
 import { text } from './helpers/client-world.ts'
 import { faultyDisk } from './helpers/faulty-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { file, hardlink, plant, relPath, symlink } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { Journal, Purpose, ReleaseChange } from '../src/format/journal.ts'
@@ -26,22 +27,7 @@ import type { Plant } from './helpers/plant.ts'
 
 /** The journal and what becomes of it, put together by hand: what is read of them, and which receipts are kept. */
 
-function journal(transaction: number, more: Partial<Journal> = {}): Journal {
-  return {
-    transaction,
-    purpose: 'install',
-    direction: 'forward',
-    time: 1_700_000_000,
-    releases: [],
-    areas: [relPath('var/db/bindery')],
-    undoes: [],
-    postSteps: [],
-    reboot: [],
-    kept: [],
-    actions: [],
-    ...more,
-  }
-}
+const journal = (transaction: number, more?: Partial<Journal>): Journal => plainJournal({ transaction, ...more })
 
 const encoded = (transaction: number, more?: Partial<Journal>): Uint8Array => encodeJournal(journal(transaction, more))
 

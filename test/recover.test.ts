@@ -9,6 +9,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { install, leftovers, machine, release, whole } from './helpers/client-world.ts'
 import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { dir, file, hardlink, plant } from './helpers/plant.ts'
 import { recovery } from './helpers/recovery.ts'
 import { refused } from './helpers/refused.ts'
@@ -22,20 +23,8 @@ import type { Literal } from './helpers/plant.ts'
 const options = { undo: false, keepReleases: 3, recovery }
 const undo = { ...options, undo: true }
 
-const journal = (transaction: number, more: Partial<Journal> = {}): Journal => ({
-  transaction,
-  purpose: 'install',
-  direction: 'forward',
-  time: 0,
-  releases: [{ role: 'base-amd64', old: `1.${transaction - 1}`, new: `1.${transaction}` }],
-  areas: [stateFolder],
-  undoes: [],
-  postSteps: [],
-  reboot: [],
-  kept: [],
-  actions: [],
-  ...more,
-})
+const journal = (transaction: number, more?: Partial<Journal>): Journal =>
+  plainJournal({ transaction, releases: [{ role: 'base-amd64', old: `1.${transaction - 1}`, new: `1.${transaction}` }], ...more })
 
 async function on(literal: Literal): Promise<Disk> {
   const disk = memoryDisk()

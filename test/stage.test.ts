@@ -9,6 +9,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { text } from './helpers/client-world.ts'
 import { faultyDisk } from './helpers/faulty-disk.ts'
 import { withoutLinks } from './helpers/limited-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { dir, file, hardlink, plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { ByteStream } from '../src/base/bytes.ts'
@@ -17,7 +18,7 @@ import type { RelPath } from '../src/base/path.ts'
 import type { Contents } from '../src/engine/client/apply/contents.ts'
 import type { Plan, Source, StageItem } from '../src/engine/client/apply/plan.ts'
 import type { StageOptions } from '../src/engine/client/apply/stage.ts'
-import type { Action, Journal } from '../src/format/journal.ts'
+import type { Action } from '../src/format/journal.ts'
 import type { Leaf } from '../src/format/journal-node.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -42,20 +43,7 @@ const slot = (number: number): StageItem['slot'] => ({ area: 0, number })
 const path = (number: number): RelPath => relPath(`${staged}/${number}`)
 
 function planOf(stage: readonly StageItem[], actions: readonly Action[] = []): Plan {
-  const journal: Journal = {
-    transaction: 1,
-    purpose: 'install',
-    direction: 'forward',
-    time: 0,
-    releases: [],
-    areas: [stateFolder],
-    undoes: [],
-    postSteps: [],
-    reboot: [],
-    kept: [],
-    actions,
-  }
-  return { journal, stage, seen: new Map() }
+  return { journal: plainJournal({ actions }), stage, seen: new Map() }
 }
 
 type Given = readonly [Source, Partial<Leaf>?]

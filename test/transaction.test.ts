@@ -13,6 +13,7 @@ import { install, installInput, leftovers, machine, release, text, whole } from 
 import { callsOf } from './helpers/crash.ts'
 import { Crash, faultyDisk } from './helpers/faulty-disk.ts'
 import { withoutRoot } from './helpers/limited-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { dir, file, hardlink, plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { InstallInput } from '../src/engine/client/apply/install.ts'
@@ -180,19 +181,7 @@ test('what cannot be taken back does not hide why it was to be; a bug on the way
 
 // --- finished
 
-const none: Journal = {
-  transaction: 1,
-  purpose: 'install',
-  direction: 'forward',
-  time: 0,
-  releases: [{ role: 'base-amd64', old: '1.0', new: '1.1' }],
-  areas: [stateFolder],
-  undoes: [],
-  postSteps: [],
-  reboot: [],
-  kept: [],
-  actions: [],
-}
+const none = plainJournal({ time: 0, releases: [{ role: 'base-amd64', old: '1.0', new: '1.1' }] })
 const reboot: Journal['reboot'] = [{ role: 'base-amd64', class: 'reboot' }]
 const inState = (path: string, ...journals: readonly Journal[]): Literal =>
   Object.fromEntries(journals.map((journal) => [`${path}/${journal.transaction}`, file(encodeJournal(journal))]))
