@@ -11,10 +11,12 @@ import { errorPoints, killPoints, makePlace } from './torture/machines.ts'
 import { findMutant, powerPoints, record } from './torture/power.ts'
 import { scenarios } from './torture/scenarios.ts'
 import { copyFolder } from './torture/site.ts'
+import { failAt } from './torture/strace.ts'
 import type { FileSystem } from './torture/file-systems.ts'
 import type { Machine } from './torture/judge.ts'
 import type { Point } from './torture/machines.ts'
 import type { Place, Scenario } from './torture/scenarios.ts'
+import type { Run } from './torture/strace.ts'
 
 /** A few points of `make torture`, other ones each day, and that its judge sees what is wrong. */
 
@@ -64,6 +66,13 @@ describe('torture', options, () => {
       })
     },
   )
+
+  test('who writes what was interrupted once more is interrupted once', async () => {
+    const file = join(work, 'written.tar')
+    const run: Run = { command: ['tar', '-cf', file, '-C', work, 'tools'], env: process.env, place: work }
+    const { status, failed } = await failAt(run, { kind: 'write', inThread: 1, file, inFile: 'each' }, 'EINTR', join(work, 'trace'))
+    assert.deepEqual([status, failed.length], [0, 1])
+  })
 
   test('a byte, a mode, a name, a rest in the state: the judge finds each of them', async () => {
     const [old, next] = [await look(join(work, 'fetched')), await look(join(work, 'installed'))]

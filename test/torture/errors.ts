@@ -38,6 +38,7 @@ export async function errorFaults(
 
 /** The cause is told by a run that failed, and no failure is an internal one. */
 function textFaults({ status, text }: Failed, error: string): readonly string[] {
+  if (status === null) return [`did not end by itself: ${text.trim()}`]
   if (/internal error/.test(text)) return [`status ${String(status)}: ${text.trim()}`]
   // A shell's own printf says no more than that.
   if (status === 0 || (errors[error] as RegExp).test(text) || text.includes('printf: I/O error')) return []

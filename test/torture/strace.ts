@@ -159,9 +159,14 @@ export async function failAt(
   error: string,
   trace: string,
 ): Promise<Failed> {
-  const [which, when] = file === '' ? [[], inThread] : [['-P', file], inFile === 'each' ? '1+' : inFile]
+  // A call that is always interrupted is rightly made for ever.
+  const each = error === 'EINTR' ? 1 : '1+'
+  const [which, when] = file === '' ? [[], inThread] : [['-P', file], inFile === 'each' ? each : inFile]
   const inject = [...which, '-e', 'signal=none', '-e', `trace=${kind}`, '-e', `inject=${kind}:error=${error}:when=${when}`]
-  const { status, text } = await start(run, [...usual, onlyThose, ...inject, '-o', trace]).ended
+  const { pid, ended } = start(run, [...usual, onlyThose, ...inject, '-o', trace])
+  const limit = setTimeout(() => killBelow(pid), longest)
+  const { status, text } = await ended
+  clearTimeout(limit)
   const calls = readFileSync(trace, 'latin1').split('\n')
   const injected = calls.filter((line) => line.endsWith('(INJECTED)'))
   // A thread that cannot wake another one ends Node, and says nothing of us.
@@ -169,6 +174,9 @@ export async function failAt(
   const failed = isWaking ? [] : injected.filter((line) => matters(kind, line, run.place))
   return { status, text, failed, calls }
 }
+
+/** Milliseconds that a run may take, many times as long as any does. */
+const longest = 180_000
 
 export type Met = Ended & { readonly isMet: boolean }
 
