@@ -142,7 +142,7 @@ async function isEmptyArea(disk: Disk, area: RelPath): Promise<boolean> {
   return true
 }
 
-/** A path and everything below it, on its file system, without following links. Nothing is no error. */
+/** A path and everything below it, without following links. Nothing is no error. */
 export async function removeBelow(disk: Disk, path: RelPath): Promise<void> {
   const stat = await disk.lstat(path)
   if (stat === undefined) return
