@@ -59,7 +59,7 @@ export function inTreeBut(modified: ReadonlySet<RelPath>): (entry: FileEntry) =>
 
 /** The files whose contents the live tree does not have as the manifest says, and where they lie in the tar. */
 export async function findModified(session: Session, name: DistName, manifest: Manifest): Promise<readonly Wanted[]> {
-  const files = { entries: manifest.entries.filter((entry) => entry.kind === 'file' || entry.kind === 'dir') }
+  const files = { entries: manifest.entries.filter(({ kind }) => kind === 'file') }
   const { differing } = await matchTree(session, openEye(session.disk), files)
   return wantedOf(name, manifest, new Set(differing))
 }
