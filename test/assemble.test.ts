@@ -119,6 +119,13 @@ test('where all of it is here, nothing is asked for, whatever the price of the d
   assert.equal((await tried({ update: unframed })).found, undefined)
 })
 
+test('of the tree, those files alone are looked at that stay', async () => {
+  const looks: string[] = []
+  const all = await tried({ change: looking(looks) })
+  assert.equal(all.found?.files.length, 1)
+  assert.deepEqual(looks.sort(), ['.', 'bin', 'bin/link', 'lib', 'lib/c'])
+})
+
 /** A machine on which each look at a file of the tree is noted. */
 function looking(looks: string[]): (machine: Machine) => Partial<Session> {
   return ({ session: { disk } }) => ({

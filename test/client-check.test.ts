@@ -53,12 +53,12 @@ test('check tells of a small delta, of several releases at once, and of what is 
   await online.release(tree(2), tree(3))
   const [offer] = await findOffers(session)
   assert.ok(offer)
-  const finding = await findingOf(session, offer)
+  const finding = await findingOf(session, offer, [])
   assert.deepEqual([finding.route, finding.steps, finding.releases], ['deltas', 1, 2])
   assert.ok(finding.bytes < 20_000, `${finding.bytes} bytes`)
   const held = { ...session, config: { ...session.config, hold: ['base/amd64'] } }
   const [heldOffer] = await findOffers(held)
-  const [line] = describeFinding(await findingOf(held, heldOffer as never))
+  const [line] = describeFinding(await findingOf(held, heldOffer as never, []))
   assert.match(line as string, /^base\/amd64: base-1-20260101-amd64 -> base-3-20260101-amd64, .* in 1 delta, 2 releases, held$/)
 })
 

@@ -10,6 +10,7 @@ import { measure } from '../src/engine/repo/blob.ts'
 import { encodePieces } from '../src/format/pieces.ts'
 import { noise } from './helpers/noise.ts'
 import { testSession } from './helpers/client.ts'
+import { withLinkSizes } from './helpers/link-sizes.ts'
 import { plant } from './helpers/plant.ts'
 import type { Attempt, Outcome } from '../src/engine/client/fetch/download-attempt.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
@@ -150,7 +151,7 @@ test('what is there needs no request; what is too long, or no file, is nothing',
   assert.equal(await readPartOrigin(long.session.disk, plain.sha256), undefined)
   const { disk } = await testSession()
   await disk.symlink(part, '/etc/passwd')
-  const link = await attempted({ chunks: [content] }, { session: { disk } })
+  const link = await attempted({ chunks: [content] }, { session: { disk: withLinkSizes(disk) } })
   assert.deepEqual([link.outcome, link.bytes, link.asked[0]?.headers], [{ kind: 'complete', resumedAt: 0 }, shown(content), {}])
 })
 

@@ -60,7 +60,7 @@ type Situation = {
 }
 
 async function found(situation: Situation = {}): Promise<Finding> {
-  const { updates = [], isHeld = false, listing = { sequence: 2 }, without = [], pending } = situation
+  const { updates = [], isHeld = false, listing = { sequence: 2 }, without = [], pending = [] } = situation
   const state = situation.installed ?? installed
   const session = await testSession()
   await plant(session.disk, { 'var/db/bindery/channel/base-amd64/release': file(encodeReleaseState(state)) })
@@ -79,7 +79,7 @@ async function found(situation: Situation = {}): Promise<Finding> {
   const records = updates.map(markVerified)
   const enrolled = { channel: { product: 'base', arch: 'amd64' }, repository: 'r', urls: [], basis: 'installed' as const }
   const offer: Offer = { enrolled, installed: state, trust, updates: records, goals: records, records: [], listed, isHeld }
-  return await (pending === undefined ? findingOf(session, offer) : findingOf(session, offer, pending))
+  return await findingOf(session, offer, pending)
 }
 
 const current: Finding = {

@@ -92,7 +92,7 @@ const manifestDelta = (from: number, to: number): string => `base/amd64/${oldToN
 test('one changed file of thousands comes with a few kilobytes in all, as check has said', async () => {
   const thousands = files(3000)
   const { online, session } = await behind(tree(1, thousands), tree(2, thousands))
-  const finding = await findingOf(session, await offerOf(session))
+  const finding = await findingOf(session, await offerOf(session), [])
   const { incoming, paths, bytes } = await fetchNext(online, session)
   assert.deepEqual(paths, [`${oldToNew(1, 2)}.mtree.delta`, `${oldToNew(1, 2)}.delta`])
   assert.ok(bytes < 4000, `${bytes} bytes`)
@@ -181,7 +181,7 @@ for (const [what, change] of [
     const { online, session } = await behind(tree(1, crowd), tree(2, crowd))
     await resign(online.workshop, change)
     await online.serve()
-    const finding = await findingOf(session, await offerOf(session))
+    const finding = await findingOf(session, await offerOf(session), [])
     const { incoming, broken, paths, bytes } = await fetchNext(online, session)
     assert.deepEqual([paths, broken], [['base-2-20260101-amd64.mtree.zst', `${oldToNew(1, 2)}.delta`], []])
     assert.deepEqual([finding.bytes, incoming.fetched.bytes], [bytes, bytes])

@@ -301,6 +301,12 @@ test('a failure takes back neither a channel that was enrolled before, nor trust
   assert.equal(await content(more, of(channelFiles.release, comp)), 'comp')
 })
 
+test('a damaged list of channels does not hide why they could not be enrolled anew, and stays', async () => {
+  const damaged = await world({ on: { [statePaths.enrolled]: 'damaged' }, blobs: [] })
+  assert.deepEqual(await refused(enroll(damaged, { force: true })), ['not-found', 'base/amd64'])
+  assert.equal(await content(damaged, statePaths.enrolled), 'damaged')
+})
+
 test('a cache that cannot be swept is for the next fetch', async () => {
   const on = await world({ on: { [`${statePaths.cache}/x`]: 'left' } })
   const disk: Disk = {

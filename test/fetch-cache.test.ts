@@ -209,11 +209,12 @@ test('nothing is read behind the last file, and nothing written where nothing ha
   const { disk, calls } = faultyDisk(await cache({}), { kind: 'none' })
   const session = await testSession({ disk })
   const before = calls.length
-  await gatherFiles(session, [wanted('second'), wanted('first')], pieces(cut(0, 4, 7, 9, 13, 19, 21), seen))
+  const nothing = { entry: entry('etc/empty', ''), offset: 11 }
+  await gatherFiles(session, [wanted('second'), wanted('first'), nothing], pieces(cut(0, 4, 7, 9, 13, 19, 21), seen))
   assert.deepEqual(seen, [0, 4, 7, 9, 13])
-  const [first = '', second = ''] = ['first', 'second'].map((content) => partPath(wanted(content).entry.sha256))
-  const begun = [`create ${first}`, `create ${second}`]
-  const appended = [`append ${first}`, `append ${first}`, `rename ${first}`, `append ${second}`, `rename ${second}`]
+  const [first = '', second = '', empty = ''] = ['first', 'second', ''].map((content) => partPath(sha256(fromLatin1(content))))
+  const begun = [`create ${first}`, `create ${empty}`, `create ${second}`]
+  const appended = [`append ${first}`, `append ${first}`, `rename ${first}`, `rename ${empty}`, `append ${second}`, `rename ${second}`]
   assert.deepEqual(calls.slice(before), [...begun, ...appended])
 })
 

@@ -8,12 +8,23 @@ import { blobUrl } from '../src/engine/client/fetch/download-attempt.ts'
 import { withIncoming } from '../src/engine/client/fetch/fetch.ts'
 import { channelFile, channelFiles } from '../src/engine/client/state.ts'
 import { releaseTargets } from '../src/engine/update/compose.ts'
+import { encodeManifest } from '../src/format/manifest.ts'
 import { encodeObsolete } from '../src/format/obsolete.ts'
 import { address, amd64, record, served } from './helpers/listed-releases.ts'
 import { noise } from './helpers/noise.ts'
 import { relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
-import { deltaStep, digestOfBytes, fileOf, gzipOnly, machineWith, whole, wholeRelease, zstd } from './helpers/served-release.ts'
+import {
+  deltaBetween,
+  deltaStep,
+  digestOfBytes,
+  fileOf,
+  gzipOnly,
+  machineWith,
+  whole,
+  wholeRelease,
+  zstd,
+} from './helpers/served-release.ts'
 import type { Offer } from '../src/engine/client/fetch/offer.ts'
 import type { Session } from '../src/engine/client/fetch/session.ts'
 import type { Incoming } from '../src/engine/client/incoming.ts'
@@ -136,7 +147,11 @@ test('what the base is packed to, and what was fetched to rebuild the old tar, b
   const full = await fetched({ basis: 'tar', updates: [plain.update], listed: without(two.frames) })
   isTwo(full)
   assert.deepEqual(full.routes, ['full'])
-  assert.equal(full.came?.incoming.cached.filter((digest) => digest === two.dist.info.sha256).length, 2)
+  // The dist is the new base as well.
+  assert.deepEqual(
+    full.came?.incoming.cached,
+    [two.packed, two.dist, two.dist].map(({ info }) => info.sha256),
+  )
 })
 
 test('releases that are passed go with it', async () => {
@@ -150,18 +165,21 @@ test('releases that are passed go with it', async () => {
   assert.deepEqual([came?.tar, came?.incoming.fetched.route], [last.tar, 'assembled'])
 })
 
+/** Of the index and of the ranges that were asked for. */
+function bytesByFrames({ session }: Machine): number {
+  return (session.http as MemoryHttp).requests.reduce((sum, { headers }) => {
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers?.['range'] ?? '') ?? []
+    return from === undefined ? sum : sum + Number(to) - Number(from) + 1
+  }, two.frames.bytes.length)
+}
+
 test('without a delta it is put together, or comes whole, and what it cost is told', async () => {
   const updates = [plain.update]
   const together = await fetched({ updates })
   isTwo(together)
   const manifest = two.packed.bytes.length
   const { fetched: account } = (together.came as Came).incoming
-  const http = together.machine.session.http as MemoryHttp
-  const ranges = http.requests.reduce((sum, { headers }) => {
-    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(headers?.['range'] ?? '') ?? []
-    return from === undefined ? sum : sum + Number(to) - Number(from) + 1
-  }, 0)
-  assert.deepEqual(account, { route: 'assembled', steps: 0, bytes: manifest + two.frames.bytes.length + ranges })
+  assert.deepEqual(account, { route: 'assembled', steps: 0, bytes: manifest + bytesByFrames(together.machine) })
   const full = await fetched({ updates, listed: without(two.frames) })
   isTwo(full)
   assert.deepEqual(full.came?.incoming.fetched, { route: 'full', steps: 0, bytes: manifest + two.dist.bytes.length })
@@ -171,19 +189,21 @@ test('the list of what is obsolete comes with it, where it is needed', async () 
   const list = served(releaseTargets(two.name).obsolete, await zstd(encodeObsolete({ through: 2, items: [] })))
   const update = { ...two.update, obsolete: { target: list.info.path, size: list.bytes.length } }
   const listed = [...all, list, served(releaseTargets(one.name).obsolete, utf8('x'))]
-  for (const [updates, extra] of [
-    [[update], 0],
-    [[{ ...update, deltas: [] }], two.dist.bytes.length],
+  const whole = { ...update, deltas: [] }
+  for (const [next, route, costOf] of [
+    [update, 'deltas', () => delta.bytes.length],
+    [{ ...whole, full: whole.full.map(({ frames: _, ...way }) => way) }, 'full', () => two.dist.bytes.length],
+    [whole, 'assembled', bytesByFrames],
   ] as const) {
-    const machine = await behind({ updates, listed: extra === 0 ? listed : listed.filter((blob) => blob !== two.frames) })
+    const machine = await behind({ updates: [next], listed })
     const offer = { ...machine.offer, installed: { ...machine.offer.installed, sequence: 5 } }
     const used = await withIncoming(machine.session, offer, async (incoming) => incoming)
     assert.ok(used !== undefined)
     const { obsolete, cached, fetched: account } = used.result
     assert.ok(obsolete !== undefined)
     assert.ok(cached.includes(list.info.sha256))
-    const way = extra === 0 ? delta.bytes.length : extra
-    assert.equal(account.bytes, way + two.packed.bytes.length + list.bytes.length)
+    const bytes = costOf(machine) + two.packed.bytes.length + list.bytes.length
+    assert.deepEqual([account.route, account.bytes], [route, bytes])
   }
 })
 
@@ -220,6 +240,25 @@ test('a target that no mirror has as it is signed is said, and the next way is t
   }
 })
 
+test('a manifest comes by a delta, too, and whole where that cannot be had', async () => {
+  const text = await deltaBetween(encodeManifest(one.manifest), encodeManifest(two.manifest))
+  const small = served(releaseTargets(two.name).manifestDelta(step.delta.from), text)
+  const manifest = { target: small.info.path, size: two.packed.bytes.length - 1 }
+  const given = { updates: [{ ...two.update, deltas: [{ ...step.delta, manifest }] }], listed: [...all, small] }
+  const patched = await fetched(given)
+  isTwo(patched)
+  assert.deepEqual([patched.came?.incoming.manifest.value, said(patched)], [two.manifest, []])
+  const whole = await fetched({ ...given, served: all })
+  isTwo(whole)
+  assert.deepEqual([whole.came?.incoming.manifest.value, whole.routes, whole.broken], [two.manifest, ['deltas'], [small.info.path]])
+  assert.deepEqual(said(whole), [`${small.info.path} cannot be had: ${blobUrl(address, small.info)}: answered 404; trying another way`])
+  for (const [result, came] of [
+    [patched, small],
+    [whole, two.packed],
+  ] as const)
+    assert.ok(result.came?.incoming.cached.includes(came.info.sha256))
+})
+
 test('where no way is left, why the last one was none is told; where there never was one, that', async () => {
   const nothing = await fetched({ listed: without(delta, two.frames), served: without(two.dist) })
   assert.deepEqual(await refused(Promise.reject(nothing.error as Error)), ['incomplete', blobUrl(address, two.dist.info)])
@@ -230,7 +269,7 @@ test('where no way is left, why the last one was none is told; where there never
   const broken = without(delta, two.frames, two.dist).concat(spoilt(two.dist, one.dist.bytes))
   const last = await fetched({ listed: broken })
   assert.deepEqual(await refused(Promise.reject(last.error as Error)), ['no-way', 'base/amd64'])
-  assert.equal(said(last).length, 1)
+  assert.deepEqual(said(last), [`${two.dist.info.path} is broken: does not unpack to the release that its record says; trying another way`])
 })
 
 test('what no other way would help with ends it', async () => {

@@ -20,7 +20,7 @@ import type { TestSession } from './helpers/client.ts'
 
 /** The base of a newly enrolled channel: out of the tree where it can, out of the network where it cannot. */
 
-const tree: Literal = { 'bin/sh': noise(9000, 1), 'etc/one': 'one\n', 'etc/too': 'one\n', 'etc/two': 'two\n' }
+const tree: Literal = { 'bin/sh': noise(9000, 1), 'etc/nil': '', 'etc/nul': '', 'etc/one': 'one\n', 'etc/too': 'one\n', 'etc/two': 'two\n' }
 const one = await wholeRelease(1, tree)
 const onlyGzip = await wholeRelease(1, tree, gzipOnly(one))
 const both: Partial<Update> = { full: [...one.update.full, ...(gzipOnly(one).full ?? [])] }
@@ -81,8 +81,8 @@ test('out of a tree as it was released, the tar is rebuilt without the network',
 })
 
 test('what was modified is fetched alone, what two names share once', async () => {
-  const mine = { 'etc/two': 'my own two', 'etc/one': '', 'etc/too': 'x' }
-  const few = await based({ on: mine, differing: ['etc/one', 'etc/too', 'etc/two'] })
+  const mine = { 'etc/nil': 'x', 'etc/nul': 'x', 'etc/two': 'my own two', 'etc/one': '', 'etc/too': 'x' }
+  const few = await based({ on: mine, differing: Object.keys(mine) })
   await assertBase(few)
   assert.ok(few.asked.length > 0 && few.asked.every((how) => how === 'range'), few.asked.join())
   assert.deepEqual(few.session.explained, [])

@@ -136,8 +136,10 @@ test('of several releases of one revision the newest is meant', async () => {
   assert.deepEqual(sequences(await goalsNamed([offer], '2'), offer), [3])
 })
 
-async function naming(to: string, installed: number, ...listed: readonly (readonly [number, Partial<Listing>?])[]): Promise<unknown> {
-  const blobs: readonly Served[] = listed.map(([sequence, listing]) => servedRecord(record(sequence), listing))
+type Named = readonly [number, Partial<Listing>?, Partial<Update>?]
+
+async function naming(to: string, installed: number, ...listed: readonly Named[]): Promise<unknown> {
+  const blobs: readonly Served[] = listed.map(([sequence, listing, more]) => servedRecord(record(sequence, more), listing))
   const base = { ...offerOf('base', installed, {}, installed), trust: trustIn({ 'base-amd64': blobs }) }
   const comp = { ...offerOf('comp', 7, {}, 7), trust: trustIn({ 'comp-amd64': [] }) }
   const error: unknown = await goalsNamed([comp, base], to).catch((cause: unknown) => cause)
@@ -155,4 +157,6 @@ test('a name that is not offered is refused, with what it is instead', async () 
   assert.deepEqual(await naming('2', 3, [2, { withdrawn: true }]), ['not-found', 'base/amd64', undefined])
   // Listed, and not offered to this machine.
   assert.deepEqual(await naming('4', 3, [4]), unknown)
+  // In the place of the installed one, which was taken out of the repository: never installed here, and not older.
+  assert.deepEqual(await naming('5', 3, [3, {}, { release: { ...record(3).release, name: releaseName('5') } }]), unknown)
 })

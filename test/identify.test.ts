@@ -103,6 +103,9 @@ test('what another release has and this one does not speaks against it, where it
   assert.equal(revision(await looked(releases, old)), '1')
   assert.equal(revision(await looked(releases, version('1', { gone: 'x' }))), '2')
   assert.equal(revision(await looked(releases, version('1'))), '3')
+  // What is not there does not: a later release has more.
+  const grown = await releasesOf(version('1'), version('1', { more: 'x' }))
+  assert.equal(revision(await looked(grown, version('1'))), '1')
   // What lies there with other contents is not what another release has.
   assert.equal(revision(await looked(releases, version('1', { gone: 'mine', gone2: 'mine' }))), '3')
   // Together with what differs: one that fits but for two leftovers is further than one that lacks one file.

@@ -4,6 +4,7 @@ import { isBinderyError } from '../src/base/error.ts'
 import { cachePath } from '../src/engine/client/fetch/cache.ts'
 import { findModified, inTreeBut, openKeptTar, rebuildTar, wantedOf } from '../src/engine/client/fetch/basis.ts'
 import { channelFile, channelFiles, keptDeltaFile } from '../src/engine/client/state.ts'
+import { withLinkSizes } from './helpers/link-sizes.ts'
 import { amd64, follower } from './helpers/listed-releases.ts'
 import { hardlink, plant, relPath, symlink } from './helpers/plant.ts'
 import { deltaStep, digestOfBytes, fileOf, nameOfRelease, pathsOf, whole, wholeRelease } from './helpers/served-release.ts'
@@ -73,7 +74,7 @@ test('a kept file that is not there, or damaged, is known before anything is rea
   }
   for (const [name, on, code, message, subject] of damage) {
     const session = await follower({}, on)
-    await assert.rejects(openKeptTar(session, channel, base), (error) => {
+    await assert.rejects(openKeptTar({ ...session, disk: withLinkSizes(session.disk) }, channel, base), (error) => {
       assert.ok(isBinderyError(error), `${path(subject)} ${name}`)
       assert.deepEqual([error.code, error.message, error.subject], [code, message, subject], `${path(subject)} ${name}`)
       return true
@@ -144,4 +145,18 @@ test('modified are the files whose contents the tree does not have', async () =>
     assert.deepEqual(pathsOf(found), expected, name)
     assert.deepEqual(found, wantedOf(one.name, one.manifest, new Set(expected.map(relPath))), name)
   }
+})
+
+test('to find them, each file is read once, and nothing else is looked at', async () => {
+  const { disk, ...session } = await follower({}, tree(1))
+  const read: string[] = []
+  const looks: string[] = []
+  const noting: typeof disk = {
+    ...disk,
+    lstat: async (at) => (looks.push(at), await disk.lstat(at)),
+    digest: async (at) => (read.push(at), await disk.digest(at)),
+  }
+  await findModified({ ...session, disk: noting }, one.name, one.manifest)
+  assert.deepEqual(read.sort(), ['bin/rsh', 'etc/hosts', 'etc/version'])
+  assert.deepEqual(looks.sort(), ['.', 'bin', 'bin/rsh', 'etc', 'etc/hosts', 'etc/version'])
 })

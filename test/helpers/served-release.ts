@@ -88,12 +88,15 @@ export const gzipOnly = ({ gzip }: WholeRelease): Pick<Update, 'full'> => ({
 
 /** The delta from one release to a later one, and the step that it is. */
 export async function deltaStep(old: WholeRelease, next: WholeRelease): Promise<{ readonly step: RouteStep; readonly delta: Served }> {
-  const names = { oldName: '', newName: '' }
-  const made = await memorySpool(makeDelta({ old: sourceOf(old.tar), new: sourceOf(next.tar), ...names }))
   const from = `base-${old.name.revision}-20260101-amd64`
-  const delta = served(releaseTargets(next.name).delta(from), await made.read(0, made.size))
+  const delta = served(releaseTargets(next.name).delta(from), await deltaBetween(old.tar, next.tar))
   const way = { target: delta.info.path, size: delta.bytes.length, from, fromSha256: sha256(old.tar), memory: 0 }
   return { delta, step: { update: next.update, delta: way } }
+}
+
+export async function deltaBetween(old: Uint8Array, next: Uint8Array): Promise<Uint8Array> {
+  const made = await memorySpool(makeDelta({ old: sourceOf(old), new: sourceOf(next), oldName: '', newName: '' }))
+  return await made.read(0, made.size)
 }
 
 /** Puts a blob where a download does. */

@@ -1,5 +1,4 @@
 import { BinderyError } from '../../../base/error.ts'
-import { showPath } from '../../../base/path.ts'
 import { applyDelta } from '../../delta/apply.ts'
 import { decompress } from '../../dist/wire.ts'
 import { fileOffsets, writeDist } from '../../dist/write.ts'
@@ -59,7 +58,7 @@ export function inTreeBut(modified: ReadonlySet<RelPath>): (entry: FileEntry) =>
 
 /** The files whose contents the live tree does not have as the manifest says, and where they lie in the tar. */
 export async function findModified(session: Session, name: DistName, manifest: Manifest): Promise<readonly Wanted[]> {
-  const files = { entries: manifest.entries.filter((entry) => entry.kind === 'file' || entry.kind === 'dir') }
+  const files = { entries: manifest.entries.filter(({ kind }) => kind === 'file') }
   const { differing } = await matchTree(session, openEye(session.disk), files)
   return wantedOf(name, manifest, new Set(differing))
 }
@@ -69,11 +68,5 @@ export function wantedOf(name: DistName, manifest: Manifest, paths: ReadonlySet<
   const offsets = fileOffsets(name, manifest)
   return manifest.entries
     .filter((entry): entry is FileEntry => entry.kind === 'file' && paths.has(entry.path))
-    .map((entry) => ({ entry, offset: offsetOf(offsets, entry) }))
-}
-
-function offsetOf(offsets: ReadonlyMap<RelPath, number>, { path }: FileEntry): number {
-  const offset = offsets.get(path)
-  if (offset === undefined) throw new Error(`no offset for ${showPath(path)}`)
-  return offset
+    .map((entry) => ({ entry, offset: offsets.get(entry.path) as number }))
 }

@@ -38,7 +38,7 @@ export type Finding = {
   readonly waits?: string
 }
 
-export async function findingOf({ disk }: Session, offer: Offer, pending: readonly RebootNeed[] = []): Promise<Finding> {
+export async function findingOf({ disk }: Session, offer: Offer, pending: readonly RebootNeed[]): Promise<Finding> {
   const { enrolled, installed, updates } = offer
   const newest = newestOf(offer)?.value
   const route = routeOf(offer, await seemsToHaveBase(disk, enrolled.channel, installed))

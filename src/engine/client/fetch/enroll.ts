@@ -115,8 +115,7 @@ async function trustStoreFor(
   { root, force }: EnrollInput,
   repository: string,
 ): Promise<ReturnType<typeof passingTrustStore>> {
-  const isKnown = (await disk.lstat(joinPath(statePaths.trust, repository))) !== undefined
-  const store = passingTrustStore(isKnown && !force ? diskTrustStore(disk, repository) : emptyTrustStore)
+  const store = passingTrustStore(force ? emptyTrustStore : diskTrustStore(disk, repository))
   if ((await store.load('root.json')) === undefined) await establishTrust(store, root)
   return store
 }

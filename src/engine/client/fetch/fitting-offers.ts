@@ -104,7 +104,7 @@ async function unknownGoal(offers: readonly Offer[], to: string): Promise<Binder
     if (older === undefined) continue
     if (older.withdrawn)
       return new BinderyError('not-found', `${formatDistName(older.name)} was withdrawn`, { subject: formatChannel(enrolled.channel) })
-    if (older.sequence > installed.sequence) continue
+    if (older.sequence >= installed.sequence) continue
     return new BinderyError(
       'downgrade',
       `${formatDistName(older.name)} is older than ${formatDistName(installed.name)}, which is installed`,

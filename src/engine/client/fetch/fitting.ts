@@ -58,10 +58,7 @@ export type Instead =
 /** The first need between the one at `at` and the rest of the chosen ones, in either direction. */
 function unmetAmong(lines: readonly Line[], chosen: readonly Chosen[], at: number): Unmet | undefined {
   const one = chosen[at] as Chosen
-  return (
-    unmetOf(lines, chosen, one, one) ??
-    chosen.reduce<Unmet | undefined>((found, other) => found ?? (other === one ? undefined : unmetOf(lines, chosen, other, one)), undefined)
-  )
+  return [one, ...chosen].reduce<Unmet | undefined>((found, needer) => found ?? unmetOf(lines, chosen, needer, one), undefined)
 }
 
 /** Of the needs of `needer`, those about the channel of `about`; where the two are one, all. */
@@ -89,10 +86,7 @@ function inTheWay(lines: readonly Line[], chosen: readonly Chosen[], needer: Cho
 
 /** Why a line does not come to its newest release, beside what the others come to; undefined where it does. */
 export function whyNot(lines: readonly Line[], fitting: Fitting, at: number): Unmet | undefined {
-  const line = lines[at] as Line
-  const newest = line.releases.at(-1) as Candidate
-  if (newest === fitting[at]) return undefined
-  const chosen = lines.map((one, i) => ({ line: one, release: i === at ? newest : (fitting[i] as Candidate) }))
+  const chosen = lines.map((line, i) => ({ line, release: (i === at ? line.releases.at(-1) : fitting[i]) as Candidate }))
   return unmetAmong(lines, chosen, at)
 }
 

@@ -91,7 +91,7 @@ async function countLeftovers({ signal }: Session, eye: TreeEye, candidate: Cand
 }
 
 function nothingFits(channel: Channel, { update, match }: Candidate): BinderyError {
-  const share = match.files === 0 ? 0 : Math.floor((100 * match.sameFiles) / match.files)
+  const share = Math.floor((100 * match.sameFiles) / match.files)
   return new BinderyError(
     'not-found',
     `no release looks like what is installed: ${formatDistName(update.value.release.name)} fits best, with ${share} % of its files`,

@@ -44,7 +44,7 @@ function looksLikeJson(bytes: Uint8Array): boolean {
 
 /** A short body is read, so that the connection can be used again. */
 async function closeOrDrain(response: HttpResponse): Promise<void> {
-  const length = Number(response.headers['content-length'] ?? '0')
+  const length = Number(response.headers['content-length'] ?? 0)
   if (response.status === 304 || length <= 4096) await collectBytes(response.body, 4096)
   else await closeStream(response.body)
 }

@@ -26,8 +26,8 @@ export async function openOldTar(session: Session, offer: Offer, budget: number)
     if (installed.base === undefined) return undefined
     return { open: await openKeptTar(session, enrolled.channel, installed.base), files: [] }
   } catch (error) {
-    if (!['bad-digest', 'not-found', 'no-way', 'bad-format'].some((code) => isBinderyError(error) && error.code === code)) throw error
-    if (isBinderyError(error)) session.say(`${error.subject ?? formatChannel(enrolled.channel)}: ${error.message}; no delta can be used`)
+    if (!isBinderyError(error) || !['bad-digest', 'not-found', 'no-way', 'bad-format'].includes(error.code)) throw error
+    session.say(`${error.subject ?? formatChannel(enrolled.channel)}: ${error.message}; no delta can be used`)
     return undefined
   }
 }

@@ -99,7 +99,7 @@ async function byFrames(session: Session, place: Place, trust: Trust, { update, 
     return true
   } catch (error) {
     if (!isBinderyError(error, 'not-supported')) throw error
-    session.explain(`${error.subject ?? ''}: ${error.message}; fetching the whole dist`)
+    session.explain(`${error.subject ?? plan.dist.path}: ${error.message}; fetching the whole dist`)
     return false
   }
 }

@@ -11,7 +11,7 @@ const leastWaitMs = 50
 /** `rate` bytes a second over all requests of a run; 0 for as fast as it goes. */
 export function throttle(rate: number, { clock, wait, signal }: Pacing): Throttle {
   if (rate === 0) return async () => {}
-  let paidUntil = -Infinity
+  let paidUntil = 0
   return async (bytes) => {
     const now = clock.now()
     const span = (bytes * 1000) / rate
