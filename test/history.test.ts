@@ -268,6 +268,63 @@ for (const [what, receipts, expected] of [
     { base: { f: 'v2' }, next: { f: 'v1' }, origins: { f: `${store(2)} v1` } },
   ],
   [
+    'attributes were changed, and somebody worked on the file before they were changed again: its content is no matter of the way back',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), attr('f', 'v2')],
+    ],
+    { base: { f: 'v2' }, next: { f: 'v2' } },
+  ],
+  [
+    'attributes were changed, and the content was another one when it was exchanged: that is what is kept',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), swap('f', 'v2', 'v3')],
+    ],
+    { base: { f: 'v3' }, next: { f: 'v2' }, origins: { f: `${store(2)} v2` } },
+  ],
+  [
+    'attributes were changed of what was removed here, and came again',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), put('f', 'v2')],
+    ],
+    { base: { f: 'v2' } },
+  ],
+  [
+    'attributes were changed of what was made a link here',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), { ...drop('f', 'v1'), old: { kind: 'symlink', path: relPath('f'), ...meta, target: 'g' } } as Action],
+    ],
+    { next: { f: 'symlink' }, origins: { f: `${store(2)} symlink` } },
+  ],
+  [
+    'attributes of a folder were changed, and it came again',
+    [
+      [install(), { kind: 'attr', path: relPath('d'), old: folder('d'), new: folder('d') }],
+      [install(), mkdir('d')],
+    ],
+    { base: { d: 'dir' }, next: { d: 'dir' } },
+  ],
+  [
+    'attributes were changed of what a repair mended behind that',
+    [
+      [install(), attr('f', 'damage')],
+      [repair(), swap('f', 'damage', 'v1')],
+    ],
+    { base: { f: 'v1' }, next: { f: 'v1' } },
+  ],
+  [
+    'attributes were changed of what a repair mended before it was exchanged',
+    [
+      [install(), attr('f', 'damage')],
+      [repair(), swap('f', 'damage', 'v1')],
+      [install(), swap('f', 'v1', 'v2')],
+    ],
+    { base: { f: 'v2' }, next: { f: 'v1' }, origins: { f: `${store(3)} v1` } },
+  ],
+  [
     'a file became a folder in one receipt',
     [[install(), drop('p', 'v1', 5), mkdir('p')]],
     { base: { p: 'dir' }, next: { p: 'v1' }, origins: { p: `${store(1, 5)} v1` } },
