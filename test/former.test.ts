@@ -168,6 +168,12 @@ test('a folder is a former release’s where all that is in it goes', async () =
   assert.equal(await paths({ on, listed, next: { 'd/e/i': 'y' } }), 'd/e/g d/e/h d/f')
 })
 
+test('folders are asked for from the leaves up, whichever list names them first', async () => {
+  const on = { 'd/e/f': 'x' }
+  assert.equal(await paths({ on, pending: itemsOf({ 'd/e': 'dir', 'd/e/f': 'x' }), listed: itemsOf({ d: 'dir' }) }), 'd d/e d/e/f')
+  assert.equal(await paths({ on, pending: itemsOf({ d: 'dir' }), listed: itemsOf({ 'd/e': 'dir', 'd/e/f': 'x' }) }), 'd d/e d/e/f')
+})
+
 test('a folder that the next release has stays', async () => {
   assert.equal(await paths({ on: { d: dir() }, listed: itemsOf({ d: 'dir' }), next: { d: 'dir' } }), '')
   assert.equal(await paths({ on: { d: dir() }, listed: itemsOf({ d: 'dir' }), next: { d: 'x' } }), 'd')
