@@ -9,6 +9,7 @@ import { dir, plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { DirEntry, FileEntry } from '../src/base/entry.ts'
 import type { Goal, History } from '../src/engine/client/apply/history.ts'
+import type { Leaf } from '../src/format/journal-node.ts'
 import type { Action, Journal, Purpose, ReleaseChange } from '../src/format/journal.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -401,6 +402,22 @@ for (const [what, receipts, expected] of [
   test(`what receipts come to: ${what}`, () => {
     assert.deepEqual(composed(...receipts), { ...nothing, ...expected })
   })
+
+test('what comes back has the attributes of before; another content since has its own time, and what is no file its own attributes', () => {
+  const at = (content: string, sec: number, mode = 0o600): FileEntry => ({ ...fileAt('f', content), mode, mtime: { sec, nsec: 0 } })
+  const attributes: Action = { kind: 'attr', path: relPath('f'), old: at('v1', 1, 0o644), new: at('v1', 2) }
+  const link: Leaf = { kind: 'symlink', path: relPath('f'), ...meta, uid: 7, target: 'g' }
+  const ways: readonly (readonly [Leaf, Leaf])[] = [
+    [at('v1', 2), at('v1', 1, 0o644)],
+    [at('v2', 3), at('v2', 3, 0o644)],
+    [link, link],
+  ]
+  for (const [since, expected] of ways) {
+    const exchange: Action = { kind: 'swap', path: relPath('f'), slot: slot(0), old: since, new: at('v3', 9) }
+    const { next } = composeHistory([receipt(2, install(), [exchange]), receipt(1, install(), [attributes])])
+    assert.deepEqual(next.nodes.get(relPath('f')), expected)
+  }
+})
 
 for (const [what, receipts, expected] of [
   ['none', [], []],
