@@ -150,8 +150,9 @@ test('a path that the installed release and the next have is judged by them', as
 })
 
 test('what bindery.conf ignores is left alone', async () => {
-  const given = { on: { f: 'x', g: 'x' }, listed: itemsOf({ f: 'x', g: 'x' }) }
-  assert.equal(await paths({ ...given, excluded: 'f' }), 'g')
+  const items = itemsOf({ f: 'x', g: 'x' })
+  for (const said of [{ listed: items }, { pending: items }])
+    assert.equal(await paths({ on: { f: 'x', g: 'x' }, ...said, excluded: 'f' }), 'g')
 })
 
 test('a folder is a former release’s where all that is in it goes', async () => {
