@@ -94,7 +94,9 @@ const libraries: readonly Change[] = [
   { kind: 'remove', path: relPath('lib/libz.so.1.2'), old: fifo('lib/libz.so.1.2') },
   { kind: 'add', path: relPath('lib/libz.so.1.3'), of: relPath('lib/libz.so.1.3'), new: fifo('lib/libz.so.1.3') },
 ]
-const orderOf = (way: Way): readonly string[] => orderChanges(libraries, way).map(({ kind, change }) => `${kind} ${change.path}`)
+const order = (changes: readonly Change[], way: Way): readonly string[] =>
+  orderChanges(changes, way).map(({ kind, change }) => `${kind} ${change.path}`)
+const orderOf = (way: Way): readonly string[] => order(libraries, way)
 
 test('what a link leads to is there when the link comes, and until it leads elsewhere', () => {
   assert.deepEqual(orderOf('install'), [
@@ -111,4 +113,32 @@ test('what a link leads to is there when the link comes, and until it leads else
     'exchange lib/libc.so.7',
     'go lib/libz.so.1.2',
   ])
+})
+
+const folder = (name: string): Node => ({ ...meta, kind: 'dir', path: relPath(name) })
+const go = (old: Node): Change => ({ kind: 'remove', path: old.path, old })
+const turn = (old: Node, made: Node): Change => ({ kind: 'replace', path: old.path, of: old.path, old, new: made })
+
+test('of several folders that become something else, each goes with what was in it, once', () => {
+  const changes = [
+    turn(folder('a'), symlink('a', 'x')),
+    go(fifo('a/f')),
+    turn(folder('b'), symlink('b', 'x')),
+    go(folder('b/d')),
+    go(fifo('b/d/f')),
+    go(fifo('c')),
+  ]
+  assert.deepEqual(order(changes, 'install'), ['go a/f', 'go a', 'come a', 'go b/d/f', 'go b/d', 'go b', 'come b', 'go c'])
+})
+
+test('what is of one rank comes in byte order, and goes the other way', () => {
+  const [first, second, third] = ['bin/a', 'bin/b', 'bin/c'].map(fifo) as [Node, Node, Node]
+  const come = (made: Node): Change => ({ kind: 'add', path: made.path, of: made.path, new: made })
+  assert.deepEqual(order([come(first), turn(second, second), come(third)], 'install'), ['come bin/a', 'exchange bin/b', 'come bin/c'])
+  assert.deepEqual(order([turn(first, first), come(second), turn(third, third)], 'rollback'), [
+    'come bin/b',
+    'exchange bin/c',
+    'exchange bin/a',
+  ])
+  assert.deepEqual(order([go(first), go(second), go(third)], 'install'), ['go bin/c', 'go bin/b', 'go bin/a'])
 })

@@ -131,6 +131,24 @@ test('what is to go is asked for among the processes, by its inode', async () =>
   assert.deepEqual(found.asked, [[{ path: foo, inode: (await found.disk.lstat(relPath(foo)))?.inode }]])
 })
 
+test('what somebody removes meanwhile has no inode any more, and needs nothing', async () => {
+  const disk = await machineOf({ channels: base, here: former })
+  let reads = 0
+  const digest: Disk['digest'] = async (path) => {
+    const answer = await disk.digest(path)
+    // Once as what a former release left, and then as what the plan removes.
+    if (++reads === 2) await disk.unlink(path)
+    return answer
+  }
+  const asked: ReplacedFile[] = []
+  const usersOf = async (files: readonly ReplacedFile[]): Promise<StaleReport> => {
+    asked.push(...files)
+    return await Promise.resolve({ processes: [] })
+  }
+  const found = await planFinish({ ...(await inputOf({ ...disk, digest }, { channels: base })), processes: { usersOf } })
+  assert.deepEqual([asked, found.needed], [[{ path: foo, inode: undefined }], []])
+})
+
 test('a library that a program is linked against stays, and what it is the program is said', async () => {
   const found = await finish({
     channels: base,

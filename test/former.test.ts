@@ -150,8 +150,9 @@ test('a path that the installed release and the next have is judged by them', as
 })
 
 test('what bindery.conf ignores is left alone', async () => {
-  const given = { on: { f: 'x', g: 'x' }, listed: itemsOf({ f: 'x', g: 'x' }) }
-  assert.equal(await paths({ ...given, excluded: 'f' }), 'g')
+  const items = itemsOf({ f: 'x', g: 'x' })
+  for (const said of [{ listed: items }, { pending: items }])
+    assert.equal(await paths({ on: { f: 'x', g: 'x' }, ...said, excluded: 'f' }), 'g')
 })
 
 test('a folder is a former release’s where all that is in it goes', async () => {
@@ -166,6 +167,12 @@ test('a folder is a former release’s where all that is in it goes', async () =
   assert.equal(await paths({ on, listed, base: { 'd/e/i': 'x' } }), 'd d/e d/e/g d/e/h d/e/i d/f')
   assert.equal(await paths({ on, listed, base: { 'd/e/i': 'x' }, next: { 'd/e/i': 'y' } }), 'd/e/g d/e/h d/e/i d/f')
   assert.equal(await paths({ on, listed, next: { 'd/e/i': 'y' } }), 'd/e/g d/e/h d/f')
+})
+
+test('folders are asked for from the leaves up, whichever list names them first', async () => {
+  const on = { 'd/e/f': 'x' }
+  assert.equal(await paths({ on, pending: itemsOf({ 'd/e': 'dir', 'd/e/f': 'x' }), listed: itemsOf({ d: 'dir' }) }), 'd d/e d/e/f')
+  assert.equal(await paths({ on, pending: itemsOf({ d: 'dir' }), listed: itemsOf({ 'd/e': 'dir', 'd/e/f': 'x' }) }), 'd d/e d/e/f')
 })
 
 test('a folder that the next release has stays', async () => {

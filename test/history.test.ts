@@ -9,6 +9,7 @@ import { dir, plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { DirEntry, FileEntry } from '../src/base/entry.ts'
 import type { Goal, History } from '../src/engine/client/apply/history.ts'
+import type { Leaf } from '../src/format/journal-node.ts'
 import type { Action, Journal, Purpose, ReleaseChange } from '../src/format/journal.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -268,6 +269,63 @@ for (const [what, receipts, expected] of [
     { base: { f: 'v2' }, next: { f: 'v1' }, origins: { f: `${store(2)} v1` } },
   ],
   [
+    'attributes were changed, and somebody worked on the file before they were changed again: its content is no matter of the way back',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), attr('f', 'v2')],
+    ],
+    { base: { f: 'v2' }, next: { f: 'v2' } },
+  ],
+  [
+    'attributes were changed, and the content was another one when it was exchanged: that is what is kept',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), swap('f', 'v2', 'v3')],
+    ],
+    { base: { f: 'v3' }, next: { f: 'v2' }, origins: { f: `${store(2)} v2` } },
+  ],
+  [
+    'attributes were changed of what was removed here, and came again',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), put('f', 'v2')],
+    ],
+    { base: { f: 'v2' } },
+  ],
+  [
+    'attributes were changed of what was made a link here',
+    [
+      [install(), attr('f', 'v1')],
+      [install(), { ...drop('f', 'v1'), old: { kind: 'symlink', path: relPath('f'), ...meta, target: 'g' } } as Action],
+    ],
+    { next: { f: 'symlink' }, origins: { f: `${store(2)} symlink` } },
+  ],
+  [
+    'attributes of a folder were changed, and it came again',
+    [
+      [install(), { kind: 'attr', path: relPath('d'), old: folder('d'), new: folder('d') }],
+      [install(), mkdir('d')],
+    ],
+    { base: { d: 'dir' }, next: { d: 'dir' } },
+  ],
+  [
+    'attributes were changed of what a repair mended behind that',
+    [
+      [install(), attr('f', 'damage')],
+      [repair(), swap('f', 'damage', 'v1')],
+    ],
+    { base: { f: 'v1' }, next: { f: 'v1' } },
+  ],
+  [
+    'attributes were changed of what a repair mended before it was exchanged',
+    [
+      [install(), attr('f', 'damage')],
+      [repair(), swap('f', 'damage', 'v1')],
+      [install(), swap('f', 'v1', 'v2')],
+    ],
+    { base: { f: 'v2' }, next: { f: 'v1' }, origins: { f: `${store(3)} v1` } },
+  ],
+  [
     'a file became a folder in one receipt',
     [[install(), drop('p', 'v1', 5), mkdir('p')]],
     { base: { p: 'dir' }, next: { p: 'v1' }, origins: { p: `${store(1, 5)} v1` } },
@@ -344,6 +402,22 @@ for (const [what, receipts, expected] of [
   test(`what receipts come to: ${what}`, () => {
     assert.deepEqual(composed(...receipts), { ...nothing, ...expected })
   })
+
+test('what comes back has the attributes of before; another content since has its own time, and what is no file its own attributes', () => {
+  const at = (content: string, sec: number, mode = 0o600): FileEntry => ({ ...fileAt('f', content), mode, mtime: { sec, nsec: 0 } })
+  const attributes: Action = { kind: 'attr', path: relPath('f'), old: at('v1', 1, 0o644), new: at('v1', 2) }
+  const link: Leaf = { kind: 'symlink', path: relPath('f'), ...meta, uid: 7, target: 'g' }
+  const ways: readonly (readonly [Leaf, Leaf])[] = [
+    [at('v1', 2), at('v1', 1, 0o644)],
+    [at('v2', 3), at('v2', 3, 0o644)],
+    [link, link],
+  ]
+  for (const [since, expected] of ways) {
+    const exchange: Action = { kind: 'swap', path: relPath('f'), slot: slot(0), old: since, new: at('v3', 9) }
+    const { next } = composeHistory([receipt(2, install(), [exchange]), receipt(1, install(), [attributes])])
+    assert.deepEqual(next.nodes.get(relPath('f')), expected)
+  }
+})
 
 for (const [what, receipts, expected] of [
   ['none', [], []],

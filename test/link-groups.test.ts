@@ -226,6 +226,14 @@ test('paths of a group that nobody has decided about stay out of it, as do those
   assert.deepEqual(linked({ base: abc, next, live, decided }), { a: 'keep', b: 'keep', c: 'remove' })
 })
 
+test('a name that is changed here gets no file of its group, and one that the plan leaves out gives none either', () => {
+  const decided: Given['decided'] = { a: kept, b: keep, c: add('c') }
+  assert.deepEqual(linked({ next: abc, live: { a: '1 mine', b: '2 x' }, decided }), { a: 'kept', b: 'keep', c: 'add from b' })
+  // As a repair leaves out what is protected.
+  const next = treeOf({ a: 'x' }, 'a b')
+  assert.deepEqual(linked({ next, live: { b: '1 x' }, decided: { a: add('a'), b: keep } }), { a: 'add', b: 'keep' })
+})
+
 test('groups whose contents are new are staged, whatever was there', () => {
   const decided = { a: replace('a', 0o600), b: replace('b'), c: replace('c') }
   const live = { a: '1 old', b: '1 old', c: '1 old' }

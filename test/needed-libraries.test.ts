@@ -195,6 +195,7 @@ test('a link leads from its folder, or from the root, and nowhere outside', () =
     ['lib/a', 'b', 'lib/b'],
     ['lib/a', './b', 'lib/b'],
     ['lib/a', 'c//b', 'lib/c/b'],
+    ['lib/a', 'c/./../b', 'lib/b'],
     ['lib/a', '../b', 'b'],
     ['usr/lib/a', '../../lib/b', 'lib/b'],
     ['usr/lib/a', '/lib/b', 'lib/b'],

@@ -105,6 +105,11 @@ for (const [what, released, here, expected, contents] of [
     assert.deepEqual(await leftovers(found.disk), ['store/1'])
   })
 
+test('a repair goes in the order of an install: programs start at every moment', async () => {
+  const found = await world({ 'bin/sh': 'sh', 'lib/libc.so.7': 'libc' }, { 'bin/sh': 'mine', 'lib/libc.so.7': 'mine' })
+  assert.deepEqual(actions(found), ['swap lib/libc.so.7', 'swap bin/sh', 'attr bin', 'attr lib'])
+})
+
 test('what is no finding stays as it is, also beside one', async () => {
   const found = await world(
     { 'bin/a': 'a', 'bin/b': 'b', c: 'c' },

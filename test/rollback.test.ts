@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { oneChunk, utf8 } from '../src/base/bytes.ts'
+import { audit } from '../src/engine/client/apply/audit.ts'
+import { neededFiles, planRepair, runRepair } from '../src/engine/client/apply/repair.ts'
 import { planRollback, rollback } from '../src/engine/client/apply/rollback.ts'
 import { defaultConfig, pathPattern } from '../src/format/conf.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
@@ -10,6 +12,7 @@ import { recovery } from './helpers/recovery.ts'
 import { refused } from './helpers/refused.ts'
 import type { RollbackInput } from '../src/engine/client/apply/rollback.ts'
 import type { Disk } from '../src/port/disk.ts'
+import type { Release } from './helpers/client-world.ts'
 import type { Literal } from './helpers/plant.ts'
 
 /** What an install kept, and what of it comes back where somebody has worked on it since. */
@@ -113,6 +116,38 @@ test('a name of a file that stayed is its name again while that holds what it he
     const [a, b] = [await disk.lstat(relPath('a')), await disk.lstat(relPath('b'))]
     assert.deepEqual([a?.inode === b?.inode, await text(disk, 'b')], [isName, 'x'], what)
   }
+})
+
+// --- attributes
+
+test('attributes come back to what the file is by now, whoever has changed its content, which has its own time', async () => {
+  const modes = [0o644, 0o755, 0o700]
+  const [first, second, third] = await Promise.all(
+    modes.map(async (mode, i) => await release(`1.${i}`, { f: file('own', { mtime, mode }) })),
+  )
+  const disk = await machine(memoryDisk(), { f: file('own', { mtime }) })
+  await install(disk, first as Release, second as Release)
+  await write(disk, 'f', 'mine', 7)
+  await install(disk, second as Release, third as Release)
+  assert.deepEqual((await rollback({ ...input(disk), goal: { kind: 'steps', count: 2 } })).kept, [])
+  const stat = await disk.lstat(relPath('f'))
+  assert.deepEqual([await text(disk, 'f'), stat?.mode, stat?.mtime.sec], ['mine', 0o644, 7])
+})
+
+test('attributes come back to what a repair has put in the place of a content of one’s own', async () => {
+  const [old, next] = [
+    await release('1.0', { f: file('own', { mtime }) }),
+    await release('1.1', { f: file('own', { mtime, mode: 0o755 }) }),
+  ]
+  const disk = await machine(memoryDisk(), { f: file('mine', { mtime }) })
+  await install(disk, old, next)
+  const found = await audit({ disk, manifest: next.manifest, config: defaultConfig })
+  const repairing = { ...input(disk), role: 'base-amd64', release: 'base-1.1' }
+  const plan = await planRepair(repairing, found, found.findings)
+  await runRepair(repairing, plan, neededFiles(plan, next.manifest), ({ path }) => next.disk.read(path))
+  assert.deepEqual((await rollback(input(disk))).kept, [])
+  const stat = await disk.lstat(relPath('f'))
+  assert.deepEqual([await text(disk, 'f'), stat?.mode, stat?.mtime], ['own', 0o644, mtime])
 })
 
 // --- the plan

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { afterStep, failureOf, runSteps } from '../src/engine/client/apply/run-steps.ts'
-import { readLeft, writeSteps } from '../src/engine/client/apply/steps.ts'
+import { receiptPath } from '../src/engine/client/apply/receipts.ts'
+import { readLeft, withoutSteps, writeSteps } from '../src/engine/client/apply/steps.ts'
 import { makeStateFolders } from '../src/engine/client/state.ts'
+import { encodeJournal } from '../src/format/journal.ts'
 import { usualTerms } from '../src/format/post-step.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
-import { relPath } from './helpers/plant.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
+import { file, plant, relPath } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import type { FailedStep, StepsRun } from '../src/engine/client/apply/run-steps.ts'
 import type { Left } from '../src/engine/client/apply/steps.ts'
@@ -121,6 +124,20 @@ test('one that fails again is told as an old one, behind those that fail now', a
   const { run: found } = await did(leftOf([run('b')], { failed: [run('a')] }), { a: bad, b: { kind: 'too much output' } })
   assert.deepEqual(told(found.failed), ['a again: failed with status 3: no space', 'b: printed too much'])
   assert.equal(names(found.left), 'a b|')
+})
+
+test('of an install that was taken back no steps are left', async () => {
+  const disk = memoryDisk()
+  await makeStateFolders(disk)
+  for (const transaction of [7, 8]) await writeSteps(disk, leftOf([run(`step-${transaction}`)], { transaction }))
+  const rollback = plainJournal({ transaction: 9, purpose: 'rollback', undoes: [8] })
+  await plant(disk, { [receiptPath(9)]: file(encodeJournal(rollback)) })
+  assert.deepEqual((await readLeft(disk)).map(names), ['|step-7'])
+})
+
+test('a notice stays, whichever steps are done or given up', () => {
+  const notice: PostStep = { kind: 'notice', text: 'read UPDATING' }
+  assert.equal(names(withoutSteps(leftOf([run('a'), notice], { failed: [run('z')] }), () => true)), '|notice')
 })
 
 const takesBack = (name: string): StepToRun => run(name, { failure: 'roll-back' })

@@ -73,7 +73,7 @@ function foldersOf({ actions, direction }: Journal): readonly Folder[] {
     if (wanted?.kind !== 'dir' || (before !== undefined && before.kind !== 'dir')) return []
     return [{ path: action.path, before, wanted }]
   })
-  return found.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
 /** A folder that was just made has no attributes. */

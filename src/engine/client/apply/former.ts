@@ -61,15 +61,18 @@ async function stillThere({ disk, scope, base, next, look }: FormerInput, items:
   const isSize = (path: RelPath, size: number): boolean =>
     items.get(path)?.some((item) => item.kind === 'file' && item.size === size) === true
   const options = { ...look, scope, guess: (path: RelPath, { size }: { size: number }) => (isSize(path, size) ? undefined : unreadDigest) }
-  const { nodes } = await lookAt(disk, [...items.keys()].sort(), options)
+  const paths = [...items.keys()].sort()
+  const { nodes } = await lookAt(disk, paths, options)
   const isFormer = (path: RelPath, node: Node): boolean => {
     const wanted = next.nodes.get(path)
     return items.get(path)?.some((item) => isThat(item, node)) === true && (wanted === undefined || !sameContent(node, wanted))
   }
   const left = new Map([...nodes].filter(([path, node]) => node.kind !== 'dir' && isFormer(path, node)))
   const isGoing = (path: RelPath): boolean => left.has(path) || (base.nodes.has(path) && !next.nodes.has(path))
-  const folders = [...nodes].filter(([path, node]) => node.kind === 'dir' && isFormer(path, node))
-  for (const [path, node] of folders.sort(([a], [b]) => (a > b ? -1 : 1))) {
+  // From the leaves.
+  for (const path of paths.toReversed()) {
+    const node = nodes.get(path)
+    if (node?.kind !== 'dir' || !isFormer(path, node)) continue
     const names = await disk.readdir(path)
     if (names.every((name) => isGoing(`${path}/${name}` as RelPath))) left.set(path, node)
   }
@@ -77,7 +80,7 @@ async function stillThere({ disk, scope, base, next, look }: FormerInput, items:
 }
 
 function isThat(item: ObsoleteContent, node: Node): boolean {
-  return obsoleteContent(node) !== undefined && sameContent({ ...node, ...item }, node)
+  return sameContent({ ...node, ...item }, node)
 }
 
 /** What moved to another channel is that one's, whichever is updated first. */

@@ -1,6 +1,7 @@
 import { BinderyError } from '../../../base/error.ts'
 import { isWithin } from '../../../base/path.ts'
 import { storeSlot } from './area.ts'
+import { withAttributesOf } from './decide.ts'
 import { sameContent } from './nodes.ts'
 import { listReceipts, readReceipt, readReceiptHeads, stepsAmong } from './receipts.ts'
 import { stateFolder } from '../state.ts'
@@ -126,10 +127,18 @@ function addStep(past: Map<RelPath, Past>, path: RelPath, step: Step, isInstall:
   else
     past.set(path, {
       after,
-      before: step.before,
+      before: beforeOf(step, newer),
       origin: step.before === undefined ? undefined : originOf(past, step, newer),
       isInstalled: true,
     })
+}
+
+/** Attributes have no content: where it is another one since, by hand or by a repair, that is what had them. */
+function beforeOf({ before, origin }: Step, newer: Past | undefined): Node | undefined {
+  if (before === undefined || before.kind === 'dir' || origin !== undefined || newer === undefined) return before
+  const known = newer.isInstalled ? newer.before : newer.after
+  if (known === undefined || known.kind !== before.kind) return known
+  return sameContent(known, before) ? before : withAttributesOf(known, { ...before, mtime: known.mtime })
 }
 
 /** What became of a twin since is known already: a newer receipt kept it, or it is still in the tree. */

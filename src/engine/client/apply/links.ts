@@ -33,11 +33,10 @@ type State = {
   readonly claimed: Map<string, RelPath>
 }
 
-/** The new groups, and the paths that left a group, in byte order of their first names. */
+/** The new groups, and the paths that left a group, in byte order of their first names. Of those that go nothing is linked. */
 function unitsOf(paths: Iterable<RelPath>, base: NodeTree, next: NodeTree): readonly (readonly RelPath[])[] {
   const units = new Map<RelPath, readonly RelPath[]>()
   for (const path of paths) {
-    if (!next.nodes.has(path)) continue
     const group = next.groups.get(path) ?? (base.groups.has(path) ? [path] : undefined)
     if (group !== undefined) units.set(group[0] as RelPath, group)
   }

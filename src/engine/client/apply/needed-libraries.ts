@@ -66,7 +66,7 @@ async function libraryAt({ disk, next }: LibraryInput, path: RelPath, old: Node)
   if (links === undefined) return undefined
   // A link of that name, which the release brings or not, decides whether this file is what the name means.
   const { soname } = links
-  const isMeant = soname !== undefined && soname !== '' && !next.nodes.has(`${parentPath(path)}/${soname}` as RelPath)
+  const isMeant = soname !== undefined && !next.nodes.has(`${parentPath(path)}/${soname}` as RelPath)
   return { names: isMeant ? [name, soname] : [name], links }
 }
 
@@ -84,8 +84,8 @@ const searched = /^(?:usr\/)?(lib(?:32|64|x32)?)\/(?:(?:compat|[a-z0-9_]+-[a-z0-
 
 /** A library that has only moved is found under the same name; the old one would be found instead of it. */
 export function providedName(path: RelPath): string | undefined {
-  const [, folder, name] = searched.exec(path) ?? []
-  return folder === undefined || name === undefined ? undefined : `${folder}/${name}`
+  const found = searched.exec(path)
+  return found === null ? undefined : `${found[1]}/${found[2]}`
 }
 
 export function providedNames(next: Pick<NodeTree, 'nodes'>): ReadonlySet<string> {

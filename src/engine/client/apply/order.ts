@@ -1,6 +1,5 @@
 import { isWithin } from '../../../base/path.ts'
 import { commitRank } from '../../tree/commit-order.ts'
-import type { RelPath } from '../../../base/path.ts'
 import type { Change } from './changes.ts'
 
 /**
@@ -23,6 +22,7 @@ export type Step =
 
 export type Way = 'install' | 'rollback'
 
+/** `changes` are in byte order. */
 export function orderChanges(changes: readonly Change[], way: Way): readonly Step[] {
   const isFolder = (change: Change): boolean => 'new' in change && change.new.kind === 'dir'
   const wasFolder = (change: Change): boolean => 'old' in change && change.old.kind === 'dir'
@@ -38,7 +38,7 @@ export function orderChanges(changes: readonly Change[], way: Way): readonly Ste
     ...byRank(leaves, way).map((change): Step => ({ kind: change.kind === 'replace' ? 'exchange' : 'come', change })),
     ...turning.flatMap((change) => [...leaving(going.filter(({ path }) => isWithin(path, change.path))), ...goThenCome(change)]),
     ...attrs.map((change): Step => ({ kind: 'attr', change })),
-    ...leaving(turning.length === 0 ? going : going.filter((change) => !isTurning(change))),
+    ...leaving(going.filter((change) => !isTurning(change))),
   ]
 }
 
@@ -47,11 +47,10 @@ function goThenCome(change: Change): readonly Step[] {
   return change.kind === 'replace' ? [{ kind: 'go', change }, come] : [come]
 }
 
+/** Of one rank in byte order, in which they come. */
 function byRank(leaves: readonly Change[], way: Way): readonly Change[] {
-  const sorted = leaves
-    .map((change) => ({ change, rank: rankOf(change) }))
-    .sort((a, b) => a.rank - b.rank || order(a.change.path, b.change.path))
-  const inOrder = sorted.map(({ change }) => change)
+  const ranked = leaves.map((change) => ({ change, rank: rankOf(change) }))
+  const inOrder = ranked.sort((a, b) => a.rank - b.rank).map(({ change }) => change)
   if (way === 'install') return inOrder
   return [...inOrder.filter(({ kind }) => kind === 'add'), ...inOrder.filter(({ kind }) => kind === 'replace').reverse()]
 }
@@ -66,8 +65,4 @@ function leaving(going: readonly Change[]): readonly Step[] {
 function rankOf(change: Change): number {
   const kind = 'new' in change ? change.new.kind : change.old.kind
   return commitRank({ path: change.path, kind })
-}
-
-function order(a: RelPath, b: RelPath): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
