@@ -247,6 +247,7 @@ test('only that a file may not be read by its own owner excuses that it is not s
     const disk: Disk = { ...(await on({ 'etc/f': file('x', { mode }) })), sync: failing(code) }
     assert.deepEqual(await refused(syncFile(disk, live)), isExcused ? ['not refused'] : [code, live], `${code} ${mode.toString(8)}`)
   }
+  assert.deepEqual(await refused(syncFile(await on(), live)), ['not-found', live])
 })
 
 test('below what is no folder there is nothing; a disk that fails is told', async () => {

@@ -251,6 +251,16 @@ test('a kernel that was kept under a second name is no extra', async () => {
   assert.deepEqual(paths, ['boot/kernel.mine'])
 })
 
+test('a look for names asks for no attributes', async () => {
+  const { manifest } = await release('1.0', { 'bin/a': 'x' })
+  const none = (): never => assert.fail('asked for attributes')
+  const disk: Disk = { ...(await machine(memoryDisk(), { 'bin/a': 'x', 'bin/b': 'x' })), xattrsOf: none, flagsOf: none }
+  assert.deepEqual(
+    (await findExtras(disk, [manifest], defaultConfig)).map(({ path }) => path),
+    ['bin/b'],
+  )
+})
+
 test('paths of findings come with the folders that they are in', () => {
   const findings = ['a', 'bin/b', 'bin/c', 'usr/lib/d'].map((path): Finding => ({ path: relPath(path), kind: 'extra', aspects: [] }))
   assert.deepEqual(pathsOf(findings), new Set(['a', '.', 'bin/b', 'bin', 'bin/c', 'usr/lib/d', 'usr/lib']))

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { findChanges } from '../src/engine/client/apply/changes.ts'
+import { lookAt } from '../src/engine/client/apply/look.ts'
 import { maxMergeBytes } from '../src/engine/client/apply/merges.ts'
 import { nodeTree } from '../src/engine/client/apply/nodes.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { release } from './helpers/client-world.ts'
-import { dir, file, hardlink, plant, relPath, symlink } from './helpers/plant.ts'
+import { block, char, dir, file, hardlink, plant, relPath, symlink } from './helpers/plant.ts'
 import type { RelPath } from '../src/base/path.ts'
 import type { Change, ChangeInput, Changes } from '../src/engine/client/apply/changes.ts'
 import type { Merging } from '../src/engine/client/apply/merges.ts'
@@ -98,6 +99,30 @@ test('all names of a file are looked at where one of them changes', async () => 
   assert.deepEqual(await looked(groups('b'), groups('b')), ['a', 'b'])
   assert.deepEqual(await looked(groups('b', 'c'), groups('b')), ['a', 'b', 'c'])
   assert.deepEqual(await looked({ ...before, ...groups('b') }, groups('b', 'd')), ['a', 'b', 'd'])
+})
+
+// --- what is looked at
+
+test('each path is looked at once, and each folder that it lies in; what is in the way of others hides them', async () => {
+  const disk = memoryDisk()
+  await plant(disk, { 'usr/bin/a': 'a', 'usr/bin/b': 'b', link: symlink('usr/bin') })
+  const looked: RelPath[] = []
+  const watched: Disk = { ...disk, lstat: async (path) => (looked.push(path), await disk.lstat(path)) }
+  const paths = ['usr/bin/b', 'usr/bin/a', 'usr/bin', 'gone/c', 'link/a'].map(relPath)
+  const { nodes } = await lookAt(watched, paths, { scope, guess: () => undefined })
+  assert.deepEqual(looked.sort(), ['.', 'gone', 'link', 'usr', 'usr/bin', 'usr/bin/a', 'usr/bin/b'])
+  assert.deepEqual([...nodes.keys()].sort(), ['usr/bin', 'usr/bin/a', 'usr/bin/b'])
+})
+
+test('of a device its numbers are seen', async () => {
+  const disk = memoryDisk()
+  await plant(disk, { 'dev/null': char(1, 3), 'dev/sda': block(8, 0) })
+  const { nodes } = await lookAt(disk, ['dev/null', 'dev/sda'].map(relPath), { scope, guess: () => undefined })
+  const numbers = [...nodes.values()].map((node) => [node.kind, 'major' in node && [node.major, node.minor]])
+  assert.deepEqual(numbers, [
+    ['char', [1, 3]],
+    ['block', [8, 0]],
+  ])
 })
 
 // --- which files are read

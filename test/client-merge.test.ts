@@ -366,6 +366,17 @@ test('receipts tell what was merged, not what else was kept, and a damaged one h
   assert.deepEqual(await mergedBefore(memoryDisk()), new Map())
 })
 
+test('where the local file held the changes of the release already, the install has made no contents, whatever else it sets', async () => {
+  const { disk, old, next } = await edited({ 'etc/a': lines() }, { 'etc/a': file(theirs, { mode: 0o600 }) }, { 'etc/a': both })
+  const { kept, receipt } = await install(disk, old, next)
+  assert.deepEqual(kept, [merged('etc/a')])
+  assert.deepEqual(
+    receipt.actions.filter(({ path }) => path === 'etc/a').map(({ kind }) => kind),
+    ['attr'],
+  )
+  assert.deepEqual(await mergedBefore(disk), new Map())
+})
+
 test('bindery.conf names more configuration, and switches merging off', () => {
   const config = decodeConf(utf8('config-protect /srv/app\nconfig-protect /opt/*/etc\nmerge no\n'))
   assert.deepEqual(

@@ -305,6 +305,12 @@ test('the note is read as it was written, and where there is none nothing was ke
   )
 })
 
+test('a damaged note is in the way of nothing but of second names', async () => {
+  const on = { ...bsd, [statePaths.oldNames]: 'damaged' }
+  assert.deepEqual(await found({ on, own: [change('replace', 'etc/motd')] }), nothing)
+  assert.deepEqual(await refused(found({ on })), ['bad-format', `/${statePaths.oldNames}`])
+})
+
 test('a damaged note is told with its name and what can be done', async () => {
   const disk = memoryDisk()
   await plant(disk, { [statePaths.oldNames]: 'damaged' })

@@ -352,6 +352,15 @@ for (const [what, receipts, expected] of [
     ],
     { next: { f: 'v1', g: 'v1' }, origins: { f: `${store(2, 7)} v1`, g: `${store(2, 7)} v1` } },
   ],
+  [
+    'the other name was taken by another file, which went again: nothing of that is kept of both',
+    [
+      [install(), drop('f', 'v1', 0, 'g')],
+      [install(), put('g', 'v2')],
+      [install(), drop('g', 'v2', 7)],
+    ],
+    { next: { f: 'v1' }, origins: { f: `${store(1)} v1 twin g` } },
+  ],
   ['what a repair mended is not brought back', [[repair(), swap('f', 'damage', 'v1')]], {}],
   [
     'a repair behind an install says what is there',
@@ -397,6 +406,14 @@ for (const [what, receipts, expected] of [
         'var/db/bindery/channel/c/2.delta': 'v1 var/db/bindery/store/1/2',
       },
     },
+  ],
+  [
+    'a file of the state that came and went again was not there',
+    [
+      [install(), put('var/db/bindery/channel/c/1.delta', 'v1')],
+      [install(), drop('var/db/bindery/channel/c/1.delta', 'v1')],
+    ],
+    { state: { 'var/db/bindery/channel/c/1.delta': 'was not there' } },
   ],
 ] as const satisfies readonly (readonly [string, readonly (readonly [Written, ...Action[]])[], Partial<Picture>])[])
   test(`what receipts come to: ${what}`, () => {

@@ -110,6 +110,14 @@ test('a folder that is named twice, or lies in another, is looked through once',
   assert.deepEqual(listed.sort(), ['srv', 'srv/app', 'usr', 'usr/bin'])
 })
 
+test('what is no folder is looked at once', async () => {
+  const disk = await on({ 'bin/a': program, 'bin/b': 'text', 'bin/c': symlink('a') })
+  const looked: RelPath[] = []
+  const watched: Disk = { ...disk, lstat: async (path) => (looked.push(path), await disk.lstat(path)) }
+  assert.equal(await usersOn(watched), 'bin/a')
+  assert.deepEqual(looked.filter((path) => path.startsWith('bin/')).sort(), ['bin/a', 'bin/b', 'bin/c'])
+})
+
 test('a tree with more than a million names is not looked through to its end, and that is said', async () => {
   const disk = await on({ ...programsIn('srv'), 'srv/sub/y': program })
   // Two in `srv` itself. Names that nobody comes to look at cost nothing as holes.

@@ -58,6 +58,12 @@ test('comments stay at the top and what asks NIS at the end; passwords stay', ()
   assert.equal(merged('shadow', shadow, secret, `${shadow}sshd:!:19500::::::\n`), `${secret}sshd:!:19500::::::\n`)
 })
 
+test('the passwords of a group that comes have no number that could be taken', () => {
+  const gshadow = 'wheel:!::root\n'
+  const ours = 'wheel:!:ann:root\nown:!::\n'
+  assert.equal(merged('gshadow', gshadow, ours, `${gshadow}_ntp:!::\n`), `${ours}_ntp:!::\n`)
+})
+
 test('other files are none, whichever version is one', () => {
   const good = 'a:b:c\n'
   assert.equal(merged('group', good, good, good), good)

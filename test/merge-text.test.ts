@@ -60,6 +60,7 @@ for (const [what, base, ours, theirs, wanted] of [
   ['the same change', 'a b c ', 'a B c ', 'a B c ', 'a B c '],
   ['the same change with more lines here', 'a b c ', 'a B B c ', 'a B c ', undefined],
   ['changes that touch', 'a b c ', 'A b c ', 'a B c ', undefined],
+  ['changes of one line', 'abc ', 'Abc ', 'abC ', undefined],
   ['an end that came here, a change there', 'a b c', 'a b c ', 'A b c', 'A b c '],
   ['a last line without an end', 'a b c', 'A b c', 'a b C', 'A b C'],
   ['nothing left here, nothing changed there', 'a b ', '', 'a b ', ''],

@@ -184,7 +184,10 @@ function write(value: Json, writeString: (text: string) => string): string {
   return `{${names.map((name) => `${write(name, writeString)}:${write(value[name] as Json, writeString)}`).join(',')}}`
 }
 
-/** JavaScript compares UTF-16 units, which puts U+10000 before U+E000; UTF-8 bytes are in code point order. */
+/**
+ * Of names of one object, which are never equal. JavaScript compares UTF-16 units, which puts U+10000 before U+E000; UTF-8 bytes are
+ * in code point order.
+ */
 function byCodePoint(a: string, b: string): number {
-  return /[\ud800-\udfff]/.test(a + b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : a > b ? 1 : 0
+  return /[\ud800-\udfff]/.test(a + b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : 1
 }

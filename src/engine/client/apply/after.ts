@@ -14,7 +14,7 @@ export type After = Pick<Journal, 'postSteps'> & { readonly reboot: RebootClass 
  */
 export function afterInstall(records: readonly Update[]): After {
   const texts = records.map(({ postSteps }) => postSteps.map(encodeStep).join('\n'))
-  const steps = records.filter((_, i) => i === 0 || texts[i] !== texts[i - 1]).flatMap(({ postSteps }) => postSteps)
+  const steps = records.filter((_, i) => texts[i] !== texts[i - 1]).flatMap(({ postSteps }) => postSteps)
   const notices = new Set(records.flatMap((record) => record.notices))
   return {
     postSteps: [...steps, ...[...notices].map((text): PostStep => ({ kind: 'notice', text }))],

@@ -71,7 +71,12 @@ export async function syncFile(disk: Disk, path: RelPath): Promise<void> {
 }
 
 /** What a link, a FIFO or a device is, without its attributes. */
-export async function makeSpecial(disk: Disk, path: RelPath, node: Exclude<Leaf, { kind: 'file' }>): Promise<void> {
+type Special =
+  | { readonly kind: 'symlink'; readonly target: string }
+  | { readonly kind: 'char' | 'block'; readonly major: number; readonly minor: number }
+  | { readonly kind: 'socket' | 'fifo' }
+
+export async function makeSpecial(disk: Disk, path: RelPath, node: Special): Promise<void> {
   switch (node.kind) {
     case 'symlink':
       return await disk.symlink(path, node.target)

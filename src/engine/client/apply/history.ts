@@ -70,7 +70,7 @@ export type History = {
   /** The content is the same, but the file that was there is another inode. */
   readonly relinked: ReadonlySet<RelPath>
   /** Files of the state folder: what they were, or undefined where they were not. */
-  readonly state: ReadonlyMap<RelPath, { readonly node: Node; readonly from: RelPath } | undefined>
+  readonly state: ReadonlyMap<RelPath, KeptFile | undefined>
   readonly releases: readonly ReleaseChange[]
 }
 
@@ -81,12 +81,11 @@ export function composeHistory(newestFirst: readonly Receipt[]): History {
   const next = new Map<RelPath, Node>()
   const origins = new Map<RelPath, KeptFile>()
   const relinked = new Set<RelPath>()
-  const state = new Map<RelPath, { node: Node; from: RelPath } | undefined>()
+  const state = new Map<RelPath, KeptFile | undefined>()
   for (const [path, { isInstalled, after, before, origin }] of past) {
     if (!isInstalled) continue
     if (isWithin(path, stateFolder)) {
-      if (after?.kind !== 'dir' && before?.kind !== 'dir')
-        state.set(path, before === undefined || origin === undefined ? undefined : { node: before, from: origin.from })
+      if (after?.kind !== 'dir' && before?.kind !== 'dir') state.set(path, origin)
       continue
     }
     if (after !== undefined) base.set(path, after)

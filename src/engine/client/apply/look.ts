@@ -62,7 +62,7 @@ async function statAll(disk: DiskReader, paths: readonly RelPath[], signal: Abor
 
 function byDepth(paths: readonly RelPath[]): readonly (readonly RelPath[])[] {
   const levels: RelPath[][] = [[rootPath]]
-  const seen = new Set<RelPath>([rootPath])
+  const seen = new Set<RelPath>()
   const add = (path: RelPath): number => {
     if (path === rootPath) return 0
     const depth = add(parentPath(path)) + 1

@@ -22,9 +22,9 @@ export function mergeText({ base, ours, theirs }: Versions): Uint8Array | undefi
   return fromLatin1([...merged, o.slice(o.length - tail)].flat().join(''))
 }
 
-/** With their ends: a last line without one is another line. */
+/** With their ends: a last line without one is another line, and so is that of an empty text. */
 function linesOf(bytes: Uint8Array): readonly string[] {
-  return bytes.length === 0 ? [] : latin1(bytes).split(/(?<=\n)/)
+  return latin1(bytes).split(/(?<=\n)/)
 }
 
 type Ends = { readonly head: number; readonly tail: number }

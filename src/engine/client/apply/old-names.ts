@@ -85,7 +85,7 @@ function isMountedIn(above: Stat | undefined, stat: Stat): boolean {
 
 async function walk(disk: DiskReader, folder: RelPath, above: Stat): Promise<readonly RelPath[]> {
   const paths = [folder]
-  for (const name of [...(await disk.readdir(folder))].sort()) {
+  for (const name of await disk.readdir(folder)) {
     const path = joinPath(folder, name)
     const stat = await lstatDeep(disk, path)
     if (stat === undefined || stat.kind === 'socket' || isMountedIn(above, stat)) continue

@@ -14,7 +14,6 @@ import { generatedHere } from '../generated.ts'
 import type { FileEntry } from '../../../base/entry.ts'
 import type { RelPath } from '../../../base/path.ts'
 import type { Kept } from '../../../format/journal.ts'
-import type { Node } from '../../../format/journal-node.ts'
 import type { ClientConfig } from '../../../format/conf.ts'
 import type { Clock } from '../../../port/ambient.ts'
 import type { Disk } from '../../../port/disk.ts'
@@ -148,7 +147,7 @@ function originIn({ origins }: History, path: RelPath): Origin {
   return origin
 }
 
-function stateChange(disk: Disk, path: RelPath, before: { readonly node: Node; readonly from: RelPath } | undefined): StateChange {
+function stateChange(disk: Disk, path: RelPath, before: KeptFile | undefined): StateChange {
   if (before === undefined) return { path, content: 'remove', mode: 0, size: 0 }
   const { node, from } = before
   return { path, content: () => disk.read(from), mode: node.mode, size: node.kind === 'file' ? node.size : 0, from }

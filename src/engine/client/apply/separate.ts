@@ -20,7 +20,7 @@ export async function separated(disk: Disk, plan: Plan): Promise<Plan> {
     const stat = await lstatDeep(disk, path)
     if (stat === undefined || stat.kind === 'dir' || stat.nlink < 2) continue
     await tellingOf(path, async () => await separate(disk, path, node, own.get(inodeKey(stat))))
-    if (!own.has(inodeKey(stat))) own.set(inodeKey(stat), path)
+    own.set(inodeKey(stat), path)
     if (seen.has(path)) seen.set(path, (await disk.lstat(path)) as Stat)
   }
   return { ...plan, seen }

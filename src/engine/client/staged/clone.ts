@@ -101,11 +101,10 @@ async function makeLeaf(making: Making, path: RelPath, to: RelPath, stat: Stat):
 }
 
 async function makeSpecialLike(disk: Disk, to: RelPath, from: RelPath, stat: Stat): Promise<void> {
-  const { mode, uid, gid, mtime, kind, major = 0, minor = 0 } = stat
-  const meta = { path: to, mode, uid, gid, mtime }
-  if (kind === 'symlink') return await makeSpecial(disk, to, { ...meta, kind, target: await disk.readlink(from) })
-  if (kind === 'char' || kind === 'block') return await makeSpecial(disk, to, { ...meta, kind, major, minor })
-  await makeSpecial(disk, to, { ...meta, kind: 'fifo' })
+  const { kind, major = 0, minor = 0 } = stat
+  if (kind === 'symlink') return await makeSpecial(disk, to, { kind, target: await disk.readlink(from) })
+  if (kind === 'char' || kind === 'block') return await makeSpecial(disk, to, { kind, major, minor })
+  await makeSpecial(disk, to, { kind: 'fifo' })
 }
 
 /** Owners, modes, attributes, times and flags, in an order in which none takes back another; then all is durable but the folders. */
