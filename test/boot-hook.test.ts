@@ -140,7 +140,7 @@ test('what somebody put in the place of a part stays, and is told; the other par
 })
 
 test('a newer hook takes the place of an older one, of a whole file and of lines', async () => {
-  for (const system of ['netbsd', 'openbsd'] as const) {
+  for (const system of ['netbsd', 'openbsd', 'systemd'] as const) {
     const disk = await rootOf({ ...roots[system], 'etc/rc.securelevel': 'theirs\n' })
     const hook = await hookFor(disk, system)
     const path = hook.parts[0]?.path ?? ''
@@ -290,10 +290,13 @@ test('of a hook that was taken apart, the rest goes without a word', async () =>
 })
 
 test('a hook for another system takes the place of the first, and a mode that somebody set is mended', async () => {
-  const disk = await rootOf({ ...roots.systemd, ...roots.netbsd })
+  const disk = await rootOf({ ...roots.openbsd, ...roots.systemd, ...roots.netbsd, 'etc/rc.securelevel': 'theirs\n' })
   await installBootHook(disk, await hookFor(disk, 'systemd'))
+  await installBootHook(disk, await hookFor(disk, 'openbsd'))
+  assert.match(await textOf(disk, 'etc/rc.securelevel'), /recover --boot/)
   await installBootHook(disk, await hookFor(disk, 'netbsd'))
-  assert.equal(await disk.lstat(relPath('etc/systemd/system/bindery-recover.service')), undefined)
+  assert.equal(await disk.lstat(relPath(unit)), undefined)
+  assert.equal(await textOf(disk, 'etc/rc.securelevel'), 'theirs\n')
   const script = relPath('etc/rc.d/bindery_recover')
   await disk.chmod(script, 0o600)
   await installBootHook(disk, await hookFor(disk, 'netbsd'))
