@@ -4,6 +4,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFil
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { latin1 } from '../src/base/bytes.ts'
+import { parentPath } from '../src/base/path.ts'
 import { bootHookOf, checkBootHook, installBootHook, readBootHook, removeBootHook } from '../src/engine/client/boot-hook.ts'
 import { bootSystemOf } from '../src/engine/client/boot-system.ts'
 import { makeStateFolders, statePaths } from '../src/engine/client/state.ts'
@@ -29,6 +30,10 @@ const roots: Readonly<Record<BootSystem, Literal>> = {
   systemd: { sbin: symlink('usr/sbin'), 'usr/sbin/init': symlink('../lib/systemd/systemd'), 'etc/rcS.d': dir(), 'etc/init.d': dir() },
   sysv: { 'sbin/init': 'init', 'etc/init.d/mountall.sh': 'mount -a', 'etc/rcS.d/S10mountall.sh': symlink('../init.d/mountall.sh') },
 }
+
+/** The hook of systemd. */
+const unit = 'etc/systemd/system/bindery-recover.service'
+const wanted = 'etc/systemd/system/sysinit.target.wants/bindery-recover.service'
 
 async function rootOf(literal: Literal): Promise<Disk> {
   const disk = memoryDisk()
@@ -116,24 +121,75 @@ test('lines in a file of the administrator come first, and leave the rest as it 
   assert.equal(await textOf(disk, 'etc/rc.securelevel'), theirs)
 })
 
-test('what somebody made of the hook stays, and is told', async () => {
-  const disk = await rootOf(roots.systemd)
-  const unit = relPath('etc/systemd/system/bindery-recover.service')
-  await installBootHook(disk, await hookFor(disk, 'systemd'))
-  await disk.unlink(unit)
-  await plant(disk, { [unit]: '# mine\n' })
-  await installBootHook(disk, await hookFor(disk, 'systemd'))
-  assert.equal(await textOf(disk, unit), '# mine\n')
-  assert.deepEqual(await removeBootHook(disk), [unit])
+test('what somebody put in the place of a part stays, and is told; the other part comes back', async () => {
+  for (const [changed, other] of [
+    [unit, wanted],
+    [wanted, unit],
+  ] as const)
+    for (const theirs of [file('# mine\n'), symlink('/dev/null'), dir()]) {
+      const disk = await rootOf(roots.systemd)
+      await installBootHook(disk, await hookFor(disk, 'systemd'))
+      for (const path of [unit, wanted]) await disk.unlink(relPath(path))
+      await plant(disk, { [changed]: theirs })
+      const before = await disk.lstat(relPath(changed))
+      await installBootHook(disk, await hookFor(disk, 'systemd'))
+      assert.notEqual(await disk.lstat(relPath(other)), undefined)
+      assert.deepEqual(await removeBootHook(disk), [changed])
+      assert.deepEqual(await disk.lstat(relPath(changed)), before)
+    }
 })
 
-test('a stranger at the place of the hook is not replaced', async () => {
-  const disk = await rootOf({ ...roots.netbsd, 'etc/rc.d/bindery_recover': 'theirs' })
-  await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), {
-    code: 'exists',
-    subject: '/etc/rc.d/bindery_recover',
-    hint: /--no-boot-hook/,
-  })
+test('a newer hook takes the place of an older one, of a whole file and of lines', async () => {
+  for (const system of ['netbsd', 'openbsd', 'systemd'] as const) {
+    const disk = await rootOf({ ...roots[system], 'etc/rc.securelevel': 'theirs\n' })
+    const hook = await hookFor(disk, system)
+    const path = hook.parts[0]?.path ?? ''
+    const older = hook.parts.map((part) => (part.kind === 'link' ? part : { ...part, text: part.text.replace('recover --boot', 'older') }))
+    await installBootHook(disk, { ...hook, parts: older })
+    assert.match(await textOf(disk, path), /older/)
+    await installBootHook(disk, hook)
+    assert.doesNotMatch(await textOf(disk, path), /older/)
+    const installed = await disk.lstat(relPath(path))
+    await installBootHook(disk, hook)
+    assert.deepEqual(await disk.lstat(relPath(path)), installed)
+    assert.deepEqual(await removeBootHook(disk), [])
+  }
+})
+
+test('noted are the folders that were not there, outermost first, and a file that is there for the lines alone', async () => {
+  for (const [system, literal, made] of [
+    ['systemd', roots.systemd, ['etc/systemd', 'etc/systemd/system', 'etc/systemd/system/sysinit.target.wants']],
+    ['openbsd', roots.openbsd, ['etc/rc.securelevel']],
+    ['openbsd', { ...roots.openbsd, 'etc/rc.securelevel': '' }, []],
+    ['netbsd', roots.netbsd, []],
+  ] as const) {
+    const disk = await rootOf(literal)
+    await installBootHook(disk, await hookFor(disk, system))
+    assert.deepEqual((await readBootHook(disk))?.made, made)
+  }
+})
+
+test('a damaged record is named, with the way out', async () => {
+  const disk = await rootOf({ ...roots.netbsd, [statePaths.bootHook]: 'nonsense\n' })
+  await assert.rejects(readBootHook(disk), { code: 'bad-format', subject: '/var/db/bindery/boot-hook', hint: /remove it/ })
+})
+
+test('a stranger at the place of the hook is not replaced, whatever it is', async () => {
+  const place = 'etc/rc.d/bindery_recover'
+  for (const stranger of [file('theirs', { mode: 0o555 }), symlink('cron'), dir()]) {
+    const disk = await rootOf({ ...roots.netbsd, [place]: stranger })
+    await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), {
+      code: 'exists',
+      subject: `/${place}`,
+      hint: /--no-boot-hook/,
+    })
+  }
+})
+
+test('what the hook of another system has put elsewhere makes no stranger ours', async () => {
+  const disk = await rootOf({ ...roots.systemd, ...roots.netbsd, 'etc/rc.d/bindery_recover': 'theirs' })
+  await installBootHook(disk, await hookFor(disk, 'systemd'))
+  await assert.rejects(checkBootHook(disk, await hookFor(disk, 'netbsd')), { code: 'exists', subject: '/etc/rc.d/bindery_recover' })
 })
 
 test('nothing is in the way where the place is free, or holds the very hook, or what we have put there', async () => {
@@ -152,7 +208,6 @@ test('nothing is in the way where the place is free, or holds the very hook, or 
 test('lines in a file of the administrator are in nobody’s way; a link that leads elsewhere is', async () => {
   const openbsd = await rootOf({ ...roots.openbsd, 'etc/rc.securelevel': 'sysctl\n' })
   await checkBootHook(openbsd, await hookFor(openbsd, 'openbsd'))
-  const wanted = 'etc/systemd/system/sysinit.target.wants/bindery-recover.service'
   for (const [target, isFree] of [
     ['../bindery-recover.service', true],
     ['/dev/null', false],
@@ -224,10 +279,10 @@ test('lines that somebody changed stay, and are told; those that are gone are go
 })
 
 test('of a hook that was taken apart, the rest goes without a word', async () => {
-  for (const gone of ['etc/systemd/system/bindery-recover.service', 'etc/systemd/system/sysinit.target.wants/bindery-recover.service']) {
+  for (const gone of [[unit], [wanted], [wanted, parentPath(relPath(wanted))]]) {
     const disk = await rootOf(roots.systemd)
     await installBootHook(disk, await hookFor(disk, 'systemd'))
-    await disk.unlink(relPath(gone))
+    for (const path of gone) await (path.endsWith('.service') ? disk.unlink(relPath(path)) : disk.rmdir(relPath(path)))
     assert.deepEqual(await removeBootHook(disk), [])
     assert.ok(!(await treeOf(disk)).includes('bindery-recover'))
   }
@@ -235,10 +290,13 @@ test('of a hook that was taken apart, the rest goes without a word', async () =>
 })
 
 test('a hook for another system takes the place of the first, and a mode that somebody set is mended', async () => {
-  const disk = await rootOf({ ...roots.systemd, ...roots.netbsd })
+  const disk = await rootOf({ ...roots.openbsd, ...roots.systemd, ...roots.netbsd, 'etc/rc.securelevel': 'theirs\n' })
   await installBootHook(disk, await hookFor(disk, 'systemd'))
+  await installBootHook(disk, await hookFor(disk, 'openbsd'))
+  assert.match(await textOf(disk, 'etc/rc.securelevel'), /recover --boot/)
   await installBootHook(disk, await hookFor(disk, 'netbsd'))
-  assert.equal(await disk.lstat(relPath('etc/systemd/system/bindery-recover.service')), undefined)
+  assert.equal(await disk.lstat(relPath(unit)), undefined)
+  assert.equal(await textOf(disk, 'etc/rc.securelevel'), 'theirs\n')
   const script = relPath('etc/rc.d/bindery_recover')
   await disk.chmod(script, 0o600)
   await installBootHook(disk, await hookFor(disk, 'netbsd'))

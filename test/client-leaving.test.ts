@@ -10,6 +10,7 @@ import { channelsLeft, describeLeft, ownerOf, restBeside } from '../src/engine/c
 import {
   channelFile,
   channelFiles,
+  makeStateFolders,
   readEnrolled,
   readReleaseState,
   stateFolder,
@@ -20,10 +21,13 @@ import {
 import { readTerms, termsOf } from '../src/engine/client/terms.ts'
 import { readToRemove } from '../src/engine/client/to-remove.ts'
 import { defaultConfig } from '../src/format/conf.ts'
+import { encodeJournal } from '../src/format/journal.ts'
 import { encodeTerms } from '../src/format/release-terms.ts'
 import { decodeRest, encodeRest } from '../src/format/rest.ts'
+import { memoryDisk } from '../src/host/memory-disk.ts'
 import { channel, installNewest, openRepositoryOnline, readText } from './helpers/client-repository.ts'
 import { text } from './helpers/client-world.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { dir, relPath } from './helpers/plant.ts'
 import type { Rest } from '../src/format/rest.ts'
 import type { Update } from '../src/format/update.ts'
@@ -102,6 +106,26 @@ test('one of two leaves the other as it is, and what only that one did can still
   await assert.rejects(planUnenroll(disk, [other]), { code: 'not-enrolled' })
 })
 
+test('an install of several channels cannot be taken back when one of them has left; repairs are not counted', async () => {
+  const disk = memoryDisk()
+  await makeStateFolders(disk)
+  const common = { repository: '0123456789abcdef', basis: 'tar', urls: ['https://updates.test/'] } as const
+  await writeEnrolled(
+    disk,
+    [channel, other].map((one) => ({ channel: one, ...common })),
+  )
+  const releases = ['base-amd64', 'comp-amd64'].map((role) => ({ role, old: '-', new: 'x' }))
+  for (const [transaction, more] of [
+    [1, { releases: releases.slice(0, 1) }],
+    [2, { releases }],
+    [3, { releases, purpose: 'repair' }],
+    [4, { releases: releases.slice(0, 1) }],
+  ] as const)
+    await writeStateFile(disk, relPath(`${statePaths.receipt}/${transaction}`), encodeJournal(plainJournal({ transaction, ...more })))
+  const plan = await planUnenroll(disk, [other])
+  assert.deepEqual([plan.forgotten, plan.installs], [[1, 2, 3], 2])
+})
+
 test('nobody leaves while something is half done', async () => {
   const disk = await installed()
   await writeStateFile(disk, statePaths.journal, utf8('x'))
@@ -178,6 +202,7 @@ test('the channel that has one of the paths owns them', async () => {
   assert.deepEqual(await ownerOf(disk, [other, channel], [relPath('bin/sh')]), other)
   assert.deepEqual(await ownerOf(disk, [channel, other], [relPath('nowhere'), relPath('doc')]), channel)
   assert.equal(await ownerOf(disk, [channel], [relPath('nowhere'), relPath('bin/s')]), undefined)
+  await writeStateFile(disk, channelFile(channel, channelFiles.release), utf8('damaged, and not asked\n'))
   assert.equal(await ownerOf(disk, [channel], []), undefined)
 })
 

@@ -2,14 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { utf8 } from '../src/base/bytes.ts'
 import { sha256 } from '../src/base/digest.ts'
+import { BinderyError } from '../src/base/error.ts'
 import { machineId } from '../src/engine/client/machine-id.ts'
 import { mendedBit } from '../src/engine/client/mended-bit.ts'
-import { coveredBy, describeStanding, readPhase, standingJson, standingOf } from '../src/engine/client/phase.ts'
+import { coveredBy, describeStanding, readPhase, readPresentManifest, standingJson, standingOf } from '../src/engine/client/phase.ts'
 import {
   channelFile,
   channelFiles,
   keepingTime,
   makeStateFolders,
+  naming,
+  readReleaseState,
   readStateFile,
   removeHalfWritten,
   removeStateFolder,
@@ -20,11 +23,14 @@ import {
 } from '../src/engine/client/state.ts'
 import { noteStateVersion, refuseNewerState } from '../src/engine/client/state-version.ts'
 import { changeTold, readTold } from '../src/engine/client/told.ts'
+import { encodeManifest } from '../src/format/manifest.ts'
 import { encodePhaseState } from '../src/format/phase-state.ts'
 import { encodeStateVersion } from '../src/format/state-version.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
-import { text } from './helpers/client-world.ts'
+import { release, text } from './helpers/client-world.ts'
+import { enrolledState } from './helpers/enrolled-state.ts'
 import { plant, relPath, symlink } from './helpers/plant.ts'
+import { digestOfBytes, zstd } from './helpers/served-release.ts'
 import type { PhaseState } from '../src/format/phase-state.ts'
 import type { Disk } from '../src/port/disk.ts'
 import type { Literal } from './helpers/plant.ts'
@@ -66,6 +72,15 @@ test('a damaged machine id of our own is made anew', async () => {
     assert.equal(await machineId(disk, random, 'read'), undefined)
     assert.equal(await machineId(disk, random, 'write'), own)
   }
+})
+
+test('a machine id that cannot be looked for is no missing one', async () => {
+  const disk = await rootWith()
+  const failing: Disk = {
+    ...disk,
+    lstat: async (path) => await (path === statePaths.machineId ? Promise.reject(new TypeError('no error of ours')) : disk.lstat(path)),
+  }
+  await assert.rejects(machineId(failing, random, 'read'), TypeError)
 })
 
 test('what was told is written where it changes, by who may, and a damaged note is none', async () => {
@@ -157,13 +172,13 @@ test('the largest file that is tried has 16 KiB, and what lies on the disk stays
 })
 
 const channel = { product: 'base', arch: 'amd64' }
-const [installed, release] = ['1.0', '1.1'].map((revision) => ({ ...channel, revision, date: '20260101' })) as [
+const [installed, coming] = ['1.0', '1.1'].map((revision) => ({ ...channel, revision, date: '20260101' })) as [
   PhaseState['installed'],
   PhaseState['release'],
 ]
 const phase: PhaseState = {
   installed,
-  release,
+  release: coming,
   manifest: { sha256: sha256(utf8('')), size: 0 },
   boot: 'start-1',
   done: ['kernel'],
@@ -177,9 +192,32 @@ test('phases that are in place count for the release that is installed, and no o
   await disk.mkdir(relPath('var/db/bindery/channel/base-amd64'), 0o755)
   await writeStateFile(disk, path, encodePhaseState(phase))
   assert.deepEqual(await readPhase(disk, channel, { name: installed }), phase)
-  assert.equal(await readPhase(disk, channel, { name: release }), undefined)
+  assert.equal(await readPhase(disk, channel, { name: coming }), undefined)
   await writeStateFile(disk, path, utf8('nonsense\n'))
   await assert.rejects(readPhase(disk, channel, { name: installed }), { code: 'bad-format', subject: path })
+})
+
+test('of a release that came in part, what came counts; its manifest is the one that the note names, or is refused', async () => {
+  const [old, next] = await Promise.all([release('1.0', { kernel: '1', sh: '1' }), release('1.1', { kernel: '2', sh: '2' })])
+  const disk = await rootWith(await enrolledState(old))
+  const state = await readReleaseState(disk, channel)
+  assert.deepEqual(await readPresentManifest(disk, channel, state), old.manifest)
+  const [path, packed] = [channelFile(channel, channelFiles.nextManifest), await zstd(encodeManifest(next.manifest))]
+  await writeStateFile(disk, path, packed)
+  const present = async (manifest: PhaseState['manifest']): Promise<readonly string[]> => {
+    const noted = encodePhaseState({ ...phase, installed: old.name, release: next.name, manifest, paths: ['/kernel'] })
+    await writeStateFile(disk, channelFile(channel, channelFiles.phase), noted)
+    const isNew = new Set(next.manifest.entries.flatMap((entry) => (entry.kind === 'file' ? [entry.sha256] : [])))
+    const { entries } = await readPresentManifest(disk, channel, state)
+    return entries.flatMap((entry) => (entry.kind === 'file' && isNew.has(entry.sha256) ? [entry.path] : []))
+  }
+  const named = digestOfBytes(packed)
+  assert.deepEqual(await present(named), ['kernel'])
+  const refused = { code: 'bad-digest', subject: path, hint: /--force/ }
+  for (const change of [{ size: named.size + 1 }, { sha256: state.manifest.sha256 }])
+    await assert.rejects(present({ ...named, ...change }), refused)
+  await disk.unlink(path)
+  await assert.rejects(present(named), refused)
 })
 
 for (const [boot, isPending, waits] of [
@@ -209,6 +247,7 @@ test('patterns of a phase cover what they match, and no patterns cover nothing',
     [true, true, false, false],
   )
   assert.equal(coveredBy([])(relPath('boot/kernel')), false)
+  assert.equal(coveredBy(['no pattern'])(relPath('boot/kernel')), false)
 })
 
 test('a state file is for root, or as wanted, and one that is too large is refused', async () => {
@@ -222,7 +261,7 @@ test('a state file is for root, or as wanted, and one that is too large is refus
 
 test('what was written aside and got no name goes, and nothing else', async () => {
   const disk = await rootWith()
-  for (const name of ['told.new', 'told', 'steps/1.new', 'steps/1', 'cache/x.new'])
+  for (const name of ['told', 'told.new', 'steps/1', 'steps/1.new', 'cache/x.new'])
     await writeStateFile(disk, relPath(`${stateFolder}/${name}`), utf8('x'))
   await removeHalfWritten(disk)
   assert.deepEqual(
@@ -259,4 +298,28 @@ test('a name that comes in a folder does not change its time', async () => {
   const before = await disk.lstat(relPath('etc'))
   await keepingTime(disk, relPath('etc'), async () => await disk.mkdir(relPath('etc/d'), 0o755))
   assert.deepEqual((await disk.lstat(relPath('etc')))?.mtime, before?.mtime)
+  await keepingTime(disk, relPath('new'), async () => await disk.mkdir(relPath('new'), 0o755))
+})
+
+test('of what is made for the state, only the folder around it has its time put back, which may cost a process', async () => {
+  const disk = memoryDisk()
+  const timed: string[] = []
+  const watched: Disk = { ...disk, setTimes: async (times) => (timed.push(...times.map(({ path }) => path)), await disk.setTimes(times)) }
+  const made = await makeStateFolders(watched)
+  assert.deepEqual(timed, ['.'])
+  await disk.rmdir(statePaths.steps)
+  await makeStateFolders(watched)
+  assert.deepEqual(timed, ['.'])
+  await removeStateFolders(watched, made)
+  assert.deepEqual(timed, ['.', '.'])
+})
+
+test('a decoder’s error is told of its file, a mistake of ours is not', () => {
+  const failing = (error: Error) => () =>
+    naming(statePaths.rest, () => {
+      throw error
+    })
+  assert.throws(failing(new BinderyError('bad-format', 'x')), { code: 'bad-format', subject: statePaths.rest, hint: /--force/ })
+  assert.throws(failing(new BinderyError('bad-format', 'x', { hint: 'its own' })), { hint: 'its own' })
+  assert.throws(failing(new TypeError('no error of ours')), TypeError)
 })

@@ -138,42 +138,30 @@ test('the newest report of a machine under one key counts, whichever is read fir
   }
 })
 
-test('machines come by name, then by key; names and keys that are shared are told', async () => {
+test('machines come by name, then by key, however they are read; names and keys that are shared are told', async () => {
   const [one, two, three] = [await signerOf(1), await signerOf(2), await signerOf(3)]
   const files = {
     b2: signed(two, { machine: 'b' }),
-    a: signed(one, { machine: 'a' }),
-    c: signed(three, { machine: 'c' }),
+    a: signed(three, { machine: 'a' }),
+    c: signed(one, { machine: 'c' }),
     b1: signed(one, { machine: 'b' }),
   }
-  const { machines } = await readFleet(filesOf(files), 1_000_000)
-  assert.deepEqual(
-    machines.map(({ file, remarks }) => [file, remarks]),
-    [
-      ['a', ['its key reports under 2 names']],
-      ['b1', ['2 keys report under this name', 'its key reports under 2 names']],
-      ['b2', ['2 keys report under this name']],
-      ['c', []],
-    ],
-  )
+  for (const inOrder of [Object.entries(files), Object.entries(files).toReversed()]) {
+    const { machines } = await readFleet(filesOf(Object.fromEntries(inOrder)), 1_000_000)
+    assert.deepEqual(
+      machines.map(({ file, remarks }) => [file, remarks]),
+      [
+        ['a', []],
+        ['b1', ['2 keys report under this name', 'its key reports under 2 names']],
+        ['b2', ['2 keys report under this name']],
+        ['c', ['its key reports under 2 names']],
+      ],
+    )
+  }
 })
 
 test('what is no error of ours is not hidden', async () => {
-  const broken = {
-    get bytes(): Uint8Array {
-      throw new TypeError('a mistake')
-    },
-    file: 'a',
-  }
-  await assert.rejects(
-    readFleet(
-      (async function* () {
-        yield broken
-      })(),
-      0,
-    ),
-    TypeError,
-  )
+  await assert.rejects(readFleet(filesOf({ a: undefined as unknown as Uint8Array }), 0), TypeError)
 })
 
 test('a clock may be an hour ahead', async () => {

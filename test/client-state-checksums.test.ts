@@ -6,8 +6,10 @@ import { BinderyError } from '../src/base/error.ts'
 import { isSame, noteChecksums, readSoundChecksums } from '../src/engine/client/checksums.ts'
 import { statePaths } from '../src/engine/client/state.ts'
 import { encodeJournal } from '../src/format/journal.ts'
+import { maxChecksumsBytes } from '../src/format/state-checksums.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { plant, relPath } from './helpers/plant.ts'
+import type { ByteStream } from '../src/base/bytes.ts'
 import type { Action, Journal } from '../src/format/journal.ts'
 import type { Leaf } from '../src/format/journal-node.ts'
 import type { Disk, Stat } from '../src/port/disk.ts'
@@ -50,6 +52,7 @@ async function state(): Promise<Disk> {
     'channel/base-amd64/17.delta': 'likewise',
     'channel/base-amd64/17.delta.old': 'd',
     'bundles/1': 'b',
+    'bundles/journal': 'no journal of ours',
     enrolled: 'e',
     'cache/1': 'of a digest of its own',
     'checksums.new': 'of a run that was killed',
@@ -83,6 +86,7 @@ test('noted are the files of the state, and of what a receipt keeps those of the
   await noteChecksums(disk)
   const names = [
     'bundles/1',
+    'bundles/journal',
     'channel/base-amd64/17.delta.old',
     'channel/base-amd64/release',
     'enrolled',
@@ -128,6 +132,28 @@ test('a disk that fails ends it, and damaged notes are made anew', async () => {
   await assert.rejects(readSoundChecksums(disk), { code: 'bad-format' })
   await noteChecksums(disk)
   assert.deepEqual(await noted(disk), before)
+})
+
+test('notes that are larger than any that we write are made anew; a mistake of ours while a receipt is read is not hidden', async () => {
+  const disk = await state()
+  await noteChecksums(disk)
+  const before = await noted(disk)
+  const reading = (path: string, content: () => ByteStream): Disk => ({
+    ...disk,
+    read: (asked, options) => (asked === path ? content() : disk.read(asked, options)),
+  })
+  const piece = new Uint8Array(1 << 20)
+  await noteChecksums(
+    reading(statePaths.checksums, async function* () {
+      for (let read = 0; read <= maxChecksumsBytes; read += piece.length) yield piece
+    }),
+  )
+  assert.deepEqual(await noted(disk), before)
+  await disk.unlink(statePaths.checksums)
+  const failing = reading('var/db/bindery/receipt/10', () => {
+    throw new TypeError('no error of ours')
+  })
+  await assert.rejects(noteChecksums(failing), TypeError)
 })
 
 test('a note counts for the same inode with the same size and time', () => {

@@ -6,12 +6,16 @@ import { joinPath } from '../src/base/path.ts'
 import { auditState } from '../src/engine/client/audit-state.ts'
 import { noteChecksums } from '../src/engine/client/checksums.ts'
 import { stateFolder } from '../src/engine/client/state.ts'
+import { scanTree } from '../src/engine/tree/scan.ts'
 import { encodeEnrolled } from '../src/format/enrolled.ts'
 import { encodeJournal } from '../src/format/journal.ts'
+import { encodeManifest } from '../src/format/manifest.ts'
+import { encodePhaseState } from '../src/format/phase-state.ts'
 import { encodeReleaseState } from '../src/format/release-state.ts'
 import { memoryDisk } from '../src/host/memory-disk.ts'
 import { plainJournal } from './helpers/plain-journal.ts'
 import { plant, relPath } from './helpers/plant.ts'
+import { zstd } from './helpers/served-release.ts'
 import type { StateFinding } from '../src/engine/client/audit-state.ts'
 import type { Digest, KeptBase } from '../src/format/release-state.ts'
 import type { Action, Journal } from '../src/format/journal.ts'
@@ -136,6 +140,45 @@ test('the kept tar of a channel and its deltas are what the release says', async
   assert.deepEqual([found?.code, found?.mend.kind], ['not-found', 'channel'])
   assert.deepEqual(await inChannel(released()), [])
 })
+
+test('of a release that came in part its note and its manifest are read, each of them told by its own name', async () => {
+  const name = { product: 'base', revision: '1.0', date: '20260101', arch: 'amd64' }
+  const [old, next] = await Promise.all([packedTree('1'), packedTree('2')])
+  const of = (bytes: Uint8Array): Digest => ({ sha256: sha256(bytes), size: bytes.length })
+  const release = { ...name, revision: '1.1' }
+  const whole = {
+    'channel/base-amd64/release': encodeReleaseState({ name, sequence: 1, tar: digest('tar'), manifest: of(old) }),
+    'channel/base-amd64/manifest.mtree.zst': old,
+    'channel/base-amd64/phase': encodePhaseState({
+      installed: name,
+      release,
+      manifest: of(next),
+      boot: undefined,
+      done: ['kernel'],
+      paths: ['/kernel'],
+    }),
+    'channel/base-amd64/next.mtree.zst': next,
+  }
+  assert.deepEqual(await inChannel(whole), [])
+  for (const [file, content, code] of [
+    ['phase', 'nonsense\n', 'bad-format'],
+    ['next.mtree.zst', old, 'bad-digest'],
+    ['next.mtree.zst', { kind: 'dir' }, 'wrong-type'],
+  ] as const) {
+    const damaged = { ...whole, [`channel/base-amd64/${file}`]: content }
+    assert.deepEqual(await inChannel(damaged), [[file, code]])
+    const found = await foundAt(await state({ enrolled: enrolled(), ...damaged }), `channel/base-amd64/${file}`)
+    assert.deepEqual(found?.mend, { kind: 'none', hint: 'enroll the channel again with --force' })
+  }
+  const { 'channel/base-amd64/next.mtree.zst': _, ...gone } = whole
+  assert.deepEqual(await inChannel(gone), [['next.mtree.zst', 'bad-digest']])
+})
+
+async function packedTree(kernel: string): Promise<Uint8Array> {
+  const disk = memoryDisk()
+  await plant(disk, { kernel })
+  return await zstd(encodeManifest(await scanTree(disk)))
+}
 
 // --- receipts and the cache
 

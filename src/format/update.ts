@@ -286,8 +286,8 @@ function rebootOf(value: Json | undefined): RebootClass {
   return found
 }
 
-export function strongestReboot(classes: readonly RebootClass[]): RebootClass {
-  return rebootClasses.findLast((one) => classes.includes(one)) ?? 'none'
+export function strongestReboot<Class extends RebootClass>(classes: readonly Class[]): Class | 'none' {
+  return rebootClasses.findLast((one): one is Class => classes.some((asked) => asked === one)) ?? 'none'
 }
 
 /** Lower case only, since the record has one spelling. */

@@ -16,7 +16,7 @@ import { readingTrustStore } from './fetch/trust-store.ts'
 import { loadTrustedRoot } from '../repo/update-root.ts'
 import { readInstalledManifest } from './installed.ts'
 import { mendedBit } from './mended-bit.ts'
-import { readPresentManifest } from './phase.ts'
+import { readPhase, readPresentManifest } from './phase.ts'
 import { channelsLeft } from './rest.ts'
 import { channelFile, channelFiles, keptDeltaFile, readEnrolled, readReleaseState, stateFolder, statePaths } from './state.ts'
 import type { ErrorCode } from '../../base/error.ts'
@@ -114,8 +114,9 @@ async function readChannel(work: Work, channel: Channel): Promise<void> {
   const installed = state
   if (installed === undefined) return
   await attempt(work, path(channelFiles.manifest), async () => await readInstalledManifest(disk, channel, installed))
-  if (!work.found.has(path(channelFiles.manifest)))
-    await attempt(work, path(channelFiles.phase), async () => await readPresentManifest(disk, channel, installed))
+  await attempt(work, path(channelFiles.phase), async () => await readPhase(disk, channel, installed))
+  if (![channelFiles.manifest, channelFiles.phase].some((file) => work.found.has(path(file))))
+    await attempt(work, path(channelFiles.nextManifest), async () => await readPresentManifest(disk, channel, installed))
   const { base } = installed
   if (base === undefined) return
   await compareFile(work, path(channelFiles.base), base.file)

@@ -1,12 +1,12 @@
 import { fromLatin1, latin1, oneChunk } from '../../base/bytes.ts'
 import { sha256 } from '../../base/digest.ts'
-import { BinderyError } from '../../base/error.ts'
+import { BinderyError, toldOf } from '../../base/error.ts'
 import { joinPath, parentPath } from '../../base/path.ts'
 import { decodeBootHook, encodeBootHook, maxBootHookBytes } from '../../format/boot-hook.ts'
 import { keepingTime, readStateFile, stateFolder, statePaths, writeStateFile } from './state.ts'
 import type { RelPath } from '../../base/path.ts'
 import type { BootHookRecord, BootHookTrace, BootSystem } from '../../format/boot-hook.ts'
-import type { Disk, DiskReader } from '../../port/disk.ts'
+import type { Disk, DiskReader, Stat } from '../../port/disk.ts'
 
 /** What is put where, so that the recovery program beside the journal runs early in each start of the machine. */
 export type BootHook = { readonly system: BootSystem; readonly parts: readonly BootHookPart[] }
@@ -63,9 +63,7 @@ export async function readBootHook(disk: DiskReader): Promise<BootHookRecord | u
   try {
     return decodeBootHook(bytes)
   } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    const hint = "remove it; 'bindery enroll --force --boot-hook' writes it anew"
-    throw new BinderyError(error.code, error.message, { subject: `/${statePaths.bootHook}`, hint, cause: error })
+    throw toldOf(error, `/${statePaths.bootHook}`, "remove it; 'bindery enroll --force --boot-hook' writes it anew")
   }
 }
 
@@ -98,8 +96,9 @@ export async function installBootHook(disk: Disk, hook: BootHook): Promise<void>
 /** What somebody made of it since stays. */
 async function isChanged(disk: DiskReader, { path }: BootHookPart, before: BootHookRecord | undefined): Promise<boolean> {
   const known = before?.parts.find((part) => part.path === path)
-  if (known?.kind !== 'file' || (await disk.lstat(path))?.kind !== 'file') return false
-  return (await disk.digest(path)).sha256 !== known.sha256
+  const stat = await disk.lstat(path)
+  if (known === undefined || known.kind === 'lines' || stat === undefined) return false
+  return known.kind === 'link' || stat.kind !== 'file' || (await disk.digest(path)).sha256 !== known.sha256
 }
 
 function traceOf(part: BootHookPart): BootHookTrace {
@@ -149,31 +148,31 @@ async function lay(disk: Disk, part: BootHookPart): Promise<void> {
   if (part.kind === 'link') return await disk.symlink(part.path, part.target)
   if (part.kind === 'file') return await writeScript(disk, part.path, part.text, part)
   const stat = await disk.lstat(part.path)
-  const text = withoutLines(stat === undefined ? '' : await textAt(disk, part.path))
-  const [, first = '', rest = ''] = /^(#!.*\n)?([^]*)$/.exec(text) ?? []
-  await writeScript(disk, part.path, `${first}${part.text}${rest}`, stat ?? part)
+  const text = withoutLines(await textAt(disk, part.path))
+  const first = /^#!.*\n/.exec(text)?.[0] ?? ''
+  await writeScript(disk, part.path, `${first}${part.text}${text.slice(first.length)}`, stat ?? part)
 }
 
 /** Aside under a name that no rc(8) takes for a script. */
-async function writeScript(disk: Disk, path: RelPath, text: string, { mode, ...owner }: Attributes): Promise<void> {
+async function writeScript(disk: Disk, path: RelPath, text: string, attributes: Attributes): Promise<void> {
   const aside = joinPath(parentPath(path), '.bindery-recover.new')
   if ((await disk.lstat(aside)) !== undefined) await disk.unlink(aside)
   await disk.create(aside, oneChunk(fromLatin1(text)))
-  if (owner.uid !== undefined && owner.gid !== undefined) await disk.chown(aside, owner.uid, owner.gid)
-  await disk.chmod(aside, mode)
+  if ('uid' in attributes) await disk.chown(aside, attributes.uid, attributes.gid)
+  await disk.chmod(aside, attributes.mode)
   await disk.sync(aside)
   await disk.rename(aside, path)
 }
 
-type Attributes = { readonly mode: number; readonly uid?: number; readonly gid?: number }
+type Attributes = Pick<Stat, 'mode'> | Pick<Stat, 'mode' | 'uid' | 'gid'>
 
 const [linesBegin, linesEnd] = ['# bindery-recover: begin', '# bindery-recover: end\n']
 
 /** Ours in a file of the administrator's; undefined where there are none. */
 function linesIn(text: string): { readonly start: number; readonly end: number } | undefined {
-  const start = text.startsWith(linesBegin) ? 0 : text.indexOf(`\n${linesBegin}`) + 1
+  const start = `\n${text}`.indexOf(`\n${linesBegin}`)
   const end = text.indexOf(linesEnd, start)
-  return !text.startsWith(linesBegin, start) || end < 0 ? undefined : { start, end: end + linesEnd.length }
+  return start < 0 || end < 0 ? undefined : { start, end: end + linesEnd.length }
 }
 
 function withoutLines(text: string): string {
@@ -196,30 +195,30 @@ export async function removeBootHook(disk: Disk): Promise<readonly RelPath[]> {
 /** False where it is no longer what it was. */
 async function removePart(disk: Disk, part: BootHookTrace, made: readonly RelPath[]): Promise<boolean> {
   if (part.kind === 'link') return await removeLinks(disk, part)
-  if ((await disk.lstat(part.path))?.kind !== 'file') return true
+  const stat = await disk.lstat(part.path)
+  if (stat?.kind !== 'file') return stat === undefined
   const text = await textAt(disk, part.path)
   if (part.kind === 'file') {
     if (sha256(fromLatin1(text)) !== part.sha256) return false
     await changing(disk, part.path, async () => await disk.unlink(part.path))
     return true
   }
-  return await removeLines(disk, part, text, made)
+  return await removeLines(disk, part, { text, stat }, made)
 }
 
 async function removeLines(
   disk: Disk,
   { path, sha256: digest }: { readonly path: RelPath; readonly sha256: string },
-  text: string,
+  { text, stat }: { readonly text: string; readonly stat: Stat },
   made: readonly RelPath[],
 ): Promise<boolean> {
   const found = linesIn(text)
   if (found === undefined) return true
   if (sha256(fromLatin1(text.slice(found.start, found.end))) !== digest) return false
   const left = withoutLines(text)
-  const stat = await disk.lstat(path)
   await changing(disk, path, async () => {
     if (left === '' && made.includes(path)) await disk.unlink(path)
-    else await writeScript(disk, path, left, stat ?? { mode: 0o644 })
+    else await writeScript(disk, path, left, stat)
   })
   return true
 }
@@ -233,7 +232,7 @@ async function removeLinks(disk: Disk, { path, target }: { readonly path: RelPat
     if ((await disk.lstat(at))?.kind !== 'symlink' || (await disk.readlink(at)) !== target) continue
     await changing(disk, at, async () => await disk.unlink(at))
   }
-  return true
+  return (await disk.lstat(path)) === undefined
 }
 
 /** A folder that is used meanwhile stays. */

@@ -6,7 +6,8 @@ import { decompress } from '../dist/wire.ts'
 import { channelFile, channelFiles, repairHint } from './state.ts'
 import type { Channel } from '../../base/name.ts'
 import type { Manifest } from '../../base/entry.ts'
-import type { ReleaseState } from '../../format/release-state.ts'
+import type { RelPath } from '../../base/path.ts'
+import type { Digest, ReleaseState } from '../../format/release-state.ts'
 import type { DiskReader } from '../../port/disk.ts'
 
 export const maxManifestFileBytes = 64 << 20
@@ -21,11 +22,15 @@ export async function readInstalledManifest(disk: DiskReader, channel: Channel, 
 /** Its uncompressed bytes. */
 export async function readInstalledText(disk: DiskReader, channel: Channel, installed: ReleaseState): Promise<Uint8Array> {
   const path = channelFile(channel, channelFiles.manifest)
+  const bytes = await readManifestFile(disk, path, installed.manifest)
+  if (bytes !== undefined) return await unpack(bytes)
+  throw new BinderyError('bad-digest', 'is not the manifest of the installed release', { subject: path, hint: repairHint })
+}
+
+/** As it was stored; undefined where there is none, or another one. */
+export async function readManifestFile(disk: DiskReader, path: RelPath, wanted: Digest): Promise<Uint8Array | undefined> {
   const bytes = (await disk.lstat(path)) === undefined ? undefined : await collectBytes(disk.read(path), maxManifestFileBytes)
-  if (bytes?.length !== installed.manifest.size || sha256(bytes) !== installed.manifest.sha256) {
-    throw new BinderyError('bad-digest', 'is not the manifest of the installed release', { subject: path, hint: repairHint })
-  }
-  return await unpack(bytes)
+  return bytes?.length === wanted.size && sha256(bytes) === wanted.sha256 ? bytes : undefined
 }
 
 /** A compressed manifest whose bytes have been verified. */

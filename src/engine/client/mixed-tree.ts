@@ -1,4 +1,4 @@
-import { comparePaths, isWithin, parentPath, rootPath } from '../../base/path.ts'
+import { comparePaths, isWithin, parentPath } from '../../base/path.ts'
 import type { Entry, Manifest } from '../../base/entry.ts'
 import type { RelPath } from '../../base/path.ts'
 
@@ -13,13 +13,13 @@ export function mixedTree(old: Manifest, next: Manifest, isCovered: (path: RelPa
     const entry = after.entries.get(path)
     if (entry === undefined || taken.has(path)) return
     taken.add(path)
-    if (path !== rootPath && before.entries.get(parentPath(path))?.kind !== 'dir') take(parentPath(path))
+    if (before.entries.get(parentPath(path))?.kind !== 'dir') take(parentPath(path))
     for (const name of namesOf(after, path)) take(name)
     for (const name of namesOf(before, path))
       if (after.entries.has(name)) take(name)
       else gone.add(name)
     if (entry.kind !== 'dir' && before.entries.get(path)?.kind === 'dir')
-      for (const { path: below } of old.entries) if (isBelow(below, path)) gone.add(below)
+      for (const { path: below } of old.entries) if (isWithin(below, path)) gone.add(below)
   }
   for (const { path } of next.entries) if (isCovered(path)) take(path)
   const kept = old.entries.filter(({ path }) => !taken.has(path) && !gone.has(path))
@@ -39,8 +39,4 @@ function indexed({ entries }: Manifest): Indexed {
 function namesOf({ entries, groups }: Indexed, path: RelPath): readonly RelPath[] {
   const entry = entries.get(path)
   return groups.get(entry?.kind === 'hardlink' ? entry.leader : path) ?? []
-}
-
-function isBelow(path: RelPath, folder: RelPath): boolean {
-  return path !== folder && isWithin(path, folder)
 }

@@ -1,10 +1,8 @@
-import { collectBytes } from '../../base/bytes.ts'
-import { sha256 } from '../../base/digest.ts'
 import { BinderyError } from '../../base/error.ts'
 import { formatChannel, formatDistName } from '../../base/name.ts'
 import { glob } from '../../format/glob.ts'
 import { decodePhaseState, maxPhaseStateBytes } from '../../format/phase-state.ts'
-import { maxManifestFileBytes, readInstalledManifest, unpackManifest } from './installed.ts'
+import { readInstalledManifest, readManifestFile, unpackManifest } from './installed.ts'
 import { mixedTree } from './mixed-tree.ts'
 import { channelFile, channelFiles, naming, readStateFile, repairHint } from './state.ts'
 import type { Manifest } from '../../base/entry.ts'
@@ -31,8 +29,8 @@ export async function readPresentManifest(disk: DiskReader, channel: Channel, in
 
 async function readNextManifest(disk: DiskReader, channel: Channel, { manifest }: PhaseState): Promise<Manifest> {
   const path = channelFile(channel, channelFiles.nextManifest)
-  const bytes = await collectBytes(disk.read(path), maxManifestFileBytes)
-  if (bytes?.length === manifest.size && sha256(bytes) === manifest.sha256) return await unpackManifest(bytes)
+  const bytes = await readManifestFile(disk, path, manifest)
+  if (bytes !== undefined) return await unpackManifest(bytes)
   throw new BinderyError('bad-digest', 'is not the manifest of the release that came in part', { subject: path, hint: repairHint })
 }
 

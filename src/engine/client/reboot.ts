@@ -39,7 +39,7 @@ export async function recordReboot(disk: Disk, { releases, reboot }: Journal, bo
     else if (kind === 'reboot' || kind === 'careful') next.set(role, { role, old, new: installed, class: kind, boot })
   }
   const after = encodeReboot([...next.values()])
-  if (next.size > 0 && Buffer.compare(after, encodeReboot(needs)) !== 0) await writeStateFile(disk, statePaths.reboot, after, 0o644)
+  if (Buffer.compare(after, encodeReboot(needs)) !== 0) await writeStateFile(disk, statePaths.reboot, after, 0o644)
 }
 
 function strongest(known: RebootNeed['class'], more: RebootClass): RebootNeed['class'] {

@@ -29,8 +29,7 @@ export async function makeReport(reporter: Reporter, last: LastRun): Promise<Mad
   const releases = await installedReleases(disk)
   if (releases.length === 0) return undefined
   const signer = await machineKey(reporter)
-  const pending = strongestReboot((await pendingReboots(disk, boot)).map((need) => need.class))
-  const reboot = pending === 'restart' ? 'none' : pending
+  const reboot = strongestReboot((await pendingReboots(disk, boot)).map((need) => need.class))
   const report: VersionReport = { machine, key: signer, time: Math.floor(clock.now() / 1000), last, reboot, releases }
   const message = encodeReport(report)
   return {

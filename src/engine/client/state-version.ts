@@ -1,4 +1,4 @@
-import { BinderyError } from '../../base/error.ts'
+import { BinderyError, isBinderyError, toldOf } from '../../base/error.ts'
 import { decodeStateVersion, encodeStateVersion, isAtLeast, maxStateVersionBytes } from '../../format/state-version.ts'
 import { readStateFile, statePaths, writeStateFile } from './state.ts'
 import type { Disk, DiskReader } from '../../port/disk.ts'
@@ -29,8 +29,7 @@ async function readLeast(disk: DiskReader): Promise<string | undefined> {
   try {
     return decodeStateVersion(bytes)
   } catch (error) {
-    if (!(error instanceof BinderyError)) throw error
-    const hint = error.code === 'not-supported' ? error.hint : 'the state is damaged: where no newer bindery was here, remove the file'
-    throw new BinderyError(error.code, error.message, { subject: `/${statePaths.version}`, hint, cause: error })
+    const hint = 'the state is damaged: where no newer bindery was here, remove the file'
+    throw toldOf(error, `/${statePaths.version}`, isBinderyError(error, 'not-supported') ? undefined : hint)
   }
 }
