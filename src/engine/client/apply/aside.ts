@@ -70,12 +70,12 @@ export async function syncFile(disk: Disk, path: RelPath): Promise<void> {
   }
 }
 
-/** What a link, a FIFO or a device is, without its attributes. */
 type Special =
   | { readonly kind: 'symlink'; readonly target: string }
   | { readonly kind: 'char' | 'block'; readonly major: number; readonly minor: number }
   | { readonly kind: 'socket' | 'fifo' }
 
+/** What a link, a FIFO or a device is, without its attributes. */
 export async function makeSpecial(disk: Disk, path: RelPath, node: Special): Promise<void> {
   switch (node.kind) {
     case 'symlink':
