@@ -20,15 +20,20 @@ import type { MirrorTargets } from './farm-watch-mirrors.ts'
 export async function watchSources(controller: Controller, branch: BranchConfig, wake: Wakened, look: () => Promise<void>): Promise<void> {
   const { context, signal } = controller
   let isDue = true
+  let woken = 0
   await keepDoing(controller, {
     name: branch.name,
     work: async () =>
       await noted(controller, branch, async () => {
+        woken = wake.times()
         isDue ||= await mayHaveChanged(controller, branch)
         if (isDue) await look()
         isDue = false
       }),
-    pause: async () => await wake.changed(withJitter(context, branch.everySeconds * 1000), signal),
+    // Who calls while a look goes on may have commits that it has not seen.
+    pause: async () => {
+      if (wake.times() === woken) await wake.changed(withJitter(context, branch.everySeconds * 1000), signal)
+    },
   })
 }
 

@@ -2,6 +2,7 @@ import { about } from '../base/about.ts'
 import { collectBytes, latin1, oneChunk } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { planBuilds } from '../engine/farm/plan.ts'
+import { readSources } from '../engine/farm/read-sources.ts'
 import { decodeCveList } from '../format/cve-list.ts'
 import { isPassing } from '../host/farm/database-error.ts'
 import { openInput } from '../host/source.ts'
@@ -46,7 +47,7 @@ export async function lookAtSources(controller: Controller, branch: BranchConfig
   const { context, farm } = controller
   const source = versionControl(context.exec, branch.source)
   const to = await source.pinned(branch.to)
-  const [changes, commits] = await Promise.all([source.changes(branch.from, to), source.commits(branch.from, to)])
+  const { changes, commits } = await readSources(source, branch.from, to)
   const plan = planBuilds({
     branch: branch.name,
     from: branch.from,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { planRelease } from '../engine/farm/plan-release.ts'
+import { readSources } from '../engine/farm/read-sources.ts'
 import { errataRevision, errataSource, readErrataFolder } from './farm-errata.ts'
 import { applyLook, timeOf, versionControl } from './farm-look.ts'
 import type { ReleaseConfig } from '../format/farm-config.ts'
@@ -11,7 +12,7 @@ import type { Controller } from './farm-controller.ts'
 export async function lookAtRelease(controller: Controller, release: ReleaseConfig): Promise<void> {
   const look = await openLook(controller, release)
   const { from } = release
-  const [changes, commits] = await Promise.all([look.source.changes(from, look.to), look.source.commits(from, look.to)])
+  const { changes, commits } = await readSources(look.source, from, look.to)
   const plan = planRelease({
     branch: release.name,
     product: release.product,

@@ -2,6 +2,7 @@ import { about } from '../base/about.ts'
 import { collectBytes } from '../base/bytes.ts'
 import { BinderyError } from '../base/error.ts'
 import { showPath } from '../base/path.ts'
+import { readSources } from '../engine/farm/read-sources.ts'
 import { securityOf } from '../engine/farm/security.ts'
 import { selectPorts } from '../engine/farm/select.ts'
 import { decodeCveList } from '../format/cve-list.ts'
@@ -66,10 +67,7 @@ async function changesOf(context: Context, input: Input): Promise<Changes> {
   if (given.length !== 1) throw new BinderyError('usage', 'one of --cvs, --git and --rdiff says where the changes are from')
   const rdiff = input.value('rdiff')
   if (rdiff !== undefined) return { changes: await readRdiff(context, rdiff, moduleOf(input)), commits: [] }
-  const source = sourceOf(context, input)
-  const [from, to] = [input.required('from'), input.required('to')]
-  const [changes, commits] = await Promise.all([source.changes(from, to), source.commits(from, to)])
-  return { changes, commits }
+  return await readSources(sourceOf(context, input), input.required('from'), input.required('to'))
 }
 
 function sourceOf(context: Context, input: Input): SourceControl {
