@@ -6,6 +6,7 @@ import { needs, needsRoot } from './helpers/programs.ts'
 import { folderInMemory } from './helpers/temporary.ts'
 import { testsByDay } from './helpers/whole-suite.ts'
 import { fileSystems, needsDisks, unmountAll } from './torture/file-systems.ts'
+import { tortureFlips } from './torture/flips.ts'
 import { look, mixtureFaults, wholeFaults } from './torture/judge.ts'
 import { errorPoints, killPoints, makePlace } from './torture/machines.ts'
 import { findMutant, powerPoints, record } from './torture/power.ts'
@@ -72,6 +73,14 @@ describe('torture', options, () => {
     const run: Run = { command: ['tar', '-cf', file, '-C', work, 'tools'], env: process.env, place: work }
     const { status, failed } = await failAt(run, { kind: 'write', inThread: 1, file, inFile: 'each' }, 'EINTR', join(work, 'trace'))
     assert.deepEqual([status, failed.length], [0, 1])
+  })
+
+  test('bits are flipped in a folder of their own, beside what has been tortured before', async () => {
+    const rows = await tortureFlips({ work, only: ['repository'], count: 1, seed: today, tell: () => {} })
+    assert.deepEqual(
+      rows.map(({ tried, bad }) => [tried, bad]),
+      [[1, 0]],
+    )
   })
 
   test('a byte, a mode, a name, a rest in the state: the judge finds each of them', async () => {

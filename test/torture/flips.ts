@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { audit } from '../../src/command/audit.ts'
 import { fsck } from '../../src/command/fsck.ts'
@@ -34,9 +34,12 @@ export type Place = {
 export type FlipOptions = Pick<Options, 'work' | 'only' | 'tell'> & { readonly count: number; readonly seed: number }
 
 export async function tortureFlips(options: FlipOptions): Promise<readonly Row[]> {
-  makeSite(options.work)
-  runScript(options.work, 'bindery keygen --no-passphrase -p bundles.pub -s bundles.sec; bindery bundle -r repo -s bundles.sec base/amd64')
-  const places = (await flipPlaces(options.work)).filter(({ what }) => options.only?.includes(what) !== false)
+  // A machine is tortured in the folder itself.
+  const work = join(options.work, 'flips')
+  mkdirSync(work)
+  makeSite(work)
+  runScript(work, 'bindery keygen --no-passphrase -p bundles.pub -s bundles.sec; bindery bundle -r repo -s bundles.sec base/amd64')
+  const places = (await flipPlaces(work)).filter(({ what }) => options.only?.includes(what) !== false)
   const rows: Row[] = []
   for (const place of places) rows.push(await flipAll(options, place, Math.ceil(options.count / places.length)))
   return rows
