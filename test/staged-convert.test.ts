@@ -7,6 +7,7 @@ import { memoryDisk } from '../src/host/memory-disk.ts'
 import { release, text } from './helpers/client-world.ts'
 import { enrolledState } from './helpers/enrolled-state.ts'
 import { faultyDisk } from './helpers/faulty-disk.ts'
+import { plainJournal } from './helpers/plain-journal.ts'
 import { dir, file, plant, relPath, symlink } from './helpers/plant.ts'
 import { refused } from './helpers/refused.ts'
 import { belowOn, link, placeOn } from './helpers/staged-place.ts'
@@ -50,21 +51,7 @@ test('the folders for it are durable before the root is gone from its place', as
   assert.deepEqual(calls.slice(0, calls.indexOf('rename jail')), folders)
 })
 
-const journal = file(
-  encodeJournal({
-    transaction: 3,
-    purpose: 'install',
-    direction: 'forward',
-    time: 1_700_000_000,
-    releases: [],
-    areas: [relPath('var/db/bindery')],
-    undoes: [],
-    postSteps: [],
-    reboot: [],
-    kept: [],
-    actions: [],
-  }),
-)
+const journal = file(encodeJournal(plainJournal({ transaction: 3 })))
 
 test('a root in which something is half done stays what it is', async () => {
   for (const half of [{ 'var/db/bindery/journal': journal }, { 'var/db/bindery/steps/3': '' }]) {
